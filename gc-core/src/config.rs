@@ -1,0 +1,110 @@
+//! The knobs, each with its unit, default, bounds and reason.
+
+use crate::error::ConfigError;
+
+/// A block: the unit of the page heap. 16 KiB, by measurement (8 is slower everywhere, 32 a little wider).
+pub(crate) const BLOCK: usize = 1 << BLOCK_SHIFT;
+/// log2 of [`BLOCK`].
+pub(crate) const BLOCK_SHIFT: u32 = 14;
+
+const MIB: usize = 1 << 20;
+/// The smallest reservation that is still a heap.
+pub(crate) const MIN_RESERVE: usize = 16 * MIB;
+const MAX_RESERVE: usize = 1 << 44;
+
+/// What a heap was built with.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// Growth over the live bytes before the next cycle should be over, in percent.
+    pub(crate) gc_percent: u32,
+    /// The goal never falls below this, in bytes.
+    pub(crate) min_heap: usize,
+    /// Soft limit: the goal never rises above this while the live heap allows it, in bytes.
+    pub(crate) memory_limit: usize,
+    /// Hard limit: blocks in use never exceed this, in bytes.
+    pub(crate) heap_limit: usize,
+    /// Marker threads; the first is the collector itself.
+    pub(crate) markers: usize,
+    /// Address space reserved, in bytes.
+    pub(crate) reserve: usize,
+    /// One line a cycle on standard error.
+    pub(crate) gc_trace: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Config {
+            gc_percent: 100,
+            min_heap: 4 * MIB,
+            memory_limit: usize::MAX,
+            heap_limit: usize::MAX,
+            markers: (cores / 4).max(1),
+            reserve: 64 << 30,
+            gc_trace: std::env::var_os("GC_TRACE").is_some_and(|v| v == "1"),
+        }
+    }
+}
+
+impl Config {
+    /// Says what is wrong with the settings, if anything.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let range = |setting, given: usize, min: usize, max: usize| {
+            if (min..=max).contains(&given) {
+                Ok(())
+            } else {
+                let (given, min, max) = (given as u64, min as u64, max as u64);
+                Err(ConfigError::OutOfRange { setting, given, min, max })
+            }
+        };
+        range("gc_percent", self.gc_percent as usize, 1, 100_000)?;
+        range("markers", self.markers, 1, 256)?;
+        range("reserve", self.reserve, MIN_RESERVE, MAX_RESERVE)?;
+        range("min_heap", self.min_heap, BLOCK, MAX_RESERVE)?;
+        range("memory_limit", self.memory_limit, MIB, usize::MAX)?;
+        range("heap_limit", self.heap_limit, MIB, usize::MAX)?;
+        if self.min_heap > self.heap_limit {
+            return Err(ConfigError::Conflict {
+                reason: "min_heap is larger than heap_limit; it must be at most as large",
+            });
+        }
+        if self.min_heap > self.reserve {
+            return Err(ConfigError::Conflict {
+                reason: "min_heap is larger than reserve; it must be at most as large",
+            });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_valid() {
+        Config::default().check().unwrap();
+    }
+
+    #[test]
+    fn each_absurd_setting_is_named() {
+        type Change = fn(&mut Config);
+        let cases: [(&str, Change); 7] = [
+            ("gc_percent", |c| c.gc_percent = 0),
+            ("gc_percent", |c| c.gc_percent = 1_000_000),
+            ("markers", |c| c.markers = 0),
+            ("markers", |c| c.markers = 100_000),
+            ("reserve", |c| c.reserve = 1),
+            ("min_heap", |c| c.min_heap = 0),
+            ("heap_limit", |c| c.heap_limit = 0),
+        ];
+        for (name, change) in cases {
+            let mut config = Config::default();
+            change(&mut config);
+            let error = config.check().unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+        }
+        let config = Config { min_heap: 64 * MIB, heap_limit: 32 * MIB, ..Config::default() };
+        assert!(matches!(config.check(), Err(ConfigError::Conflict { .. })));
+    }
+}

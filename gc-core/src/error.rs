@@ -1,0 +1,113 @@
+//! What can go wrong, as types: a bad configuration, an allocation that does not fit, a collection asked for
+//! where it cannot happen.
+
+use std::error::Error;
+use std::fmt;
+
+/// Why [`HeapBuilder::build`](crate::HeapBuilder::build) refused.
+///
+/// ```
+/// let error = gc_core::Heap::builder().gc_percent(0).build().unwrap_err();
+/// assert!(error.to_string().contains("gc_percent"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A setting is outside of what is allowed.
+    OutOfRange {
+        /// The setting, as the builder's method is called.
+        setting: &'static str,
+        /// What was given.
+        given: u64,
+        /// The smallest value allowed.
+        min: u64,
+        /// The largest value allowed.
+        max: u64,
+    },
+    /// Two settings contradict each other.
+    Conflict {
+        /// What was wrong and what is allowed.
+        reason: &'static str,
+    },
+    /// The system gave no address space, not even the smallest reservation tried.
+    Reservation {
+        /// The smallest reservation tried, in bytes.
+        bytes: usize,
+        /// The system's error.
+        os: String,
+    },
+    /// The system gave no thread for the collector.
+    Thread {
+        /// The system's error.
+        os: String,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigError::OutOfRange { setting, given, min, max } => {
+                write!(f, "{setting} is {given}, but must be between {min} and {max}")
+            }
+            ConfigError::Conflict { reason } => f.write_str(reason),
+            ConfigError::Reservation { bytes, os } => {
+                write!(f, "could not reserve even {bytes} bytes of address space: {os}")
+            }
+            ConfigError::Thread { os } => write!(f, "could not start a collector thread: {os}"),
+        }
+    }
+}
+impl Error for ConfigError {}
+
+/// Why [`Gc::try_new`](crate::Gc::try_new) refused. Nothing is lost: the value is dropped, the heap is as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AllocError {
+    /// The bytes asked for.
+    pub requested: usize,
+    /// The limit that stood in the way, in bytes: the heap limit or the size of the reservation.
+    pub limit: usize,
+}
+
+impl fmt::Display for AllocError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "an allocation of {} bytes does not fit the heap's limit of {} bytes",
+            self.requested, self.limit
+        )
+    }
+}
+impl Error for AllocError {}
+
+/// Why [`Heap::collect`](crate::Heap::collect) refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CollectError {
+    /// Called inside `mutate` of the same heap: the cycle would wait for this very pin.
+    InsideMutate,
+    /// Called on a collector thread (from the `Drop` of a dead object): it would wait for itself.
+    OnCollectorThread,
+}
+
+impl fmt::Display for CollectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            CollectError::InsideMutate => {
+                "collect() inside mutate of the same heap would wait for itself; call it outside"
+            }
+            CollectError::OnCollectorThread => {
+                "collect() on a collector thread would wait for itself"
+            }
+        })
+    }
+}
+impl Error for CollectError {}
+
+/// A broken invariant of the collector itself: says so and aborts, because unwinding would run more code over
+/// a heap that is no longer what it should be.
+#[cold]
+pub(crate) fn fatal(what: &str) -> ! {
+    eprintln!("gc-core: fatal: {what}");
+    std::process::abort()
+}

@@ -1,0 +1,100 @@
+//! Bits on the side: one for every 16 bytes of the heap, so that the bit of an object follows from its address
+//! alone, without a division and without its span. No object is smaller than 16 bytes, so no two share a bit.
+//!
+//! The same encoding serves marks and allocation. Mark words are shared by markers, by mutators that shade and
+//! by owners that mark whole runs, so they change by read-modify-write only (INV-11).
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// Bytes for each bit; also the smallest object.
+pub(crate) const GRANULE: usize = 1 << GRANULE_SHIFT;
+/// log2 of [`GRANULE`].
+pub(crate) const GRANULE_SHIFT: u32 = 4;
+
+/// One word of marks as a protocol: bits are only ever set by whoever finds the object, and cleared by the
+/// owner of the slot or, after every thread has crossed into the sweep, by the sweeper of the span.
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct MarkWord(AtomicU64);
+
+impl MarkWord {
+    /// No marks.
+    #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
+    pub fn new() -> Self {
+        MarkWord(AtomicU64::new(0))
+    }
+    /// Sets the bits of `mask`, of which there is one, and says whether this call set it: exactly one of all
+    /// concurrent callers is told so. The plain load first spares the locked instruction for what is marked
+    /// already.
+    #[inline(always)]
+    #[must_use]
+    pub fn test_and_set(&self, mask: u64) -> bool {
+        self.0.load(Ordering::Relaxed) & mask == 0
+            && self.0.fetch_or(mask, Ordering::AcqRel) & mask == 0
+    }
+    /// Whether any bit of `mask` is set.
+    #[inline(always)]
+    pub fn is_set(&self, mask: u64) -> bool {
+        self.0.load(Ordering::Acquire) & mask != 0
+    }
+    /// Marks slots that nobody else can mark: the free slots of the caller's own run.
+    pub fn set_own(&self, mask: u64) {
+        if mask != 0 {
+            self.0.fetch_or(mask, Ordering::AcqRel);
+        }
+    }
+    /// Takes such marks back.
+    pub fn clear_own(&self, mask: u64) {
+        if mask != 0 {
+            self.0.fetch_and(!mask, Ordering::AcqRel);
+        }
+    }
+    /// The word, and zero in its place: the sweep of the span that owns it.
+    pub fn take(&self) -> u64 {
+        let marks = self.0.load(Ordering::Acquire);
+        if marks != 0 {
+            self.0.store(0, Ordering::Relaxed);
+        }
+        marks
+    }
+    /// The word as it is.
+    pub fn load(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// The bits of `[from, to)` within word `word`, where both count from the start of word 0.
+pub(crate) fn range_mask(word: usize, from: usize, to: usize) -> u64 {
+    let (lo, hi) = (from.max(word * 64), to.min(word * 64 + 64));
+    if lo >= hi {
+        return 0;
+    }
+    let ones = hi - lo;
+    (u64::MAX >> (64 - ones)) << (lo - word * 64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn range_masks_meet_without_gap_or_overlap() {
+        for from in 0..130 {
+            for to in from..=192 {
+                let bits: u32 = (0..3).map(|w| range_mask(w, from, to).count_ones()).sum();
+                assert_eq!(bits as usize, to - from);
+            }
+        }
+        assert_eq!(range_mask(1, 64, 65), 1);
+        assert_eq!(range_mask(0, 63, 65), 1 << 63);
+    }
+
+    #[test]
+    fn only_the_first_setter_is_told() {
+        let word = MarkWord::new();
+        assert!(word.test_and_set(4));
+        assert!(!word.test_and_set(4));
+        assert_eq!(word.take(), 4);
+        assert!(!word.is_set(u64::MAX));
+    }
+}

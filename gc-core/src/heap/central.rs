@@ -1,0 +1,98 @@
+#![forbid(unsafe_code)]
+//! Central lists: lock-free stacks of spans (or of free blocks), linked through the span table.
+//!
+//! A Treiber stack of indices. The head carries a counter beside the index, so a head that comes back is not
+//! taken for the one that was read (ABA); links live in a table that is never freed, so reading the link of a
+//! span that somebody else has popped meanwhile is harmless.
+
+use crate::sync::{AtomicU32, AtomicU64, Ordering, chaos};
+
+/// A link: the index of the next element plus one, or zero.
+pub type Link = AtomicU32;
+
+/// A lock-free stack of indices below 2^32 - 1.
+///
+/// `head` holds a version in its high half and the index of the top plus one in its low half.
+#[derive(Debug)]
+pub struct Stack {
+    head: AtomicU64,
+}
+
+impl Stack {
+    /// An empty stack.
+    #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
+    pub fn new() -> Self {
+        Stack { head: AtomicU64::new(0) }
+    }
+
+    /// Pushes `index`, which is in no stack. Release: whoever pops it sees what was done to it before.
+    pub fn push<'a>(&self, index: u32, link: impl Fn(u32) -> &'a Link) {
+        let mut head = self.head.load(Ordering::Relaxed);
+        loop {
+            link(index).store(head as u32, Ordering::Relaxed);
+            let next = (head >> 32).wrapping_add(1) << 32 | u64::from(index + 1);
+            match self.head.compare_exchange_weak(head, next, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// Pops the index pushed last.
+    pub fn pop<'a>(&self, link: impl Fn(u32) -> &'a Link) -> Option<u32> {
+        let mut head = self.head.load(Ordering::Acquire);
+        loop {
+            let top = (head as u32).checked_sub(1)?;
+            chaos();
+            let below = link(top).load(Ordering::Relaxed);
+            let next = (head >> 32).wrapping_add(1) << 32 | u64::from(below);
+            match self.head.compare_exchange_weak(head, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Some(top),
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// Whether the stack was empty. Sequentially consistent: the end of a sweep looks here and then at the
+    /// sweepers that count themselves before they pop (`sweep::ActiveSweep`).
+    pub fn is_empty(&self) -> bool {
+        self.head.load(Ordering::SeqCst) as u32 == 0
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_neither_lose_nor_double_an_index() {
+        let links: Vec<Link> = (0..1000).map(|_| Link::new(0)).collect();
+        let stack = Stack::new();
+        let link = |i: u32| &links[i as usize];
+        for i in 0..1000 {
+            stack.push(i, link);
+        }
+        let taken: Vec<u32> = std::thread::scope(|s| {
+            let workers: Vec<_> = (0..4)
+                .map(|_| {
+                    s.spawn(|| {
+                        let mut mine = Vec::new();
+                        for round in 0..20_000 {
+                            if let Some(i) = stack.pop(link) {
+                                if round % 3 == 0 { mine.push(i) } else { stack.push(i, link) }
+                            }
+                        }
+                        mine
+                    })
+                })
+                .collect();
+            workers.into_iter().flat_map(|w| w.join().unwrap()).collect()
+        });
+        let mut all = taken;
+        while let Some(i) = stack.pop(link) {
+            all.push(i);
+        }
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..1000));
+    }
+}

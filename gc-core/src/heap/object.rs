@@ -1,0 +1,108 @@
+//! What the collector knows of a type: one constant for each, in place of a header in each object.
+
+use crate::trace::{Trace, Tracer};
+
+/// Runs `trace` over `n` values at an address.
+pub(crate) type TraceFn = unsafe fn(*const u8, usize, *mut Tracer<'static>);
+/// Runs drop glue over `n` values at an address.
+pub(crate) type DropFn = unsafe fn(*mut u8, usize);
+
+/// Layout, trace function and drop function of a type that is allocated singly or as an array.
+#[derive(Debug)]
+pub(crate) struct TypeInfo {
+    /// Bytes of one value.
+    pub(crate) size: usize,
+    /// Alignment of one value.
+    pub(crate) align: usize,
+    /// Whether values can hold pointers into the heap.
+    pub(crate) needs_trace: bool,
+    /// Whether values have drop glue.
+    pub(crate) needs_drop: bool,
+    /// Whether objects are arrays of the type, with their length in a header word before the first element.
+    pub(crate) array: bool,
+    /// Whether this is the box of weak pointers (`sweep::weak`), whose live objects are looked at one by one.
+    pub(crate) weak_box: bool,
+    /// Traces values.
+    pub(crate) trace: TraceFn,
+    /// Drops values.
+    pub(crate) drop: DropFn,
+    /// The type's name, for traces and profiles.
+    pub(crate) name: fn() -> &'static str,
+}
+
+// Array tags are a `TypeInfo`'s address plus a size class: they must not reach the next `TypeInfo`.
+const _: () = assert!(size_of::<TypeInfo>() > 0);
+
+impl TypeInfo {
+    /// Leaf data: neither traced nor dropped, so it shares size classes with all other leaf data.
+    pub(crate) const fn is_leaf(&self) -> bool {
+        !self.needs_trace && !self.needs_drop && !self.weak_box
+    }
+    /// Bytes before the object's address within its slot: the length of an array, if anybody asks for it.
+    pub(crate) const fn origin(&self) -> usize {
+        if self.array && !self.is_leaf() {
+            if self.align > 8 { self.align } else { 8 }
+        } else {
+            0
+        }
+    }
+}
+
+/// The place of the constants for `T`.
+#[derive(Debug)]
+pub(crate) struct InfoOf<'gc, T>(std::marker::PhantomData<(&'gc (), T)>);
+
+impl<'gc, T: Trace<'gc>> InfoOf<'gc, T> {
+    const fn make(array: bool) -> TypeInfo {
+        TypeInfo {
+            size: size_of::<T>(),
+            align: align_of::<T>(),
+            needs_trace: T::NEEDS_TRACE,
+            needs_drop: std::mem::needs_drop::<T>(),
+            array,
+            weak_box: false,
+            trace: trace_values::<'gc, T>,
+            drop: drop_values::<T>,
+            name: std::any::type_name::<T>,
+        }
+    }
+    /// Single values.
+    pub(crate) const ONE: &'static TypeInfo = &Self::make(false);
+    /// Arrays.
+    pub(crate) const ARRAY: &'static TypeInfo = &Self::make(true);
+}
+
+/// # Safety
+///
+/// `at` points to `n` valid values of `T`; `tracer` is a `Tracer<'gc>` with its brand erased.
+unsafe fn trace_values<'gc, T: Trace<'gc>>(at: *const u8, n: usize, tracer: *mut Tracer<'static>) {
+    let at = at.cast::<T>();
+    // SAFETY: INV-7: the caller lends its tracer for this call; the brand is only a brand.
+    let tracer = unsafe { &mut *tracer.cast::<Tracer<'gc>>() };
+    for i in 0..n {
+        // SAFETY: INV-6: the object is initialised, its span is of type T, and `T: Sync` lets us share it.
+        unsafe { &*at.add(i) }.trace(tracer);
+    }
+}
+
+/// # Safety
+///
+/// `at` points to `n` valid values of `T` that nobody uses any more.
+unsafe fn drop_values<T>(at: *mut u8, n: usize) {
+    // SAFETY: INV-9: the sweep found the object dead and calls this once.
+    unsafe { std::ptr::drop_in_place(std::ptr::slice_from_raw_parts_mut(at.cast::<T>(), n)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_info_says_what_the_type_needs() {
+        let leaf = InfoOf::<u64>::ONE;
+        assert!(leaf.is_leaf() && leaf.origin() == 0);
+        let strings = InfoOf::<String>::ARRAY;
+        assert!(strings.needs_drop && !strings.needs_trace && strings.origin() == 8);
+        assert_eq!((strings.name)(), std::any::type_name::<String>());
+    }
+}

@@ -1,0 +1,86 @@
+#![forbid(unsafe_code)]
+//! Size classes of leaf data (objects without pointers and without drop glue) and of arrays.
+//!
+//! Steps of 8 or 16 bytes while small, then eight classes for every doubling: at most 12.5 % of a slot is
+//! unused above 128 bytes. Above [`LARGEST`] an object gets a span of its own.
+
+use crate::config::BLOCK;
+
+/// The slot sizes, ascending.
+pub(crate) const SIZES: [u32; COUNT] = sizes();
+/// How many classes there are.
+pub(crate) const COUNT: usize = 75;
+/// The largest slot; larger objects are large objects.
+pub(crate) const LARGEST: usize = 32 << 10;
+
+const fn sizes() -> [u32; COUNT] {
+    let mut table = [0; COUNT];
+    let mut size = 16;
+    let mut i = 0;
+    while size <= LARGEST as u32 {
+        table[i] = size;
+        i += 1;
+        size += if size < 64 {
+            8
+        } else if size < 128 {
+            16
+        } else {
+            1 << (size.ilog2() - 3)
+        };
+    }
+    assert!(i == COUNT);
+    table
+}
+
+/// Class of `bytes`, at most [`LARGEST`].
+pub(crate) const fn class_of(bytes: usize) -> usize {
+    let bytes = if bytes < 16 { 16 } else { bytes };
+    if bytes <= 64 {
+        (bytes - 16).div_ceil(8)
+    } else if bytes <= 128 {
+        6 + (bytes - 64).div_ceil(16)
+    } else {
+        // Eight classes for each doubling: the top bits of `bytes - 1` say which.
+        let top = (bytes - 1).ilog2();
+        let eighth = ((bytes - 1) >> (top - 3)) - 8;
+        11 + (top as usize - 7) * 8 + eighth
+    }
+}
+
+/// Blocks in a span of slots of `size` bytes: enough for at least eight slots, or for four of the largest.
+pub(crate) const fn span_blocks(size: usize) -> usize {
+    let want = size * 8;
+    if want <= BLOCK {
+        1
+    } else if want <= 8 * BLOCK {
+        want.div_ceil(BLOCK)
+    } else {
+        8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_size_gets_the_smallest_class_that_holds_it() {
+        for bytes in 0..=LARGEST {
+            let class = class_of(bytes);
+            assert!(SIZES[class] as usize >= bytes, "{bytes}");
+            assert!(class == 0 || (SIZES[class - 1] as usize) < bytes, "{bytes} in class {class}");
+        }
+    }
+
+    #[test]
+    fn waste_is_bounded() {
+        for pair in SIZES.windows(2) {
+            let worst = 1.0 - f64::from(pair[0] + 1) / f64::from(pair[1]);
+            assert!(worst < if pair[1] <= 128 { 0.34 } else { 0.125 }, "{pair:?}: {worst}");
+        }
+        for size in SIZES {
+            let span = span_blocks(size as usize) * BLOCK;
+            assert!((span % size as usize) as f64 / span as f64 <= 0.19, "{size}");
+        }
+    }
+}

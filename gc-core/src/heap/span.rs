@@ -1,0 +1,159 @@
+//! Spans: runs of blocks whose slots have one size and one type, and the classes that they belong to.
+
+use super::central::{Link, Stack};
+use super::object::TypeInfo;
+use super::size_class;
+use crate::config::BLOCK;
+use crate::sync::{AtomicPtr, AtomicU32, Ordering};
+
+/// What is known of a block; for a span, the entry of its first block speaks. Zero is a free block, so a table
+/// of these is a zeroed reservation.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct SpanMeta {
+    link: Link,
+    /// The sweep that this span was last swept in (or is fresh from), modulo 2^32: a number, not a flag.
+    /// Written by the sweeper or the maker of the span, who own it then; read by whoever shades (rule 10).
+    sweep: AtomicU32,
+    /// First block of the span that this block belongs to. Written before the span's class is published.
+    first: AtomicU32,
+    /// Blocks in the span (first block only).
+    blocks: AtomicU32,
+    /// Objects found live by the last sweep (first block only): statistics and free space.
+    live: AtomicU32,
+}
+
+impl SpanMeta {
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+    pub(crate) fn sweep(&self) -> u32 {
+        self.sweep.load(Ordering::Acquire)
+    }
+    /// Release: whoever reads the number sees the swept bitmaps.
+    pub(crate) fn set_sweep(&self, number: u64) {
+        self.sweep.store(number as u32, Ordering::Release);
+    }
+    pub(crate) fn first(&self) -> u32 {
+        self.first.load(Ordering::Relaxed)
+    }
+    pub(crate) fn set_first(&self, block: u32) {
+        self.first.store(block, Ordering::Relaxed);
+    }
+    pub(crate) fn blocks(&self) -> u32 {
+        self.blocks.load(Ordering::Relaxed)
+    }
+    pub(crate) fn set_blocks(&self, blocks: u32) {
+        self.blocks.store(blocks, Ordering::Relaxed);
+    }
+    pub(crate) fn live(&self) -> u32 {
+        self.live.load(Ordering::Relaxed)
+    }
+    pub(crate) fn set_live(&self, live: u32) {
+        self.live.store(live, Ordering::Relaxed);
+    }
+}
+
+/// One class of spans: a type, an (element type, size class), or a size class of leaf data.
+///
+/// Made once, never freed before the heap: the block table and thread caches hold plain pointers to it.
+#[derive(Debug)]
+pub(crate) struct SpanClass {
+    pub(crate) info: &'static TypeInfo,
+    /// Position in the heap's list and in each thread's cache.
+    pub(crate) id: u32,
+    /// Bytes of a slot; 0 for large objects, whose span is the slot.
+    pub(crate) slot: usize,
+    /// Blocks of each span; 0 for large objects.
+    pub(crate) blocks: usize,
+    /// Bytes from the start of a slot to its object.
+    pub(crate) origin: usize,
+    /// Slots of a span.
+    pub(crate) slots: usize,
+    /// Bit for each granule in which an object of a span starts; one word for 64 granules.
+    pub(crate) starts: Box<[u64]>,
+    /// Whether slots of this class hold leaf data whatever its type.
+    pub(crate) leaf: bool,
+    /// Spans with free slots and without, by the parity of their sweep number (`sweep`).
+    partial: [Stack; 2],
+    full: [Stack; 2],
+    /// The class made before this one.
+    pub(crate) older: AtomicPtr<SpanClass>,
+}
+
+impl SpanClass {
+    /// A class of small objects in slots of `slot` bytes.
+    pub(crate) fn small(info: &'static TypeInfo, id: u32, slot: usize) -> SpanClass {
+        let blocks = size_class::span_blocks(slot);
+        let origin = info.origin();
+        let slots = blocks * BLOCK / slot;
+        let mut starts = vec![0; blocks * super::BLOCK_WORDS];
+        for i in 0..slots {
+            let granule = (origin + i * slot) >> super::bitmap::GRANULE_SHIFT;
+            starts[granule / 64] |= 1 << (granule % 64);
+        }
+        SpanClass { slot, blocks, slots, ..Self::bare(info, id, starts.into()) }
+    }
+
+    /// A class of large objects, each alone in its span.
+    pub(crate) fn large(info: &'static TypeInfo, id: u32) -> SpanClass {
+        let granule = info.origin() >> super::bitmap::GRANULE_SHIFT;
+        let mut starts = vec![0; granule / 64 + 1];
+        starts[granule / 64] = 1 << (granule % 64);
+        Self::bare(info, id, starts.into())
+    }
+
+    fn bare(info: &'static TypeInfo, id: u32, starts: Box<[u64]>) -> SpanClass {
+        SpanClass {
+            info,
+            id,
+            slot: 0,
+            blocks: 0,
+            origin: info.origin(),
+            slots: 1,
+            starts,
+            leaf: info.is_leaf(),
+            partial: [Stack::new(), Stack::new()],
+            full: [Stack::new(), Stack::new()],
+            older: AtomicPtr::new(std::ptr::null_mut()),
+        }
+    }
+
+    /// Whether each object has a span of its own.
+    pub(crate) fn is_large(&self) -> bool {
+        self.slot == 0
+    }
+    /// Whether objects are traced.
+    #[inline(always)]
+    pub(crate) fn needs_trace(&self) -> bool {
+        !self.leaf && self.info.needs_trace
+    }
+    /// Whether the sweep has something to run for each dead object.
+    pub(crate) fn needs_drop(&self) -> bool {
+        !self.leaf && (self.info.needs_drop || self.info.weak_box)
+    }
+    /// Spans of sweep number `number` that have free slots.
+    pub(crate) fn partial(&self, number: u64) -> &Stack {
+        &self.partial[(number & 1) as usize]
+    }
+    /// Spans of sweep number `number` that have none.
+    pub(crate) fn full(&self, number: u64) -> &Stack {
+        &self.full[(number & 1) as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::object::InfoOf;
+    use super::*;
+
+    #[test]
+    fn the_starts_of_a_class_are_its_objects() {
+        let class = SpanClass::small(InfoOf::<[u64; 3]>::ONE, 0, 24);
+        let bits: u32 = class.starts.iter().map(|w| w.count_ones()).sum();
+        assert_eq!((class.slots, bits as usize), (BLOCK / 24, class.slots));
+        let strings = SpanClass::small(InfoOf::<String>::ARRAY, 0, 80);
+        assert_eq!(strings.starts[0] & 1, 1, "8 / 16 = granule 0");
+        assert!(SpanClass::large(InfoOf::<String>::ARRAY, 0).is_large());
+    }
+}

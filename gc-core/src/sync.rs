@@ -1,0 +1,200 @@
+//! The one switch between the real primitives and loom's: every atomic, fence, lock and spin of the crate
+//! comes from here, so the models in `loom-tests` explore the code that runs.
+//!
+//! Fences. A pin needs a full fence between publishing its epoch and reading the global one again (INV-1), and
+//! a handshake needs one on its side. The pin is the hot side, so on Linux the pair is asymmetric: a compiler
+//! fence in the pin ([`light_fence`]) and `membarrier(PRIVATE_EXPEDITED)` in the handshake ([`heavy_fence`]).
+//! Where `membarrier` is missing both sides use a sequentially consistent fence. ThreadSanitizer models
+//! neither, so in its build (`--cfg gc_tsan`) every fence is a read-modify-write of one global word.
+
+#[cfg(not(loom))]
+mod imp {
+    pub(crate) use parking_lot::{Condvar, Mutex, RwLock};
+    pub(crate) use std::sync::Arc;
+    pub(crate) use std::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+    };
+
+    /// One step of a busy wait.
+    #[inline]
+    pub(crate) fn spin_hint() {
+        std::hint::spin_loop();
+    }
+    /// Lets another thread run.
+    pub(crate) fn yield_now() {
+        std::thread::yield_now();
+    }
+}
+
+#[cfg(loom)]
+mod imp {
+    pub(crate) use loom::sync::Arc;
+    pub(crate) use loom::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+    };
+
+    /// loom's mutex with parking_lot's face.
+    #[derive(Debug)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Mutex(loom::sync::Mutex::new(value))
+        }
+        pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+            self.0.lock().expect("no model panics with a lock held")
+        }
+    }
+    /// loom's reader-writer lock with parking_lot's face.
+    #[derive(Debug)]
+    pub(crate) struct RwLock<T>(loom::sync::RwLock<T>);
+    impl<T> RwLock<T> {
+        pub(crate) fn new(value: T) -> Self {
+            RwLock(loom::sync::RwLock::new(value))
+        }
+        pub(crate) fn read(&self) -> loom::sync::RwLockReadGuard<'_, T> {
+            self.0.read().expect("no model panics with a lock held")
+        }
+        pub(crate) fn write(&self) -> loom::sync::RwLockWriteGuard<'_, T> {
+            self.0.write().expect("no model panics with a lock held")
+        }
+    }
+    pub(crate) fn spin_hint() {
+        loom::thread::yield_now();
+    }
+    pub(crate) fn yield_now() {
+        loom::thread::yield_now();
+    }
+}
+
+pub(crate) use imp::*;
+
+/// A full fence.
+#[inline]
+pub(crate) fn full_fence() {
+    #[cfg(loom)]
+    loom::sync::atomic::fence(Ordering::SeqCst);
+    #[cfg(all(not(loom), gc_tsan))]
+    tsan_fence();
+    #[cfg(all(not(loom), not(gc_tsan)))]
+    std::sync::atomic::fence(Ordering::SeqCst);
+}
+
+#[cfg(all(not(loom), gc_tsan))]
+fn tsan_fence() {
+    static WORD: AtomicU64 = AtomicU64::new(0);
+    WORD.fetch_add(1, Ordering::SeqCst);
+}
+
+/// Whether this process may use the asymmetric fence: registered with `membarrier` once, at the first call.
+pub(crate) fn asymmetric() -> bool {
+    #[cfg(all(target_os = "linux", not(loom), not(gc_tsan)))]
+    {
+        static REGISTERED: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+        *REGISTERED.get_or_init(|| {
+            // SAFETY: membarrier takes plain integers and touches no memory of ours.
+            unsafe { libc::syscall(libc::SYS_membarrier, REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 }
+        })
+    }
+    #[cfg(not(all(target_os = "linux", not(loom), not(gc_tsan))))]
+    false
+}
+
+#[cfg(all(target_os = "linux", not(loom), not(gc_tsan)))]
+const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
+#[cfg(all(target_os = "linux", not(loom), not(gc_tsan)))]
+const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
+
+/// The hot side of the fence pair: free where [`asymmetric`] said yes, a full fence elsewhere.
+#[inline(always)]
+pub(crate) fn light_fence(asymmetric: bool) {
+    #[cfg(all(target_os = "linux", not(loom), not(gc_tsan)))]
+    if asymmetric {
+        std::sync::atomic::compiler_fence(Ordering::SeqCst);
+    } else {
+        full_fence();
+    }
+    #[cfg(not(all(target_os = "linux", not(loom), not(gc_tsan))))]
+    {
+        let _ = asymmetric;
+        full_fence();
+    }
+}
+
+/// The cold side of the fence pair: after it, every other thread of the process has executed a full fence.
+pub(crate) fn heavy_fence(asymmetric: bool) {
+    full_fence();
+    #[cfg(all(target_os = "linux", not(loom), not(gc_tsan)))]
+    if asymmetric {
+        // SAFETY: as in `asymmetric`.
+        let done = unsafe { libc::syscall(libc::SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) };
+        if done != 0 {
+            crate::error::fatal("membarrier failed after it was registered");
+        }
+    }
+    #[cfg(not(all(target_os = "linux", not(loom), not(gc_tsan))))]
+    let _ = asymmetric;
+}
+
+/// A value alone on its cache lines (two, because adjacent lines are fetched in pairs).
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct CachePadded<T>(pub(crate) T);
+
+impl<T> std::ops::Deref for CachePadded<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// Waits politely for another thread: spins, then yields, then sleeps. A wait is expected to be short (a pin,
+/// microseconds), but may be as long as the longest pin.
+#[derive(Debug, Default)]
+pub(crate) struct Backoff(u32);
+
+impl Backoff {
+    pub(crate) fn new() -> Self {
+        Backoff(0)
+    }
+    /// One wait; each is at least as long as the one before.
+    pub(crate) fn wait(&mut self) {
+        self.0 = self.0.saturating_add(1);
+        if cfg!(loom) || (self.0 > 64 && self.0 < 256) {
+            yield_now();
+        } else if self.0 <= 64 {
+            spin_hint();
+        } else {
+            #[cfg(not(loom))]
+            std::thread::sleep(std::time::Duration::from_micros(50));
+        }
+    }
+}
+
+/// In the verifying build, a random yield at a protocol step; nothing elsewhere.
+#[inline(always)]
+pub(crate) fn chaos() {
+    #[cfg(all(gc_verify, not(loom)))]
+    verify_chaos();
+}
+
+#[cfg(all(gc_verify, not(loom)))]
+fn verify_chaos() {
+    use std::cell::Cell;
+    thread_local!(static SEED: Cell<u64> = const { Cell::new(0) });
+    let _ = SEED.try_with(|seed| {
+        let mut x = seed.get();
+        if x == 0 {
+            // The address of a local differs by thread, which is all that is asked of it.
+            x = (seed as *const Cell<u64> as u64) | 1;
+        }
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        seed.set(x);
+        match x % 512 {
+            0 => std::thread::sleep(std::time::Duration::from_micros(x >> 40 & 63)),
+            1..=8 => std::thread::yield_now(),
+            _ => {}
+        }
+    });
+}

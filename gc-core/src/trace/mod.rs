@@ -1,0 +1,164 @@
+//! Tracing: how the collector learns which pointers an object holds.
+//!
+//! 1. A type says with [`Trace::trace`] which `Gc`s it holds; `#[derive(Trace)]` writes it.
+//! 2. The collector hands the object a [`Tracer`], a sink of addresses that knows nothing of marking.
+//! 3. Each edge is one thin address. The span it lies in knows the concrete type (`heap::object`).
+//!
+//! Naming a *root* is separate from tracing: [`Managed`] and [`Branded`] tie a type at `'static` to its
+//! branded forms at each `'gc`, and [`Family`] and [`Rootable`] extend that to unsized types. Two levels
+//! are needed because a higher-ranked `Sized` bound on an associated type does not compile.
+
+mod std_impls;
+
+use std::marker::PhantomData;
+
+/// Types whose pointers the collector can find.
+///
+/// Derive it: `#[derive(Trace)]` writes `trace`, `NEEDS_TRACE` and the families.
+///
+/// # Safety
+///
+/// `trace` must report every `Gc` that a user can reach through `self` without another `Gc`, each time it is
+/// called, and must be sound while other threads use `self` through `&self` (INV-6). It must not panic: a
+/// panic makes the collector keep everything for that cycle.
+/// `NEEDS_TRACE` may be `false` only if `trace` never reports anything. A type with `NEEDS_TRACE = true` has
+/// no `Drop` of its own that could look through a `Gc` (INV-9).
+pub unsafe trait Trace<'gc> {
+    /// Whether a value of this type can hold a `Gc` at all. Types without are never scanned.
+    const NEEDS_TRACE: bool = true;
+
+    /// Reports every `Gc` in `self` to `tracer`.
+    fn trace(&self, tracer: &mut Tracer<'gc>);
+}
+
+/// A type at `'static` that names the family of its branded forms.
+///
+/// # Safety
+///
+/// `At<'gc>` must be the same type as `Self` with `'static` replaced by `'gc` and nothing else changed: same
+/// size, same layout, same meaning (INV-8). The derive writes it so.
+pub unsafe trait Managed: Sized + 'static {
+    /// This type, branded by one pin.
+    type At<'gc>: Branded<'gc, Static = Self>;
+}
+
+/// A type branded with `'gc`: the inverse of [`Managed`].
+///
+/// # Safety
+///
+/// As for [`Managed`].
+pub unsafe trait Branded<'gc>: Trace<'gc> + Sized {
+    /// This type at `'static`, the form in which [`Root`](crate::Root) names it.
+    type Static: Managed<At<'gc> = Self>;
+}
+
+/// What a [`Root`](crate::Root) may point to: every [`Managed`] type, `[T]`, `str`, and trait objects that
+/// [`rootable_dyn!`](crate::rootable_dyn) declares.
+///
+/// # Safety
+///
+/// As for [`Managed`]; pointers to `At<'a>` and `At<'b>` have the same representation.
+pub unsafe trait Family: 'static {
+    /// The member of the family that is branded with `'gc`.
+    type At<'gc>: ?Sized + Rootable<'gc, Family = Self>;
+}
+
+/// The inverse of [`Family`].
+///
+/// # Safety
+///
+/// As for [`Family`].
+pub unsafe trait Rootable<'gc> {
+    /// The family of this type.
+    type Family: Family<At<'gc> = Self> + ?Sized;
+}
+
+// SAFETY: INV-8: `Managed` promises exactly what `Family` asks.
+unsafe impl<T: Managed> Family for T {
+    type At<'gc> = <T as Managed>::At<'gc>;
+}
+// SAFETY: INV-8: the inverse, promised by `Branded`.
+unsafe impl<'gc, T: Branded<'gc>> Rootable<'gc> for T {
+    type Family = T::Static;
+}
+// SAFETY: INV-8: a slice pointer is an address and a length, whatever the brand.
+unsafe impl<T: Managed> Family for [T] {
+    type At<'gc> = [<T as Managed>::At<'gc>];
+}
+// SAFETY: INV-8: as above.
+unsafe impl<'gc, T: Branded<'gc>> Rootable<'gc> for [T] {
+    type Family = [T::Static];
+}
+// SAFETY: INV-8: `str` has no brand.
+unsafe impl Family for str {
+    type At<'gc> = str;
+}
+// SAFETY: INV-8: as above.
+unsafe impl<'gc> Rootable<'gc> for str {
+    type Family = str;
+}
+
+/// How many edges a [`Tracer`] collects before it hands them on.
+pub(crate) const PACKET: usize = 510;
+
+/// What becomes of a full buffer of edges: its owner empties `buf` (sets `len` to 0) before it returns.
+pub(crate) type Spill = unsafe fn(*mut Tracer<'static>);
+
+/// The sink into which [`Trace::trace`] reports edges.
+///
+/// A tracer only collects addresses. Its owner (a marker, a barrier that shades all that a cell holds, the
+/// verifier) decides what they mean, each time the buffer is full and at the end.
+#[repr(C)]
+pub struct Tracer<'gc> {
+    pub(crate) len: usize,
+    pub(crate) buf: *mut usize,
+    pub(crate) spill: Spill,
+    /// The owner's state, for `spill`.
+    pub(crate) owner: *mut (),
+    /// The number of the cycle that is tracing; 0 if none. Guarded cells record it (INV-14).
+    pub(crate) cycle: u64,
+    brand: PhantomData<fn(&'gc ()) -> &'gc ()>,
+}
+
+impl std::fmt::Debug for Tracer<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tracer").field("pending", &self.len).field("cycle", &self.cycle).finish()
+    }
+}
+
+impl<'gc> Tracer<'gc> {
+    /// A tracer over `buf`, which has room for [`PACKET`] words.
+    pub(crate) fn new(buf: *mut usize, spill: Spill, owner: *mut (), cycle: u64) -> Self {
+        Tracer { len: 0, buf, spill, owner, cycle, brand: PhantomData }
+    }
+
+    /// Reports one edge: the address of an object, never null.
+    #[inline(always)]
+    pub(crate) fn visit(&mut self, addr: usize) {
+        debug_assert!(addr != 0);
+        if self.len == PACKET {
+            self.spill_now();
+        }
+        // SAFETY: INV-7: `len < PACKET` here (a spill empties the buffer), and `buf` has room for PACKET words.
+        unsafe { self.buf.add(self.len).write(addr) };
+        self.len += 1;
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn spill_now(&mut self) {
+        // SAFETY: INV-7: the owner gave `spill` and `owner` together; the brand is erased, layout unchanged.
+        unsafe { (self.spill)(std::ptr::from_mut(self).cast()) };
+        assert!(self.len < PACKET, "a tracer's owner empties its buffer");
+    }
+
+    /// Reports every `Gc` that `value` holds; nothing if its type cannot hold any.
+    ///
+    /// This is what a hand-written [`Trace`] calls for each field.
+    #[inline(always)]
+    pub fn edges<T: Trace<'gc> + ?Sized>(&mut self, value: &T) {
+        if T::NEEDS_TRACE {
+            value.trace(self);
+        }
+    }
+}
