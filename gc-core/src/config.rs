@@ -29,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) reserve: usize,
     /// One line a cycle on standard error.
     pub(crate) gc_trace: bool,
+    /// Markers are bound to the last cores.
+    pub(crate) pin_markers: bool,
 }
 
 impl Default for Config {
@@ -42,6 +44,7 @@ impl Default for Config {
             markers: (cores / 4).max(1),
             reserve: 64 << 30,
             gc_trace: std::env::var_os("GC_TRACE").is_some_and(|v| v == "1"),
+            pin_markers: false,
         }
     }
 }

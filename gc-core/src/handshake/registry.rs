@@ -59,6 +59,11 @@ impl<R> Registry<R> {
     pub fn snapshot(&self) -> Vec<Arc<R>> {
         self.list.lock().clone()
     }
+    #[cfg(loom)]
+    /// Calls `each` for the records registered now.
+    pub fn for_each(&self, mut each: impl FnMut(&R)) {
+        self.snapshot().iter().for_each(|r| each(r));
+    }
 }
 
 #[cfg(not(loom))]
@@ -80,6 +85,14 @@ impl<R> Registry<R> {
         let list = self.list.load(Ordering::Acquire, &guard);
         // SAFETY: INV-2: the list is never null and, once unlinked, outlives every guard that could see it.
         unsafe { list.deref() }.clone()
+    }
+
+    /// Calls `each` for the records registered now, without counting references.
+    pub fn for_each(&self, mut each: impl FnMut(&R)) {
+        let guard = epoch::pin();
+        let list = self.list.load(Ordering::Acquire, &guard);
+        // SAFETY: INV-2: as in `snapshot`; the guard lives until the end.
+        unsafe { list.deref() }.iter().for_each(|r| each(r));
     }
 }
 

@@ -6,9 +6,7 @@
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// Bytes for each bit; also the smallest object.
-pub(crate) const GRANULE: usize = 1 << GRANULE_SHIFT;
-/// log2 of [`GRANULE`].
+/// log2 of the bytes for each bit, which is also the smallest object.
 pub(crate) const GRANULE_SHIFT: u32 = 4;
 
 /// One word of marks as a protocol: bits are only ever set by whoever finds the object, and cleared by the

@@ -30,13 +30,20 @@ pub(crate) struct TypeInfo {
     pub(crate) name: fn() -> &'static str,
 }
 
-// Array tags are a `TypeInfo`'s address plus a size class: they must not reach the next `TypeInfo`.
-const _: () = assert!(size_of::<TypeInfo>() > 0);
-
 impl TypeInfo {
-    /// Leaf data: neither traced nor dropped, so it shares size classes with all other leaf data.
+    /// The box of weak pointers, of `size` bytes.
+    pub(crate) const fn of_weak_box(size: usize) -> TypeInfo {
+        TypeInfo { size, weak_box: true, name: || "GcWeak", ..LEAF }
+    }
+    /// Leaf data: neither traced nor dropped, so it shares size classes with all other leaf data. Their slots
+    /// are aligned to 16 bytes where the size is a multiple of 16, and to 8 elsewhere.
     pub(crate) const fn is_leaf(&self) -> bool {
-        !self.needs_trace && !self.needs_drop && !self.weak_box
+        !self.needs_trace && !self.needs_drop && !self.weak_box && self.align <= 16
+    }
+    /// Bytes of a slot for one value of a type that has spans of its own.
+    pub(crate) const fn slot(&self) -> usize {
+        let size = if self.size < 16 { 16 } else { self.size.next_multiple_of(8) };
+        size.next_multiple_of(self.align)
     }
     /// Bytes before the object's address within its slot: the length of an array, if anybody asks for it.
     pub(crate) const fn origin(&self) -> usize {
@@ -48,12 +55,29 @@ impl TypeInfo {
     }
 }
 
+/// Leaf data of any type.
+pub(crate) static LEAF_INFO: TypeInfo = LEAF;
+const LEAF: TypeInfo = TypeInfo {
+    size: 1,
+    align: 1,
+    needs_trace: false,
+    needs_drop: false,
+    array: false,
+    weak_box: false,
+    trace: no_trace,
+    drop: no_drop,
+    name: || "leaf data",
+};
+unsafe fn no_trace(_: *const u8, _: usize, _: *mut Tracer<'static>) {}
+unsafe fn no_drop(_: *mut u8, _: usize) {}
+
 /// The place of the constants for `T`.
 #[derive(Debug)]
 pub(crate) struct InfoOf<'gc, T>(std::marker::PhantomData<(&'gc (), T)>);
 
 impl<'gc, T: Trace<'gc>> InfoOf<'gc, T> {
     const fn make(array: bool) -> TypeInfo {
+        assert!(align_of::<T>() <= crate::config::BLOCK, "alignments above a block are not supported");
         TypeInfo {
             size: size_of::<T>(),
             align: align_of::<T>(),

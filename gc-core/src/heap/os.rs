@@ -5,7 +5,7 @@
 
 use crate::config::{BLOCK, MIN_RESERVE};
 use crate::error::ConfigError;
-use memmap2::{MmapMut, MmapOptions, UncheckedAdvise};
+use memmap2::{MmapMut, MmapOptions, UncheckedAdvice};
 
 /// A range of reserved, zeroed, lazily committed memory.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Reservation {
         let offset = from - self.map.as_ptr() as usize;
         // SAFETY: INV-10: the caller owns the range and nothing in it is read again before it is written;
         // the mapping is private and anonymous, so its pages become zero pages.
-        unsafe { self.map.unchecked_advise_range(UncheckedAdvise::DontNeed, offset, len) }.is_ok()
+        unsafe { self.map.unchecked_advise_range(UncheckedAdvice::DontNeed, offset, len) }.is_ok()
     }
 
     /// Asks for huge pages (or says no to them) over the whole reservation; best effort.

@@ -4,7 +4,7 @@ use super::central::{Link, Stack};
 use super::object::TypeInfo;
 use super::size_class;
 use crate::config::BLOCK;
-use crate::sync::{AtomicPtr, AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Ordering};
 
 /// What is known of a block; for a span, the entry of its first block speaks. Zero is a free block, so a table
 /// of these is a zeroed reservation.
@@ -77,8 +77,6 @@ pub(crate) struct SpanClass {
     /// Spans with free slots and without, by the parity of their sweep number (`sweep`).
     partial: [Stack; 2],
     full: [Stack; 2],
-    /// The class made before this one.
-    pub(crate) older: AtomicPtr<SpanClass>,
 }
 
 impl SpanClass {
@@ -115,10 +113,15 @@ impl SpanClass {
             leaf: info.is_leaf(),
             partial: [Stack::new(), Stack::new()],
             full: [Stack::new(), Stack::new()],
-            older: AtomicPtr::new(std::ptr::null_mut()),
         }
     }
 
+    /// Index of the slot whose object starts in a granule of the span.
+    #[inline]
+    pub(crate) fn slot_at(&self, granule: usize) -> usize {
+        let offset = granule << super::bitmap::GRANULE_SHIFT;
+        offset.saturating_sub(self.origin).div_ceil(self.slot)
+    }
     /// Whether each object has a span of its own.
     pub(crate) fn is_large(&self) -> bool {
         self.slot == 0
@@ -130,7 +133,7 @@ impl SpanClass {
     }
     /// Whether the sweep has something to run for each dead object.
     pub(crate) fn needs_drop(&self) -> bool {
-        !self.leaf && (self.info.needs_drop || self.info.weak_box)
+        !self.leaf && self.info.needs_drop
     }
     /// Spans of sweep number `number` that have free slots.
     pub(crate) fn partial(&self, number: u64) -> &Stack {

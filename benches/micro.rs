@@ -1,0 +1,246 @@
+//! Criterion microbenchmarks of the operations that a program does all the time: nanoseconds each.
+//!
+//! Most operations take less than reading the clock, so each sample does them in batches of [`BATCH`] inside one
+//! `mutate`; the pin's share of that is below a hundredth of a nanosecond.
+//!
+//! "Barrier on": another thread calls `collect()` again and again on a heap with [`BIG`] live nodes, so that the
+//! heap is in its mark phase nearly all the time. The store then finds, as in any long mark phase, mostly
+//! old values that are marked already. The marker competes for caches and, on two cores, for nothing else:
+//! run it on an otherwise idle machine.
+
+// The macros of criterion make an undocumented public function.
+#![allow(missing_docs, reason = "criterion_group! makes an undocumented function")]
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use gc_core::{Gc, GcCell, Heap, Mutation, Root, Trace};
+
+/// Operations in one `mutate`.
+const BATCH: u64 = 256;
+/// Live nodes while the barrier is on: a mark phase of some tens of milliseconds.
+const BIG: usize = 4_000_000;
+/// Roots that may wait for the collector before one is forced: dropped ones are freed by a cycle.
+const ROOTS: u64 = 100_000;
+
+#[derive(Trace)]
+struct Node<'gc> {
+    #[expect(dead_code, reason = "it makes the node one that the collector scans")]
+    next: GcCell<'gc, Node<'gc>>,
+    #[expect(dead_code, reason = "a payload")]
+    value: u64,
+}
+
+impl<'gc> Node<'gc> {
+    fn new(value: u64) -> Node<'gc> {
+        Node { next: GcCell::new(None), value }
+    }
+}
+
+type Cells = Root<[GcCell<'static, Node<'static>>]>;
+
+/// A live array of `n` cells, each with a node of its own.
+fn cells(heap: &Heap, n: usize) -> Cells {
+    let root: Cells =
+        heap.mutate(|mc| Gc::from_iter_in(mc, (0..n).map(|_| GcCell::<Node>::new(None))).root(mc));
+    for start in (0..n).step_by(BATCH as usize) {
+        heap.mutate(|mc| {
+            let cells = root.get(mc);
+            for i in start..(start + BATCH as usize).min(n) {
+                cells[i].set(mc, Some(Gc::new(mc, Node::new(i as u64))));
+            }
+        });
+    }
+    root
+}
+
+/// Splits `iterations` into batches and adds up what `batch` says each took.
+fn in_batches(iterations: u64, mut batch: impl FnMut(u64) -> Duration) -> Duration {
+    let (mut left, mut total) = (iterations, Duration::ZERO);
+    while left > 0 {
+        let n = left.min(BATCH);
+        total += batch(n);
+        left -= n;
+    }
+    total
+}
+
+/// The time that `work` takes for all `iterations`, in batches.
+fn timed(iterations: u64, mut work: impl FnMut(u64)) -> Duration {
+    let start = Instant::now();
+    in_batches(iterations, |n| {
+        work(n);
+        Duration::ZERO
+    });
+    start.elapsed()
+}
+
+fn allocation(c: &mut Criterion) {
+    let heap = Heap::new();
+    let mutator = heap.mutator();
+    c.bench_function("alloc 16 bytes", |b| {
+        b.iter_custom(|iterations| {
+            timed(iterations, |n| {
+                mutator.mutate(|mc| {
+                    for i in 0..n {
+                        black_box(Gc::new(mc, Node::new(i)));
+                    }
+                });
+            })
+        });
+    });
+}
+
+fn pin(c: &mut Criterion) {
+    let heap = Heap::new();
+    let mutator = heap.mutator();
+    c.bench_function("mutate, handle", |b| {
+        b.iter(|| mutator.mutate(|mc| _ = black_box(mc)));
+    });
+    c.bench_function("mutate, thread-local", |b| {
+        b.iter(|| heap.mutate(|mc| _ = black_box(mc)));
+    });
+}
+
+/// Stores the same node into cell after cell.
+#[inline(always)]
+fn store<'gc>(mc: &'gc Mutation<'gc>, cells: &'gc [GcCell<'gc, Node<'gc>>], n: u64) {
+    let node = cells[0].get();
+    for i in 0..n as usize {
+        black_box(&cells[1 + i]).set(mc, node);
+    }
+}
+
+fn cell(c: &mut Criterion) {
+    let mut target = 0u64;
+    let words: Vec<AtomicPtr<u64>> = (0..=BATCH).map(|_| AtomicPtr::default()).collect();
+    c.bench_function("atomic release store", |b| {
+        b.iter_custom(|iterations| {
+            timed(iterations, |n| {
+                for i in 0..n as usize {
+                    black_box(&words[1 + i]).store(black_box(&raw mut target), Ordering::Release);
+                }
+            })
+        });
+    });
+
+    let heap = Heap::new();
+    let mutator = heap.mutator();
+    let small = cells(&heap, 1 + BATCH as usize);
+    c.bench_function("GcCell::set, barrier off", |b| {
+        b.iter_custom(|iterations| {
+            timed(iterations, |n| mutator.mutate(|mc| store(mc, small.get(mc).as_ref(), n)))
+        });
+    });
+    c.bench_function("GcCell::get", |b| {
+        b.iter_custom(|iterations| {
+            timed(iterations, |n| {
+                mutator.mutate(|mc| {
+                    let cells = small.get(mc).as_ref();
+                    for i in 0..n as usize {
+                        black_box(black_box(&cells[1 + i]).get());
+                    }
+                });
+            })
+        });
+    });
+}
+
+fn cell_while_marking(c: &mut Criterion) {
+    let heap = Heap::new();
+    let big = cells(&heap, BIG);
+    let small = cells(&heap, 1 + BATCH as usize);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let collector = scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                heap.collect().expect("a collection from outside of mutate succeeds");
+            }
+        });
+        let mutator = heap.mutator();
+        c.bench_function("GcCell::set, barrier on", |b| {
+            b.iter_custom(|iterations| {
+                timed(iterations, |n| mutator.mutate(|mc| store(mc, small.get(mc).as_ref(), n)))
+            });
+        });
+        stop.store(true, Ordering::Relaxed);
+        collector.join().expect("the collecting thread does not panic");
+    });
+    drop(big);
+}
+
+/// Benchmarks `work` on a full and an empty vector of up to [`BATCH`] roots, both made outside of the time.
+fn root_operation(
+    c: &mut Criterion,
+    name: &str,
+    heap: &Heap,
+    work: impl Fn(
+        &Root<Node<'static>>,
+        &mut Vec<Root<Node<'static>>>,
+        &mut Vec<Root<Node<'static>>>,
+        u64,
+    ),
+) {
+    let node = heap.mutate(|mc| Gc::new(mc, Node::new(1)).root(mc));
+    c.bench_function(name, |b| {
+        let mut since_cycle = 0;
+        b.iter_custom(|iterations| {
+            in_batches(iterations, |n| {
+                let mut full: Vec<_> = (0..n).map(|_| node.clone()).collect();
+                let mut empty = Vec::with_capacity(n as usize);
+                let start = Instant::now();
+                work(&node, &mut full, &mut empty, n);
+                let took = start.elapsed();
+                drop((full, empty));
+                since_cycle += 2 * n;
+                if since_cycle > ROOTS {
+                    since_cycle = 0;
+                    heap.collect().expect("a collection from outside of mutate succeeds");
+                }
+                took
+            })
+        });
+    });
+}
+
+fn root(c: &mut Criterion) {
+    let heap = Heap::new();
+    let mutator = heap.mutator();
+    root_operation(c, "Root create", &heap, |node, _, empty, n| {
+        mutator.mutate(|mc| {
+            let node = node.get(mc);
+            empty.extend((0..n).map(|_| node.root(mc)));
+        });
+    });
+    root_operation(c, "Root clone", &heap, |node, _, empty, n| {
+        empty.extend((0..n).map(|_| node.clone()));
+    });
+    root_operation(c, "Root drop", &heap, |_, full, _, _| full.clear());
+}
+
+fn weak(c: &mut Criterion) {
+    let heap = Heap::new();
+    let mutator = heap.mutator();
+    let node = mutator.mutate(|mc| Gc::new(mc, Node::new(1)).root(mc));
+    c.bench_function("GcWeak::upgrade", |b| {
+        b.iter_custom(|iterations| {
+            timed(iterations, |n| {
+                mutator.mutate(|mc| {
+                    let weak = node.get(mc).downgrade(mc);
+                    for _ in 0..n {
+                        black_box(black_box(&weak).upgrade(mc));
+                    }
+                });
+            })
+        });
+    });
+}
+
+criterion_group! {
+    name = micro;
+    config = Criterion::default().measurement_time(Duration::from_secs(2));
+    targets = allocation, pin, cell, cell_while_marking, root, weak
+}
+criterion_main!(micro);

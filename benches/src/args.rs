@@ -1,0 +1,313 @@
+//! The command line: parsed by hand, because the only options are a dozen numbers and names.
+
+#![forbid(unsafe_code)]
+
+use std::str::FromStr;
+
+/// What `--help` prints.
+pub(crate) const HELP: &str = "\
+gc-bench: the workloads on which speed, memory and pauses are compared
+
+usage: gc-bench WORKLOAD [OPTION ...]
+
+workloads, and the options of each with their defaults
+  alloc    garbage nodes of 16 bytes           --n 100000000 nodes  --threads 1
+  btree    binary-trees                        --depth 18  --threads 1
+  gcbench  Boehm, Ellis and Kovac's GCBench    --n 5 runs
+  mark     collections of a live random graph  --n 10000000 nodes  --order sequential
+  window   a ring of 200,000 live messages     --n 5000000 pushes
+  mutate   random stores into a live table     --n 2000000 nodes  --seconds 20  --threads 1
+  idle     what an idle heap gives back        --n 100 MB live at first
+
+options
+  --engine E       gc (default); rc, arc and box as yardsticks: alloc, btree, gcbench and window with all
+                   three, mutate with rc (one thread) and arc
+  --n N            size of the work; what it counts depends on the workload
+  --threads T      mutator threads
+  --seconds S      how long mutate runs
+  --depth D        depth of the long-lived tree of btree
+  --order O        sequential: nodes lie in memory in the order of the array; shuffled: they do not
+  --markers M      marker threads of the heap (engine gc; the default is the heap's)
+  --gc-percent P   garbage allowed for 100 live bytes (engine gc; the default is the heap's)
+  --pin            mutators on the first cores, markers on the last
+  --json           one JSON object instead of one line of key=value
+  --help           this text
+
+exit code: 0 good, 1 a wrong checksum or a failed run, 2 a wrong command line
+";
+
+/// What to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Workload {
+    Alloc,
+    Btree,
+    Gcbench,
+    Mark,
+    Window,
+    Mutate,
+    Idle,
+}
+
+/// What manages the memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Gc,
+    Rc,
+    Arc,
+    Box,
+}
+
+/// How the nodes of `mark` lie in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    Sequential,
+    Shuffled,
+}
+
+/// A parsed and checked command line.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Args {
+    pub(crate) workload: Workload,
+    pub(crate) engine: Engine,
+    pub(crate) n: usize,
+    pub(crate) threads: usize,
+    pub(crate) seconds: f64,
+    pub(crate) depth: u32,
+    pub(crate) order: Order,
+    pub(crate) markers: Option<usize>,
+    pub(crate) gc_percent: Option<u32>,
+    pub(crate) pin: bool,
+    pub(crate) json: bool,
+}
+
+/// What a command line asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Command {
+    Help,
+    Run(Args),
+}
+
+const WORKLOADS: &[(&str, Workload)] = &[
+    ("alloc", Workload::Alloc),
+    ("btree", Workload::Btree),
+    ("gcbench", Workload::Gcbench),
+    ("mark", Workload::Mark),
+    ("window", Workload::Window),
+    ("mutate", Workload::Mutate),
+    ("idle", Workload::Idle),
+];
+const ENGINES: &[(&str, Engine)] =
+    &[("gc", Engine::Gc), ("rc", Engine::Rc), ("arc", Engine::Arc), ("box", Engine::Box)];
+const ORDERS: &[(&str, Order)] =
+    &[("sequential", Order::Sequential), ("shuffled", Order::Shuffled)];
+
+fn name_of<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &'static str {
+    table.iter().find(|(_, v)| v == value).expect("every value has a name").0
+}
+
+impl Workload {
+    pub(crate) fn name(self) -> &'static str {
+        name_of(WORKLOADS, &self)
+    }
+
+    /// The options of this workload alone, beside those that all have.
+    fn options(self) -> &'static [&'static str] {
+        match self {
+            Workload::Alloc => &["--n", "--threads"],
+            Workload::Btree => &["--depth", "--threads"],
+            Workload::Gcbench | Workload::Window | Workload::Idle => &["--n"],
+            Workload::Mark => &["--n", "--order"],
+            Workload::Mutate => &["--n", "--threads", "--seconds"],
+        }
+    }
+
+    fn default_n(self) -> usize {
+        match self {
+            Workload::Alloc => 100_000_000,
+            Workload::Btree => 1,
+            Workload::Gcbench => 5,
+            Workload::Mark => 10_000_000,
+            Workload::Window => 5_000_000,
+            Workload::Mutate => 2_000_000,
+            Workload::Idle => 100,
+        }
+    }
+
+    fn can_run_on(self, engine: Engine) -> Result<(), String> {
+        let why = match (self, engine) {
+            (Workload::Mark | Workload::Idle, Engine::Rc | Engine::Arc | Engine::Box) => {
+                "it measures a collector"
+            }
+            (Workload::Mutate, Engine::Box) => "its nodes have two owners, a slot and another node",
+            _ => return Ok(()),
+        };
+        let (workload, engine) = (self.name(), engine.name());
+        Err(format!("{workload} cannot be expressed with --engine {engine}: {why}"))
+    }
+}
+
+impl Engine {
+    pub(crate) fn name(self) -> &'static str {
+        name_of(ENGINES, &self)
+    }
+}
+
+impl Order {
+    pub(crate) fn name(self) -> &'static str {
+        name_of(ORDERS, &self)
+    }
+}
+
+/// Parses the words after the program's name.
+pub(crate) fn parse(words: &[String]) -> Result<Command, String> {
+    if words.iter().any(|word| word == "--help" || word == "-h") {
+        return Ok(Command::Help);
+    }
+    let Some((first, rest)) = words.split_first() else {
+        return Err(format!("no workload given; one of {}", names(WORKLOADS)));
+    };
+    let workload = choice("workload", first, WORKLOADS)?;
+    let mut args = Args {
+        workload,
+        engine: Engine::Gc,
+        n: workload.default_n(),
+        threads: 1,
+        seconds: 20.0,
+        depth: 18,
+        order: Order::Sequential,
+        markers: None,
+        gc_percent: None,
+        pin: false,
+        json: false,
+    };
+    let mut rest = rest.iter();
+    while let Some(word) = rest.next() {
+        let (option, attached) = match word.split_once('=') {
+            Some((option, value)) => (option, Some(value)),
+            None => (word.as_str(), None),
+        };
+        match option {
+            "--pin" | "--json" if attached.is_some() => {
+                return Err(format!("{option} takes no value"));
+            }
+            "--pin" => args.pin = true,
+            "--json" => args.json = true,
+            "--n" | "--threads" | "--seconds" | "--depth" | "--order" | "--engine"
+            | "--markers" | "--gc-percent" => {
+                let value = attached.or_else(|| rest.next().map(String::as_str));
+                let value = value.ok_or_else(|| format!("{option} needs a value"))?;
+                args.set(option, value)?;
+            }
+            _ => return Err(format!("unknown option {option}; see --help")),
+        }
+    }
+    args.check()?;
+    Ok(Command::Run(args))
+}
+
+impl Args {
+    fn set(&mut self, option: &str, value: &str) -> Result<(), String> {
+        let shared = ["--engine", "--markers", "--gc-percent"];
+        if !shared.contains(&option) && !self.workload.options().contains(&option) {
+            let (workload, own) = (self.workload.name(), self.workload.options().join(", "));
+            return Err(format!("{workload} has no {option}; its own options are {own}"));
+        }
+        match option {
+            "--n" => self.n = number(option, value, 1, 1 << 40)?,
+            "--threads" => self.threads = number(option, value, 1, 1024)?,
+            "--seconds" => self.seconds = number(option, value, 0.01, 86_400.0)?,
+            "--depth" => self.depth = number(option, value, 4, 30)?,
+            "--order" => self.order = choice(option, value, ORDERS)?,
+            "--engine" => self.engine = choice(option, value, ENGINES)?,
+            // The heap itself knows what it allows; its `ConfigError` says so.
+            "--markers" => self.markers = Some(number(option, value, 0, usize::MAX)?),
+            _ => self.gc_percent = Some(number(option, value, 0, u32::MAX)?),
+        }
+        Ok(())
+    }
+
+    /// Refuses combinations that mean nothing.
+    fn check(&self) -> Result<(), String> {
+        self.workload.can_run_on(self.engine)?;
+        if self.engine != Engine::Gc {
+            let engine = self.engine.name();
+            if self.markers.is_some() || self.gc_percent.is_some() {
+                return Err(format!(
+                    "--markers and --gc-percent mean nothing to --engine {engine}"
+                ));
+            }
+            if self.engine == Engine::Rc && self.workload == Workload::Mutate && self.threads > 1 {
+                return Err("mutate with --engine rc has one thread: an Rc is not shared".into());
+            }
+        }
+        if self.workload == Workload::Alloc && self.threads > self.n {
+            return Err(format!("--threads {} is more than --n {}", self.threads, self.n));
+        }
+        Ok(())
+    }
+}
+
+fn names<T>(table: &[(&'static str, T)]) -> String {
+    table.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
+fn choice<T: Copy>(what: &str, word: &str, table: &[(&'static str, T)]) -> Result<T, String> {
+    let found = table.iter().find(|(name, _)| *name == word);
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let allowed = names(table);
+        format!("{what} is one of {allowed}, not {word:?}")
+    })
+}
+
+fn number<T>(option: &str, word: &str, least: T, most: T) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + std::fmt::Display,
+{
+    let digits = word.replace('_', "");
+    match digits.parse::<T>() {
+        Ok(value) if value >= least && value <= most => Ok(value),
+        Ok(_) => Err(format!("{option} is from {least} to {most}, not {word}")),
+        Err(_) => Err(format!("{option} is a number from {least} to {most}, not {word:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_line(line: &str) -> Result<Command, String> {
+        parse(&line.split_whitespace().map(String::from).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn good_lines() {
+        let Ok(Command::Run(args)) = parse_line("mutate --n=1_000 --seconds 0.5 --threads 2 --pin")
+        else {
+            panic!("refused");
+        };
+        assert_eq!((args.n, args.seconds, args.threads, args.pin), (1000, 0.5, 2, true));
+        assert_eq!(parse_line("btree --help"), Ok(Command::Help));
+    }
+
+    #[test]
+    fn bad_lines_say_why() {
+        for (line, part) in [
+            ("", "no workload given"),
+            ("nothing", "workload is one of alloc"),
+            ("alloc --n", "--n needs a value"),
+            ("alloc --n 0", "--n is from 1"),
+            ("alloc --n x", "--n is a number"),
+            ("alloc --depth 3", "alloc has no --depth"),
+            ("alloc --what", "unknown option --what"),
+            ("alloc --pin=yes", "--pin takes no value"),
+            ("mark --engine rc", "it measures a collector"),
+            ("mutate --engine box", "two owners"),
+            ("mutate --engine rc --threads 2", "one thread"),
+            ("btree --engine rc --markers 1", "mean nothing"),
+            ("mutate --seconds NaN", "--seconds is from"),
+        ] {
+            let error = parse_line(line).unwrap_err();
+            assert!(error.contains(part), "{line}: {error}");
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! `mutate`: a live table of K nodes {next, val, three more words}, changed for S seconds.
+//!
+//! An operation picks a random slot, allocates a node whose `next` is the current node of another random slot
+//! (that node's own `next` is cut first, so chains stay short), and stores it in the slot. A batch of 16 is
+//! timed, and is one `mutate`. T mutators share the table.
+//!
+//! The words of every node reachable at the end must agree with its `val`, and the table must be full. With one
+//! mutator the run is also played again on plain integers, and every `val` and `next` must be the same;
+//! the checksum is then a hash of the whole table. With several it is the number of slots.
+
+#![forbid(unsafe_code)]
+
+use std::time::{Duration, Instant};
+
+use gc_core::{Gc, GcCell, Heap, Mutation, Mutator, Root, Trace};
+
+use crate::args::{Args, Engine};
+use crate::measure::{Elapsed, Latencies, Stopwatch, noise_floor};
+use crate::owned::{Arcs, Rcs, Shared};
+use crate::random::{Random, mix};
+use crate::report::Report;
+use crate::{Outcome, check, heap_for, pin};
+
+/// Operations in one `mutate`.
+const BATCH: u64 = 16;
+/// Slots filled in one `mutate` while the table is made.
+const FILL: usize = 256;
+/// The `next` that no node has.
+const NONE: u64 = u64::MAX;
+/// What is said of a slot that is not as it must be.
+const BROKEN: (u64, u64) = (NONE, NONE);
+
+pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
+    let heap = heap_for(args)?;
+    let floor = noise_floor(args.pin);
+    let game = match (&heap, args.engine) {
+        (Some(heap), _) => {
+            let table = pin::on_one_thread(args.pin, || gc_table(heap, args.n));
+            together(args, || GcPlayer { mutator: heap.mutator(), table: &table })
+        }
+        (None, Engine::Arc) => {
+            let table = pin::on_one_thread(args.pin, || owned_table::<Arcs>(args.n));
+            together(args, || OwnedPlayer::<Arcs> { table: &table })
+        }
+        // An `Rc` does not leave its thread: the table is made, changed and checked on one.
+        (None, _) => pin::on_one_thread(args.pin, || {
+            let table = owned_table::<Rcs>(args.n);
+            alone(args, &OwnedPlayer::<Rcs> { table: &table })
+        }),
+    };
+    report.count("n", args.n as u64);
+    report.count("ops", game.ops);
+    report.number("mops_per_s", game.ops as f64 / game.elapsed.wall_s / 1e6);
+    report.latencies(&game.latencies);
+    report.floor(&floor);
+    report.elapsed(game.elapsed);
+    if let Some(heap) = &heap {
+        report.heap(heap);
+    }
+    check(report, game.found, game.expected)
+}
+
+/// One thread's hold of the table.
+trait Player {
+    /// Does [`BATCH`] operations; the new nodes get the values from `first` up.
+    fn batch(&self, random: &mut Random, first: u64);
+
+    /// The `val` of the node in slot `i` and of its next ([`NONE`] without); [`BROKEN`] if either is not intact.
+    fn slot(&self, i: usize) -> (u64, u64);
+}
+
+/// What a run gave, and the checksum of the table after it.
+struct Game {
+    ops: u64,
+    latencies: Latencies,
+    elapsed: Elapsed,
+    found: u64,
+    expected: u64,
+}
+
+/// A run on `--threads` threads.
+fn together<P: Player>(args: &Args, player: impl Fn() -> P + Sync) -> Game {
+    let watch = Stopwatch::start();
+    let parts =
+        pin::on_threads(args.threads, args.pin, |i| play(&player(), i as u64, args.seconds));
+    let elapsed = watch.stop();
+    let (mut ops, mut latencies) = (0, Latencies::new());
+    for (part_ops, part) in &parts {
+        ops += part_ops;
+        latencies.merge(part);
+    }
+    let (found, expected) = pin::on_one_thread(args.pin, || verify(args, &player(), ops));
+    Game { ops, latencies, elapsed, found, expected }
+}
+
+/// A run on this thread.
+fn alone(args: &Args, player: &impl Player) -> Game {
+    let watch = Stopwatch::start();
+    let (ops, latencies) = play(player, 0, args.seconds);
+    let elapsed = watch.stop();
+    let (found, expected) = verify(args, player, ops);
+    Game { ops, latencies, elapsed, found, expected }
+}
+
+/// Operations of one thread until the time is over.
+fn play(player: &impl Player, thread: u64, seconds: f64) -> (u64, Latencies) {
+    let (mut random, mut latencies) = (Random::new(seed(thread)), Latencies::new());
+    let end = Instant::now() + Duration::from_secs_f64(seconds);
+    let mut ops = 0;
+    while latencies.time(|| player.batch(&mut random, (thread << 48) + ops)) < end {
+        ops += BATCH;
+    }
+    (ops + BATCH, latencies)
+}
+
+fn seed(thread: u64) -> u64 {
+    1000 + thread
+}
+
+/// The value of slot `i` before the first operation: none that an operation gives.
+fn initial(i: usize) -> u64 {
+    (1 << 63) + i as u64
+}
+
+/// The three more words of a node.
+fn words(val: u64) -> [u64; 3] {
+    [!val, val.rotate_left(17), mix(val)]
+}
+
+/// The checksum found and the one expected.
+fn verify(args: &Args, player: &impl Player, ops: u64) -> (u64, u64) {
+    let slots = (0..args.n).map(|i| player.slot(i));
+    if args.threads > 1 {
+        return (slots.filter(|slot| *slot != BROKEN).count() as u64, args.n as u64);
+    }
+    (hash(slots), hash(replay(args.n, ops).into_iter()))
+}
+
+fn hash(slots: impl Iterator<Item = (u64, u64)>) -> u64 {
+    slots.fold(0, |hash, (val, next)| mix(hash ^ mix(val) ^ next.rotate_left(32)))
+}
+
+/// The run of thread 0 once more, on plain integers.
+fn replay(n: usize, ops: u64) -> Vec<(u64, u64)> {
+    let mut table: Vec<_> = (0..n).map(|i| (initial(i), NONE)).collect();
+    let mut random = Random::new(seed(0));
+    for val in 0..ops {
+        let (i, j) = (random.below(n), random.below(n));
+        table[j].1 = NONE;
+        table[i] = (val, table[j].0);
+    }
+    table
+}
+
+#[derive(Trace)]
+struct Node<'gc> {
+    next: GcCell<'gc, Node<'gc>>,
+    val: u64,
+    words: [u64; 3],
+}
+
+impl<'gc> Node<'gc> {
+    #[inline(always)]
+    fn new(next: Option<Gc<'gc, Node<'gc>>>, val: u64) -> Node<'gc> {
+        Node { next: GcCell::new(next), val, words: words(val) }
+    }
+
+    fn is_intact(&self) -> bool {
+        self.words == words(self.val)
+    }
+}
+
+type Table = Root<[GcCell<'static, Node<'static>>]>;
+
+fn gc_table(heap: &Heap, n: usize) -> Table {
+    let mutator = heap.mutator();
+    let table: Table = mutator
+        .mutate(|mc| Gc::from_iter_in(mc, (0..n).map(|_| GcCell::<Node>::new(None))).root(mc));
+    for start in (0..n).step_by(FILL) {
+        mutator.mutate(|mc| {
+            let slots = table.get(mc);
+            for i in start..(start + FILL).min(n) {
+                slots[i].set(mc, Some(Gc::new(mc, Node::new(None, initial(i)))));
+            }
+        });
+    }
+    table
+}
+
+struct GcPlayer<'t> {
+    mutator: Mutator,
+    table: &'t Table,
+}
+
+impl Player for GcPlayer<'_> {
+    #[inline(always)]
+    fn batch(&self, random: &mut Random, first: u64) {
+        self.mutator.mutate(|mc| {
+            let slots = self.table.get(mc).as_ref();
+            for val in first..first + BATCH {
+                gc_operation(mc, slots, random, val);
+            }
+        });
+    }
+
+    fn slot(&self, i: usize) -> (u64, u64) {
+        self.mutator.mutate(|mc| {
+            let Some(node) = self.table.get(mc)[i].get().filter(|node| node.is_intact()) else {
+                return BROKEN;
+            };
+            match node.next.get() {
+                None => (node.val, NONE),
+                Some(next) if next.is_intact() && next.next.get().is_none() => (node.val, next.val),
+                Some(_) => BROKEN,
+            }
+        })
+    }
+}
+
+#[inline(always)]
+fn gc_operation<'gc>(
+    mc: &'gc Mutation<'gc>,
+    slots: &'gc [GcCell<'gc, Node<'gc>>],
+    random: &mut Random,
+    val: u64,
+) {
+    let (i, j) = (random.below(slots.len()), random.below(slots.len()));
+    let next = slots[j].get();
+    if let Some(next) = next {
+        next.next.set(mc, None);
+    }
+    slots[i].set(mc, Some(Gc::new(mc, Node::new(next, val))));
+}
+
+type OwnedSlot<S> = <S as Shared>::Slot<OwnedNode<S>>;
+
+struct OwnedNode<S: Shared> {
+    next: OwnedSlot<S>,
+    val: u64,
+    words: [u64; 3],
+}
+
+impl<S: Shared> OwnedNode<S> {
+    #[inline(always)]
+    fn make(next: Option<S::Ptr<OwnedNode<S>>>, val: u64) -> Option<S::Ptr<OwnedNode<S>>> {
+        Some(S::new(OwnedNode { next: S::slot(next), val, words: words(val) }))
+    }
+
+    fn is_intact(&self) -> bool {
+        self.words == words(self.val)
+    }
+}
+
+fn owned_table<S: Shared>(n: usize) -> Vec<OwnedSlot<S>> {
+    (0..n).map(|i| S::slot(OwnedNode::<S>::make(None, initial(i)))).collect()
+}
+
+struct OwnedPlayer<'t, S: Shared> {
+    table: &'t [OwnedSlot<S>],
+}
+
+impl<S: Shared> Player for OwnedPlayer<'_, S> {
+    #[inline(always)]
+    fn batch(&self, random: &mut Random, first: u64) {
+        let n = self.table.len();
+        for val in first..first + BATCH {
+            let (i, j) = (random.below(n), random.below(n));
+            let next = S::load(&self.table[j]);
+            if let Some(next) = &next {
+                drop(S::replace(&next.next, None));
+            }
+            drop(S::replace(&self.table[i], OwnedNode::<S>::make(next, val)));
+        }
+    }
+
+    fn slot(&self, i: usize) -> (u64, u64) {
+        let Some(node) = S::load(&self.table[i]).filter(|node| node.is_intact()) else {
+            return BROKEN;
+        };
+        match S::load(&node.next) {
+            None => (node.val, NONE),
+            Some(next) if next.is_intact() && S::load(&next.next).is_none() => (node.val, next.val),
+            Some(_) => BROKEN,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The result of one run: `key=value` pairs on one line, or one JSON object with the same keys.
+//!
+//! A key that means nothing for a workload is left out (`btree` has no percentiles, `rc` no cycles).
+
+#![forbid(unsafe_code)]
+
+use std::fmt::Write;
+
+use gc_core::Heap;
+
+use crate::measure::{Elapsed, Latencies, MB};
+
+/// One value of a [`Report`].
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    /// A count.
+    Count(u64),
+    /// A measurement; printed to three decimals.
+    Number(f64),
+    /// A name.
+    Text(String),
+}
+
+/// The keys and values of one run, in the order in which they were added.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Report(Vec<(&'static str, Value)>);
+
+impl Report {
+    /// Adds a count.
+    pub(crate) fn count(&mut self, key: &'static str, value: u64) {
+        self.0.push((key, Value::Count(value)));
+    }
+
+    /// Adds a measurement.
+    pub(crate) fn number(&mut self, key: &'static str, value: f64) {
+        self.0.push((key, Value::Number(value)));
+    }
+
+    /// Adds a name.
+    pub(crate) fn text(&mut self, key: &'static str, value: impl Into<String>) {
+        self.0.push((key, Value::Text(value.into())));
+    }
+
+    /// Adds `wall_s`, `cpu_s`, and as `rss_mb` the peak of the process until the stopwatch was stopped.
+    pub(crate) fn elapsed(&mut self, elapsed: Elapsed) {
+        self.number("wall_s", elapsed.wall_s);
+        self.number("cpu_s", elapsed.cpu_s);
+        self.number("rss_mb", elapsed.peak_rss / MB);
+    }
+
+    /// Adds the percentiles of a mutator's own timing.
+    pub(crate) fn latencies(&mut self, latencies: &Latencies) {
+        self.number("p50_us", latencies.quantile_us(0.5));
+        self.number("p99_us", latencies.quantile_us(0.99));
+        self.number("p999_us", latencies.quantile_us(0.999));
+        self.number("p9999_us", latencies.quantile_us(0.9999));
+        self.number("max_us", latencies.max_us());
+    }
+
+    /// Adds the tail of the machine itself, to judge the percentiles against.
+    pub(crate) fn floor(&mut self, floor: &Latencies) {
+        self.number("floor_p999_us", floor.quantile_us(0.999));
+        self.number("floor_p9999_us", floor.quantile_us(0.9999));
+        self.number("floor_max_us", floor.max_us());
+    }
+
+    /// Adds what the heap itself counted: live bytes, cycles, and its pauses.
+    pub(crate) fn heap(&mut self, heap: &Heap) {
+        let stats = heap.stats();
+        self.number("live_mb", stats.live_bytes as f64 / MB);
+        self.count("cycles", stats.cycles);
+        let pauses = heap.pauses();
+        let all = pauses.all();
+        self.number("pause_p999_us", all.value_at_quantile(0.999) as f64 / 1e3);
+        self.number("pause_max_us", all.max() as f64 / 1e3);
+        let longest = pauses.kinds().filter(|(_, h)| !h.is_empty()).max_by_key(|(_, h)| h.max());
+        if let Some((kind, _)) = longest {
+            self.text("pause_max_kind", format!("{kind:?}"));
+        }
+    }
+
+    /// The report on one line.
+    pub(crate) fn line(&self) -> String {
+        let pairs: Vec<String> = self.0.iter().map(|(k, v)| format!("{k}={}", plain(v))).collect();
+        pairs.join(" ")
+    }
+
+    /// The report as one JSON object.
+    pub(crate) fn json(&self) -> String {
+        let pairs: Vec<String> =
+            self.0.iter().map(|(k, v)| format!("\"{k}\":{}", json(v))).collect();
+        format!("{{{}}}", pairs.join(","))
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Count(n) => n.to_string(),
+        Value::Number(x) => format!("{x:.3}"),
+        Value::Text(text) => text.clone(),
+    }
+}
+
+fn json(value: &Value) -> String {
+    let Value::Text(text) = value else { return plain(value) };
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => {
+                write!(quoted, "\\u{:04x}", c as u32).expect("a String takes every write");
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted + "\""
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_have_the_same_keys() {
+        let mut report = Report::default();
+        report.text("workload", "a\"b\n");
+        report.count("checksum", 12);
+        report.number("wall_s", 1.0);
+        assert_eq!(report.line(), "workload=a\"b\n checksum=12 wall_s=1.000");
+        let json = "{\"workload\":\"a\\\"b\\u000a\",\"checksum\":12,\"wall_s\":1.000}";
+        assert_eq!(report.json(), json);
+    }
+}

@@ -1,0 +1,105 @@
+//! `window`: a ring of 200,000 live messages, each a fresh 1 KiB byte array filled with the low byte of its
+//! number; M are pushed. Each push (allocation, fill, store) is timed on the mutator and is one `mutate`.
+//!
+//! The checksum adds up all bytes in the ring at the end; each must be that of its message.
+
+#![forbid(unsafe_code)]
+
+use std::hint::black_box;
+
+use gc_core::{Gc, GcCell, Heap, Root, Trace};
+
+use crate::args::{Args, Engine};
+use crate::measure::{Elapsed, Latencies, Stopwatch, noise_floor};
+use crate::owned::{Arcs, Boxes, Owner, Rcs};
+use crate::report::Report;
+use crate::{Outcome, check, heap_for, pin};
+
+/// Slots of the ring.
+const WINDOW: usize = 200_000;
+const SIZE: usize = 1024;
+
+#[derive(Trace)]
+struct Message {
+    bytes: [u8; SIZE],
+}
+
+impl Message {
+    #[inline(always)]
+    fn new(i: usize) -> Message {
+        Message { bytes: [i as u8; SIZE] }
+    }
+
+    /// The sum of the bytes of message `i`, or what no message has.
+    fn sum(&self, i: usize) -> u64 {
+        let all_same = self.bytes.iter().all(|&b| b == i as u8);
+        if all_same { self.bytes.iter().map(|&b| u64::from(b)).sum() } else { u64::from(u32::MAX) }
+    }
+}
+
+/// What the pushes of one run gave.
+struct Run {
+    elapsed: Elapsed,
+    latencies: Latencies,
+    sum: u64,
+}
+
+pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
+    let heap = heap_for(args)?;
+    let floor = noise_floor(args.pin);
+    let run = pin::on_one_thread(args.pin, || match (&heap, args.engine) {
+        (Some(heap), _) => gc(heap, args.n),
+        (None, Engine::Rc) => owned::<Rcs>(args.n),
+        (None, Engine::Arc) => owned::<Arcs>(args.n),
+        (None, _) => owned::<Boxes>(args.n),
+    });
+    report.count("n", args.n as u64);
+    report.latencies(&run.latencies);
+    report.floor(&floor);
+    report.elapsed(run.elapsed);
+    if let Some(heap) = &heap {
+        report.heap(heap);
+    }
+    let bytes = |i: usize| (i as u8) as u64 * SIZE as u64;
+    check(report, run.sum, last(args.n).map(bytes).sum())
+}
+
+/// The numbers of the messages that are in the ring at the end.
+fn last(n: usize) -> std::ops::Range<usize> {
+    n.saturating_sub(WINDOW)..n
+}
+
+/// Times `n` pushes.
+fn pushes(n: usize, mut push: impl FnMut(usize)) -> (Elapsed, Latencies) {
+    let mut latencies = Latencies::new();
+    let watch = Stopwatch::start();
+    for i in 0..n {
+        latencies.time(|| push(i));
+    }
+    (watch.stop(), latencies)
+}
+
+fn gc(heap: &Heap, n: usize) -> Run {
+    let mutator = heap.mutator();
+    let ring: Root<[GcCell<'static, Message>]> = mutator.mutate(|mc| {
+        Gc::from_iter_in(mc, (0..WINDOW).map(|_| GcCell::<Message>::new(None))).root(mc)
+    });
+    let (elapsed, latencies) = pushes(n, |i| {
+        mutator.mutate(|mc| {
+            ring.get(mc)[i % WINDOW].set(mc, Some(Gc::new(mc, Message::new(i))));
+        });
+    });
+    let sum = |i: usize| {
+        mutator.mutate(|mc| ring.get(mc)[i % WINDOW].get().map_or(0, |message| message.sum(i)))
+    };
+    Run { elapsed, latencies, sum: last(n).map(sum).sum() }
+}
+
+fn owned<O: Owner>(n: usize) -> Run {
+    let mut ring: Vec<Option<O::Ptr<Message>>> = (0..WINDOW).map(|_| None).collect();
+    let (elapsed, latencies) = pushes(n, |i| {
+        ring[i % WINDOW] = Some(black_box(O::new(Message::new(i))));
+    });
+    let sum = |i: usize| ring[i % WINDOW].as_ref().map_or(0, |message| message.sum(i));
+    Run { elapsed, latencies, sum: last(n).map(sum).sum() }
+}

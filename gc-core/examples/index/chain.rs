@@ -1,0 +1,82 @@
+//! A lock-free list whose nodes die once and for ever, in safe Rust.
+//!
+//! 1. A node is pushed at the head, and nowhere else, with a compare-and-exchange.
+//! 2. It dies by a flag of its own (`is_dead`), which never goes back.
+//! 3. Anybody unlinks dead nodes at any time: [`prune`] makes a cell point past them.
+//!
+//! Why no live node is ever lost: nothing is inserted behind a node, so a `next` only ever moves forward over
+//! dead nodes, and from any cell all live nodes behind it stay reachable, from an unlinked node's cell too.
+//! Why ABA does no harm: if the head is `a` again, all that was pushed above `a` meanwhile is dead.
+//! Why nothing is left behind: whoever sets a flag and then prunes leaves no path to that node. Another pruner
+//! that makes a cell point to the node must have read it as live, so before the flag, and the node that the
+//! cell pointed to as dead before that; the first pruner then sees that one dead too, and does not pass the
+//! cell before it has replaced its value. (Flags are sequentially consistent for this argument.)
+//!
+//! With a collector this is all: no marked pointers, no counted references, no hazard pointers, no epochs. A
+//! reader that stands on an unlinked node just goes on.
+
+use gc_core::{Gc, GcCell, Mutation, Trace};
+
+/// A node of a list.
+pub(crate) trait Node<'gc>: Trace<'gc> + Send + Sync + Sized + 'gc {
+    /// The next node. Only [`push`] and [`prune`] write it.
+    fn next(&self) -> &GcCell<'gc, Self>;
+    /// Whether this node may be unlinked; once `true`, always `true`.
+    fn is_dead(&self) -> bool;
+}
+
+/// Makes `node`, which is in no list yet, the head of the list if the head still is `seen`. Gives back the
+/// head it found otherwise.
+pub(crate) fn push<'gc, T: Node<'gc>>(
+    mc: &'gc Mutation<'gc>,
+    head: &GcCell<'gc, T>,
+    seen: Option<Gc<'gc, T>>,
+    node: Gc<'gc, T>,
+) -> Result<(), Option<Gc<'gc, T>>> {
+    node.next().set(mc, seen);
+    head.compare_exchange(mc, seen, Some(node)).map(drop)
+}
+
+/// What [`prune`] saw and did.
+#[derive(Default)]
+pub(crate) struct Pruned {
+    /// The live nodes that it met.
+    pub(crate) live: u32,
+    /// The dead nodes that it unlinked; two pruners at once may both count one.
+    pub(crate) unlinked: u32,
+}
+
+/// Unlinks every node that was dead when the call began, and perhaps some that died since.
+pub(crate) fn prune<'gc, T: Node<'gc>>(
+    mc: &'gc Mutation<'gc>,
+    head: &'gc GcCell<'gc, T>,
+) -> Pruned {
+    let mut done = Pruned::default();
+    let mut cell = head;
+    loop {
+        let first = cell.get();
+        let mut live = first;
+        let mut dead = 0;
+        while let Some(node) = live
+            && node.is_dead()
+        {
+            live = node.next().get();
+            dead += 1;
+        }
+        // If the exchange fails, somebody else pushed or unlinked here: look at the same cell again.
+        if dead > 0 && cell.compare_exchange(mc, first, live).is_err() {
+            continue;
+        }
+        done.unlinked += dead;
+        let Some(node) = live else { return done };
+        done.live += 1;
+        cell = node.as_ref().next();
+    }
+}
+
+/// The nodes from `at` on, dead ones too.
+pub(crate) fn iter<'gc, T: Node<'gc>>(
+    at: Option<Gc<'gc, T>>,
+) -> impl Iterator<Item = Gc<'gc, T>> + use<'gc, T> {
+    std::iter::successors(at, |node| node.next().get())
+}

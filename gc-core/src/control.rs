@@ -1,0 +1,113 @@
+#![forbid(unsafe_code)]
+//! Asking the collector for a cycle, waiting for one, and ending it.
+//!
+//! The collector sleeps with a timer and polls the heap's size: waking it costs a mutator more than any other
+//! regular interruption (12 to 87 µs). Only when nothing was allocated for a while does it sleep deeply, and then
+//! the first mutator that reaches the trigger wakes it, once.
+
+use crate::sync::{AtomicBool, Condvar, Mutex, Ordering};
+use std::time::{Duration, Instant};
+
+/// What is asked of the collector, and how far it is.
+#[derive(Debug, Default)]
+struct State {
+    /// A cycle of at least this number is wanted.
+    wanted: u64,
+    /// The cycle that began last, and the one that ended last (its sweep included).
+    begun: u64,
+    ended: u64,
+    stop: bool,
+}
+
+/// The meeting place of a heap's collector and those who wait for it.
+#[derive(Debug, Default)]
+pub(crate) struct Control {
+    state: Mutex<State>,
+    to_collector: Condvar,
+    to_waiters: Condvar,
+    /// The collector sleeps until it is woken. Written under `state`'s lock.
+    deep: AtomicBool,
+    /// Somebody waits for a cycle: a hint that saves the polling collector the lock.
+    asked: AtomicBool,
+}
+
+impl Control {
+    /// Wakes the collector if it sleeps deeply; for a mutator past the trigger. One load otherwise.
+    #[inline]
+    pub(crate) fn nudge(&self) {
+        if self.deep.load(Ordering::Relaxed) {
+            self.wake();
+        }
+    }
+    #[cold]
+    fn wake(&self) {
+        let _state = self.state.lock();
+        if self.deep.swap(false, Ordering::Relaxed) {
+            self.to_collector.notify_one();
+        }
+    }
+
+    /// Waits for the end of a cycle that begins after this call, until `deadline`; says whether it came.
+    pub(crate) fn collect(&self, deadline: Option<Instant>) -> bool {
+        let mut state = self.state.lock();
+        let number = state.begun + 1;
+        state.wanted = state.wanted.max(number);
+        self.asked.store(true, Ordering::Relaxed);
+        self.to_collector.notify_one();
+        while state.ended < number {
+            if state.stop {
+                return false;
+            }
+            match deadline {
+                None => self.to_waiters.wait(&mut state),
+                Some(at) => {
+                    if self.to_waiters.wait_until(&mut state, at).timed_out() {
+                        return false;
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    /// Whether somebody wants a cycle, or the end.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+    /// Asks the collector to end.
+    pub(crate) fn stop(&self) {
+        self.state.lock().stop = true;
+        self.asked.store(true, Ordering::Relaxed);
+        self.to_collector.notify_one();
+        self.to_waiters.notify_all();
+    }
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_asked() && self.state.lock().stop
+    }
+
+    /// The collector's sleep: for `time`, or until somebody asks. With `deep`, until a mutator nudges as well.
+    pub(crate) fn sleep(&self, time: Duration, deep: bool) {
+        let mut state = self.state.lock();
+        if state.wanted > state.begun || state.stop {
+            return;
+        }
+        if deep {
+            self.deep.store(true, Ordering::Relaxed);
+        }
+        self.to_collector.wait_for(&mut state, time);
+        self.deep.store(false, Ordering::Relaxed);
+    }
+    /// The collector begins cycle `number`.
+    pub(crate) fn begin(&self, number: u64) {
+        self.state.lock().begun = number;
+    }
+    /// The collector has ended the cycle that began last.
+    pub(crate) fn end(&self) {
+        let mut state = self.state.lock();
+        state.ended = state.begun;
+        if state.wanted <= state.begun && !state.stop {
+            self.asked.store(false, Ordering::Relaxed);
+        }
+        self.to_waiters.notify_all();
+    }
+}

@@ -1,0 +1,429 @@
+//! The collector: the order of the phases, and the only file that knows it.
+//!
+//! Life of a cycle with number n ([`Collector::cycle`]):
+//! 1. *Prep n*: the barrier starts; wait until every thread has crossed; free flagged roots (rules 2 to 4).
+//! 2. *Mark n*: the roots become work, markers drain ([`Collector::mark`]). The wait for this crossing is folded
+//!    into the first termination round (rule 6).
+//! 3. *Term n.k*: rounds until a clean one ([`Collector::round`], rule 7), then the weak gate closes (rule 8).
+//! 4. The dead flags of weak boxes are set (rule 9).
+//! 5. *Sweep n*: every thread crosses and gives its spans up, or the collector does it for an unpinned one
+//!    (rules 10 and 11).
+//! 6. The sweep opens; mutators sweep what they allocate from and the collector sweeps the rest
+//!    ([`Collector::sweep`]); it closes when nothing is left.
+//!
+//! In between the collector sleeps with a timer and looks at the heap's size ([`Collector::run`]).
+
+use crate::control::Control;
+use crate::handshake::Epoch;
+use crate::heap::span::SpanClass;
+use crate::mark::worker::Marker;
+use crate::mutator::{Core, enter_collector_thread};
+use crate::observe::gctrace::CycleLine;
+use crate::pacing::Pacer;
+use crate::sweep::{self, Keep};
+use crate::sync::{Arc, Backoff, chaos, heavy_fence, yield_now};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+/// The collector's shortest and longest timed sleep, and how long it sleeps when nothing happens.
+const SHORT: Duration = Duration::from_micros(30);
+const LONG: Duration = Duration::from_millis(2);
+const DEEP: Duration = Duration::from_secs(60);
+/// Sleeps without any allocation before the next one is deep.
+const QUIET: u32 = 16;
+/// Spans swept between two yields: some 5 µs.
+const SWEEP_QUANTUM: u32 = 32;
+
+/// What the collector's thread owns.
+#[derive(Debug)]
+pub(crate) struct Collector {
+    core: Arc<Core>,
+    marker: Marker,
+    pacer: Pacer,
+    number: u64,
+    born: Instant,
+    straggler: Option<(Duration, u64)>,
+    last_cpu: Duration,
+    last_line: Instant,
+}
+
+/// The body of an additional marker's thread: marks whenever there is something to mark.
+pub(crate) fn marker_thread(core: &Core, mut marker: Marker) {
+    enter_collector_thread();
+    let mut backoff = Backoff::new();
+    let mut hungry = false;
+    while !core.control.is_stopping() {
+        let worked = core.marking.detector.start() && {
+            marker.cycle = core.epoch.load().cycle();
+            if hungry && !(core.marking.is_empty() && core.rings_are_empty()) {
+                Marker::set_hungry(&core.marking, false);
+                hungry = false;
+            }
+            let worked = !hungry;
+            if worked {
+                drain(core, &mut marker);
+            }
+            core.marking.detector.stop();
+            worked
+        };
+        if worked {
+            backoff = Backoff::new();
+        }
+        if !hungry && !core.marking.detector.is_parked() {
+            Marker::set_hungry(&core.marking, true);
+            hungry = true;
+        }
+        backoff.wait();
+    }
+    if hungry {
+        Marker::set_hungry(&core.marking, false);
+    }
+}
+
+/// Drains until nothing is left to take; a panic in a `trace` poisons the cycle and the draining goes on.
+fn drain(core: &Core, marker: &mut Marker) {
+    loop {
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            marker.drain(&core.marking, &|each| core.each_ring(each), usize::MAX)
+        }));
+        match result {
+            Ok(_) => return,
+            Err(payload) => {
+                std::mem::forget(payload);
+                core.trace_panicked();
+            }
+        }
+    }
+}
+
+impl Collector {
+    pub(crate) fn new(core: Arc<Core>, marker: Marker, pacer: Pacer) -> Collector {
+        let now = Instant::now();
+        Collector {
+            core,
+            marker,
+            pacer,
+            number: 0,
+            born: now,
+            straggler: None,
+            last_cpu: Duration::ZERO,
+            last_line: now,
+        }
+    }
+
+    fn control(&self) -> &Control {
+        &self.core.control
+    }
+
+    /// The body of the collector's thread.
+    pub(crate) fn run(mut self) {
+        enter_collector_thread();
+        short_timer_slack();
+        let mut last = (Instant::now(), self.core.credit.allocated());
+        let mut quiet = 0;
+        loop {
+            let credit = &self.core.credit;
+            if self.control().is_stopping() {
+                break;
+            }
+            if self.control().is_asked() || credit.heap() >= credit.trigger() {
+                self.cycle();
+                last = (Instant::now(), self.core.credit.allocated());
+                quiet = 0;
+                continue;
+            }
+            let now = (Instant::now(), credit.allocated());
+            let (time, bytes) = (now.0 - last.0, now.1.saturating_sub(last.1));
+            last = now;
+            quiet = if bytes == 0 { quiet + 1 } else { 0 };
+            if quiet > QUIET {
+                self.control().sleep(DEEP, true);
+                last = (Instant::now(), self.core.credit.allocated());
+                quiet = QUIET / 2;
+                continue;
+            }
+            // Half of the time until the trigger at the present rate.
+            let left = credit.trigger().saturating_sub(credit.heap()) as f64;
+            let rate = bytes as f64 / time.as_secs_f64().max(1e-7);
+            let wait = if rate > 0.0 { left / rate / 2.0 } else { f64::MAX };
+            let wait = wait.clamp(SHORT.as_secs_f64(), LONG.as_secs_f64());
+            self.control().sleep(Duration::from_secs_f64(wait), false);
+        }
+        self.end();
+    }
+
+    /// Moves every thread to `to`: sets the epoch, and waits for each that is pinned in an older one. `each` is
+    /// called for every record after its thread has crossed.
+    fn handshake(&mut self, to: Epoch, each: impl Fn(&crate::mutator::Record)) {
+        self.begin_handshake(to);
+        for record in self.core.records.snapshot() {
+            let begin = Instant::now();
+            let mut backoff = Backoff::new();
+            let mut waited = false;
+            while !record.crossed(to) {
+                backoff.wait();
+                waited = true;
+            }
+            if waited {
+                self.note_straggler(begin.elapsed(), record.number);
+            }
+            each(&record);
+        }
+        self.core.totals.handshakes.add(1);
+    }
+
+    fn begin_handshake(&self, to: Epoch) {
+        chaos();
+        self.core.epoch.advance(to);
+        heavy_fence(self.core.asymmetric);
+        chaos();
+    }
+
+    fn note_straggler(&mut self, wait: Duration, number: u64) {
+        if self.straggler.is_none_or(|(longest, _)| wait > longest) {
+            self.straggler = Some((wait, number));
+        }
+    }
+
+    /// One whole cycle.
+    fn cycle(&mut self) {
+        let core = self.core.clone();
+        let number = self.number + 1;
+        self.number = number;
+        core.control.begin(number);
+        self.straggler = None;
+        let mut line = CycleLine { number, goal: core.credit.goal(), ..CycleLine::default() };
+        let start = Instant::now();
+        let allocated_start = core.credit.allocated();
+        line.heap_start = core.credit.heap();
+
+        self.handshake(Epoch::prep(number), |_| {});
+        core.roots.free_flagged();
+        line.prep = start.elapsed();
+
+        let mark = Instant::now();
+        (line.rounds, _) = self.mark(number);
+        line.mark = mark.elapsed();
+        line.heap_end = core.credit.heap();
+
+        let cross = Instant::now();
+        if !core.marking.is_poisoned() {
+            sweep::weak::flag_dead(&core.space);
+        }
+        #[cfg(gc_verify)]
+        self.verify();
+        let allocated_end = core.credit.allocated();
+        let (found_bytes, found_objects) = core.marking.take_found();
+        let black = allocated_end.saturating_sub(allocated_start);
+        let found = if core.marking.is_poisoned() { line.heap_end } else { found_bytes };
+        let plan = self.pacer.after_mark(found, black);
+        core.credit.adopt(plan, allocated_end);
+        let sweep_epoch = Epoch::sweep(number);
+        self.handshake(sweep_epoch, |record| record.give_up_for(sweep_epoch));
+        core.gate.reset();
+        line.cross = cross.elapsed();
+
+        let sweep = Instant::now();
+        core.sweep.open();
+        self.sweep(number);
+        core.marking.heal();
+        line.sweep = sweep.elapsed();
+        core.totals.cycles.add(1);
+        core.control.end();
+
+        if core.config.gc_trace {
+            line.at = start - self.born;
+            line.live = plan.live;
+            line.marked_objects = found_objects;
+            line.straggler = self.straggler;
+            let (cpu, now) = (thread_cpu(), Instant::now());
+            let wall = (now - self.last_line).as_secs_f64().max(1e-9);
+            line.busy = (cpu.saturating_sub(self.last_cpu)).as_secs_f64() / wall;
+            (self.last_cpu, self.last_line) = (cpu, now);
+            eprintln!("{line}");
+        }
+    }
+
+    /// Marks everything reachable; returns the rounds it took and the last epoch.
+    fn mark(&mut self, number: u64) -> (u32, Epoch) {
+        let core = self.core.clone();
+        let mut epoch = Epoch::mark(number);
+        self.begin_handshake(epoch);
+        self.marker.cycle = number;
+        core.marking.detector.resume();
+        if !core.marking.detector.start() {
+            crate::error::fatal("the detector is parked although only the collector parks it");
+        }
+        let marker = &mut self.marker;
+        core.roots.each_live(|addr| marker.root(addr));
+        core.marking.detector.stop();
+        let mut rounds = 0;
+        loop {
+            self.drain();
+            // Nobody starts from here on, so that what is recorded stays true of the markers.
+            core.marking.detector.park();
+            let mut backoff = Backoff::new();
+            while !core.marking.detector.is_quiet() {
+                backoff.wait();
+            }
+            chaos();
+            let recorded = core.pushed();
+            chaos();
+            if core.marking.is_empty() && core.rings_are_empty() {
+                epoch = epoch.next_round();
+                rounds += 1;
+                if self.round(epoch, recorded) && self.resolve(recorded) {
+                    return (rounds, epoch);
+                }
+            }
+            core.marking.detector.resume();
+        }
+    }
+
+    fn drain(&mut self) {
+        if self.core.marking.detector.start() {
+            drain(&self.core, &mut self.marker);
+            self.core.marking.detector.stop();
+        }
+    }
+
+    /// A termination round: whether nothing was shaded until every thread had crossed into `epoch`. Gives up as
+    /// soon as something is, so that marking goes on while a long pin lasts; a later round's crossing stands for
+    /// this one's.
+    fn round(&mut self, epoch: Epoch, recorded: u64) -> bool {
+        let core = self.core.clone();
+        self.begin_handshake(epoch);
+        for record in core.records.snapshot() {
+            let begin = Instant::now();
+            let mut backoff = Backoff::new();
+            let mut waited = false;
+            while !record.crossed(epoch) {
+                if core.pushed() != recorded {
+                    return false;
+                }
+                backoff.wait();
+                waited = true;
+            }
+            if waited {
+                self.note_straggler(begin.elapsed(), record.number);
+            }
+        }
+        core.totals.handshakes.add(1);
+        core.pushed() == recorded && core.marking.is_empty() && core.rings_are_empty()
+    }
+
+    /// Closes the weak gate, unless an upgrade shaded something since the round (rule 8). With a poisoned cycle
+    /// nothing dies and the gate stays open.
+    fn resolve(&self, recorded: u64) -> bool {
+        let core = &self.core;
+        if core.marking.is_poisoned() {
+            return true;
+        }
+        core.gate.resolve(|| {
+            core.pushed() == recorded && core.marking.is_empty() && core.rings_are_empty()
+        })
+    }
+
+    /// Sweeps every span that no mutator sweeps, and closes the sweep.
+    fn sweep(&mut self, number: u64) {
+        let core = self.core.clone();
+        let mut quantum = 0;
+        loop {
+            // Classes made meanwhile have fresh spans only.
+            for class in core.space.all_classes() {
+                self.sweep_class(class, number, &mut quantum);
+            }
+            if core.sweep.close() {
+                return;
+            }
+            yield_now();
+        }
+    }
+
+    fn sweep_class(&mut self, class: &'static SpanClass, number: u64, quantum: &mut u32) {
+        let core = &self.core;
+        loop {
+            let Some(right) = core.sweep.begin() else { return };
+            let Some(span) = sweep::take_unswept(&right, &core.space, class, number) else { return };
+            core.count(sweep::sweep_span(&core.space, class, span, number, core.keep()));
+            sweep::put_swept(&core.space, class, span, number);
+            drop(right);
+            *quantum += 1;
+            if *quantum >= SWEEP_QUANTUM {
+                *quantum = 0;
+                yield_now();
+            }
+        }
+    }
+
+    /// The heap ends: nobody can be inside `mutate` any more. Runs the drop glue of everything that is left, and
+    /// gives the memory back.
+    fn end(self) {
+        let core = &self.core;
+        core.marking.detector.park();
+        let end = Epoch::sweep(self.number + 1);
+        for record in core.records.snapshot() {
+            record.give_up_for(end);
+        }
+        let mut spans = Vec::new();
+        core.space.each_span(|span, class| spans.push((span, class)));
+        for (span, class) in spans {
+            let number = self.number + 1;
+            core.count(sweep::sweep_span(&core.space, class, span, number, Keep::Nothing));
+            core.space.free_span(span);
+        }
+        core.space.release(usize::MAX);
+    }
+
+    /// Verifying build: stops the world and compares reachability with the marks.
+    #[cfg(gc_verify)]
+    fn verify(&mut self) {
+        use crate::sync::Ordering;
+        let core = self.core.clone();
+        if core.marking.is_poisoned() {
+            return;
+        }
+        core.stopped.store(true, Ordering::SeqCst);
+        // Threads that cross now wait before they publish; those that are pinned must leave their pins. A
+        // thread may hold its pin until another one, now waiting, is done: then this cycle goes unverified.
+        let deadline = Instant::now() + Duration::from_secs(2);
+        let epoch = Epoch::from_word(core.epoch.load().word()).next_round();
+        self.begin_handshake(epoch);
+        let all_out = core.records.snapshot().iter().all(|record| {
+            while !record.is_unpinned() {
+                if Instant::now() > deadline {
+                    return false;
+                }
+                yield_now();
+            }
+            true
+        });
+        if all_out {
+            crate::verify::check_marks(&core);
+            core.totals.verified.add(1);
+        }
+        core.stopped.store(false, Ordering::SeqCst);
+    }
+}
+
+/// CPU time of the calling thread.
+fn thread_cpu() -> Duration {
+    #[cfg(unix)]
+    {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: `time` is a valid place for the answer.
+        if unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) } == 0 {
+            return Duration::new(time.tv_sec as u64, time.tv_nsec as u32);
+        }
+    }
+    Duration::ZERO
+}
+
+/// Lets short sleeps of this thread be short: the default slack of Linux is 50 µs.
+fn short_timer_slack() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the call takes plain integers.
+    unsafe {
+        libc::prctl(libc::PR_SET_TIMERSLACK, 2_000, 0, 0, 0);
+    }
+}

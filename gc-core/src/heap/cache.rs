@@ -1,0 +1,220 @@
+//! The cache of a thread: one cursor for each class that it allocates from.
+//!
+//! The fast path ([`Cache::bump`]) finds the cursor, adds, compares and stores. Leaf data finds its cursor by
+//! its size class, a constant; other types through a direct-mapped table tagged with the address of their
+//! [`TypeInfo`](super::object::TypeInfo), also a constant. A type that loses its place in the table keeps its
+//! cursor in `parked`.
+//!
+//! A cache belongs to its thread, and to the collector while the thread is known to be outside of every pin and
+//! kept there (INV-3, `handshake::Crossing`). Its cells are therefore plain.
+
+use super::Run;
+use super::object::TypeInfo;
+use super::size_class;
+use super::span::SpanClass;
+use std::cell::{Cell, RefCell};
+
+/// Entries of the direct-mapped table.
+const TABLE: usize = 128;
+
+/// A thread's place in a span: the unused rest of its current run, and where to look for the next.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Cursor {
+    /// Next object.
+    at: Cell<usize>,
+    /// First byte after the run's last slot (as an object address).
+    end: Cell<usize>,
+    /// Which class has this place in the table; 0 for none.
+    tag: Cell<usize>,
+    class: Cell<Option<&'static SpanClass>>,
+    /// The span that the run lies in, plus one; 0 for none.
+    span: Cell<u32>,
+}
+
+/// What a cursor holds, moved out of its place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Held {
+    pub(crate) class: &'static SpanClass,
+    pub(crate) span: u32,
+    /// The unused rest of the run.
+    pub(crate) rest: Run,
+}
+
+impl Cursor {
+    const fn new() -> Cursor {
+        Cursor {
+            at: Cell::new(0),
+            end: Cell::new(0),
+            tag: Cell::new(0),
+            class: Cell::new(None),
+            span: Cell::new(0),
+        }
+    }
+    /// The next object of `slot` bytes, if the run has one left.
+    #[inline(always)]
+    pub(crate) fn bump(&self, slot: usize) -> Option<usize> {
+        let at = self.at.get();
+        let next = at.wrapping_add(slot);
+        if next <= self.end.get() {
+            self.at.set(next);
+            Some(at)
+        } else {
+            None
+        }
+    }
+    /// The class that this cursor serves.
+    pub(crate) fn class(&self) -> Option<&'static SpanClass> {
+        self.class.get()
+    }
+    /// The span with its unused rest, if there is one; it stays here.
+    pub(crate) fn held(&self) -> Option<Held> {
+        let span = self.span.get().checked_sub(1)?;
+        let rest = Run { from: self.at.get(), to: self.end.get() };
+        self.class.get().map(|class| Held { class, span, rest })
+    }
+    /// Takes the span out.
+    pub(crate) fn take(&self) -> Option<Held> {
+        let held = self.held();
+        self.span.set(0);
+        self.at.set(0);
+        self.end.set(0);
+        held
+    }
+    /// Makes `run` of `span` the current one.
+    pub(crate) fn put(&self, class: &'static SpanClass, span: u32, run: Run) {
+        self.class.set(Some(class));
+        self.span.set(span + 1);
+        self.at.set(run.from);
+        self.end.set(run.to);
+    }
+    fn swap_state(&self, other: &Cursor) {
+        self.at.swap(&other.at);
+        self.end.swap(&other.end);
+        self.class.swap(&other.class);
+        self.span.swap(&other.span);
+    }
+}
+
+/// All cursors of a thread.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    leaf: [Cursor; size_class::COUNT],
+    typed: [Cursor; TABLE],
+    /// Cursors of the classes that lost their place in `typed`, by class id.
+    parked: RefCell<Vec<Option<Box<Cursor>>>>,
+}
+
+impl Cache {
+    pub(crate) const fn new() -> Cache {
+        Cache {
+            leaf: [const { Cursor::new() }; size_class::COUNT],
+            typed: [const { Cursor::new() }; TABLE],
+            parked: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// The cursor of a size class of leaf data.
+    #[inline(always)]
+    pub(crate) fn leaf(&self, class: usize) -> &Cursor {
+        &self.leaf[class]
+    }
+
+    /// The place in the table for `tag`; the cursor there may belong to another class (see [`owned`](Self::owned)).
+    #[inline(always)]
+    pub(crate) fn place(&self, tag: usize) -> &Cursor {
+        // A `TypeInfo` takes some 60 bytes, so the low bits say nothing; an array's size class is in the top.
+        &self.typed[((tag >> 4) ^ (tag >> 11) ^ (tag >> 48)) % TABLE]
+    }
+
+    /// The cursor for `tag`, if it is in its place.
+    #[inline(always)]
+    pub(crate) fn owned(&self, tag: usize) -> Option<&Cursor> {
+        let cursor = self.place(tag);
+        (cursor.tag.get() == tag).then_some(cursor)
+    }
+
+    /// Gives `class` its place in the table, parking whichever class was there.
+    pub(crate) fn install(&self, tag: usize, class: &'static SpanClass) -> &Cursor {
+        let cursor = self.place(tag);
+        let mut parked = self.parked.borrow_mut();
+        if let Some(other) = cursor.class() {
+            let id = other.id as usize;
+            if parked.len() <= id {
+                parked.resize_with(id + 1, || None);
+            }
+            let place = parked[id].get_or_insert_with(|| Box::new(Cursor::new()));
+            place.swap_state(cursor);
+        }
+        if let Some(Some(own)) = parked.get(class.id as usize) {
+            own.swap_state(cursor);
+        }
+        cursor.class.set(Some(class));
+        cursor.tag.set(tag);
+        cursor
+    }
+
+    /// Calls `each` for every cursor that holds a span.
+    pub(crate) fn each(&self, mut each: impl FnMut(&Cursor)) {
+        for cursor in self.leaf.iter().chain(&self.typed) {
+            if cursor.span.get() != 0 {
+                each(cursor);
+            }
+        }
+        for cursor in self.parked.borrow().iter().flatten() {
+            if cursor.span.get() != 0 {
+                each(cursor);
+            }
+        }
+    }
+}
+
+/// Tag of single values of a type.
+#[inline(always)]
+pub(crate) fn tag_of(info: &'static TypeInfo) -> usize {
+    std::ptr::from_ref(info) as usize
+}
+
+/// Tag of arrays of a type in one size class. User addresses end below 2^47 on every supported platform.
+#[inline(always)]
+pub(crate) fn array_tag(info: &'static TypeInfo, class: usize) -> usize {
+    tag_of(info) | (class + 1) << 48
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::object::InfoOf;
+    use super::*;
+
+    fn class(id: u32) -> &'static SpanClass {
+        Box::leak(Box::new(SpanClass::small(InfoOf::<String>::ONE, id, 24)))
+    }
+
+    #[test]
+    fn a_cursor_bumps_to_the_end_and_no_further() {
+        let cursor = Cursor::new();
+        assert_eq!(cursor.bump(16), None, "an empty cursor has nothing");
+        cursor.put(class(0), 3, Run { from: 160, to: 192 });
+        assert_eq!([cursor.bump(16), cursor.bump(16), cursor.bump(16)], [Some(160), Some(176), None]);
+        let held = cursor.take().unwrap();
+        assert_eq!((held.span, held.rest.from, held.rest.to), (3, 192, 192));
+        assert!(cursor.held().is_none());
+    }
+
+    #[test]
+    fn classes_that_share_a_place_keep_their_spans() {
+        let cache = Cache::new();
+        let (a, b) = (class(0), class(1));
+        let (tag_a, tag_b) = (1 << 20, (1 << 20) + (TABLE << 11));
+        assert!(std::ptr::eq(cache.place(tag_a), cache.place(tag_b)));
+        cache.install(tag_a, a).put(a, 7, Run { from: 0, to: 240 });
+        cache.install(tag_b, b).put(b, 8, Run { from: 480, to: 504 });
+        assert!(cache.owned(tag_a).is_none());
+        let back = cache.install(tag_a, a);
+        assert_eq!((back.held().unwrap().span, back.bump(24)), (7, Some(0)));
+        let mut spans = Vec::new();
+        cache.each(|c| spans.push(c.held().unwrap().span));
+        spans.sort_unstable();
+        assert_eq!(spans, [7, 8]);
+    }
+}

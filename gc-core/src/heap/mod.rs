@@ -1,0 +1,393 @@
+//! The heap: from the operating system's pages to the slot of an object, and back.
+//!
+//! Allocation, down:
+//! 1. A thread bumps the cursor of the object's class within its current run of free slots (`cache`).
+//! 2. At the end of the run the cursor moves to the next run of the same span ([`Space::next_run`]).
+//! 3. At the end of the span the thread takes another from the central list of the class (`central`): a swept
+//!    one, or one that it sweeps itself (`crate::sweep`).
+//! 4. When there is none, the page heap gives fresh blocks (`page_alloc`, [`Space::fresh_span`]).
+//! 5. Blocks that were never used, or were given back, come from the system at their first touch (`os`).
+//!
+//! Freeing, up: the sweep makes `allocated := marked` for a span, which goes back to its central list with
+//! its free slots, or to the page heap when it is empty ([`Space::free_span`]); idle blocks are given to the
+//! system by `release`.
+//!
+//! All metadata lies in dense side tables indexed by block number, never in the blocks and never in the
+//! objects. Within this folder: `os`, `bitmap`, `central`, `size_class`, `object` know nothing of each other;
+//! `span` builds on them, `page_alloc` on `central`, `cache` on `span`; this file on all.
+
+pub(crate) mod bitmap;
+pub(crate) mod cache;
+pub mod central;
+pub(crate) mod object;
+pub(crate) mod os;
+pub(crate) mod page_alloc;
+pub(crate) mod size_class;
+pub(crate) mod span;
+
+use crate::config::{BLOCK, BLOCK_SHIFT, Config};
+use crate::error::ConfigError;
+use crate::sync::{AtomicPtr, AtomicU64, Mutex, Ordering};
+use bitmap::{GRANULE_SHIFT, MarkWord, range_mask};
+use central::Link;
+use object::TypeInfo;
+use os::Reservation;
+use page_alloc::PageAlloc;
+use span::{SpanClass, SpanMeta};
+use std::collections::HashMap;
+
+/// Words of one bitmap for each block.
+pub(crate) const BLOCK_WORDS: usize = BLOCK >> GRANULE_SHIFT >> 6;
+
+/// The reservation of a heap with its side tables.
+#[derive(Debug)]
+pub(crate) struct Space {
+    mem: Reservation,
+    base: usize,
+    blocks: usize,
+    /// One bit a granule: objects that the current cycle found (or made) live.
+    marks: Reservation,
+    /// One bit a granule: slots that are allocated, or lie in a thread's current run.
+    allocs: Reservation,
+    metas: Reservation,
+    /// Class of the span each block belongs to; null for a block of no span.
+    classes: Reservation,
+    pub(crate) pages: PageAlloc,
+    by_key: Mutex<ClassMap>,
+}
+
+#[derive(Debug, Default)]
+struct ClassMap {
+    by_key: HashMap<(usize, usize), &'static SpanClass>,
+    all: Vec<&'static SpanClass>,
+}
+
+/// A stretch of free slots: from the first byte of the first slot to the first byte after the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+}
+
+impl Space {
+    /// Reserves a heap, smaller than asked if the system refuses.
+    pub(crate) fn new(config: &Config) -> Result<Space, ConfigError> {
+        os::with_fallback(config.reserve, |bytes| {
+            let blocks = bytes / BLOCK;
+            let table = |entry: usize| Reservation::new((blocks * entry).next_multiple_of(BLOCK));
+            let mem = Reservation::new(bytes)?;
+            mem.no_huge_pages();
+            let bits = BLOCK_WORDS * size_of::<u64>();
+            let limit = config.heap_limit / BLOCK;
+            Ok(Space {
+                base: mem.base(),
+                blocks,
+                marks: table(bits)?,
+                allocs: table(bits)?,
+                metas: table(size_of::<SpanMeta>())?,
+                classes: table(size_of::<usize>())?,
+                pages: PageAlloc::new(blocks, limit),
+                by_key: Mutex::new(ClassMap::default()),
+                mem,
+            })
+        })
+    }
+
+    /// Blocks below which every span lies.
+    pub(crate) fn high(&self) -> usize {
+        self.pages.high()
+    }
+    /// Bytes of the address space.
+    pub(crate) fn reserved(&self) -> usize {
+        self.blocks * BLOCK
+    }
+    /// First byte of a block.
+    pub(crate) fn address(&self, block: u32) -> usize {
+        self.base + block as usize * BLOCK
+    }
+    /// Block in which an address lies.
+    #[inline(always)]
+    pub(crate) fn block_of(&self, addr: usize) -> usize {
+        debug_assert!(addr >= self.base && addr < self.base + self.blocks * BLOCK);
+        (addr - self.base) >> BLOCK_SHIFT
+    }
+    #[inline(always)]
+    pub(crate) fn meta(&self, block: usize) -> &SpanMeta {
+        debug_assert!(block < self.blocks);
+        // SAFETY: INV-10: the table has an entry for each block; zeroed memory is a valid `SpanMeta` and it is
+        // never unmapped while the space lives.
+        unsafe { &*self.metas.table::<SpanMeta>().add(block) }
+    }
+    #[inline(always)]
+    fn class_word(&self, block: usize) -> &AtomicPtr<SpanClass> {
+        debug_assert!(block < self.blocks);
+        // SAFETY: INV-10: as for `meta`; null is a valid pointer word.
+        unsafe { &*self.classes.table::<AtomicPtr<SpanClass>>().add(block) }
+    }
+    /// The class of the span that a block belongs to.
+    #[inline(always)]
+    pub(crate) fn class_at(&self, block: usize) -> Option<&'static SpanClass> {
+        // SAFETY: INV-10: classes are leaked until the heap's end, and published with Release.
+        unsafe { self.class_word(block).load(Ordering::Acquire).as_ref() }
+    }
+    /// The class of a live object's span.
+    #[inline(always)]
+    pub(crate) fn class_of(&self, addr: usize) -> &'static SpanClass {
+        let class = self.class_word(self.block_of(addr)).load(Ordering::Acquire);
+        debug_assert!(!class.is_null(), "{addr:#x} lies in no span");
+        // SAFETY: INV-6: `addr` is an allocated object, so its block has a class; classes outlive the heap.
+        unsafe { &*class }
+    }
+    #[inline(always)]
+    pub(crate) fn mark_word(&self, index: usize) -> &MarkWord {
+        debug_assert!(index < self.blocks * BLOCK_WORDS);
+        // SAFETY: INV-10: as for `meta`.
+        unsafe { &*self.marks.table::<MarkWord>().add(index) }
+    }
+    #[inline(always)]
+    fn alloc_word(&self, index: usize) -> &AtomicU64 {
+        debug_assert!(index < self.blocks * BLOCK_WORDS);
+        // SAFETY: INV-10: as for `meta`.
+        unsafe { &*self.allocs.table::<AtomicU64>().add(index) }
+    }
+    /// The word and the bit of an object in each bitmap.
+    #[inline(always)]
+    pub(crate) fn bit_of(&self, addr: usize) -> (usize, u64) {
+        let granule = (addr - self.base) >> GRANULE_SHIFT;
+        (granule / 64, 1 << (granule % 64))
+    }
+    /// Marks an object; says whether this call did it.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn mark(&self, addr: usize) -> bool {
+        let (word, bit) = self.bit_of(addr);
+        self.mark_word(word).test_and_set(bit)
+    }
+    /// Whether an object is marked.
+    #[inline(always)]
+    pub(crate) fn is_marked(&self, addr: usize) -> bool {
+        let (word, bit) = self.bit_of(addr);
+        self.mark_word(word).is_set(bit)
+    }
+    /// Whether an object is allocated or lies in a thread's current run.
+    pub(crate) fn is_allocated(&self, addr: usize) -> bool {
+        let (word, bit) = self.bit_of(addr);
+        self.alloc_word(word).load(Ordering::Acquire) & bit != 0
+    }
+    /// The link of a block's first span entry, for the central lists and the page heap.
+    pub(crate) fn link(&self, block: u32) -> &Link {
+        self.meta(block as usize).link()
+    }
+    /// The sweep number of the span in which an object lies.
+    pub(crate) fn sweep_of(&self, addr: usize) -> u32 {
+        let meta = self.meta(self.block_of(addr));
+        // A large object's address lies in its first block, whose `first` is itself.
+        self.meta(meta.first() as usize).sweep()
+    }
+
+    /// Index of the first bitmap word of a span.
+    pub(crate) fn first_word(&self, span: u32) -> usize {
+        span as usize * BLOCK_WORDS
+    }
+    /// The alloc bits of one word of the heap.
+    pub(crate) fn allocated(&self, index: usize) -> u64 {
+        self.alloc_word(index).load(Ordering::Acquire)
+    }
+    /// Sets the alloc bits of one word: the sweeper or the owner of the span.
+    pub(crate) fn set_allocated(&self, index: usize, bits: u64) {
+        self.alloc_word(index).store(bits, Ordering::Release);
+    }
+
+    /// Makes a span of fresh blocks of a class of small objects, with sweep number `number`.
+    pub(crate) fn fresh_span(&self, class: &'static SpanClass, number: u64) -> Option<u32> {
+        let first = self.pages.alloc(class.blocks, |b| self.link(b)).ok()?;
+        self.publish_span(first, class.blocks, class, number);
+        for block in 1..class.blocks {
+            let block = first as usize + block;
+            self.meta(block).set_first(first);
+            self.set_class(block, class);
+        }
+        Some(first)
+    }
+
+    /// Makes a span for one large object of `bytes`, object and header together.
+    pub(crate) fn large_span(
+        &self,
+        class: &'static SpanClass,
+        bytes: usize,
+        number: u64,
+    ) -> Option<u32> {
+        let blocks = bytes.div_ceil(BLOCK);
+        let first = self.pages.alloc(blocks, |b| self.link(b)).ok()?;
+        // Only the first block speaks: the address of a large object lies in it.
+        self.publish_span(first, blocks, class, number);
+        Some(first)
+    }
+
+    fn publish_span(&self, first: u32, blocks: usize, class: &'static SpanClass, number: u64) {
+        let meta = self.meta(first as usize);
+        meta.set_first(first);
+        meta.set_blocks(blocks as u32);
+        meta.set_live(0);
+        meta.set_sweep(number);
+        self.set_class(first as usize, class);
+    }
+
+    fn set_class(&self, block: usize, class: &'static SpanClass) {
+        self.class_word(block).store(std::ptr::from_ref(class).cast_mut(), Ordering::Release);
+    }
+
+    /// Gives an empty span's blocks back to the page heap. Its bitmaps are zero.
+    pub(crate) fn free_span(&self, span: u32) {
+        let meta = self.meta(span as usize);
+        let blocks = meta.blocks() as usize;
+        let small = self.class_at(span as usize).is_some_and(|c| !c.is_large());
+        let marked = if small { blocks } else { 1 };
+        for block in 0..marked {
+            let block = span as usize + block;
+            self.class_word(block).store(std::ptr::null_mut(), Ordering::Release);
+        }
+        self.pages.free(span, blocks, |b| self.link(b));
+    }
+
+    /// Gives idle blocks to the system, up to `most` bytes; returns how many bytes it took.
+    pub(crate) fn release(&self, most: usize) -> usize {
+        let blocks = self.pages.release(
+            most / BLOCK,
+            |b| self.link(b),
+            |first, n| self.mem.release(self.base + first * BLOCK, n * BLOCK),
+        );
+        blocks * BLOCK
+    }
+
+    /// The first run of free slots of a span that begins at or after `at`. The caller owns the span.
+    pub(crate) fn next_run(&self, class: &SpanClass, span: u32, at: usize) -> Option<Run> {
+        let start = self.address(span);
+        let first_word = self.first_word(span);
+        let words = class.starts.len();
+        let granule = (at - start) >> GRANULE_SHIFT;
+        let mut word = granule / 64;
+        if word >= words {
+            return None;
+        }
+        let mut bits =
+            class.starts[word] & !self.allocated(first_word + word) & (u64::MAX << (granule % 64));
+        while bits == 0 {
+            word += 1;
+            if word == words {
+                return None;
+            }
+            bits = class.starts[word] & !self.allocated(first_word + word);
+        }
+        let from = class.slot_at(word * 64 + bits.trailing_zeros() as usize);
+        // The run ends at the next allocated slot.
+        let skip = bits.trailing_zeros();
+        let mut taken = self.allocated(first_word + word) & (u64::MAX << skip);
+        while taken == 0 {
+            word += 1;
+            if word == words {
+                let to = class.slots;
+                return Some(self.run_of(class, start, from, to));
+            }
+            taken = self.allocated(first_word + word);
+        }
+        let to = class.slot_at(word * 64 + taken.trailing_zeros() as usize);
+        Some(self.run_of(class, start, from, to))
+    }
+
+    fn run_of(&self, class: &SpanClass, start: usize, from: usize, to: usize) -> Run {
+        let at = start + class.origin;
+        Run { from: at + from * class.slot, to: at + to * class.slot }
+    }
+
+    /// Calls `each(word index, mask)` for the bits of the slots of `run`, which lies in one span of `class`.
+    pub(crate) fn for_bits(
+        &self,
+        class: &SpanClass,
+        span: u32,
+        run: Run,
+        mut each: impl FnMut(usize, u64),
+    ) {
+        if run.from == run.to {
+            return;
+        }
+        let start = self.address(span);
+        let from = (run.from - start) >> GRANULE_SHIFT;
+        // Exclusive: the granule of an object that starts at `run.to` is that object's.
+        let to = (run.to - start) >> GRANULE_SHIFT;
+        let first_word = self.first_word(span);
+        for word in from / 64..to.div_ceil(64).min(class.starts.len()) {
+            let mask = range_mask(word, from, to) & class.starts[word];
+            if mask != 0 {
+                each(first_word + word, mask);
+            }
+        }
+    }
+
+    /// Counts the slots of `run` as allocated. The caller owns the span.
+    pub(crate) fn take_run(&self, class: &SpanClass, span: u32, run: Run) {
+        self.for_bits(class, span, run, |word, mask| {
+            let bits = self.allocated(word);
+            self.set_allocated(word, bits | mask);
+        });
+    }
+    /// The inverse, for the rest of a run that was not used.
+    pub(crate) fn give_run(&self, class: &SpanClass, span: u32, run: Run) {
+        self.for_bits(class, span, run, |word, mask| {
+            let bits = self.allocated(word);
+            self.set_allocated(word, bits & !mask);
+        });
+    }
+
+    /// The class for a type (`size_class` 0) or for arrays of a type in one size class, made at first use.
+    pub(crate) fn class_for(
+        &self,
+        info: &'static TypeInfo,
+        key: usize,
+        make: impl FnOnce(u32) -> SpanClass,
+    ) -> &'static SpanClass {
+        let mut map = self.by_key.lock();
+        let at = (std::ptr::from_ref(info) as usize, key);
+        if let Some(class) = map.by_key.get(&at) {
+            return class;
+        }
+        let id = map.all.len() as u32;
+        // Freed in `Drop`, when nobody can hold a class any more.
+        let class: &'static SpanClass = Box::leak(Box::new(make(id)));
+        map.by_key.insert(at, class);
+        map.all.push(class);
+        class
+    }
+
+    /// All classes made so far.
+    pub(crate) fn all_classes(&self) -> Vec<&'static SpanClass> {
+        self.by_key.lock().all.clone()
+    }
+
+    /// Calls `each(span, class)` for every span, in address order.
+    pub(crate) fn each_span(&self, mut each: impl FnMut(u32, &'static SpanClass)) {
+        let high = self.high();
+        let mut block = 0;
+        while block < high {
+            match self.class_at(block) {
+                Some(class) if self.meta(block).first() as usize == block => {
+                    let blocks = self.meta(block).blocks() as usize;
+                    each(block as u32, class);
+                    block += blocks.max(1);
+                }
+                _ => block += 1,
+            }
+        }
+    }
+}
+
+impl Drop for Space {
+    fn drop(&mut self) {
+        for class in std::mem::take(&mut self.by_key.lock().all) {
+            let class = std::ptr::from_ref(class).cast_mut();
+            // SAFETY: INV-10: made by `Box::leak` in `class_for`; the block table and the caches, its only
+            // users, are gone with the heap.
+            drop(unsafe { Box::from_raw(class) });
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! A garbage-collected heap to embed: `Copy` pointers that any number of threads share, collected concurrently,
+//! without ever stopping the world.
+//!
+//! ```
+//! use gc_core::{Gc, GcCell, Heap, Root, Trace};
+//!
+//! #[derive(Trace)]
+//! struct Node<'gc> {
+//!     next: GcCell<'gc, Node<'gc>>,
+//!     value: u64,
+//! }
+//!
+//! let heap = Heap::new();
+//! let root: Root<Node<'static>> = heap.mutate(|mc| {
+//!     let a = Gc::new(mc, Node { next: GcCell::new(None), value: 1 });
+//!     let b = Gc::new(mc, Node { next: GcCell::new(Some(a)), value: 2 });
+//!     a.next.set(mc, Some(b)); // a cycle; the write barrier is in `set`
+//!     b.root(mc) // an owned handle: Send, Sync, 'static
+//! });
+//! std::thread::scope(|s| {
+//!     s.spawn(|| heap.mutate(|mc| assert_eq!(root.get(mc).value, 2)));
+//! });
+//! ```
+//!
+//! # Trade-offs
+//!
+//! - A `Gc` lives inside one [`Heap::mutate`] only; between two calls an object is kept by a [`Root`] or by another
+//!   object. The collector makes progress when threads leave `mutate`: leave it every few microseconds, or after a
+//!   task. A thread that stays long delays the end of the cycle (memory grows meanwhile), and nobody else.
+//! - What a heap object holds must be `Send + Sync`: mutable fields are [`GcCell`], [`GcRefCell`], atomics and the
+//!   like.
+//! - A type with `Gc` fields has no `Drop`; drop glue of leaf fields runs later, on a collector thread.
+//! - Objects do not move, so addresses are stable and memory can fragment within a type.
+//!
+//! # How it works
+//!
+//! The collector is on-the-fly mark-sweep. Threads learn of a new phase at the start of their next `mutate`, when
+//! they hold no pointers, so no stack is scanned and no thread waits for another. While marking, a write barrier in
+//! the cells tells the markers what is overwritten. Memory is divided into spans that hold one type each, so objects
+//! have no header, and allocation is a bump. The chapters are the files of the crate, opened by their module docs;
+//! `docs/ARCHITECTURE.md` is the map.
+//!
+//! # Which pointer when
+//!
+//! | in an object | mutable | for |
+//! |---|---|---|
+//! | [`Gc`] | no | links that never change |
+//! | [`GcCell`] | yes, atomically | links that change; lock-free structures |
+//! | [`GcOnceCell`] | once | caches, back links set after construction |
+//! | [`GcRefCell`], [`GcMutex`], [`GcRwLock`] | under a guard | `Vec`s and maps of pointers |
+//! | [`GcWeak`] | no | links that keep nothing alive |
+//! | outside of `mutate`: [`Root`] | | what the program holds on to |
+
+#[cfg(all(loom, not(debug_assertions)))]
+compile_error!("loom without debug assertions checks nothing: build with them");
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("gc-core needs a 64-bit target");
+
+extern crate self as gc_core;
+
+mod config;
+mod error;
+#[cfg(not(loom))]
+mod control;
+#[cfg(not(loom))]
+mod cycle;
+mod handshake;
+#[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
+mod heap;
+#[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
+mod mark;
+#[cfg(not(loom))]
+mod mutation;
+#[cfg(not(loom))]
+mod mutator;
+#[cfg(not(loom))]
+mod observe;
+#[cfg(not(loom))]
+mod pacing;
+mod pointers;
+#[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
+mod sweep;
+mod sync;
+mod trace;
+#[cfg(all(gc_verify, not(loom)))]
+mod verify;
+
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+
+pub use error::{AllocError, CollectError, ConfigError};
+/// Derives [`Trace`](trait@Trace) and the families that [`Root`] needs.
+#[cfg(feature = "derive")]
+pub use gc_derive::Trace;
+#[cfg(not(loom))]
+pub use hdrhistogram::Histogram;
+#[cfg(not(loom))]
+pub use mutation::{Heap, HeapBuilder, Mutation, Mutator};
+#[cfg(not(loom))]
+pub use observe::{PauseKind, Pauses, Stats};
+#[cfg(not(loom))]
+pub use pointers::{
+    Gc, GcCell, GcMutex, GcMutexGuard, GcOnceCell, GcRef, GcRefCell, GcRefMut, GcRwLock, GcWeak, Root,
+};
+pub use trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
+
+/// The protocol types, for the models in `loom-tests`.
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod model {
+    pub use crate::handshake::registry::Registry;
+    pub use crate::handshake::{Crossing, Epoch, EpochWord, Mode, PinWord};
+    pub use crate::heap::bitmap::MarkWord;
+    pub use crate::heap::central::{Link, Stack};
+    pub use crate::mark::detector::Detector;
+    pub use crate::mark::ring::GreyRing;
+    pub use crate::mark::roots::RootSlot;
+    pub use crate::pointers::lock::{Borrow, CellLock};
+    pub use crate::sweep::weak::{Gate, WeakBox};
+    pub use crate::sweep::{ActiveSweep, Sweeping};
+    pub use crate::sync::{full_fence, heavy_fence, light_fence};
+}

@@ -1,0 +1,124 @@
+//! The grey ring of a thread: where its barrier puts what it shades, and markers find it.
+//!
+//! 1. The owner, inside a pin, stores an address and then the new tail ([`GreyRing::push`]): two plain stores.
+//!    Nothing is left to hand over when the pin ends, and the mutator never wakes or waits for anybody.
+//! 2. A marker copies what lies between head and tail and then moves the head ([`GreyRing::take`]). Markers
+//!    exclude each other by a flag that the owner never looks at.
+//! 3. The tail never wraps: it is the thread's *push counter* for the termination (rule 7).
+//!
+//! When the ring is full the owner hands its addresses over through the shared queue, and counts them here
+//! ([`GreyRing::count_elsewhere`]).
+
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, chaos};
+
+/// Entries: two words per store of a pin, and a marker looks every few microseconds.
+const LEN: usize = if cfg!(loom) { 2 } else { 2048 };
+
+/// A single-producer ring of grey addresses.
+///
+/// | field | written by | read by | pairs with |
+/// |---|---|---|---|
+/// | `slots` | owner, before `tail` | the taking marker, after `tail` | `tail` |
+/// | `tail` | owner (Release) | markers, the collector (Acquire) | itself |
+/// | `head` | the taking marker (Release) | owner (Acquire: the slot may be written again) | itself |
+/// | `elsewhere` | owner (Release) | the collector (Acquire) | the shared queue's push before it |
+#[derive(Debug)]
+pub struct GreyRing {
+    slots: Box<[AtomicUsize]>,
+    tail: AtomicU64,
+    elsewhere: AtomicU64,
+    head: AtomicU64,
+    taking: AtomicBool,
+}
+
+impl GreyRing {
+    /// An empty ring.
+    #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
+    pub fn new() -> Self {
+        GreyRing {
+            slots: (0..LEN).map(|_| AtomicUsize::new(0)).collect(),
+            tail: AtomicU64::new(0),
+            elsewhere: AtomicU64::new(0),
+            head: AtomicU64::new(0),
+            taking: AtomicBool::new(false),
+        }
+    }
+
+    /// Puts a shaded object in; `false` if there is no room. Owner only, inside a pin.
+    #[inline]
+    #[must_use]
+    pub fn push(&self, addr: usize) -> bool {
+        let tail = self.tail.load(Ordering::Relaxed);
+        if tail - self.head.load(Ordering::Acquire) == LEN as u64 {
+            return false;
+        }
+        self.slots[tail as usize % LEN].store(addr, Ordering::Relaxed);
+        chaos();
+        self.tail.store(tail + 1, Ordering::Release);
+        true
+    }
+
+    /// Counts a shade that was handed over through the shared queue, after it was. Owner only.
+    pub fn count_elsewhere(&self) {
+        let n = self.elsewhere.load(Ordering::Relaxed);
+        self.elsewhere.store(n + 1, Ordering::Release);
+    }
+
+    /// How many shades this thread has begun to hand over since it registered.
+    #[must_use]
+    pub fn pushed(&self) -> u64 {
+        self.tail.load(Ordering::Acquire) + self.elsewhere.load(Ordering::Acquire)
+    }
+
+    /// Whether everything pushed so far has been taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        // Head first: it never passes the tail, so equal numbers mean that the ring was empty in between.
+        let head = self.head.load(Ordering::Acquire);
+        self.tail.load(Ordering::Acquire) == head
+    }
+
+    /// Moves up to `most` addresses to `sink`; returns how many. A marker that counts itself active.
+    pub fn take(&self, most: usize, mut sink: impl FnMut(usize)) -> usize {
+        if self.is_empty() || self.taking.swap(true, Ordering::Acquire) {
+            return 0;
+        }
+        let head = self.head.load(Ordering::Relaxed);
+        let tail = self.tail.load(Ordering::Acquire);
+        let n = (tail - head).min(most as u64);
+        for i in head..head + n {
+            sink(self.slots[i as usize % LEN].load(Ordering::Relaxed));
+        }
+        chaos();
+        self.head.store(head + n, Ordering::Release);
+        self.taking.store(false, Ordering::Release);
+        n as usize
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_ring_says_so_and_nothing_is_lost_or_reordered() {
+        let ring = GreyRing::new();
+        let mut next = 1;
+        let mut expected = 1;
+        for round in 0..50 {
+            while ring.push(next) {
+                next += 1;
+            }
+            assert!(!ring.is_empty());
+            let most = 1 + round * 97;
+            let got = ring.take(most, |addr| {
+                assert_eq!(addr, expected);
+                expected += 1;
+            });
+            assert_eq!(got, most.min(LEN));
+        }
+        ring.take(usize::MAX, |_| expected += 1);
+        assert_eq!((next, ring.is_empty()), (expected, true));
+        assert_eq!(ring.pushed(), next as u64 - 1);
+    }
+}

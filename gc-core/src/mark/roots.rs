@@ -1,0 +1,182 @@
+//! The root table: slots that keep objects alive between pins.
+//!
+//! 1. A thread inside a pin publishes an object in a free slot of its own batch ([`RootSlot::create`]); in Prep
+//!    it shades the object first (rule 2).
+//! 2. Clones count ([`RootSlot::share`]). The last drop, on any thread at any time, leaves the count at zero and
+//!    the value where it is: a *flagged* slot ([`RootSlot::release`]).
+//! 3. The collector frees flagged slots after Prep is set and strictly before Mark is set (rule 4,
+//!    [`RootTable::free_flagged`]); a slot flagged later is live for the rest of the cycle.
+//! 4. At Mark every slot with a value is a root ([`RootTable::each_live`]).
+
+use crate::sync::{AtomicUsize, Mutex, Ordering};
+use std::ptr::NonNull;
+
+/// One root.
+///
+/// | state | value | count |
+/// |---|---|---|
+/// | free | 0 | 0 |
+/// | live | address | at least 1 |
+/// | flagged | address | 0 |
+#[derive(Debug)]
+pub struct RootSlot {
+    value: AtomicUsize,
+    count: AtomicUsize,
+}
+
+impl RootSlot {
+    /// A free slot.
+    #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
+    pub fn new() -> Self {
+        RootSlot { value: AtomicUsize::new(0), count: AtomicUsize::new(0) }
+    }
+    /// free to live: the owner of the free slot.
+    pub fn create(&self, addr: usize) {
+        self.count.store(1, Ordering::Relaxed);
+        self.value.store(addr, Ordering::Release);
+    }
+    /// One more owner; the caller is one.
+    pub fn share(&self) {
+        if self.count.fetch_add(1, Ordering::Relaxed) > usize::MAX / 2 {
+            crate::error::fatal("a root was cloned (and leaked) more often than can be counted");
+        }
+    }
+    /// One owner less. Release: the last reads through the root happen before the slot is freed.
+    pub fn release(&self) {
+        self.count.fetch_sub(1, Ordering::Release);
+    }
+    /// What the slot keeps alive; for its owners.
+    #[inline]
+    pub fn get(&self) -> usize {
+        self.value.load(Ordering::Relaxed)
+    }
+    /// The address in a live or flagged slot; for the scan.
+    pub fn scan(&self) -> Option<usize> {
+        let addr = self.value.load(Ordering::Acquire);
+        (addr != 0).then_some(addr)
+    }
+    /// flagged to free; says whether it was flagged. The collector.
+    #[must_use]
+    pub fn free_if_flagged(&self) -> bool {
+        // Value first: a slot that is being created has its count before its value.
+        if self.value.load(Ordering::Acquire) == 0 || self.count.load(Ordering::Acquire) != 0 {
+            return false;
+        }
+        self.value.store(0, Ordering::Relaxed);
+        true
+    }
+}
+
+/// A slot of a table that outlives the reference.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SlotRef(NonNull<RootSlot>);
+
+// SAFETY: INV-12: a `SlotRef` is a shared reference to a `Sync` slot; the table never frees a slot.
+unsafe impl Send for SlotRef {}
+// SAFETY: INV-12: as above.
+unsafe impl Sync for SlotRef {}
+
+impl SlotRef {
+    /// The slot; the caller keeps the table alive.
+    #[inline]
+    pub(crate) fn slot(&self) -> &RootSlot {
+        // SAFETY: INV-12: slots live as long as their table, and whoever holds a `SlotRef` holds the heap's
+        // shared state, which owns the table.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+const CHUNK: usize = 256;
+
+/// All root slots of a heap.
+#[derive(Debug)]
+pub(crate) struct RootTable {
+    chunks: Mutex<Vec<Box<[RootSlot]>>>,
+    free: Mutex<Vec<SlotRef>>,
+}
+
+/// Bytes that a new chunk of slots costs, counted as allocation so that a program which only makes and drops
+/// roots has its slots back after a cycle.
+pub(crate) const CHUNK_BYTES: u64 = (CHUNK * size_of::<RootSlot>()) as u64;
+
+impl RootTable {
+    pub(crate) fn new() -> Self {
+        RootTable { chunks: Mutex::new(Vec::new()), free: Mutex::new(Vec::new()) }
+    }
+
+    /// Moves free slots to `batch`; says whether the table had to grow.
+    pub(crate) fn take_batch(&self, batch: &mut Vec<SlotRef>) -> bool {
+        let mut free = self.free.lock();
+        let grow = free.is_empty();
+        if grow {
+            let chunk: Box<[RootSlot]> = (0..CHUNK).map(|_| RootSlot::new()).collect();
+            free.extend(chunk.iter().map(|slot| SlotRef(NonNull::from(slot))));
+            self.chunks.lock().push(chunk);
+        }
+        let rest = free.len() - free.len().min(CHUNK / 4);
+        batch.extend(free.drain(rest..));
+        grow
+    }
+
+    /// Takes free slots back from a thread that ends.
+    pub(crate) fn give_batch(&self, batch: &mut Vec<SlotRef>) {
+        self.free.lock().append(batch);
+    }
+
+    /// The slots as of now; the locks are held for the copying of one word a chunk only, so that no mutator
+    /// waits for a scan.
+    fn all(&self) -> Vec<SlotRef> {
+        let chunks: Vec<(NonNull<RootSlot>, usize)> = self
+            .chunks
+            .lock()
+            .iter()
+            .map(|c| (NonNull::from(&**c).cast::<RootSlot>(), c.len()))
+            .collect();
+        let slots = chunks.into_iter().flat_map(|(first, n)| {
+            // SAFETY: INV-12: `first` points to a chunk of `n` slots, which is never freed or moved.
+            (0..n).map(move |i| SlotRef(unsafe { first.add(i) }))
+        });
+        slots.collect()
+    }
+
+    /// Frees every flagged slot: after Prep is set, strictly before Mark is set.
+    pub(crate) fn free_flagged(&self) {
+        let mut freed: Vec<SlotRef> =
+            self.all().into_iter().filter(|s| s.slot().free_if_flagged()).collect();
+        for batch in freed.chunks_mut(CHUNK) {
+            self.free.lock().extend_from_slice(batch);
+        }
+    }
+
+    /// Calls `each` with the address in every live or flagged slot.
+    pub(crate) fn each_live(&self, each: impl FnMut(usize)) {
+        self.all().iter().filter_map(|s| s.slot().scan()).for_each(each);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_goes_round() {
+        let table = RootTable::new();
+        let mut mine = Vec::new();
+        assert!(table.take_batch(&mut mine));
+        let slot = mine.pop().unwrap();
+        slot.slot().create(64);
+        slot.slot().share();
+        slot.slot().release();
+        table.free_flagged();
+        let live = |t: &RootTable| {
+            let mut all = Vec::new();
+            t.each_live(|a| all.push(a));
+            all
+        };
+        assert_eq!(live(&table), [64]);
+        slot.slot().release();
+        assert_eq!(live(&table), [64], "flagged, not free");
+        table.free_flagged();
+        assert!(live(&table).is_empty());
+    }
+}

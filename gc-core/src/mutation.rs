@@ -1,0 +1,513 @@
+//! The face of a heap: [`Heap`], [`HeapBuilder`], [`Mutator`], [`Mutation`].
+
+use crate::config::{BLOCK, Config};
+use crate::cycle::{Collector, marker_thread};
+use crate::error::{CollectError, ConfigError};
+use crate::heap::Space;
+use crate::mark::Marking;
+use crate::mark::worker::Marker;
+use crate::mutator::{Core, Record, on_collector_thread};
+use crate::observe::clock;
+use crate::observe::{Pauses, Stats};
+use crate::pacing::{Credit, Pacer};
+use crate::sync::{Arc, Mutex};
+use crossbeam_deque::Worker;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::marker::PhantomData;
+use std::thread::JoinHandle;
+
+/// A garbage-collected heap: a cheap-to-clone handle, `Send` and `Sync`. Many heaps may live in one process.
+///
+/// When the last handle (a [`Mutator`] is one) is dropped, the collector's threads end, and every object that is
+/// left is dropped on the collector's thread before that drop returns. [`Root`](crate::Root)s do not keep a heap.
+///
+/// ```
+/// use gc_core::{Gc, Heap};
+/// let heap = Heap::new();
+/// let sum = heap.mutate(|mc| *Gc::new(mc, 20) + *Gc::new(mc, 22));
+/// assert_eq!(sum, 42);
+/// ```
+#[derive(Clone)]
+pub struct Heap {
+    inner: Arc<Inner>,
+}
+
+/// What lives as long as there are handles.
+struct Inner {
+    core: Arc<Core>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.core.control.stop();
+        for thread in self.threads.lock().drain(..) {
+            // The last handle may die in a destructor on the collector's own thread, which cannot join itself.
+            if thread.thread().id() != std::thread::current().id() && !on_collector_thread() {
+                // A collector thread that panicked has said so, and there is nothing to add here.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Heap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Heap").field("stats", &self.stats()).finish()
+    }
+}
+
+impl Default for Heap {
+    fn default() -> Self {
+        Heap::new()
+    }
+}
+
+impl Heap {
+    /// A heap with the default configuration.
+    ///
+    /// # Panics
+    ///
+    /// If the system refuses the address space or the threads; [`HeapBuilder::build`] returns that as an error.
+    #[must_use]
+    pub fn new() -> Heap {
+        match Heap::builder().build() {
+            Ok(heap) => heap,
+            Err(error) => panic!("the heap could not be made: {error}"),
+        }
+    }
+
+    /// A heap to configure.
+    ///
+    /// ```
+    /// let heap = gc_core::Heap::builder().gc_percent(50).min_heap(1 << 20).build()?;
+    /// # Ok::<(), gc_core::ConfigError>(())
+    /// ```
+    pub fn builder() -> HeapBuilder {
+        HeapBuilder { config: Config::default() }
+    }
+
+    /// Runs `f` with the right to use the heap: the *pin*. Works on any thread, and nests.
+    ///
+    /// Pointers exist inside `f` only; what it returns cannot hold any. Leave it every few microseconds: the
+    /// collector's cycle waits for the longest `mutate`. Costs about 3 ns: a look-up of this thread's
+    /// [`Mutator`], and the pin itself. A panic in `f` passes through and leaves the heap as it is.
+    ///
+    /// ```
+    /// let heap = gc_core::Heap::new();
+    /// assert_eq!(heap.mutate(|mc| gc_core::Gc::new(mc, 7).to_string()), "7");
+    /// ```
+    #[inline]
+    pub fn mutate<R>(&self, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) -> R {
+        let core = Arc::as_ptr(&self.inner.core);
+        let (last, record) = LAST.try_with(Cell::get).unwrap_or((std::ptr::null(), std::ptr::null()));
+        if std::ptr::eq(last, core) {
+            // SAFETY: INV-10: LAST names a record that THREAD holds for this thread, and THREAD clears LAST before
+            // it lets go of it. The core is alive, since we hold it, so the address is not another heap's.
+            return pinned(unsafe { &*record }, f);
+        }
+        self.mutate_slow(f)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn mutate_slow<R>(&self, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) -> R {
+        let record = THREAD.try_with(|thread| thread.record_of(&self.inner.core));
+        match record {
+            Ok(record) => pinned(&record, f),
+            // The thread is ending and its table is gone (a destructor of a thread-local): a record for once.
+            Err(_) => self.mutator().mutate(f),
+        }
+    }
+
+    /// A handle for this thread, whose [`mutate`](Mutator::mutate) needs no look-up.
+    ///
+    /// ```
+    /// let heap = gc_core::Heap::new();
+    /// let mutator = heap.mutator();
+    /// assert_eq!(mutator.mutate(|mc| *gc_core::Gc::new(mc, 3)), 3);
+    /// ```
+    #[must_use]
+    pub fn mutator(&self) -> Mutator {
+        Mutator { record: self.inner.core.register(), heap: self.clone(), not_send: PhantomData }
+    }
+
+    /// Runs a full cycle that begins after this call, and returns when it is over, its sweep included: everything
+    /// unreachable at the call is freed and dropped.
+    ///
+    /// # Errors
+    ///
+    /// Inside `mutate` of this heap, or in a destructor on the collector's thread, it would wait for itself.
+    ///
+    /// ```
+    /// use gc_core::{CollectError, Gc, Heap};
+    /// let heap = Heap::new();
+    /// heap.mutate(|mc| Gc::new(mc, String::from("garbage")).len());
+    /// heap.collect()?;
+    /// assert_eq!(heap.stats().live_objects, 0);
+    /// assert_eq!(heap.mutate(|_| heap.collect()), Err(CollectError::InsideMutate));
+    /// # Ok::<(), CollectError>(())
+    /// ```
+    pub fn collect(&self) -> Result<(), CollectError> {
+        if on_collector_thread() {
+            return Err(CollectError::OnCollectorThread);
+        }
+        let core = &self.inner.core;
+        if core.records.snapshot().iter().any(|record| record.is_pinned_here()) {
+            return Err(CollectError::InsideMutate);
+        }
+        core.control.collect(None);
+        Ok(())
+    }
+
+    /// Gives the memory of free blocks back to the system, and says how many bytes. It returns once that is done.
+    ///
+    /// After [`collect`](Self::collect) what is left is the spans that hold something live.
+    ///
+    /// ```
+    /// let heap = gc_core::Heap::new();
+    /// heap.mutate(|mc| { gc_core::Gc::from_slice(mc, &[0u8; 1 << 20]); });
+    /// heap.collect().unwrap();
+    /// assert!(heap.release_free_memory() >= 1 << 20);
+    /// ```
+    pub fn release_free_memory(&self) -> usize {
+        self.inner.core.space.release(usize::MAX)
+    }
+
+    /// The heap's counters.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let core = &self.inner.core;
+        let (credit, totals) = (&core.credit, &core.totals);
+        let freed_objects = totals.freed_objects.get();
+        let freed_bytes = credit.freed();
+        let allocated_objects =
+            totals.allocated_objects.get().saturating_sub(totals.unused_objects.get());
+        let allocated_bytes = credit.allocated();
+        let used = core.space.pages.used();
+        Stats {
+            live_bytes: allocated_bytes.saturating_sub(freed_bytes),
+            live_objects: allocated_objects.saturating_sub(freed_objects),
+            allocated_bytes,
+            allocated_objects,
+            freed_bytes,
+            freed_objects,
+            heap_bytes: (used * BLOCK) as u64,
+            goal_bytes: credit.goal(),
+            spans_in_use: used as u64,
+            spans_idle: core.space.pages.idle() as u64,
+            cycles: totals.cycles.get(),
+            handshakes: totals.handshakes.get(),
+            drop_panics: totals.drop_panics.get(),
+            trace_panics: totals.trace_panics.get(),
+        }
+    }
+
+    /// How long mutators were interrupted, by kind, since the heap was made.
+    ///
+    /// ```
+    /// let heap = gc_core::Heap::new();
+    /// heap.mutate(|mc| { gc_core::Gc::new(mc, 1); });
+    /// assert!(heap.pauses().of(gc_core::PauseKind::Refill).len() > 0);
+    /// println!("{}", heap.pauses());
+    /// ```
+    #[must_use]
+    pub fn pauses(&self) -> Pauses {
+        let records = self.inner.core.records.snapshot();
+        Pauses::merge(records.iter().map(|record| &record.pauses))
+    }
+
+    /// Cycles that the verifying build has checked with its second marker.
+    #[cfg(gc_verify)]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn verified_cycles(&self) -> u64 {
+        self.inner.core.totals.verified.get()
+    }
+}
+
+/// The settings of a heap, each with its default; [`build`](Self::build) checks them.
+///
+/// ```
+/// use gc_core::{ConfigError, Heap};
+/// let error = Heap::builder().markers(0).build().unwrap_err();
+/// assert_eq!(error.to_string(), "markers is 0, but must be between 1 and 256");
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct HeapBuilder {
+    config: Config,
+}
+
+impl HeapBuilder {
+    /// How much the heap may grow over what was live before the next cycle should be over, in percent (100).
+    /// Larger is faster and takes more memory. 1 to 100,000.
+    pub fn gc_percent(mut self, percent: u32) -> Self {
+        self.config.gc_percent = percent;
+        self
+    }
+    /// Bytes below which no cycle starts by itself (4 MiB). At least 16 KiB.
+    pub fn min_heap(mut self, bytes: usize) -> Self {
+        self.config.min_heap = bytes;
+        self
+    }
+    /// Soft limit in bytes (none): as the live heap nears it, cycles start earlier than `gc_percent` asks.
+    pub fn memory_limit(mut self, bytes: usize) -> Self {
+        self.config.memory_limit = bytes;
+        self
+    }
+    /// Hard limit in bytes (none): spans never take more, and an allocation that would is an
+    /// [`AllocError`](crate::AllocError). At least 1 MiB.
+    pub fn heap_limit(mut self, bytes: usize) -> Self {
+        self.config.heap_limit = bytes;
+        self
+    }
+    /// Marker threads (a quarter of the cores, at least one); the first is the collector's thread. 1 to 256.
+    pub fn markers(mut self, markers: usize) -> Self {
+        self.config.markers = markers;
+        self
+    }
+    /// Bytes of address space (64 GiB), in which the heap grows; smaller if the system refuses. At least 16 MiB.
+    pub fn reserve(mut self, bytes: usize) -> Self {
+        self.config.reserve = bytes;
+        self
+    }
+    /// Whether to print one line a cycle on standard error (`GC_TRACE=1` in the environment).
+    pub fn gc_trace(mut self, on: bool) -> Self {
+        self.config.gc_trace = on;
+        self
+    }
+    /// Whether to bind the markers to the last cores, one each (no). For measurements; Linux only.
+    pub fn pin_markers(mut self, on: bool) -> Self {
+        self.config.pin_markers = on;
+        self
+    }
+
+    /// Makes the heap and starts its threads.
+    ///
+    /// # Errors
+    ///
+    /// A setting out of range or two that contradict each other; no address space; no thread.
+    pub fn build(self) -> Result<Heap, ConfigError> {
+        let config = self.config;
+        config.check()?;
+        clock::start();
+        let space = Space::new(&config)?;
+        let limit = config.memory_limit.min(config.heap_limit / 16 * 15);
+        let pacer = Pacer::new(config.gc_percent, config.min_heap, limit);
+        let workers: Vec<Worker<_>> = (0..config.markers).map(|_| Worker::new_lifo()).collect();
+        let marking = Marking::new(workers.iter().map(Worker::stealer).collect());
+        let markers = config.markers;
+        let pin = config.pin_markers;
+        let core = Arc::new(Core::new(config, space, marking, Credit::new(pacer.first())));
+        let heap = Heap {
+            inner: Arc::new(Inner { core: core.clone(), threads: Mutex::new(Vec::new()) }),
+        };
+        let spawn = |name: String, body: Box<dyn FnOnce() + Send>| {
+            // On failure `heap` is dropped, which stops the threads started so far.
+            let thread = std::thread::Builder::new()
+                .name(name)
+                .spawn(body)
+                .map_err(|e| ConfigError::Thread { os: e.to_string() })?;
+            heap.inner.threads.lock().push(thread);
+            Ok(())
+        };
+        let mut workers = workers.into_iter();
+        let own = workers.next().expect("at least one marker");
+        let collector = Collector::new(core.clone(), Marker::new(&core.space, own), pacer);
+        spawn(
+            "gc".into(),
+            Box::new(move || {
+                pin_marker(pin, 0);
+                collector.run();
+            }),
+        )?;
+        for (i, own) in (1..markers).zip(workers) {
+            let core = core.clone();
+            let marker = Marker::new(&core.space, own);
+            let body = move || {
+                pin_marker(pin, i);
+                marker_thread(&core, marker);
+            };
+            spawn(format!("gc-mark-{i}"), Box::new(body))?;
+        }
+        Ok(heap)
+    }
+}
+
+/// Binds the calling thread to a core, counted from the last; best effort.
+fn pin_marker(pin: bool, i: usize) {
+    #[cfg(target_os = "linux")]
+    if pin {
+        // SAFETY: the set is a plain bit array, initialised by zeroing; the calls read and write it only.
+        unsafe {
+            let mut allowed: libc::cpu_set_t = std::mem::zeroed();
+            let size = size_of::<libc::cpu_set_t>();
+            if libc::sched_getaffinity(0, size, &raw mut allowed) != 0 {
+                return;
+            }
+            let cores: Vec<usize> =
+                (0..libc::CPU_SETSIZE as usize).filter(|c| libc::CPU_ISSET(*c, &allowed)).collect();
+            if cores.is_empty() {
+                return;
+            }
+            let mut one: libc::cpu_set_t = std::mem::zeroed();
+            libc::CPU_SET(cores[cores.len() - 1 - i % cores.len()], &mut one);
+            libc::sched_setaffinity(0, size, &raw const one);
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (pin, i);
+}
+
+/// A thread's own handle of a heap: [`mutate`](Self::mutate) without the look-up.
+///
+/// It keeps the heap alive and is tied to its thread.
+///
+/// ```compile_fail
+/// let mutator = gc_core::Heap::new().mutator();
+/// std::thread::spawn(move || mutator.mutate(|_| ())); // not Send
+/// ```
+pub struct Mutator {
+    record: Arc<Record>,
+    heap: Heap,
+    not_send: PhantomData<*mut ()>,
+}
+
+impl fmt::Debug for Mutator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mutator").field("number", &self.record.number).finish()
+    }
+}
+
+impl Mutator {
+    /// Runs `f` with the right to use the heap, as [`Heap::mutate`] does; about 1 ns.
+    #[inline]
+    pub fn mutate<R>(&self, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) -> R {
+        pinned(&self.record, f)
+    }
+    /// The heap that this is a handle of.
+    #[must_use]
+    pub fn heap(&self) -> &Heap {
+        &self.heap
+    }
+}
+
+impl Drop for Mutator {
+    fn drop(&mut self) {
+        self.heap.inner.core.retire(self.record.clone());
+    }
+}
+
+/// Runs `f` inside a pin of `record`.
+#[inline(always)]
+fn pinned<R>(record: &Record, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) -> R {
+    /// Ends the pin also when `f` panics.
+    struct Pin<'a>(&'a Record);
+    impl Drop for Pin<'_> {
+        #[inline(always)]
+        fn drop(&mut self) {
+            self.0.leave();
+        }
+    }
+    record.enter();
+    let pin = Pin(record);
+    // SAFETY: INV-1: `Mutation` is a transparent wrapper of `Record`, and the thread is pinned until `pin` drops,
+    // after `f` has returned; `for<'gc>` keeps the brand from leaving `f`.
+    f(unsafe { &*std::ptr::from_ref(pin.0).cast::<Mutation<'_>>() })
+}
+
+/// The right to allocate, store and root, inside one [`mutate`](Heap::mutate). `'gc` is a brand, new for each call:
+/// pointers of different calls or heaps cannot be mixed.
+///
+/// Neither `Send` nor `Sync`.
+///
+/// ```compile_fail
+/// # use gc_core::{Gc, Heap};
+/// Heap::new().mutate(|mc| {
+///     std::thread::scope(|s| { s.spawn(|| { Gc::new(mc, 1); }); });
+/// });
+/// ```
+#[repr(transparent)]
+pub struct Mutation<'gc> {
+    record: Record,
+    brand: PhantomData<Cell<&'gc ()>>,
+    not_sync: PhantomData<*mut ()>,
+}
+
+impl fmt::Debug for Mutation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mutation").field("mode", &self.record.mode()).finish()
+    }
+}
+
+impl Mutation<'_> {
+    #[inline(always)]
+    pub(crate) fn record(&self) -> &Record {
+        &self.record
+    }
+    /// A counted reference to the heap's shared state.
+    pub(crate) fn core(&self) -> Arc<Core> {
+        let core = std::ptr::from_ref(self.record.core());
+        // SAFETY: INV-10: the core lives in an `Arc` whose owner, a handle, is borrowed for the pin.
+        unsafe {
+            Arc::increment_strong_count(core);
+            Arc::from_raw(core)
+        }
+    }
+}
+
+thread_local! {
+    /// The heap used last on this thread, and this thread's record in it.
+    static LAST: Cell<(*const Core, *const Record)> =
+        const { Cell::new((std::ptr::null(), std::ptr::null())) };
+    static THREAD: ThreadTable = const { ThreadTable { entries: RefCell::new(Vec::new()) } };
+}
+
+/// This thread's records, one for each heap that it has used through [`Heap::mutate`].
+struct ThreadTable {
+    entries: RefCell<Vec<(Arc<Core>, Arc<Record>)>>,
+}
+
+impl ThreadTable {
+    fn record_of(&self, core: &Arc<Core>) -> Arc<Record> {
+        let found =
+            self.entries.borrow().iter().find(|(c, _)| Arc::ptr_eq(c, core)).map(|(_, r)| r.clone());
+        let record = found.unwrap_or_else(|| {
+            self.forget_dead_heaps();
+            let record = core.register();
+            self.entries.borrow_mut().push((core.clone(), record.clone()));
+            record
+        });
+        LAST.set((Arc::as_ptr(core), Arc::as_ptr(&record)));
+        record
+    }
+
+    /// Drops the entries of heaps that have ended: what holds their address space.
+    fn forget_dead_heaps(&self) {
+        let mut dead = Vec::new();
+        self.entries.borrow_mut().retain(|entry| {
+            let stopped = entry.0.control.is_stopping();
+            if stopped {
+                dead.push(entry.clone());
+            }
+            !stopped
+        });
+        if !dead.is_empty() {
+            LAST.set((std::ptr::null(), std::ptr::null()));
+        }
+    }
+}
+
+impl Drop for ThreadTable {
+    fn drop(&mut self) {
+        // A destructor that runs later on this thread must not find the record.
+        let _ = LAST.try_with(|last| last.set((std::ptr::null(), std::ptr::null())));
+        for (core, record) in self.entries.get_mut().drain(..) {
+            if !core.control.is_stopping() {
+                core.retire(record);
+            }
+        }
+    }
+}

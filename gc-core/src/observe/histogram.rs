@@ -1,0 +1,206 @@
+//! Pause histograms: recorded wait-free by the thread that paused, merged when somebody reads.
+//!
+//! A [`Recorder`] is a fixed array of log-linear buckets (32 for each doubling: within 3.2 %) of ticks. Reading
+//! turns ticks into nanoseconds and fills a `hdrhistogram`.
+
+use super::clock;
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use hdrhistogram::Histogram;
+use std::fmt;
+
+/// What a mutator was doing when it could not go on with its own work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PauseKind {
+    /// Fetching a span to allocate from, without sweeping.
+    Refill,
+    /// Fetching a span to allocate from, with sweeping one or more.
+    Sweep,
+    /// Marking on the collector's behalf because allocation ran ahead of it, or letting it run.
+    Assist,
+    /// Handing a full ring of shaded objects over.
+    Handover,
+    /// The first pin in a new epoch: bringing the thread's cache to it.
+    Handshake,
+    /// Upgrading a weak pointer while marking.
+    Gate,
+    /// Waiting at the start of `mutate` because the heap has reached its limit.
+    Stall,
+    /// Waiting for a marker to leave a guarded cell.
+    Cell,
+}
+
+const KINDS: [PauseKind; 8] = [
+    PauseKind::Refill,
+    PauseKind::Sweep,
+    PauseKind::Assist,
+    PauseKind::Handover,
+    PauseKind::Handshake,
+    PauseKind::Gate,
+    PauseKind::Stall,
+    PauseKind::Cell,
+];
+
+const SUB_BITS: u32 = 5;
+const SUB: u64 = 1 << SUB_BITS;
+/// Buckets up to 2^42 ticks, about half an hour; longer pauses count there.
+const BUCKETS: usize = ((42 - SUB_BITS as usize) + 1) << SUB_BITS;
+
+fn bucket(ticks: u64) -> usize {
+    let at = if ticks < SUB {
+        ticks
+    } else {
+        let shift = ticks.ilog2() - SUB_BITS;
+        (u64::from(shift) << SUB_BITS) + (ticks >> shift)
+    };
+    (at as usize).min(BUCKETS - 1)
+}
+
+/// The middle of a bucket, in ticks.
+fn middle(bucket: usize) -> f64 {
+    let at = bucket as u64;
+    if at < SUB {
+        return at as f64;
+    }
+    let shift = (at >> SUB_BITS) - 1;
+    let low = (SUB + (at & (SUB - 1))) << shift;
+    low as f64 + ((1u64 << shift) - 1) as f64 / 2.0
+}
+
+/// One kind's buckets.
+#[derive(Debug)]
+struct Buckets {
+    counts: Box<[AtomicU32]>,
+    max: AtomicU64,
+}
+
+/// The pauses of one thread. Written by its owner with plain loads and stores, read by anybody at any time.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    kinds: [Buckets; KINDS.len()],
+}
+
+impl Recorder {
+    pub(crate) fn new() -> Recorder {
+        Recorder {
+            kinds: std::array::from_fn(|_| Buckets {
+                counts: (0..BUCKETS).map(|_| AtomicU32::new(0)).collect(),
+                max: AtomicU64::new(0),
+            }),
+        }
+    }
+
+    /// Records that the owner paused from `since` (in ticks) until now.
+    pub(crate) fn record(&self, kind: PauseKind, since: u64) {
+        let ticks = clock::ticks().wrapping_sub(since);
+        let buckets = &self.kinds[kind as usize];
+        let count = &buckets.counts[bucket(ticks)];
+        count.store(count.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        if ticks > buckets.max.load(Ordering::Relaxed) {
+            buckets.max.store(ticks, Ordering::Relaxed);
+        }
+    }
+}
+
+/// How long mutators were interrupted, by kind, since the heap was made.
+///
+/// Each is a histogram of nanoseconds, timed on the mutator's side, within 4 % of the value; the maximum is
+/// exact. From [`Heap::pauses`](crate::Heap::pauses).
+#[derive(Clone)]
+pub struct Pauses {
+    kinds: Vec<(PauseKind, Histogram<u64>)>,
+}
+
+impl Pauses {
+    pub(crate) fn merge<'a>(recorders: impl Iterator<Item = &'a Recorder>) -> Pauses {
+        let ns = clock::ns_per_tick();
+        let empty = || Histogram::new(3).expect("three digits are allowed");
+        let mut kinds: Vec<_> = KINDS.iter().map(|&kind| (kind, empty())).collect();
+        for recorder in recorders {
+            for ((_, histogram), buckets) in kinds.iter_mut().zip(&recorder.kinds) {
+                let max = (buckets.max.load(Ordering::Relaxed) as f64 * ns) as u64;
+                let counts: Vec<u32> =
+                    buckets.counts.iter().map(|c| c.load(Ordering::Relaxed)).collect();
+                let Some(last) = counts.iter().rposition(|&n| n > 0) else { continue };
+                for (i, &n) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
+                    let value = ((middle(i) * ns) as u64).min(max);
+                    histogram.saturating_record_n(value, u64::from(n) - u64::from(i == last));
+                }
+                histogram.saturating_record(max);
+            }
+        }
+        Pauses { kinds }
+    }
+
+    /// Every kind with its histogram, empty ones too.
+    pub fn kinds(&self) -> impl Iterator<Item = (PauseKind, &Histogram<u64>)> {
+        self.kinds.iter().map(|(kind, histogram)| (*kind, histogram))
+    }
+    /// The histogram of one kind.
+    pub fn of(&self, kind: PauseKind) -> &Histogram<u64> {
+        &self.kinds[kind as usize].1
+    }
+    /// All kinds together.
+    pub fn all(&self) -> Histogram<u64> {
+        let mut all = Histogram::new(3).expect("three digits are allowed");
+        for (_, histogram) in &self.kinds {
+            all.add(histogram).expect("an automatic histogram grows");
+        }
+        all
+    }
+}
+
+impl fmt::Debug for Pauses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A table in microseconds: kind, count, p50, p99, p99.9, p99.99, max.
+impl fmt::Display for Pauses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{:<10}{:>12}{:>10}{:>10}{:>10}{:>10}{:>10}",
+            "pause, us", "count", "p50", "p99", "p99.9", "p99.99", "max"
+        )?;
+        for (kind, h) in self.kinds().filter(|(_, h)| !h.is_empty()) {
+            write!(f, "{:<10}{:>12}", format!("{kind:?}"), h.len())?;
+            for q in [0.5, 0.99, 0.999, 0.9999] {
+                write!(f, "{:>10.2}", h.value_at_quantile(q) as f64 / 1e3)?;
+            }
+            writeln!(f, "{:>10.2}", h.max() as f64 / 1e3)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_are_ordered_and_narrow() {
+        let mut last = 0;
+        for ticks in (0..200_000).chain([1 << 30, 1 << 41]) {
+            let b = bucket(ticks);
+            assert!(b >= last, "{ticks}");
+            last = b;
+            assert!((middle(b) - ticks as f64).abs() <= ticks as f64 * 0.032 + 0.5, "{ticks}");
+        }
+        assert_eq!(bucket(u64::MAX), BUCKETS - 1);
+    }
+
+    #[test]
+    fn what_is_recorded_is_read() {
+        clock::start();
+        let recorder = Recorder::new();
+        let since = clock::ticks();
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        recorder.record(PauseKind::Sweep, since);
+        let pauses = Pauses::merge([&recorder].into_iter());
+        assert_eq!(pauses.all().len(), 1);
+        assert!(pauses.of(PauseKind::Sweep).max() > 4_000_000);
+        assert!(pauses.to_string().contains("Sweep") && pauses.of(PauseKind::Refill).is_empty());
+    }
+}

@@ -1,0 +1,72 @@
+#![forbid(unsafe_code)]
+//! Counters of a heap.
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// A heap's counters at one moment, from [`Heap::stats`](crate::Heap::stats).
+///
+/// Allocation is counted when a thread takes free slots for its own use, and corrected when it gives the rest
+/// back; so the numbers run ahead by at most a span for each thread and type, and are exact after
+/// [`Heap::collect`](crate::Heap::collect) while nobody allocates. Bytes are those of slots: what objects
+/// occupy, not what was asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Bytes of objects not yet found dead.
+    pub live_bytes: u64,
+    /// Objects not yet found dead.
+    pub live_objects: u64,
+    /// Bytes allocated since the heap was made.
+    pub allocated_bytes: u64,
+    /// Objects allocated since the heap was made.
+    pub allocated_objects: u64,
+    /// Bytes freed since the heap was made.
+    pub freed_bytes: u64,
+    /// Objects freed since the heap was made.
+    pub freed_objects: u64,
+    /// Bytes of blocks in spans.
+    pub heap_bytes: u64,
+    /// Bytes that the next cycle tries not to let the live heap exceed.
+    pub goal_bytes: u64,
+    /// Blocks (16 KiB) in spans.
+    pub spans_in_use: u64,
+    /// Free blocks whose memory the system still holds for us.
+    pub spans_idle: u64,
+    /// Cycles completed.
+    pub cycles: u64,
+    /// Handshakes completed.
+    pub handshakes: u64,
+    /// Panics in `Drop` of dead objects, caught on the collector's thread.
+    pub drop_panics: u64,
+    /// Panics in `trace`, caught; each kept everything alive for one cycle.
+    pub trace_panics: u64,
+}
+
+/// Sums that only grow.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The running sums behind [`Stats`] that no protocol depends on.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) allocated_objects: Counter,
+    /// Counted as allocated, and given back unused.
+    pub(crate) unused_objects: Counter,
+    pub(crate) freed_objects: Counter,
+    pub(crate) cycles: Counter,
+    pub(crate) handshakes: Counter,
+    pub(crate) drop_panics: Counter,
+    pub(crate) trace_panics: Counter,
+    /// Cycles checked by the second marker.
+    #[cfg(gc_verify)]
+    pub(crate) verified: Counter,
+}

@@ -1,0 +1,13 @@
+//! Observing: what mutators felt and what cycles did.
+//!
+//! Every interruption that a mutator can notice is timed by the mutator itself, by kind ([`PauseKind`]), in a
+//! histogram of its own thread ([`histogram::Recorder`]); reading merges them ([`Pauses`]). Cycles are told by
+//! one line each ([`gctrace`]) and counted in [`metrics`].
+
+pub(crate) mod clock;
+pub(crate) mod gctrace;
+pub(crate) mod histogram;
+pub(crate) mod metrics;
+
+pub use histogram::{PauseKind, Pauses};
+pub use metrics::Stats;

@@ -1,0 +1,225 @@
+//! Pointer fields that change: [`GcCell`] and [`GcOnceCell`]. Every store goes through the barrier of the
+//! mutator's record; there is no other door.
+
+use crate::mutation::Mutation;
+use crate::pointers::Gc;
+use crate::sync::{AtomicUsize, Ordering};
+use crate::trace::{Branded, Managed, Trace, Tracer};
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::OnceLock;
+
+/// An atomic pointer field of a heap object: null or a [`Gc`]. The write barrier is in its stores.
+///
+/// Loads are acquire and stores release, so whoever reads a pointer sees the object initialised; exchanges are
+/// both. With a collector there is no ABA: an object that anybody can still name is not reused, so lock-free
+/// structures are a few lines.
+///
+/// ```
+/// use gc_core::{Gc, GcCell, Heap, Trace};
+/// #[derive(Trace)]
+/// struct Node<'gc> { next: GcCell<'gc, Node<'gc>>, value: u64 }
+///
+/// Heap::new().mutate(|mc| {
+///     let head = GcCell::<Node>::new(None);
+///     for value in 0..3 {
+///         let node = Gc::new(mc, Node { next: GcCell::new(None), value });
+///         // A Treiber stack's push.
+///         loop {
+///             let top = head.get();
+///             node.next.set(mc, top);
+///             if head.compare_exchange(mc, top, Some(node)).is_ok() { break }
+///         }
+///     }
+///     assert_eq!(head.get().unwrap().value, 2);
+/// });
+/// ```
+#[repr(transparent)]
+pub struct GcCell<'gc, T> {
+    word: AtomicUsize,
+    content: PhantomData<Gc<'gc, T>>,
+}
+
+#[inline(always)]
+fn word<T>(value: Option<Gc<'_, T>>) -> usize {
+    value.map_or(0, Gc::addr)
+}
+
+/// # Safety
+///
+/// `word` is zero or the address of a `T` that is live in the pin with brand `'gc`.
+#[inline(always)]
+unsafe fn pointer<'gc, T>(word: usize) -> Option<Gc<'gc, T>> {
+    // SAFETY: the caller's promise.
+    NonNull::new(word as *mut T).map(|ptr| unsafe { Gc::from_non_null(ptr) })
+}
+
+impl<'gc, T> GcCell<'gc, T> {
+    /// A cell that holds `value`. No barrier: the cell is new.
+    #[inline(always)]
+    #[must_use]
+    pub fn new(value: Option<Gc<'gc, T>>) -> Self {
+        GcCell { word: AtomicUsize::new(word(value)), content: PhantomData }
+    }
+    /// What the cell holds. One load.
+    #[inline(always)]
+    pub fn get(&self) -> Option<Gc<'gc, T>> {
+        // SAFETY: INV-4: what a reachable cell holds is live; only pointers of this brand are stored.
+        unsafe { pointer(self.word.load(Ordering::Acquire)) }
+    }
+    /// Stores `value`. A load and a branch over a release store while the collector is not marking.
+    #[inline(always)]
+    pub fn set(&self, mc: &Mutation<'gc>, value: Option<Gc<'gc, T>>) {
+        mc.record().store(&self.word, word(value));
+    }
+    /// Stores `value` and returns what the cell held.
+    pub fn swap(&self, mc: &Mutation<'gc>, value: Option<Gc<'gc, T>>) -> Option<Gc<'gc, T>> {
+        // SAFETY: INV-4: as in `get`.
+        unsafe { pointer(mc.record().swap(&self.word, word(value))) }
+    }
+    /// Stores null and returns what the cell held.
+    pub fn take(&self, mc: &Mutation<'gc>) -> Option<Gc<'gc, T>> {
+        self.swap(mc, None)
+    }
+    /// Stores `new` if the cell holds `current` (the same object), and returns what it held: `Ok` if so, `Err` if
+    /// not. It never fails without a reason.
+    ///
+    /// # Errors
+    ///
+    /// The other pointer that the cell holds.
+    pub fn compare_exchange(
+        &self,
+        mc: &Mutation<'gc>,
+        current: Option<Gc<'gc, T>>,
+        new: Option<Gc<'gc, T>>,
+    ) -> Result<Option<Gc<'gc, T>>, Option<Gc<'gc, T>>> {
+        match mc.record().compare_exchange(&self.word, word(current), word(new)) {
+            // SAFETY: INV-4: as in `get`.
+            Ok(held) => Ok(unsafe { pointer(held) }),
+            // SAFETY: INV-4: as in `get`.
+            Err(held) => Err(unsafe { pointer(held) }),
+        }
+    }
+}
+
+impl<T> Default for GcCell<'_, T> {
+    fn default() -> Self {
+        GcCell::new(None)
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for GcCell<'_, T> {
+    /// The content's address and not the content, which may lead back here.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.get() {
+            Some(gc) => write!(f, "GcCell({gc:p})"),
+            None => f.write_str("GcCell(null)"),
+        }
+    }
+}
+
+// SAFETY: INV-7: the one edge; the load is acquire, so the object it leads to is initialised.
+unsafe impl<'gc, T> Trace<'gc> for GcCell<'gc, T> {
+    #[inline(always)]
+    fn trace(&self, tracer: &mut Tracer<'gc>) {
+        let addr = self.word.load(Ordering::Acquire);
+        if addr != 0 {
+            tracer.visit(addr);
+        }
+    }
+}
+// SAFETY: INV-8: the brand is no part of a word.
+unsafe impl<T: Managed> Managed for GcCell<'static, T> {
+    type At<'gc> = GcCell<'gc, T::At<'gc>>;
+}
+// SAFETY: INV-8: the inverse.
+unsafe impl<'gc, T: Branded<'gc>> Branded<'gc> for GcCell<'gc, T> {
+    type Static = GcCell<'static, T::Static>;
+}
+
+/// A value that is set once, after its object was made; any traced type.
+///
+/// ```
+/// use gc_core::{Gc, GcOnceCell, Heap, Trace};
+/// #[derive(Trace)]
+/// struct Node<'gc> { parent: GcOnceCell<Gc<'gc, Node<'gc>>> }
+/// Heap::new().mutate(|mc| {
+///     let node = Gc::new(mc, Node { parent: GcOnceCell::new() });
+///     assert!(node.parent.set(mc, node).is_ok());
+///     assert!(node.parent.set(mc, node).is_err());
+///     assert!(Gc::ptr_eq(*node.parent.get().unwrap(), node));
+/// });
+/// ```
+pub struct GcOnceCell<T> {
+    value: OnceLock<T>,
+}
+
+impl<T> GcOnceCell<T> {
+    /// An empty cell.
+    #[must_use]
+    pub const fn new() -> Self {
+        GcOnceCell { value: OnceLock::new() }
+    }
+    /// The value, if it is set.
+    #[inline]
+    pub fn get(&self) -> Option<&T> {
+        self.value.get()
+    }
+    /// Sets the value.
+    ///
+    /// # Errors
+    ///
+    /// If it is set already; `value` comes back.
+    pub fn set<'gc>(&self, mc: &Mutation<'gc>, value: T) -> Result<(), T>
+    where
+        T: Trace<'gc>,
+    {
+        if T::NEEDS_TRACE && self.value.get().is_none() {
+            mc.record().shade_initial(&value);
+        }
+        self.value.set(value)
+    }
+    /// The value; `init` makes it if it is not set. If two threads come at once both may run `init`, and one's
+    /// value is dropped.
+    pub fn get_or_init<'gc>(&self, mc: &Mutation<'gc>, init: impl FnOnce() -> T) -> &T
+    where
+        T: Trace<'gc>,
+    {
+        if let Some(value) = self.value.get() {
+            return value;
+        }
+        // Dropped if another thread was faster.
+        let _ = self.set(mc, init());
+        self.value.get().expect("the cell was just set, by us or by another")
+    }
+}
+
+impl<T> Default for GcOnceCell<T> {
+    fn default() -> Self {
+        GcOnceCell::new()
+    }
+}
+impl<T: fmt::Debug> fmt::Debug for GcOnceCell<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("GcOnceCell").field(&self.get()).finish()
+    }
+}
+
+// SAFETY: INV-7: a value that is set is visible whole and never changes as a whole.
+unsafe impl<'gc, T: Trace<'gc>> Trace<'gc> for GcOnceCell<T> {
+    const NEEDS_TRACE: bool = T::NEEDS_TRACE;
+    fn trace(&self, tracer: &mut Tracer<'gc>) {
+        if let Some(value) = self.value.get() {
+            tracer.edges(value);
+        }
+    }
+}
+// SAFETY: INV-8: only the content's brand changes.
+unsafe impl<T: Managed> Managed for GcOnceCell<T> {
+    type At<'gc> = GcOnceCell<T::At<'gc>>;
+}
+// SAFETY: INV-8: the inverse.
+unsafe impl<'gc, T: Branded<'gc>> Branded<'gc> for GcOnceCell<T> {
+    type Static = GcOnceCell<T::Static>;
+}

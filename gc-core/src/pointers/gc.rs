@@ -1,0 +1,431 @@
+//! [`Gc`]: a pointer to an object of the heap.
+
+use crate::error::AllocError;
+use crate::heap::object::InfoOf;
+use crate::mutation::Mutation;
+use crate::pointers::{GcWeak, Root};
+use crate::trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
+use std::cell::Cell;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+/// A pointer to an object of the heap: `Copy`, one word (two for slices, `str` and trait objects), never null.
+///
+/// It lives inside the `mutate` whose brand `'gc` it carries; keep an object longer by a [`Root`] or by another
+/// object. The object does not move, so its address is stable. Equality, order and hash are those of the content;
+/// [`ptr_eq`](Gc::ptr_eq) compares addresses.
+///
+/// ```
+/// use gc_core::{Gc, Heap};
+/// Heap::new().mutate(|mc| {
+///     let a = Gc::new(mc, 5);
+///     let b = a;
+///     assert!(Gc::ptr_eq(a, b) && *a + *b == 10);
+/// });
+/// ```
+#[repr(transparent)]
+pub struct Gc<'gc, T: ?Sized> {
+    ptr: NonNull<T>,
+    brand: PhantomData<Cell<&'gc ()>>,
+}
+
+impl<T: ?Sized> Clone for Gc<'_, T> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T: ?Sized> Copy for Gc<'_, T> {}
+
+// SAFETY: INV-6: a `Gc` is a shared reference to an object; the brand keeps it inside a pin, the lender's when a
+// scoped thread uses it.
+unsafe impl<T: ?Sized + Send + Sync> Send for Gc<'_, T> {}
+// SAFETY: INV-6: as above.
+unsafe impl<T: ?Sized + Send + Sync> Sync for Gc<'_, T> {}
+
+impl<'gc, T: Trace<'gc> + Send + Sync + 'gc> Gc<'gc, T> {
+    /// Allocates an object. One to two nanoseconds while the heap fits the cache.
+    ///
+    /// # Panics
+    ///
+    /// If the heap has reached its limit ([`HeapBuilder::heap_limit`](crate::HeapBuilder::heap_limit)).
+    #[inline(always)]
+    pub fn new(mc: &Mutation<'gc>, value: T) -> Self {
+        match Gc::try_new(mc, value) {
+            Ok(gc) => gc,
+            Err(error) => limit_reached(error),
+        }
+    }
+
+    /// Allocates an object.
+    ///
+    /// # Errors
+    ///
+    /// If the heap has reached its limit; `value` is dropped. Leave `mutate` so that a cycle can end, and try again.
+    ///
+    /// ```
+    /// use gc_core::{Gc, Heap};
+    /// let heap = Heap::builder().heap_limit(1 << 20).min_heap(1 << 19).build()?;
+    /// heap.mutate(|mc| {
+    ///     assert!(Gc::try_new(mc, [0u8; 1000]).is_ok());
+    ///     assert!(Gc::try_from_slice(mc, &vec![0u8; 2 << 20]).is_err());
+    /// });
+    /// # Ok::<(), gc_core::ConfigError>(())
+    /// ```
+    #[inline(always)]
+    pub fn try_new(mc: &Mutation<'gc>, value: T) -> Result<Self, AllocError> {
+        let at = mc.record().alloc(const { InfoOf::<T>::ONE })? as *mut T;
+        // SAFETY: INV-5: the slot is this thread's alone, large enough and aligned for T.
+        unsafe { at.write(value) };
+        // SAFETY: INV-5: slots are never at address zero.
+        Ok(Gc { ptr: unsafe { NonNull::new_unchecked(at) }, brand: PhantomData })
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn limit_reached(error: AllocError) -> ! {
+    panic!("{error}; leave `mutate` so that a cycle can end, raise heap_limit, or use the try_ form")
+}
+
+impl<'gc, T: Trace<'gc> + Send + Sync + 'gc> Gc<'gc, [T]> {
+    /// Allocates a copy of a slice.
+    ///
+    /// # Panics
+    ///
+    /// If the heap has reached its limit.
+    ///
+    /// ```
+    /// use gc_core::{Gc, Heap};
+    /// Heap::new().mutate(|mc| assert_eq!(&*Gc::from_slice(mc, &[1, 2, 3]), &[1, 2, 3]));
+    /// ```
+    pub fn from_slice(mc: &Mutation<'gc>, slice: &[T]) -> Self
+    where
+        T: Copy,
+    {
+        Gc::try_from_slice(mc, slice).unwrap_or_else(|error| limit_reached(error))
+    }
+
+    /// Allocates a copy of a slice.
+    ///
+    /// # Errors
+    ///
+    /// If the heap has reached its limit.
+    pub fn try_from_slice(mc: &Mutation<'gc>, slice: &[T]) -> Result<Self, AllocError>
+    where
+        T: Copy,
+    {
+        let at = alloc_array::<T>(mc, slice.len())?;
+        // SAFETY: INV-5: room for `len` values at `at`, ours alone; `T: Copy`.
+        unsafe { std::ptr::copy_nonoverlapping(slice.as_ptr(), at, slice.len()) };
+        Ok(finish_array(at, slice.len()))
+    }
+
+    /// Allocates a slice of what an iterator yields: as many as it said at the start, or fewer if it ends before.
+    ///
+    /// # Panics
+    ///
+    /// If the heap has reached its limit. A panic of the iterator passes through; what it had yielded is dropped by
+    /// a later cycle.
+    ///
+    /// ```
+    /// use gc_core::{Gc, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     let names = Gc::from_iter_in(mc, (0..3).map(|i| format!("n{i}")));
+    ///     assert_eq!(names[2], "n2");
+    /// });
+    /// ```
+    pub fn from_iter_in<I>(mc: &Mutation<'gc>, iter: I) -> Self
+    where
+        I: IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
+    {
+        Gc::try_from_iter_in(mc, iter).unwrap_or_else(|error| limit_reached(error))
+    }
+
+    /// Allocates a slice of what an iterator yields; see [`from_iter_in`](Gc::from_iter_in).
+    ///
+    /// # Errors
+    ///
+    /// If the heap has reached its limit; the iterator is dropped.
+    pub fn try_from_iter_in<I>(mc: &Mutation<'gc>, iter: I) -> Result<Self, AllocError>
+    where
+        I: IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
+    {
+        let iter = iter.into_iter();
+        let wanted = iter.len();
+        let at = alloc_array::<T>(mc, wanted)?;
+        let mut len = 0;
+        for value in iter.take(wanted) {
+            // SAFETY: INV-5: `len < wanted`, and there is room for `wanted` values.
+            unsafe { at.add(len).write(value) };
+            len += 1;
+            // As the array grows, so that a panic of the iterator leaves it whole.
+            set_len::<T>(at, len);
+        }
+        Ok(finish_array(at, len))
+    }
+}
+
+fn alloc_array<'gc, T: Trace<'gc>>(mc: &Mutation<'gc>, n: usize) -> Result<*mut T, AllocError> {
+    let bytes = n.saturating_mul(size_of::<T>());
+    mc.record().alloc_array(const { InfoOf::<T>::ARRAY }, bytes).map(|at| at as *mut T)
+}
+
+fn set_len<'gc, T: Trace<'gc>>(at: *mut T, len: usize) {
+    if const { InfoOf::<T>::ARRAY }.origin() != 0 {
+        // SAFETY: INV-6: such arrays have a header word before the first element.
+        unsafe { at.cast::<usize>().sub(1).write(len) };
+    }
+}
+
+fn finish_array<'gc, T: Trace<'gc>>(at: *mut T, len: usize) -> Gc<'gc, [T]> {
+    set_len::<T>(at, len);
+    let ptr = std::ptr::slice_from_raw_parts_mut(at, len);
+    // SAFETY: INV-5: slots are never at address zero.
+    Gc { ptr: unsafe { NonNull::new_unchecked(ptr) }, brand: PhantomData }
+}
+
+impl<'gc> Gc<'gc, str> {
+    /// Allocates a copy of a string.
+    ///
+    /// # Panics
+    ///
+    /// If the heap has reached its limit.
+    ///
+    /// ```
+    /// use gc_core::{Gc, Heap};
+    /// Heap::new().mutate(|mc| assert_eq!(&*Gc::from_str(mc, "grey"), "grey"));
+    /// ```
+    #[allow(clippy::should_implement_trait, reason = "an allocation needs the mutation context")]
+    pub fn from_str(mc: &Mutation<'gc>, text: &str) -> Self {
+        Gc::try_from_str(mc, text).unwrap_or_else(|error| limit_reached(error))
+    }
+
+    /// Allocates a copy of a string.
+    ///
+    /// # Errors
+    ///
+    /// If the heap has reached its limit.
+    pub fn try_from_str(mc: &Mutation<'gc>, text: &str) -> Result<Self, AllocError> {
+        let bytes = Gc::try_from_slice(mc, text.as_bytes())?;
+        // SAFETY: INV-5: the bytes are a copy of a `str`; `[u8]` and `str` have the same layout.
+        let ptr = unsafe { NonNull::new_unchecked(bytes.ptr.as_ptr() as *mut str) };
+        Ok(Gc { ptr, brand: PhantomData })
+    }
+}
+
+impl<'gc, T: ?Sized> Gc<'gc, T> {
+    /// The object, for the rest of this `mutate`.
+    #[allow(clippy::should_implement_trait, reason = "`AsRef` cannot give the brand's lifetime")]
+    #[must_use]
+    #[inline(always)]
+    pub fn as_ref(self) -> &'gc T {
+        // SAFETY: INV-4: what a pin can name is live until the pin ends, and the brand ends before it.
+        unsafe { self.ptr.as_ref() }
+    }
+    /// The object's address, which is stable.
+    #[must_use]
+    pub fn as_ptr(self) -> *const T {
+        self.ptr.as_ptr()
+    }
+    /// Whether two pointers are to the same object. Addresses are compared, and nothing else.
+    ///
+    /// ```
+    /// use gc_core::{Gc, Heap};
+    /// Heap::new().mutate(|mc| assert!(!Gc::ptr_eq(Gc::new(mc, 1), Gc::new(mc, 1))));
+    /// ```
+    #[must_use]
+    pub fn ptr_eq(a: Self, b: Self) -> bool {
+        a.addr() == b.addr()
+    }
+    /// An owned handle, which keeps the object alive between calls of `mutate`. Some 20 ns.
+    ///
+    /// ```
+    /// use gc_core::{Gc, Heap, Root};
+    /// let heap = Heap::new();
+    /// let root: Root<u64> = heap.mutate(|mc| Gc::new(mc, 9).root(mc));
+    /// heap.collect().unwrap();
+    /// assert_eq!(heap.mutate(|mc| *root.get(mc)), 9);
+    /// ```
+    pub fn root(self, mc: &Mutation<'gc>) -> Root<T::Family>
+    where
+        T: Rootable<'gc>,
+    {
+        Root::new(mc, self)
+    }
+    /// A pointer that does not keep the object alive. Allocates a box of 16 bytes.
+    ///
+    /// # Panics
+    ///
+    /// If the heap has reached its limit.
+    ///
+    /// ```
+    /// use gc_core::{Gc, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     let strong = Gc::new(mc, 1);
+    ///     assert!(Gc::ptr_eq(strong.downgrade(mc).upgrade(mc).unwrap(), strong));
+    /// });
+    /// ```
+    #[must_use]
+    pub fn downgrade(self, mc: &Mutation<'gc>) -> GcWeak<'gc, T> {
+        self.try_downgrade(mc).unwrap_or_else(|error| limit_reached(error))
+    }
+    /// A pointer that does not keep the object alive.
+    ///
+    /// # Errors
+    ///
+    /// If the heap has reached its limit.
+    pub fn try_downgrade(self, mc: &Mutation<'gc>) -> Result<GcWeak<'gc, T>, AllocError> {
+        GcWeak::new(mc, self)
+    }
+
+    #[inline(always)]
+    pub(crate) fn addr(self) -> usize {
+        self.ptr.as_ptr().cast::<u8>() as usize
+    }
+    pub(crate) fn as_non_null(self) -> NonNull<T> {
+        self.ptr
+    }
+    /// # Safety
+    ///
+    /// `ptr` points to an object of the heap of the pin with brand `'gc`, which is live in that pin (INV-4).
+    #[inline(always)]
+    pub(crate) unsafe fn from_non_null(ptr: NonNull<T>) -> Self {
+        Gc { ptr, brand: PhantomData }
+    }
+
+    /// For [`unsize!`](crate::unsize): `coerce` must be a coercion of the pointer and nothing else.
+    ///
+    /// # Safety
+    ///
+    /// `coerce` returns its argument, unsized.
+    #[doc(hidden)]
+    pub unsafe fn __coerce<U: ?Sized>(self, coerce: impl FnOnce(*mut T) -> *mut U) -> Gc<'gc, U> {
+        // SAFETY: the caller's promise: the same object, and not null.
+        Gc { ptr: unsafe { NonNull::new_unchecked(coerce(self.ptr.as_ptr())) }, brand: PhantomData }
+    }
+}
+
+/// Turns a `Gc` of a sized type into a `Gc` of a trait object: `unsize!(gc => dyn Trait)`.
+///
+/// ```
+/// use gc_core::{Gc, Heap, unsize};
+/// trait Shape { fn area(&self) -> f64; }
+/// impl Shape for f64 { fn area(&self) -> f64 { self * self } }
+/// Heap::new().mutate(|mc| {
+///     let square = Gc::new(mc, 2.0);
+///     let shape: Gc<dyn Shape> = unsize!(square => dyn Shape);
+///     assert_eq!(shape.area(), 4.0);
+/// });
+/// ```
+#[macro_export]
+macro_rules! unsize {
+    ($gc:expr => $ty:ty) => {{
+        let gc = $gc;
+        // SAFETY: the closure is a coercion: without a cast nothing else type-checks.
+        #[allow(unsafe_code, reason = "the macro's closure is the proof")]
+        unsafe {
+            $crate::Gc::__coerce(gc, |ptr| -> *mut $ty { ptr })
+        }
+    }};
+}
+
+/// Declares that a [`Root`] may point to `dyn Trait`: `rootable_dyn!(Trait)`, or `rootable_dyn!(Trait<'gc>)` for a
+/// trait with the brand as its parameter.
+///
+/// ```
+/// use gc_core::{Gc, Heap, Root, rootable_dyn, unsize};
+/// trait Shape { fn area(&self) -> f64; }
+/// impl Shape for f64 { fn area(&self) -> f64 { self * self } }
+/// rootable_dyn!(Shape);
+/// let heap = Heap::new();
+/// let root: Root<dyn Shape> = heap.mutate(|mc| unsize!(Gc::new(mc, 3.0) => dyn Shape).root(mc));
+/// assert_eq!(heap.mutate(|mc| root.get(mc).area()), 9.0);
+/// ```
+#[macro_export]
+macro_rules! rootable_dyn {
+    ($name:ident) => {
+        // SAFETY: INV-8: a trait object's lifetime bound is no part of its representation.
+        unsafe impl $crate::Family for dyn $name {
+            type At<'gc> = dyn $name + 'gc;
+        }
+        // SAFETY: INV-8: the inverse.
+        unsafe impl<'gc> $crate::Rootable<'gc> for dyn $name + 'gc {
+            type Family = dyn $name;
+        }
+    };
+    ($name:ident<'gc>) => {
+        // SAFETY: INV-8: neither the bound nor the brand is part of the representation.
+        unsafe impl $crate::Family for dyn $name<'static> {
+            type At<'gc> = dyn $name<'gc> + 'gc;
+        }
+        // SAFETY: INV-8: the inverse.
+        unsafe impl<'gc> $crate::Rootable<'gc> for dyn $name<'gc> + 'gc {
+            type Family = dyn $name<'static>;
+        }
+    };
+}
+
+impl<T: ?Sized> std::ops::Deref for Gc<'_, T> {
+    type Target = T;
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: INV-4: as in `as_ref`.
+        unsafe { self.ptr.as_ref() }
+    }
+}
+
+// SAFETY: INV-7: the edge itself; the span that it lies in knows the concrete type.
+unsafe impl<'gc, T: ?Sized> Trace<'gc> for Gc<'gc, T> {
+    #[inline(always)]
+    fn trace(&self, tracer: &mut Tracer<'gc>) {
+        tracer.visit(self.addr());
+    }
+}
+// SAFETY: INV-8: the brand is no part of a pointer's representation.
+unsafe impl<T: Family + ?Sized> Managed for Gc<'static, T> {
+    type At<'gc> = Gc<'gc, T::At<'gc>>;
+}
+// SAFETY: INV-8: the inverse.
+unsafe impl<'gc, T: Rootable<'gc> + ?Sized> Branded<'gc> for Gc<'gc, T> {
+    type Static = Gc<'static, T::Family>;
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for Gc<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+impl<T: ?Sized + fmt::Display> fmt::Display for Gc<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+impl<T: ?Sized> fmt::Pointer for Gc<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ptr.fmt(f)
+    }
+}
+impl<T: ?Sized + PartialEq> PartialEq for Gc<'_, T> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+impl<T: ?Sized + Eq> Eq for Gc<'_, T> {}
+impl<T: ?Sized + PartialOrd> PartialOrd for Gc<'_, T> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        (**self).partial_cmp(&**other)
+    }
+}
+impl<T: ?Sized + Ord> Ord for Gc<'_, T> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (**self).cmp(&**other)
+    }
+}
+impl<T: ?Sized + Hash> Hash for Gc<'_, T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+}

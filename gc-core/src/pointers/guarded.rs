@@ -1,0 +1,348 @@
+//! Cells for any traced content, borrowed through guards that carry the barrier: [`GcRefCell`], [`GcMutex`],
+//! [`GcRwLock`]. The word that they share is `lock::CellLock`, with the rules.
+
+use crate::handshake::Mode;
+use crate::mutation::Mutation;
+use crate::observe::PauseKind;
+use crate::observe::clock::ticks;
+use crate::pointers::lock::{Borrow, CellLock};
+use crate::sync::{Backoff, spin_hint};
+use crate::trace::{Branded, Managed, Trace, Tracer};
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+/// A value behind a [`CellLock`].
+struct Guarded<T> {
+    lock: CellLock,
+    value: UnsafeCell<T>,
+}
+
+impl<T> Guarded<T> {
+    fn new(value: T) -> Self {
+        Guarded { lock: CellLock::new(), value: UnsafeCell::new(value) }
+    }
+
+    fn try_share(&self) -> Option<GcRef<'_, T>> {
+        (self.lock.share() == Borrow::Done).then_some(GcRef { cell: self })
+    }
+
+    /// An exclusive borrow, unless somebody else borrows; a marker's scan is waited for.
+    fn try_exclude<'a, 'gc>(&'a self, mc: &'a Mutation<'gc>) -> Option<GcRefMut<'a, 'gc, T>>
+    where
+        T: Trace<'gc>,
+    {
+        let taken = match self.lock.exclude() {
+            Borrow::Scanning => self.wait_for_scan(mc),
+            other => other,
+        };
+        if taken != Borrow::Done {
+            return None;
+        }
+        let guard = GcRefMut { cell: self, mc };
+        guard.begin();
+        Some(guard)
+    }
+
+    #[cold]
+    fn wait_for_scan(&self, mc: &Mutation<'_>) -> Borrow {
+        let since = ticks();
+        let mut backoff = Backoff::new();
+        let borrow = loop {
+            match self.lock.exclude() {
+                Borrow::Scanning => backoff.wait(),
+                other => break other,
+            }
+        };
+        mc.record().pauses.record(PauseKind::Cell, since);
+        borrow
+    }
+
+    fn scan<'gc>(&self, tracer: &mut Tracer<'gc>)
+    where
+        T: Trace<'gc>,
+    {
+        let cycle = tracer.cycle;
+        self.lock.scan(cycle, || {
+            // SAFETY: INV-14: the scan bit keeps exclusive borrows out.
+            tracer.edges(unsafe { &*self.value.get() });
+        });
+    }
+}
+
+/// A shared borrow of a [`GcRefCell`] or a [`GcRwLock`].
+#[must_use = "a borrow ends when its guard is dropped"]
+pub struct GcRef<'a, T> {
+    cell: &'a Guarded<T>,
+}
+
+impl<T> Deref for GcRef<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: INV-14: the shared borrow keeps exclusive ones out.
+        unsafe { &*self.cell.value.get() }
+    }
+}
+impl<T> Drop for GcRef<'_, T> {
+    fn drop(&mut self) {
+        self.cell.lock.release_shared();
+    }
+}
+impl<T: fmt::Debug> fmt::Debug for GcRef<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// An exclusive borrow of a [`GcRefCell`], [`GcMutex`] or [`GcRwLock`]; the write barrier is in its begin and end.
+///
+/// A guard that is leaked (`std::mem::forget`) leaves its cell locked for ever, and the collector may then free what
+/// the cell holds.
+#[must_use = "a borrow ends when its guard is dropped"]
+pub struct GcRefMut<'a, 'gc, T: Trace<'gc>> {
+    cell: &'a Guarded<T>,
+    mc: &'a Mutation<'gc>,
+}
+
+/// An exclusive borrow of a [`GcMutex`].
+pub type GcMutexGuard<'a, 'gc, T> = GcRefMut<'a, 'gc, T>;
+
+impl<'gc, T: Trace<'gc>> GcRefMut<'_, 'gc, T> {
+    /// Rule 5: in Prep everything is shaded at each borrow, and nothing remembered; in Mark at the first one of the
+    /// cycle.
+    #[inline]
+    fn begin(&self) {
+        let record = self.mc.record();
+        if !T::NEEDS_TRACE || record.mode() == Mode::Off {
+            return;
+        }
+        self.begin_marking();
+    }
+    #[cold]
+    fn begin_marking(&self) {
+        let record = self.mc.record();
+        if record.mode() == Mode::Mark {
+            if self.cell.lock.is_recorded(record.cycle()) {
+                return;
+            }
+            record.shade_all::<T>(self);
+            self.cell.lock.record(record.cycle());
+        } else {
+            record.shade_all::<T>(self);
+        }
+    }
+}
+
+impl<'gc, T: Trace<'gc>> Deref for GcRefMut<'_, 'gc, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: INV-14: the exclusive borrow is ours.
+        unsafe { &*self.cell.value.get() }
+    }
+}
+impl<'gc, T: Trace<'gc>> DerefMut for GcRefMut<'_, 'gc, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: INV-14: the exclusive borrow is ours, and `&mut self` makes it unique.
+        unsafe { &mut *self.cell.value.get() }
+    }
+}
+impl<'gc, T: Trace<'gc>> Drop for GcRefMut<'_, 'gc, T> {
+    fn drop(&mut self) {
+        let record = self.mc.record();
+        if T::NEEDS_TRACE && record.mode() == Mode::Prep {
+            record.shade_all::<T>(self);
+        }
+        self.cell.lock.release_exclusive();
+    }
+}
+impl<'gc, T: Trace<'gc> + fmt::Debug> fmt::Debug for GcRefMut<'_, 'gc, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// What the three cells have in common.
+macro_rules! guarded_cell {
+    ($name:ident) => {
+        // SAFETY: INV-14: the lock word serialises exclusive access across threads.
+        unsafe impl<T: Send> Send for $name<T> {}
+        // SAFETY: INV-14: as above; shared borrows give `&T` to several threads.
+        unsafe impl<T: Send + Sync> Sync for $name<T> {}
+
+        // SAFETY: INV-14: the scan is excluded from exclusive borrows, whose holder has shaded what it can change.
+        unsafe impl<'gc, T: Trace<'gc>> Trace<'gc> for $name<T> {
+            const NEEDS_TRACE: bool = T::NEEDS_TRACE;
+            fn trace(&self, tracer: &mut Tracer<'gc>) {
+                self.0.scan(tracer);
+            }
+        }
+        // SAFETY: INV-8: only the content's brand changes.
+        unsafe impl<T: Managed> Managed for $name<T> {
+            type At<'gc> = $name<T::At<'gc>>;
+        }
+        // SAFETY: INV-8: the inverse.
+        unsafe impl<'gc, T: Branded<'gc>> Branded<'gc> for $name<T> {
+            type Static = $name<T::Static>;
+        }
+        impl<T: Default> Default for $name<T> {
+            fn default() -> Self {
+                $name::new(T::default())
+            }
+        }
+        impl<T: fmt::Debug> fmt::Debug for $name<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self.0.try_share() {
+                    Some(value) => f.debug_tuple(stringify!($name)).field(&*value).finish(),
+                    None => f.write_str(concat!(stringify!($name), "(<borrowed>)")),
+                }
+            }
+        }
+        impl<T> $name<T> {
+            /// A cell that holds `value`, not borrowed.
+            #[must_use]
+            pub fn new(value: T) -> Self {
+                $name(Guarded::new(value))
+            }
+            /// Takes the value out.
+            pub fn into_inner(self) -> T {
+                self.0.value.into_inner()
+            }
+        }
+    };
+}
+
+/// A cell for any content, borrowed as a `RefCell` is: a borrow that conflicts is a panic, or `None` from the `try_`
+/// forms. The content may be shared between threads, so the conflict may be another thread's; use [`GcMutex`] where
+/// that is expected.
+///
+/// An exclusive borrow waits while a marker scans the content; the first one in a cycle shades all of it. For large
+/// content that changes often this is the price; keep contents small.
+///
+/// ```
+/// use gc_core::{Gc, GcRefCell, Heap};
+/// Heap::new().mutate(|mc| {
+///     let list = Gc::new(mc, GcRefCell::new(vec![Gc::new(mc, 1)]));
+///     list.borrow_mut(mc).push(Gc::new(mc, 2));
+///     assert_eq!(list.borrow().len(), 2);
+///     let guard = list.borrow();
+///     assert!(list.try_borrow_mut(mc).is_none());
+/// });
+/// ```
+pub struct GcRefCell<T>(Guarded<T>);
+guarded_cell!(GcRefCell);
+
+impl<T> GcRefCell<T> {
+    /// A shared borrow.
+    ///
+    /// # Panics
+    ///
+    /// If the cell is exclusively borrowed.
+    pub fn borrow(&self) -> GcRef<'_, T> {
+        self.try_borrow().unwrap_or_else(|| panic!("the GcRefCell is exclusively borrowed"))
+    }
+    /// A shared borrow, unless the cell is exclusively borrowed.
+    pub fn try_borrow(&self) -> Option<GcRef<'_, T>> {
+        self.0.try_share()
+    }
+    /// An exclusive borrow.
+    ///
+    /// # Panics
+    ///
+    /// If the cell is borrowed.
+    pub fn borrow_mut<'a, 'gc>(&'a self, mc: &'a Mutation<'gc>) -> GcRefMut<'a, 'gc, T>
+    where
+        T: Trace<'gc>,
+    {
+        self.try_borrow_mut(mc).unwrap_or_else(|| panic!("the GcRefCell is borrowed"))
+    }
+    /// An exclusive borrow, unless the cell is borrowed.
+    pub fn try_borrow_mut<'a, 'gc>(&'a self, mc: &'a Mutation<'gc>) -> Option<GcRefMut<'a, 'gc, T>>
+    where
+        T: Trace<'gc>,
+    {
+        self.0.try_exclude(mc)
+    }
+}
+
+/// Waits, spinning and then yielding, until `attempt` succeeds.
+fn wait_until<R>(attempt: impl Fn() -> Option<R>) -> R {
+    let mut backoff = Backoff::new();
+    loop {
+        if let Some(done) = attempt() {
+            return done;
+        }
+        spin_hint();
+        backoff.wait();
+    }
+}
+
+/// A mutex for any content. Its holder is inside `mutate`, so it is held for microseconds; waiting spins, then
+/// yields, then sleeps in short steps. Locking it again on the thread that holds it never ends.
+///
+/// There is no poisoning: a panic releases the lock.
+///
+/// ```
+/// use gc_core::{Gc, GcMutex, Heap};
+/// Heap::new().mutate(|mc| {
+///     let queue = Gc::new(mc, GcMutex::new(vec![Gc::new(mc, 1)]));
+///     queue.lock(mc).push(Gc::new(mc, 2));
+///     assert_eq!(queue.try_lock(mc).unwrap().len(), 2);
+/// });
+/// ```
+pub struct GcMutex<T>(Guarded<T>);
+guarded_cell!(GcMutex);
+
+impl<T> GcMutex<T> {
+    /// Locks.
+    pub fn lock<'a, 'gc>(&'a self, mc: &'a Mutation<'gc>) -> GcMutexGuard<'a, 'gc, T>
+    where
+        T: Trace<'gc>,
+    {
+        wait_until(|| self.0.try_exclude(mc))
+    }
+    /// Locks, unless it is locked.
+    pub fn try_lock<'a, 'gc>(&'a self, mc: &'a Mutation<'gc>) -> Option<GcMutexGuard<'a, 'gc, T>>
+    where
+        T: Trace<'gc>,
+    {
+        self.0.try_exclude(mc)
+    }
+}
+
+/// A reader-writer lock for any content; waits as [`GcMutex`] does. Writers do not go before readers.
+///
+/// ```
+/// use gc_core::{Gc, GcRwLock, Heap};
+/// Heap::new().mutate(|mc| {
+///     let table = Gc::new(mc, GcRwLock::new(vec![Gc::new(mc, 1)]));
+///     table.write(mc).push(Gc::new(mc, 2));
+///     assert_eq!(table.read().len() + table.try_read().unwrap().len(), 4);
+/// });
+/// ```
+pub struct GcRwLock<T>(Guarded<T>);
+guarded_cell!(GcRwLock);
+
+impl<T> GcRwLock<T> {
+    /// Locks for reading.
+    pub fn read(&self) -> GcRef<'_, T> {
+        wait_until(|| self.0.try_share())
+    }
+    /// Locks for reading, unless it is locked for writing.
+    pub fn try_read(&self) -> Option<GcRef<'_, T>> {
+        self.0.try_share()
+    }
+    /// Locks for writing.
+    pub fn write<'a, 'gc>(&'a self, mc: &'a Mutation<'gc>) -> GcRefMut<'a, 'gc, T>
+    where
+        T: Trace<'gc>,
+    {
+        wait_until(|| self.0.try_exclude(mc))
+    }
+    /// Locks for writing, unless it is locked.
+    pub fn try_write<'a, 'gc>(&'a self, mc: &'a Mutation<'gc>) -> Option<GcRefMut<'a, 'gc, T>>
+    where
+        T: Trace<'gc>,
+    {
+        self.0.try_exclude(mc)
+    }
+}

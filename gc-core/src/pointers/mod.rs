@@ -1,0 +1,34 @@
+//! The pointers and cells that programs use.
+//!
+//! | file | type | who stores through it |
+//! |---|---|---|
+//! | `gc` | [`Gc`] | nobody: it is `Copy` and fixed |
+//! | `cell` | [`GcCell`], [`GcOnceCell`] | one atomic word, with the barrier; once |
+//! | `guarded` | [`GcRefCell`], [`GcMutex`], [`GcRwLock`] | a guard, which carries the barrier |
+//! | `lock` | the word under the guards | |
+//! | `weak` | [`GcWeak`] | the collector's dead flag |
+//! | `root` | [`Root`] | the root table |
+
+#[cfg(not(loom))]
+mod cell;
+#[cfg(not(loom))]
+mod gc;
+#[cfg(not(loom))]
+mod guarded;
+#[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
+pub mod lock;
+#[cfg(not(loom))]
+mod root;
+#[cfg(not(loom))]
+mod weak;
+
+#[cfg(not(loom))]
+pub use cell::{GcCell, GcOnceCell};
+#[cfg(not(loom))]
+pub use gc::Gc;
+#[cfg(not(loom))]
+pub use guarded::{GcMutex, GcMutexGuard, GcRef, GcRefCell, GcRefMut, GcRwLock};
+#[cfg(not(loom))]
+pub use root::Root;
+#[cfg(not(loom))]
+pub use weak::GcWeak;

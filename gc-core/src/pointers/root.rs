@@ -1,0 +1,125 @@
+//! [`Root`]: an owned handle of an object.
+
+use crate::mark::roots::SlotRef;
+use crate::mutation::Mutation;
+use crate::mutator::Core;
+use crate::pointers::Gc;
+use crate::sync::Arc;
+use crate::trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
+use std::fmt;
+use std::ptr::NonNull;
+
+/// Keeps an object alive between calls of `mutate`: `Clone`, `Send`, `Sync`, `'static`, droppable on any thread at
+/// any time. `T` is the object's type at `'static`.
+///
+/// A root inside a heap object of its own heap keeps what it points to for ever; use a [`Gc`] there.
+///
+/// ```
+/// use gc_core::{Gc, Heap, Root};
+/// let heap = Heap::new();
+/// let root: Root<str> = heap.mutate(|mc| Gc::from_str(mc, "kept").root(mc));
+/// let other = root.clone();
+/// drop(root);
+/// assert_eq!(heap.mutate(|mc| other.get(mc).len()), 4);
+/// ```
+pub struct Root<T: Family + ?Sized> {
+    slot: SlotRef,
+    core: Arc<Core>,
+    /// The object; its family's member at `'static`, which nobody can look at but by `get`.
+    ptr: NonNull<T::At<'static>>,
+}
+
+// SAFETY: INV-12: the object is `Send + Sync` since it was made, and a root only hands out pointers to it.
+unsafe impl<T: Family + ?Sized> Send for Root<T> {}
+// SAFETY: INV-12: as above.
+unsafe impl<T: Family + ?Sized> Sync for Root<T> {}
+
+impl<T: Family + ?Sized> Root<T> {
+    pub(crate) fn new<'gc, U>(mc: &Mutation<'gc>, gc: Gc<'gc, U>) -> Root<T>
+    where
+        U: Rootable<'gc, Family = T> + ?Sized,
+    {
+        let slot = mc.record().root(gc.addr());
+        // SAFETY: INV-8: `U` is a member of its own family.
+        unsafe { Root::build(slot, mc.core(), gc.as_non_null()) }
+    }
+
+    /// Apart from `new`, whose bounds would have the compiler take one brand for the other.
+    ///
+    /// # Safety
+    ///
+    /// `U` is a member of the family `T`.
+    unsafe fn build<U: ?Sized>(slot: SlotRef, core: Arc<Core>, ptr: NonNull<U>) -> Root<T> {
+        // SAFETY: INV-8: members of a family have pointers of one representation.
+        let ptr = unsafe { transmute_pointer::<U, T::At<'static>>(ptr) };
+        Root { slot, core, ptr }
+    }
+
+    /// The object, for this `mutate`. A comparison and a copy.
+    ///
+    /// # Panics
+    ///
+    /// If `mc` is of another heap than the root.
+    #[inline]
+    #[must_use]
+    pub fn get<'gc>(&self, mc: &Mutation<'gc>) -> Gc<'gc, T::At<'gc>> {
+        if !std::ptr::eq(Arc::as_ptr(&self.core), mc.record().core()) {
+            other_heap();
+        }
+        // SAFETY: INV-12: the slot keeps the object live; INV-8 for the change of brand.
+        unsafe { Gc::from_non_null(transmute_pointer::<T::At<'static>, T::At<'gc>>(self.ptr)) }
+    }
+
+    /// Whether two roots are of the same object.
+    #[must_use]
+    pub fn ptr_eq(a: &Self, b: &Self) -> bool {
+        std::ptr::addr_eq(a.ptr.as_ptr(), b.ptr.as_ptr())
+    }
+}
+
+#[cold]
+fn other_heap() -> ! {
+    panic!("this root belongs to another heap than the one being mutated")
+}
+
+/// # Safety
+///
+/// `A` and `B` are members of one family.
+unsafe fn transmute_pointer<A: ?Sized, B: ?Sized>(ptr: NonNull<A>) -> NonNull<B> {
+    const { assert!(size_of::<NonNull<A>>() == size_of::<NonNull<B>>()) };
+    // SAFETY: INV-8: the same representation, by the caller's promise; the sizes were just compared.
+    unsafe { std::mem::transmute_copy(&ptr) }
+}
+
+impl<T: Family + ?Sized> Clone for Root<T> {
+    fn clone(&self) -> Self {
+        self.slot.slot().share();
+        Root { slot: self.slot, core: self.core.clone(), ptr: self.ptr }
+    }
+}
+
+impl<T: Family + ?Sized> Drop for Root<T> {
+    fn drop(&mut self) {
+        self.slot.slot().release();
+    }
+}
+
+impl<T: Family + ?Sized> fmt::Debug for Root<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Root({:p})", self.ptr)
+    }
+}
+
+// SAFETY: INV-7: a root keeps its object by its slot, not by being traced.
+unsafe impl<'gc, T: Family + ?Sized> Trace<'gc> for Root<T> {
+    const NEEDS_TRACE: bool = false;
+    fn trace(&self, _: &mut Tracer<'gc>) {}
+}
+// SAFETY: INV-8: a root has no brand.
+unsafe impl<T: Family + ?Sized> Managed for Root<T> {
+    type At<'gc> = Root<T>;
+}
+// SAFETY: INV-8: the inverse.
+unsafe impl<T: Family + ?Sized> Branded<'_> for Root<T> {
+    type Static = Root<T>;
+}

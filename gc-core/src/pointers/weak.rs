@@ -1,0 +1,106 @@
+//! [`GcWeak`]: a pointer that keeps nothing alive.
+
+use crate::error::AllocError;
+use crate::mutation::Mutation;
+use crate::pointers::Gc;
+use crate::sweep::weak::WeakBox;
+use crate::trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
+use std::cell::Cell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+/// A weak pointer: `Copy`, and tells whether its object is still there.
+///
+/// Every pointer copied from one [`Gc::downgrade`] shares a small box in the heap.
+///
+/// ```
+/// use gc_core::{Gc, GcWeak, Heap, Root};
+/// let heap = Heap::new();
+/// let (weak, strong): (Root<GcWeak<'static, u64>>, Root<u64>) = heap.mutate(|mc| {
+///     let object = Gc::new(mc, 1u64);
+///     (Gc::new(mc, object.downgrade(mc)).root(mc), object.root(mc))
+/// });
+/// heap.collect().unwrap();
+/// assert!(heap.mutate(|mc| weak.get(mc).upgrade(mc).is_some()));
+/// drop(strong);
+/// heap.collect().unwrap();
+/// assert!(heap.mutate(|mc| weak.get(mc).upgrade(mc).is_none()));
+/// ```
+pub struct GcWeak<'gc, T: ?Sized> {
+    weak: NonNull<WeakBox>,
+    target: NonNull<T>,
+    brand: PhantomData<Cell<&'gc ()>>,
+}
+
+impl<T: ?Sized> Clone for GcWeak<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T: ?Sized> Copy for GcWeak<'_, T> {}
+
+// SAFETY: INV-6: the box changes by atomics only, and an upgrade gives no more than a `Gc` does.
+unsafe impl<T: ?Sized + Send + Sync> Send for GcWeak<'_, T> {}
+// SAFETY: INV-6: as above.
+unsafe impl<T: ?Sized + Send + Sync> Sync for GcWeak<'_, T> {}
+
+impl<'gc, T: ?Sized> GcWeak<'gc, T> {
+    pub(crate) fn new(mc: &Mutation<'gc>, target: Gc<'gc, T>) -> Result<Self, AllocError> {
+        let at = mc.record().alloc_weak_box()? as *mut WeakBox;
+        // SAFETY: INV-11: the slot is ours and zeroed, which is an empty box.
+        unsafe { &*at }.fill(target.addr());
+        // SAFETY: INV-5: slots are never at address zero.
+        let weak = unsafe { NonNull::new_unchecked(at) };
+        Ok(GcWeak { weak, target: target.as_non_null(), brand: PhantomData })
+    }
+
+    fn weak_box(&self) -> &WeakBox {
+        // SAFETY: INV-4: tracing a weak pointer keeps its box, so it is live in this pin.
+        unsafe { self.weak.as_ref() }
+    }
+
+    /// The object, if it is still there; then it stays for this `mutate`. A load while the collector is not
+    /// marking, a reader's lock while it is.
+    #[must_use]
+    pub fn upgrade(&self, mc: &Mutation<'gc>) -> Option<Gc<'gc, T>> {
+        let weak = self.weak_box();
+        // The dead flag first, always.
+        if weak.is_dead() || !mc.record().upgrade(weak.target()) {
+            return None;
+        }
+        // SAFETY: INV-11: not flagged, and marked, shaded or not marking: the object is live in this pin.
+        Some(unsafe { Gc::from_non_null(self.target) })
+    }
+    /// Whether the object is known to be gone. `false` says nothing for certain: a cycle may be about to find out.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.weak_box().is_dead()
+    }
+    /// Whether two weak pointers are to the same object.
+    #[must_use]
+    pub fn ptr_eq(a: Self, b: Self) -> bool {
+        std::ptr::addr_eq(a.target.as_ptr(), b.target.as_ptr())
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for GcWeak<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GcWeak({:p}{})", self.target, if self.is_dead() { ", dead" } else { "" })
+    }
+}
+
+// SAFETY: INV-7: the edge is to the box; the target is weak.
+unsafe impl<'gc, T: ?Sized> Trace<'gc> for GcWeak<'gc, T> {
+    fn trace(&self, tracer: &mut Tracer<'gc>) {
+        tracer.visit(self.weak.as_ptr() as usize);
+    }
+}
+// SAFETY: INV-8: the brand is no part of a pointer's representation.
+unsafe impl<T: Family + ?Sized> Managed for GcWeak<'static, T> {
+    type At<'gc> = GcWeak<'gc, T::At<'gc>>;
+}
+// SAFETY: INV-8: the inverse.
+unsafe impl<'gc, T: Rootable<'gc> + ?Sized> Branded<'gc> for GcWeak<'gc, T> {
+    type Static = GcWeak<'static, T::Family>;
+}

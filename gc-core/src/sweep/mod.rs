@@ -1,0 +1,245 @@
+//! Sweeping: `allocated := marked`, span by span, lazily.
+//!
+//! Life of a sweep with number n (the cycle's number):
+//! 1. Every thread has crossed into Sweep n and given its spans up; all spans lie in the central lists of n - 1.
+//!    The collector opens the sweep ([`ActiveSweep::open`], rule 10).
+//! 2. An allocation that finds no swept span takes an unswept one and sweeps it ([`sweep_one`]), between
+//!    [`ActiveSweep::begin`] and the drop of its [`Sweeping`]; the background sweeper does the same for all.
+//! 3. A swept span carries n and lies in the lists of n, or is empty and used or freed.
+//! 4. When the lists of n - 1 are empty the collector closes the sweep ([`ActiveSweep::close`]), which waits for
+//!    whoever is still sweeping: a sweep that ran into the next Prep would erase its marks. Only then can the next
+//!    cycle start.
+//!
+//! Spans whose objects have drop glue are swept by collector threads only: a destructor never runs inside a
+//! mutator's allocation (INV-9). A span without is swept by looking at its bitmaps; no object is touched.
+//!
+//! Literature: Go's `mgcsweep.go` (sweep generations, `activeSweep`, ownership by token).
+
+pub mod weak;
+
+use crate::heap::Space;
+use crate::heap::span::SpanClass;
+use crate::sync::{AtomicU64, Ordering, chaos};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+const OPEN: u64 = 1 << 63;
+
+/// Whether spans may be swept now, and by how many threads they are: one word.
+///
+/// | from | to | by | when |
+/// |---|---|---|---|
+/// | closed, 0 | open, 0 | collector | `open`: all threads have crossed into Sweep |
+/// | open, n | open, n+1 | sweeper | `begin` |
+/// | open, n+1 | open, n | sweeper | drop of its `Sweeping` |
+/// | open, 0 | closed, 0 | collector | `close`: no unswept span is left in any list |
+#[derive(Debug)]
+pub struct ActiveSweep(AtomicU64);
+
+/// The right to sweep spans, for as long as it lives.
+#[derive(Debug)]
+pub struct Sweeping<'a>(&'a ActiveSweep);
+
+impl ActiveSweep {
+    /// Closed.
+    #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
+    pub fn new() -> Self {
+        ActiveSweep(AtomicU64::new(0))
+    }
+    /// Opens the sweep. Release: sweepers see what the crossing established.
+    pub fn open(&self) {
+        let before = self.0.swap(OPEN, Ordering::AcqRel);
+        debug_assert_eq!(before, 0, "a sweep begins when the last one is over");
+    }
+    /// Takes the right to sweep, if the sweep is open.
+    #[must_use]
+    pub fn begin(&self) -> Option<Sweeping<'_>> {
+        let mut now = self.0.load(Ordering::Relaxed);
+        loop {
+            if now & OPEN == 0 {
+                return None;
+            }
+            chaos();
+            match self.0.compare_exchange_weak(now, now + 1, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Some(Sweeping(self)),
+                Err(other) => now = other,
+            }
+        }
+    }
+    /// Closes the sweep if nobody is sweeping; says whether it is closed. The caller saw all lists empty, and
+    /// they stay so, because unswept spans only leave them. Acquire: what sweepers did is visible.
+    #[must_use]
+    pub fn close(&self) -> bool {
+        self.0.compare_exchange(OPEN, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+    /// Whether spans may be swept.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & OPEN != 0
+    }
+}
+
+impl Drop for Sweeping<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// What sweeping a span found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Swept {
+    /// Objects that stay.
+    pub(crate) live: u32,
+    /// Objects that died.
+    pub(crate) freed: u32,
+    /// Bytes of the slots (or spans) that died.
+    pub(crate) freed_bytes: u64,
+    /// Panics in drop glue, caught.
+    pub(crate) panics: u32,
+}
+
+/// What to keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// What is marked.
+    Marked,
+    /// Everything: a `trace` panicked, so the marks are not to be trusted.
+    All,
+    /// Nothing: the heap ends.
+    Nothing,
+}
+
+/// Takes one unswept span of `class` from the lists of `number - 1`.
+pub(crate) fn take_unswept(
+    _right: &Sweeping<'_>,
+    space: &Space,
+    class: &'static SpanClass,
+    number: u64,
+) -> Option<u32> {
+    let link = |b| space.link(b);
+    class.partial(number - 1).pop(link).or_else(|| class.full(number - 1).pop(link))
+}
+
+/// Sweeps `span`, which the caller took from a list and therefore owns. It then carries `number` and is in no
+/// list.
+pub(crate) fn sweep_span(
+    space: &Space,
+    class: &'static SpanClass,
+    span: u32,
+    number: u64,
+    keep: Keep,
+) -> Swept {
+    let mut swept = Swept::default();
+    let first = space.first_word(span);
+    for (i, starts) in class.starts.iter().enumerate() {
+        let allocated = space.allocated(first + i);
+        let marked = space.mark_word(first + i).take();
+        if cfg!(gc_verify) && (marked & !allocated != 0 || allocated & !starts != 0) {
+            crate::error::fatal("INV-5: a mark without an object, or an object off its slot");
+        }
+        if allocated == 0 {
+            continue;
+        }
+        let live = match keep {
+            Keep::Marked => marked,
+            Keep::All => allocated,
+            Keep::Nothing => 0,
+        };
+        let dead = allocated & !live;
+        if dead != 0 {
+            if class.needs_drop() {
+                each_object(space, class, span, i, dead, |at| swept.panics += drop_object(class, at));
+            }
+            #[cfg(gc_verify)]
+            each_object(space, class, span, i, dead, |at| crate::verify::poison(space, class, at));
+            chaos();
+            space.set_allocated(first + i, live);
+        }
+        swept.live += live.count_ones();
+        swept.freed += dead.count_ones();
+    }
+    let meta = space.meta(span as usize);
+    let bytes =
+        if class.is_large() { meta.blocks() as usize * crate::config::BLOCK } else { class.slot };
+    swept.freed_bytes = u64::from(swept.freed) * bytes as u64;
+    meta.set_live(swept.live);
+    meta.set_sweep(number);
+    swept
+}
+
+/// Puts a swept span where it belongs: the page heap if it is empty, else a list of `number`.
+pub(crate) fn put_swept(space: &Space, class: &'static SpanClass, span: u32, number: u64) {
+    let live = space.meta(span as usize).live() as usize;
+    if live == 0 {
+        space.free_span(span);
+    } else {
+        put_back(space, class, span, number, live < class.slots);
+    }
+}
+
+/// Puts a span that the caller owns into a list of `number`.
+pub(crate) fn put_back(
+    space: &Space,
+    class: &'static SpanClass,
+    span: u32,
+    number: u64,
+    partial: bool,
+) {
+    let list = if partial { class.partial(number) } else { class.full(number) };
+    list.push(span, |b| space.link(b));
+}
+
+/// Calls `each` with the address of every object of `bits`, bits of the span's word `i`.
+pub(crate) fn each_object(
+    space: &Space,
+    class: &SpanClass,
+    span: u32,
+    i: usize,
+    mut bits: u64,
+    mut each: impl FnMut(usize),
+) {
+    let start = space.address(span) + class.origin;
+    while bits != 0 {
+        let granule = i * 64 + bits.trailing_zeros() as usize;
+        bits &= bits - 1;
+        let slot = if class.is_large() { 0 } else { class.slot_at(granule) };
+        each(start + slot * class.slot);
+    }
+}
+
+/// Runs the drop glue of one dead object; returns how many panics were caught.
+fn drop_object(class: &SpanClass, at: usize) -> u32 {
+    let drop = class.info.drop;
+    let n = if class.info.array {
+        // SAFETY: INV-6: an array with drop glue has its length before its first element.
+        unsafe { (at as *const usize).sub(1).read() }
+    } else {
+        1
+    };
+    // SAFETY: INV-9: the object is allocated and unmarked after the last crossing, so no thread can reach it,
+    // and its span is ours; its alloc bit is cleared after this, so nobody does it again.
+    let result = catch_unwind(AssertUnwindSafe(|| unsafe { drop(at as *mut u8, n) }));
+    match result {
+        Ok(()) => 0,
+        Err(payload) => {
+            // The payload may itself panic when dropped, and nobody is left to tell.
+            std::mem::forget(payload);
+            1
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_closes_when_nobody_sweeps() {
+        let sweep = ActiveSweep::new();
+        assert!(sweep.begin().is_none() && !sweep.close());
+        sweep.open();
+        let right = sweep.begin().unwrap();
+        assert!(!sweep.close());
+        drop(right);
+        assert!(sweep.close() && !sweep.is_open() && sweep.begin().is_none());
+    }
+}

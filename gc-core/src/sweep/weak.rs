@@ -1,0 +1,142 @@
+//! Weak pointers: boxes, the gate, and the pass that flags the dead (rules 8 and 9).
+//!
+//! 1. A weak pointer points to a [`WeakBox`] in the heap, which is kept alive like any object and whose target is
+//!    not traced. The dead flag is tested first, always.
+//! 2. While marking, an upgrade takes the read side of the [`Gate`]: a marked target is live; else, if the gate
+//!    is `resolved`, it is dead; else the upgrade shades it, and that counts.
+//! 3. The collector takes the write side after a clean round ([`Gate::resolve`]); if nothing was shaded meanwhile
+//!    it sets `resolved`. This is the only moment at which a mutator may wait for the collector, for the length
+//!    of one comparison.
+//! 4. Before the Sweep epoch is set every box with an unmarked target is flagged ([`flag_dead`]); from then on the
+//!    flag alone decides. It is set before the target's slot can be reused.
+//! 5. After the Sweep crossing the gate is reset ([`Gate::reset`]).
+
+use crate::heap::Space;
+use crate::heap::object::TypeInfo;
+use crate::sync::{AtomicBool, AtomicUsize, Ordering, RwLock, chaos};
+
+/// The gate between upgrades and the end of marking.
+#[derive(Debug)]
+pub struct Gate {
+    resolved: RwLock<bool>,
+}
+
+impl Gate {
+    /// Not resolved.
+    #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
+    pub fn new() -> Self {
+        Gate { resolved: RwLock::new(false) }
+    }
+    /// Whether a target that is not flagged dead is live; for a thread in Mark. `shade` must have counted when
+    /// it returns.
+    pub fn upgrade(&self, is_marked: impl FnOnce() -> bool, shade: impl FnOnce()) -> bool {
+        let resolved = self.resolved.read();
+        chaos();
+        if is_marked() {
+            return true;
+        }
+        if *resolved {
+            return false;
+        }
+        shade();
+        true
+    }
+    /// Closes the gate if `clean` says so under its write side; says whether it is closed.
+    #[must_use]
+    pub fn resolve(&self, clean: impl FnOnce() -> bool) -> bool {
+        let mut resolved = self.resolved.write();
+        *resolved = clean();
+        *resolved
+    }
+    /// Opens the gate: between the Sweep crossing and the next Prep.
+    pub fn reset(&self) {
+        *self.resolved.write() = false;
+    }
+}
+
+/// The box that weak pointers to one object share a copy of.
+///
+/// `target` is zero in a slot that is free or not yet filled: such slots are zeroed before their alloc bits are
+/// set, so the pass never reads garbage.
+#[derive(Debug)]
+pub struct WeakBox {
+    target: AtomicUsize,
+    dead: AtomicBool,
+}
+
+impl WeakBox {
+    /// A box for the object at `target`.
+    pub fn new(target: usize) -> Self {
+        WeakBox { target: AtomicUsize::new(target), dead: AtomicBool::new(false) }
+    }
+    /// Fills a zeroed slot. The pass may look at the slot at the same time.
+    pub fn fill(&self, target: usize) {
+        self.target.store(target, Ordering::Release);
+    }
+    /// The object, which may be gone.
+    #[inline]
+    pub fn target(&self) -> usize {
+        self.target.load(Ordering::Relaxed)
+    }
+    /// Whether the target is known to be dead. Acquire: pairs with `flag`.
+    #[inline]
+    pub fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Acquire)
+    }
+    /// Flags the box if its target is not marked. The collector, between `resolved` and the Sweep epoch.
+    pub fn flag_unless(&self, is_marked: impl FnOnce(usize) -> bool) {
+        let target = self.target.load(Ordering::Acquire);
+        chaos();
+        if target != 0 && !self.is_dead() && !is_marked(target) {
+            self.dead.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// What the heap knows of weak boxes: no edges, no drop, but more than leaf data, since the pass reads them.
+pub(crate) static WEAK_BOX: TypeInfo = TypeInfo::of_weak_box(size_of::<WeakBox>());
+
+/// Flags every box whose target is not marked.
+pub(crate) fn flag_dead(space: &Space) {
+    space.each_span(|span, class| {
+        if !class.info.weak_box {
+            return;
+        }
+        let first = space.first_word(span);
+        for i in 0..class.starts.len() {
+            let bits = space.allocated(first + i);
+            super::each_object(space, class, span, i, bits, |at| {
+                // SAFETY: INV-11: the slot is allocated, so it holds a box or zeros, which are a box too; boxes
+                // change by atomics only.
+                let weak = unsafe { &*(at as *const WeakBox) };
+                weak.flag_unless(|target| space.is_marked(target));
+            });
+        }
+    });
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gate_decides_by_mark_then_by_its_state() {
+        let gate = Gate::new();
+        assert!(gate.upgrade(|| true, || panic!("marked already")));
+        let mut shaded = false;
+        assert!(gate.upgrade(|| false, || shaded = true) && shaded);
+        assert!(!gate.resolve(|| false) && gate.resolve(|| true));
+        assert!(!gate.upgrade(|| false, || panic!("resolved")));
+        gate.reset();
+        assert!(gate.upgrade(|| false, || {}));
+    }
+
+    #[test]
+    fn only_boxes_of_unmarked_targets_are_flagged() {
+        let (live, dead, empty) = (WeakBox::new(16), WeakBox::new(32), WeakBox::new(0));
+        for weak in [&live, &dead, &empty] {
+            weak.flag_unless(|target| target == 16);
+        }
+        assert_eq!([live.is_dead(), dead.is_dead(), empty.is_dead()], [false, true, false]);
+    }
+}

@@ -1,0 +1,103 @@
+//! The verifying build (`--cfg gc_verify`): a second, stopped marker; poison in free slots.
+//!
+//! After the weak pass and before the Sweep handshake of each cycle the world is stopped (`cycle`), everything
+//! reachable from the root table is found again by a plain search with its own set, and each such object must be
+//! allocated and marked (INV-4). Free slots are filled with [`POISON`] by the sweep; a run must still be poison, or
+//! memory that was never used, when a thread takes it.
+
+use crate::error::fatal;
+use crate::heap::Run;
+use crate::heap::Space;
+use crate::heap::span::SpanClass;
+use crate::mutator::Core;
+use crate::trace::{PACKET, Tracer};
+use std::collections::HashSet;
+
+/// What freed memory is filled with.
+const POISON: u8 = 0xDF;
+
+/// Fills the slot of a dead object.
+pub(crate) fn poison(space: &Space, class: &SpanClass, at: usize) {
+    let bytes = if class.is_large() {
+        space.meta(space.block_of(at)).blocks() as usize * crate::config::BLOCK
+    } else {
+        class.slot
+    };
+    let from = at - class.origin;
+    // SAFETY: INV-9: the object is dead and its drop glue has run; the slot is the sweeper's.
+    unsafe { std::ptr::write_bytes(from as *mut u8, POISON, bytes) };
+}
+
+/// Checks that nobody wrote to the free slots of a run.
+pub(crate) fn check_free(class: &SpanClass, run: Run) {
+    // The rest of a run that was given up may have been an empty weak box.
+    if class.info.weak_box {
+        return;
+    }
+    let (from, bytes) = (run.from - class.origin, run.to - run.from);
+    // SAFETY: INV-10: the run lies in a span of the caller.
+    let slots = unsafe { std::slice::from_raw_parts(from as *const u8, bytes) };
+    for (i, slot) in slots.chunks(class.slot).enumerate() {
+        let free = slot.iter().all(|b| *b == POISON) || slot.iter().all(|b| *b == 0);
+        // A block that served another class keeps that class's poison and zeros, in any mixture.
+        let mixed = slot.iter().all(|b| *b == POISON || *b == 0);
+        if !free && !mixed {
+            fatal(&format!("a free slot was written to: {:#x} in {class:?}", from + i * class.slot));
+        }
+    }
+}
+
+struct Search {
+    seen: HashSet<usize>,
+    stack: Vec<usize>,
+}
+
+unsafe fn spill(tracer: *mut Tracer<'static>) {
+    // SAFETY: INV-7: `check_marks` made the tracer and lends it for the call.
+    let tracer = unsafe { &mut *tracer };
+    // SAFETY: INV-7: its owner is the search, which nobody else uses meanwhile.
+    let search = unsafe { &mut *tracer.owner.cast::<Search>() };
+    for i in 0..tracer.len {
+        // SAFETY: INV-7: `len` entries of the buffer are written.
+        let addr = unsafe { tracer.buf.add(i).read() };
+        if search.seen.insert(addr) {
+            search.stack.push(addr);
+        }
+    }
+    tracer.len = 0;
+}
+
+/// Searches everything reachable from the roots and compares with the mark bits; the world is stopped.
+pub(crate) fn check_marks(core: &Core) {
+    let mut search = Search { seen: HashSet::new(), stack: Vec::new() };
+    core.roots.each_live(|addr| {
+        if search.seen.insert(addr) {
+            search.stack.push(addr);
+        }
+    });
+    let mut buf = vec![0usize; PACKET];
+    while let Some(addr) = search.stack.pop() {
+        let class = core.space.class_of(addr);
+        if !core.space.is_allocated(addr) {
+            fatal(&format!("INV-4: {addr:#x} is reachable but not allocated, in {class:?}"));
+        }
+        if !core.space.is_marked(addr) {
+            fatal(&format!("INV-4: {addr:#x} is reachable but not marked, in {class:?}"));
+        }
+        if !class.needs_trace() {
+            continue;
+        }
+        let n = if class.info.array {
+            // SAFETY: INV-6: an array that is traced has its length before its first element.
+            unsafe { (addr as *const usize).sub(1).read() }
+        } else {
+            1
+        };
+        let owner = (&raw mut search).cast();
+        let mut tracer = Tracer::new(buf.as_mut_ptr(), spill, owner, 0);
+        // SAFETY: INV-6: `n` values of the span's type lie at `addr`; the world is stopped.
+        unsafe { (class.info.trace)(addr as *const u8, n, &mut tracer) };
+        // SAFETY: INV-7: the tracer is live, its buffer is ours, its owner is the search.
+        unsafe { spill(&mut tracer) };
+    }
+}

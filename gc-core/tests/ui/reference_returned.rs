@@ -1,0 +1,7 @@
+//! What `as_ref` lends does not outlive the `mutate` either.
+use gc_core::{Gc, Heap};
+
+fn main() {
+    let heap = Heap::new();
+    let _number: &u64 = heap.mutate(|mc| Gc::new(mc, 1u64).as_ref());
+}

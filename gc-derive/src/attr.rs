@@ -1,0 +1,104 @@
+//! `#[trace(...)]`: parsing, and whether each attribute stands where it belongs.
+
+use crate::valid::{self, Errors};
+use proc_macro2::Span;
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
+use syn::{Attribute, Error, LitStr, Meta, Result, Token, WherePredicate};
+
+/// The attributes of the type.
+#[derive(Default)]
+pub(crate) struct ContainerAttrs {
+    /// `bound = "..."`.
+    pub(crate) bound: Option<Vec<WherePredicate>>,
+}
+
+/// The attributes of a field.
+#[derive(Default)]
+pub(crate) struct FieldAttrs {
+    /// `skip`.
+    pub(crate) skip: bool,
+}
+
+/// Reads the attributes of the type.
+pub(crate) fn container(attrs: &[Attribute]) -> Result<ContainerAttrs> {
+    let mut errors = Errors::default();
+    let mut out = ContainerAttrs::default();
+    for meta in errors.take(metas(attrs)).unwrap_or_default() {
+        if meta.path().is_ident("bound") {
+            if out.bound.is_some() {
+                errors.push(meta.span(), valid::duplicate("bound"));
+            }
+            out.bound = errors.take(bound(&meta));
+        } else if meta.path().is_ident("skip") {
+            errors.push(meta.span(), valid::SKIP_ON_TYPE);
+        } else {
+            errors.push(meta.span(), valid::unknown(meta.path()));
+        }
+    }
+    errors.finish().map(|()| out)
+}
+
+/// Reads the attributes of a field.
+pub(crate) fn field(attrs: &[Attribute]) -> Result<FieldAttrs> {
+    let mut errors = Errors::default();
+    let mut out = FieldAttrs::default();
+    for meta in errors.take(metas(attrs)).unwrap_or_default() {
+        if meta.path().is_ident("skip") {
+            if out.skip {
+                errors.push(meta.span(), valid::duplicate("skip"));
+            }
+            if !matches!(meta, Meta::Path(_)) {
+                errors.push(meta.span(), valid::SKIP_VALUE);
+            }
+            out.skip = true;
+        } else if meta.path().is_ident("bound") {
+            errors.push(meta.span(), valid::BOUND_ON_FIELD);
+        } else {
+            errors.push(meta.span(), valid::unknown(meta.path()));
+        }
+    }
+    errors.finish().map(|()| out)
+}
+
+/// A variant has no attributes.
+pub(crate) fn variant(attrs: &[Attribute]) -> Result<()> {
+    let mut errors = Errors::default();
+    for meta in errors.take(metas(attrs)).unwrap_or_default() {
+        errors.push(meta.span(), valid::ON_VARIANT);
+    }
+    errors.finish()
+}
+
+/// What stands inside the `#[trace(...)]`s, split at the commas.
+fn metas(attrs: &[Attribute]) -> Result<Vec<Meta>> {
+    let mut errors = Errors::default();
+    let mut out = Vec::new();
+    for attr in attrs.iter().filter(|attr| attr.path().is_ident("trace")) {
+        match &attr.meta {
+            Meta::List(list) => {
+                let parse = Punctuated::<Meta, Token![,]>::parse_terminated;
+                match errors.take(list.parse_args_with(parse)) {
+                    Some(metas) if metas.is_empty() => errors.push(attr.span(), valid::EMPTY),
+                    metas => out.extend(metas.unwrap_or_default()),
+                }
+            }
+            Meta::Path(_) | Meta::NameValue(_) => errors.push(attr.span(), valid::EMPTY),
+        }
+    }
+    errors.finish().map(|()| out)
+}
+
+fn bound(meta: &Meta) -> Result<Vec<WherePredicate>> {
+    let text: LitStr = match meta {
+        Meta::NameValue(pair) => syn::parse2(quote::ToTokens::to_token_stream(&pair.value))
+            .map_err(|_| Error::new(pair.value.span(), valid::BOUND_VALUE))?,
+        Meta::Path(_) | Meta::List(_) => return Err(Error::new(meta.span(), valid::BOUND_VALUE)),
+    };
+    let span: Span = text.span();
+    let parse = Punctuated::<WherePredicate, Token![,]>::parse_terminated;
+    match text.parse_with(parse) {
+        Ok(predicates) => Ok(predicates.into_iter().collect()),
+        Err(error) => Err(Error::new(span, valid::bound_syntax(&error))),
+    }
+}

@@ -1,0 +1,123 @@
+//! What the derive refuses, and every word that it says about it.
+
+use crate::ast::Input;
+use proc_macro2::Span;
+use quote::ToTokens;
+use syn::spanned::Spanned;
+use syn::visit::{self, Visit};
+use syn::{Error, Ident, Path, Result, TypePath};
+
+pub(crate) const UNION: &str = "`Trace` cannot be derived for a union: nobody knows which of its fields is \
+     alive. Use an enum";
+const TWO_LIFETIMES: &str = "a type that derives `Trace` has at most one lifetime parameter, the brand of \
+     its `Gc`s: an object in the heap cannot borrow anything else";
+const PACKED: &str = "`Trace` cannot be derived for a packed type: the collector reads each field through a \
+     reference, and a packed field may be misaligned";
+const SKIP_BRANDED: &str = "a skipped field is not traced, so it must not hold a `Gc`: its type has to be \
+     `'static`";
+pub(crate) const SKIP_ON_TYPE: &str = "`#[trace(skip)]` belongs on a field, not on the type";
+pub(crate) const SKIP_VALUE: &str = "`skip` takes no value: write `#[trace(skip)]`";
+pub(crate) const BOUND_ON_FIELD: &str =
+    "`#[trace(bound = \"...\")]` belongs on the type, not on a field";
+pub(crate) const BOUND_VALUE: &str = "`bound` takes the predicates of a `where` clause as a string: write \
+     `#[trace(bound = \"T: Trace<'gc>\")]`";
+pub(crate) const ON_VARIANT: &str = "a variant takes no `#[trace(...)]`: `skip` belongs on its fields, \
+     `bound` on the type";
+pub(crate) const EMPTY: &str = "`trace` takes a list: write `#[trace(skip)]` on a field or \
+     `#[trace(bound = \"...\")]` on the type";
+
+pub(crate) fn unknown(path: &Path) -> String {
+    let name = path.to_token_stream();
+    format!("`{name}` is unknown here: `trace` knows `skip` on a field and `bound` on the type")
+}
+
+pub(crate) fn duplicate(name: &str) -> String {
+    format!("`{name}` is given twice")
+}
+
+pub(crate) fn bound_syntax(error: &Error) -> String {
+    format!("`bound` takes the predicates of a `where` clause, and these do not parse: {error}")
+}
+
+fn short_projection(param: &Ident) -> String {
+    format!(
+        "the derive cannot tell which trait this comes from: write `<{param} as Trait>::...` in place of \
+         `{param}::...`"
+    )
+}
+
+/// Several errors, reported together.
+#[derive(Default)]
+pub(crate) struct Errors(Option<Error>);
+
+impl Errors {
+    /// Adds an error.
+    pub(crate) fn push(&mut self, span: Span, message: impl std::fmt::Display) {
+        self.take::<()>(Err(Error::new(span, message)));
+    }
+
+    /// The value, or `None` after noting the error.
+    pub(crate) fn take<T>(&mut self, result: Result<T>) -> Option<T> {
+        match (result, &mut self.0) {
+            (Ok(value), _) => return Some(value),
+            (Err(error), Some(first)) => first.combine(error),
+            (Err(error), none) => *none = Some(error),
+        }
+        None
+    }
+
+    /// All of them, if there are any.
+    pub(crate) fn finish(self) -> Result<()> {
+        self.0.map_or(Ok(()), Err)
+    }
+}
+
+/// Refuses what cannot be traced.
+pub(crate) fn check(input: &Input<'_>) -> Result<()> {
+    let mut errors = Errors::default();
+    if let Some(second) = input.node.generics.lifetimes().nth(1) {
+        errors.push(second.span(), TWO_LIFETIMES);
+    }
+    for attr in input.node.attrs.iter().filter(|attr| attr.path().is_ident("repr")) {
+        // What else is wrong with a `repr` is the compiler's to say.
+        let _ = attr.parse_nested_meta(|meta| {
+            if meta.path.is_ident("packed") {
+                errors.push(meta.path.span(), PACKED);
+            }
+            if meta.input.peek(syn::token::Paren) {
+                meta.input.parse::<proc_macro2::Group>()?;
+            }
+            Ok(())
+        });
+    }
+    for field in input.fields() {
+        if field.attrs.skip && field.mentions.brand {
+            errors.push(field.ty.span(), SKIP_BRANDED);
+        }
+    }
+    let mut projections = Projections { input, errors };
+    projections.visit_generics(&input.node.generics);
+    for predicate in input.attrs.bound.iter().flatten() {
+        projections.visit_where_predicate(predicate);
+    }
+    projections.errors.finish()
+}
+
+/// Finds `V::Item`: with another type in the place of `V` it would be ambiguous.
+struct Projections<'a> {
+    input: &'a Input<'a>,
+    errors: Errors,
+}
+
+impl<'ast> Visit<'ast> for Projections<'_> {
+    fn visit_type_path(&mut self, path: &'ast TypePath) {
+        let first = path.path.segments.first().filter(|_| path.qself.is_none());
+        let mut params = self.input.node.generics.type_params();
+        if let (Some(first), 2..) = (first, path.path.segments.len())
+            && params.any(|param| param.ident == first.ident)
+        {
+            self.errors.push(path.span(), short_projection(&first.ident));
+        }
+        visit::visit_type_path(self, path);
+    }
+}
