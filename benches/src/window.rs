@@ -3,7 +3,7 @@
 //!
 //! The checksum adds up all bytes in the ring at the end; each must be that of its message.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 use std::hint::black_box;
 

@@ -124,9 +124,10 @@ impl Pauses {
                 let Some(last) = counts.iter().rposition(|&n| n > 0) else { continue };
                 for (i, &n) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
                     let value = ((middle(i) * ns) as u64).min(max);
-                    histogram.saturating_record_n(value, u64::from(n) - u64::from(i == last));
+                    let n = u64::from(n) - u64::from(i == last);
+                    histogram.record_n(value, n).expect("an automatic histogram grows");
                 }
-                histogram.saturating_record(max);
+                histogram.record(max).expect("an automatic histogram grows");
             }
         }
         Pauses { kinds }

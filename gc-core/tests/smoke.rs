@@ -1,0 +1,115 @@
+//! The first things a user does, from outside the crate.
+
+use gc_core::{Gc, GcCell, GcRefCell, Heap, Root, Trace};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+#[derive(Trace)]
+struct Node<'gc> {
+    next: GcCell<'gc, Node<'gc>>,
+    value: u64,
+}
+
+#[derive(Trace)]
+struct Counted(&'static AtomicUsize);
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn garbage_dies_once_and_roots_live() {
+    static DROPS: AtomicUsize = AtomicUsize::new(0);
+    let heap = Heap::new();
+    let kept: Root<Counted> = heap.mutate(|mc| {
+        for _ in 0..999 {
+            Gc::new(mc, Counted(&DROPS));
+        }
+        Gc::new(mc, Counted(&DROPS)).root(mc)
+    });
+    heap.collect().unwrap();
+    assert_eq!(DROPS.load(Ordering::SeqCst), 999);
+    assert_eq!(heap.stats().live_objects, 1);
+    drop(kept);
+    heap.collect().unwrap();
+    assert_eq!(DROPS.load(Ordering::SeqCst), 1000);
+    assert_eq!(heap.stats().live_bytes, 0);
+}
+
+#[test]
+fn a_heap_drops_what_is_left() {
+    static DROPS: AtomicUsize = AtomicUsize::new(0);
+    let heap = Heap::new();
+    let root: Root<Counted> = heap.mutate(|mc| Gc::new(mc, Counted(&DROPS)).root(mc));
+    drop(heap);
+    assert_eq!(DROPS.load(Ordering::SeqCst), 1);
+    drop(root);
+}
+
+#[test]
+fn cycles_are_collected_while_lists_stay() {
+    let heap = Heap::new();
+    let head: Root<Node<'static>> = heap.mutate(|mc| {
+        let first = Gc::new(mc, Node { next: GcCell::new(None), value: 0 });
+        first.root(mc)
+    });
+    for round in 0..200u64 {
+        heap.mutate(|mc| {
+            let mut at = head.get(mc);
+            for i in 1..1000 {
+                let node = Gc::new(mc, Node { next: GcCell::new(None), value: i });
+                at.next.set(mc, Some(node));
+                at = node;
+            }
+            at.next.set(mc, Some(head.get(mc)));
+        });
+        if round % 50 == 0 {
+            heap.collect().unwrap();
+        }
+    }
+    heap.mutate(|mc| {
+        let mut at = head.get(mc);
+        for i in 0..1000 {
+            assert_eq!(at.value, i);
+            at = at.next.get().unwrap();
+        }
+        assert!(Gc::ptr_eq(at, head.get(mc)));
+    });
+    heap.collect().unwrap();
+    assert_eq!(heap.stats().live_objects, 1000);
+    assert!(heap.stats().cycles >= 5);
+}
+
+#[test]
+fn threads_share_a_vector() {
+    let heap = Heap::builder().min_heap(1 << 20).build().unwrap();
+    let all: Root<GcRefCell<Vec<Gc<'static, u64>>>> =
+        heap.mutate(|mc| Gc::new(mc, GcRefCell::new(Vec::<Gc<u64>>::new())).root(mc));
+    std::thread::scope(|s| {
+        for t in 0..4u64 {
+            let (heap, all) = (&heap, &all);
+            s.spawn(move || {
+                for i in 0..2000 {
+                    heap.mutate(|mc| loop {
+                        if let Some(mut v) = all.get(mc).try_borrow_mut(mc) {
+                            v.push(Gc::new(mc, t * 10_000 + i));
+                            break;
+                        }
+                    });
+                    heap.mutate(|mc| {
+                        Gc::from_slice(mc, &[0u8; 4096]);
+                    });
+                }
+            });
+        }
+    });
+    heap.collect().unwrap();
+    heap.mutate(|mc| {
+        let v = all.get(mc);
+        let mut values: Vec<u64> = v.borrow().iter().map(|g| **g).collect();
+        values.sort_unstable();
+        let expected: Vec<u64> = (0..4u64).flat_map(|t| (0..2000).map(move |i| t * 10_000 + i)).collect();
+        assert_eq!(values, expected);
+    });
+    assert!(heap.stats().cycles > 3, "{:?}", heap.stats());
+}
