@@ -202,7 +202,8 @@ impl Collector {
         line.prep = start.elapsed();
 
         let mark = Instant::now();
-        (line.rounds, _) = self.mark(number);
+        let last_round;
+        (line.rounds, last_round) = self.mark(number);
         line.mark = mark.elapsed();
         line.heap_end = core.credit.heap();
 
@@ -211,7 +212,9 @@ impl Collector {
             sweep::weak::flag_dead(&core.space);
         }
         #[cfg(gc_verify)]
-        self.verify();
+        self.verify(last_round.next_round());
+        #[cfg(not(gc_verify))]
+        let _ = last_round;
         let allocated_end = core.credit.allocated();
         let (found_bytes, found_objects) = core.marking.take_found();
         let black = allocated_end.saturating_sub(allocated_start);
@@ -344,7 +347,9 @@ impl Collector {
         let core = &self.core;
         loop {
             let Some(right) = core.sweep.begin() else { return };
-            let Some(span) = sweep::take_unswept(&right, &core.space, class, number) else { return };
+            let Some(span) = sweep::take_unswept(&right, &core.space, class, number) else {
+                return;
+            };
             core.count(sweep::sweep_span(&core.space, class, span, number, core.keep()));
             sweep::put_swept(&core.space, class, span, number);
             drop(right);
@@ -377,7 +382,7 @@ impl Collector {
 
     /// Verifying build: stops the world and compares reachability with the marks.
     #[cfg(gc_verify)]
-    fn verify(&mut self) {
+    fn verify(&mut self, epoch: Epoch) {
         use crate::sync::Ordering;
         let core = self.core.clone();
         if core.marking.is_poisoned() {
@@ -387,7 +392,6 @@ impl Collector {
         // Threads that cross now wait before they publish; those that are pinned must leave their pins. A
         // thread may hold its pin until another one, now waiting, is done: then this cycle goes unverified.
         let deadline = Instant::now() + Duration::from_secs(2);
-        let epoch = Epoch::from_word(core.epoch.load().word()).next_round();
         self.begin_handshake(epoch);
         let all_out = core.records.snapshot().iter().all(|record| {
             while !record.is_unpinned() {

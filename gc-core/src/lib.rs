@@ -51,6 +51,8 @@
 //! | [`GcWeak`] | no | links that keep nothing alive |
 //! | outside of `mutate`: [`Root`] | | what the program holds on to |
 
+#![cfg_attr(not(loom), allow(unreachable_pub, reason = "protocol types are public for the models"))]
+
 #[cfg(all(loom, not(debug_assertions)))]
 compile_error!("loom without debug assertions checks nothing: build with them");
 #[cfg(not(target_pointer_width = "64"))]
@@ -59,11 +61,11 @@ compile_error!("gc-core needs a 64-bit target");
 extern crate self as gc_core;
 
 mod config;
-mod error;
 #[cfg(not(loom))]
 mod control;
 #[cfg(not(loom))]
 mod cycle;
+mod error;
 mod handshake;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod heap;
@@ -101,7 +103,8 @@ pub use mutation::{Heap, HeapBuilder, Mutation, Mutator};
 pub use observe::{PauseKind, Pauses, Stats};
 #[cfg(not(loom))]
 pub use pointers::{
-    Gc, GcCell, GcMutex, GcMutexGuard, GcOnceCell, GcRef, GcRefCell, GcRefMut, GcRwLock, GcWeak, Root,
+    Gc, GcCell, GcMutex, GcMutexGuard, GcOnceCell, GcRef, GcRefCell, GcRefMut, GcRwLock, GcWeak,
+    Root,
 };
 pub use trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
 

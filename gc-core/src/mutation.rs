@@ -101,7 +101,8 @@ impl Heap {
     #[inline]
     pub fn mutate<R>(&self, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) -> R {
         let core = Arc::as_ptr(&self.inner.core);
-        let (last, record) = LAST.try_with(Cell::get).unwrap_or((std::ptr::null(), std::ptr::null()));
+        let (last, record) =
+            LAST.try_with(Cell::get).unwrap_or((std::ptr::null(), std::ptr::null()));
         if std::ptr::eq(last, core) {
             // SAFETY: INV-10: LAST names a record that THREAD holds for this thread, and THREAD clears LAST before
             // it lets go of it. The core is alive, since we hold it, so the address is not another heap's.
@@ -301,9 +302,8 @@ impl HeapBuilder {
         let markers = config.markers;
         let pin = config.pin_markers;
         let core = Arc::new(Core::new(config, space, marking, Credit::new(pacer.first())));
-        let heap = Heap {
-            inner: Arc::new(Inner { core: core.clone(), threads: Mutex::new(Vec::new()) }),
-        };
+        let heap =
+            Heap { inner: Arc::new(Inner { core: core.clone(), threads: Mutex::new(Vec::new()) }) };
         let spawn = |name: String, body: Box<dyn FnOnce() + Send>| {
             // On failure `heap` is dropped, which stops the threads started so far.
             let thread = std::thread::Builder::new()
@@ -472,8 +472,12 @@ struct ThreadTable {
 
 impl ThreadTable {
     fn record_of(&self, core: &Arc<Core>) -> Arc<Record> {
-        let found =
-            self.entries.borrow().iter().find(|(c, _)| Arc::ptr_eq(c, core)).map(|(_, r)| r.clone());
+        let found = self
+            .entries
+            .borrow()
+            .iter()
+            .find(|(c, _)| Arc::ptr_eq(c, core))
+            .map(|(_, r)| r.clone());
         let record = found.unwrap_or_else(|| {
             self.forget_dead_heaps();
             let record = core.register();

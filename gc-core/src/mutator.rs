@@ -171,7 +171,9 @@ pub(crate) fn thread_token() -> u64 {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
     thread_local!(static TOKEN: u64 = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
     // A destructor of the thread that runs after this one still gets a number, only not the same.
-    TOKEN.try_with(|t| *t).unwrap_or_else(|_| NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+    TOKEN
+        .try_with(|t| *t)
+        .unwrap_or_else(|_| NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
 }
 
 thread_local! {
@@ -355,7 +357,8 @@ impl Record {
     }
 
     fn set_marks(&self, core: &Core, class: &SpanClass, span: u32, run: Run) {
-        core.space.for_bits(class, span, run, |word, mask| core.space.mark_word(word).set_own(mask));
+        core.space
+            .for_bits(class, span, run, |word, mask| core.space.mark_word(word).set_own(mask));
     }
 
     /// Gives every span of the cache up: unmarks the unused rest, *then* lets go of it (rule 11). The owner, or
@@ -481,8 +484,8 @@ impl Record {
             core.space.meta(held.span as usize).set_live(class.slots as u32);
             sweep::put_back(&core.space, class, held.span, self.sweeps.get(), false);
         }
-        let since = ticks();
         self.pace(core);
+        let since = ticks();
         let (span, kind) = self.find_span(core, class)?;
         let meta = core.space.meta(span as usize);
         let free = class.slots - meta.live() as usize;
@@ -586,8 +589,8 @@ impl Record {
         if bytes > core.space.pages.limit() * BLOCK {
             return Err(core.alloc_error(bytes));
         }
-        let since = ticks();
         self.pace(core);
+        let since = ticks();
         let info = if info.is_leaf() { &LEAF_INFO } else { info };
         let class = core.large_class(info);
         let span = core.space.large_span(class, bytes, number).or_else(|| {
@@ -647,8 +650,8 @@ impl Record {
             return;
         }
         let marker = core.assistants.lock().pop();
-        let mut marker = marker
-            .unwrap_or_else(|| Marker::new(&core.space, crossbeam_deque::Worker::new_lifo()));
+        let mut marker =
+            marker.unwrap_or_else(|| Marker::new(&core.space, crossbeam_deque::Worker::new_lifo()));
         marker.cycle = self.cycle.get();
         let drained = catch_unwind(AssertUnwindSafe(|| {
             marker.drain(&core.marking, &|each| core.each_ring(each), ASSIST)

@@ -135,18 +135,6 @@ pub(crate) fn heavy_fence(asymmetric: bool) {
     let _ = asymmetric;
 }
 
-/// A value alone on its cache lines (two, because adjacent lines are fetched in pairs).
-#[derive(Debug, Default)]
-#[repr(align(128))]
-pub(crate) struct CachePadded<T>(pub(crate) T);
-
-impl<T> std::ops::Deref for CachePadded<T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
 /// Waits politely for another thread: spins, then yields, then sleeps. A wait is expected to be short (a pin,
 /// microseconds), but may be as long as the longest pin.
 #[derive(Debug, Default)]

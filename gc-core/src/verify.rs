@@ -42,7 +42,10 @@ pub(crate) fn check_free(class: &SpanClass, run: Run) {
         // A block that served another class keeps that class's poison and zeros, in any mixture.
         let mixed = slot.iter().all(|b| *b == POISON || *b == 0);
         if !free && !mixed {
-            fatal(&format!("a free slot was written to: {:#x} in {class:?}", from + i * class.slot));
+            fatal(&format!(
+                "a free slot was written to: {:#x} in {class:?}",
+                from + i * class.slot
+            ));
         }
     }
 }

@@ -90,10 +90,12 @@ fn threads_share_a_vector() {
             let (heap, all) = (&heap, &all);
             s.spawn(move || {
                 for i in 0..2000 {
-                    heap.mutate(|mc| loop {
-                        if let Some(mut v) = all.get(mc).try_borrow_mut(mc) {
-                            v.push(Gc::new(mc, t * 10_000 + i));
-                            break;
+                    heap.mutate(|mc| {
+                        loop {
+                            if let Some(mut v) = all.get(mc).try_borrow_mut(mc) {
+                                v.push(Gc::new(mc, t * 10_000 + i));
+                                break;
+                            }
                         }
                     });
                     heap.mutate(|mc| {
@@ -108,7 +110,8 @@ fn threads_share_a_vector() {
         let v = all.get(mc);
         let mut values: Vec<u64> = v.borrow().iter().map(|g| **g).collect();
         values.sort_unstable();
-        let expected: Vec<u64> = (0..4u64).flat_map(|t| (0..2000).map(move |i| t * 10_000 + i)).collect();
+        let expected: Vec<u64> =
+            (0..4u64).flat_map(|t| (0..2000).map(move |i| t * 10_000 + i)).collect();
         assert_eq!(values, expected);
     });
     assert!(heap.stats().cycles > 3, "{:?}", heap.stats());

@@ -80,3 +80,72 @@ pub(crate) fn iter<'gc, T: Node<'gc>>(
 ) -> impl Iterator<Item = Gc<'gc, T>> + use<'gc, T> {
     std::iter::successors(at, |node| node.next().get())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gc_core::Heap;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    #[derive(Trace)]
+    struct Item<'gc> {
+        next: GcCell<'gc, Item<'gc>>,
+        name: u64,
+        is_dead: AtomicBool,
+    }
+
+    impl<'gc> Node<'gc> for Item<'gc> {
+        fn next(&self) -> &GcCell<'gc, Self> {
+            &self.next
+        }
+        fn is_dead(&self) -> bool {
+            self.is_dead.load(Ordering::SeqCst)
+        }
+    }
+
+    #[derive(Trace)]
+    struct List<'gc> {
+        head: GcCell<'gc, Item<'gc>>,
+    }
+
+    #[test]
+    fn no_live_node_is_lost_and_no_dead_one_left() {
+        const THREADS: u64 = 4;
+        const EACH: u64 = 20_000;
+        // One node in this many lives, so the list stays short and everybody meets at its head.
+        const KEPT: u64 = 1_000;
+        let heap = Heap::new();
+        let list = heap.mutate(|mc| Gc::new(mc, List { head: GcCell::new(None) }).root(mc));
+        thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let (heap, list) = (&heap, &list);
+                scope.spawn(move || {
+                    for i in 0..EACH {
+                        heap.mutate(|mc| {
+                            let head = &list.get(mc).as_ref().head;
+                            let name = thread * EACH + i;
+                            let is_dead = AtomicBool::new(false);
+                            let item = Gc::new(mc, Item { next: GcCell::new(None), name, is_dead });
+                            let mut seen = head.get();
+                            while let Err(now) = push(mc, head, seen, item) {
+                                seen = now;
+                            }
+                            if i % KEPT != 0 {
+                                item.is_dead.store(true, Ordering::SeqCst);
+                                prune(mc, head);
+                            }
+                        });
+                    }
+                });
+            }
+        });
+        heap.mutate(|mc| {
+            let mut names: Vec<u64> = iter(list.get(mc).head.get()).map(|item| item.name).collect();
+            names.sort_unstable();
+            let kept: Vec<u64> =
+                (0..THREADS * EACH).filter(|name| name % EACH % KEPT == 0).collect();
+            assert_eq!(names, kept);
+        });
+    }
+}

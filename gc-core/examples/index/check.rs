@@ -50,6 +50,16 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// After a collection, the heap has to have what the walk met: less is a lost object, more is a leak.
+    pub(crate) fn check_heap(&mut self, live: u64) {
+        let objects = self.objects;
+        if live != objects {
+            self.differs(|| {
+                format!("{live} objects are live in the heap, but {objects} reachable")
+            });
+        }
+    }
+
     fn differs(&mut self, what: impl FnOnce() -> String) {
         self.wrong += 1;
         if self.told.len() < TOLD {

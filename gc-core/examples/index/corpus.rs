@@ -121,7 +121,7 @@ impl Corpus {
     /// odd rounds run backwards, so that around a turn two writers meet at the same file.
     pub(crate) fn job(&self, job: usize) -> (u32, u32) {
         let (round, at) = (job / self.files.len(), job % self.files.len());
-        let file = if round % 2 == 0 { at } else { self.files.len() - 1 - at };
+        let file = if round.is_multiple_of(2) { at } else { self.files.len() - 1 - at };
         (file as u32, round as u32)
     }
 
@@ -129,8 +129,11 @@ impl Corpus {
     pub(crate) fn last_revision(&self, file: u32, jobs: usize) -> Option<u32> {
         let rounds = jobs.div_ceil(self.files.len());
         let done = |round: &usize| {
-            let at =
-                if round % 2 == 0 { file as usize } else { self.files.len() - 1 - file as usize };
+            let at = if round.is_multiple_of(2) {
+                file as usize
+            } else {
+                self.files.len() - 1 - file as usize
+            };
             round * self.files.len() + at < jobs
         };
         (0..rounds).rev().find(done).map(|round| round as u32)

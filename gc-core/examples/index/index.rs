@@ -326,3 +326,61 @@ impl<'gc> Doc<'gc> {
         std::iter::successors(self.terms.get(), |batch| batch.next.get())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gc_core::Heap;
+    use std::thread;
+
+    #[test]
+    fn a_term_that_comes_and_goes_is_never_lost() {
+        const THREADS: u32 = 4;
+        const REVISIONS: u32 = 3_000;
+        let heap = Heap::new();
+        let index = heap.mutate(|mc| Index::new(mc, THREADS as usize, 0).root(mc));
+        thread::scope(|scope| {
+            for file in 0..THREADS {
+                let (heap, index) = (&heap, &index);
+                scope.spawn(move || {
+                    // Every second revision has the term, so the term loses its last posting all the time.
+                    for revision in 0..REVISIONS {
+                        heap.mutate(|mc| {
+                            let index = index.get(mc);
+                            let doc = Index::begin(mc, file, revision, "path");
+                            if revision % 2 == 1 {
+                                index.post(mc, doc, &[("term".into(), revision)]);
+                            }
+                            if let Installed::Displaced(old) = index.install(mc, doc) {
+                                while index.retire(mc, old.get(mc)) {}
+                            }
+                            let found = index.find("term").is_some_and(|term| {
+                                index.docs(term).any(|(found, _)| Gc::ptr_eq(found, doc))
+                            });
+                            assert_eq!(found, revision % 2 == 1, "revision {revision} of {file}");
+                        });
+                    }
+                });
+            }
+        });
+        heap.mutate(|mc| {
+            let index = index.get(mc);
+            index.compact(mc, 0..index.buckets());
+            let terms: Vec<_> = (0..index.buckets()).flat_map(|at| index.bucket(at)).collect();
+            assert_eq!(terms.len(), 1);
+            assert_eq!(Index::linked(terms[0]), THREADS as usize);
+        });
+    }
+
+    #[test]
+    fn the_higher_revision_wins() {
+        let heap = Heap::new();
+        heap.mutate(|mc| {
+            let index = Index::new(mc, 1, 0);
+            let [newer, older] = [7, 3].map(|revision| Index::begin(mc, 0, revision, "path"));
+            assert!(matches!(index.install(mc, newer), Installed::First));
+            assert!(matches!(index.install(mc, older), Installed::Late));
+            assert!(index.current(0).is_some_and(|now| now.revision == 7));
+        });
+    }
+}

@@ -104,15 +104,17 @@ fn run(options: &Options) -> ExitCode {
     let jobs = work.taken();
     let plain = check::plain_index(&corpus, jobs);
     let left = check::compact(&heap, &index);
-    let found = check::check(&heap, &index, &corpus, jobs, &plain, &queries);
+    let mut found = check::check(&heap, &index, &corpus, jobs, &plain, &queries);
     if let Err(error) = heap.collect() {
         progress.clear();
         return fail(1, &format!("the last collection failed: {error}"));
     }
+    let stats = heap.stats();
+    found.check_heap(stats.live_objects);
     progress.clear();
 
     let run = report::Run { options, readers, corpus: &corpus, work: &work, found: &found };
-    print(&run.describe(took, left, &heap.stats(), &pauses, peak));
+    print(&run.describe(took, left, &stats, &pauses, peak));
     if found.wrong + get(&work.tally.wrong) > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 

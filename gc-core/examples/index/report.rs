@@ -121,7 +121,7 @@ impl Run<'_> {
         if found.wrong == 0 && live == 0 {
             return writeln!(
                 out,
-                "verified     every posting, and {} queries, against a sequential index",
+                "verified     every posting and {} queries against a sequential index, every object against the heap",
                 found.queries
             );
         }

@@ -49,7 +49,10 @@ impl Epoch {
     }
     /// The next termination round after this epoch, which is a mark or a termination round.
     pub fn next_round(self) -> Epoch {
-        assert!((SEQ_MARK..SEQ_SWEEP - 1).contains(&(self.0 & SEQ_SWEEP)), "a round follows a mark");
+        assert!(
+            (SEQ_MARK..SEQ_SWEEP - 1).contains(&(self.0 & SEQ_SWEEP)),
+            "a round follows a mark"
+        );
         Epoch(self.0 + 1)
     }
     /// The number of the cycle.
@@ -72,10 +75,6 @@ impl Epoch {
     /// The epoch as one word, never zero.
     pub fn word(self) -> u64 {
         self.0
-    }
-    /// The inverse of [`word`](Self::word).
-    pub fn from_word(word: u64) -> Epoch {
-        Epoch(word)
     }
 }
 
@@ -153,6 +152,7 @@ impl PinWord {
         at == 0 || at >= to.word()
     }
     /// Whether the thread is outside of every pin, as far as the caller can know.
+    #[cfg(any(test, loom, gc_verify))]
     pub fn is_unpinned(&self) -> bool {
         self.0.load(Ordering::Acquire) == 0
     }

@@ -2,7 +2,7 @@
 //! alone, without a division and without its span. No object is smaller than 16 bytes, so no two share a bit.
 //!
 //! The same encoding serves marks and allocation. Mark words are shared by markers, by mutators that shade and
-//! by owners that mark whole runs, so they change by read-modify-write only (INV-11).
+//! by owners that mark whole runs, so they change by read-modify-write only (INV-13).
 
 use crate::sync::{AtomicU64, Ordering};
 
@@ -17,6 +17,7 @@ pub struct MarkWord(AtomicU64);
 
 impl MarkWord {
     /// No marks.
+    #[cfg(any(test, loom))]
     #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
     pub fn new() -> Self {
         MarkWord(AtomicU64::new(0))
@@ -56,6 +57,7 @@ impl MarkWord {
         marks
     }
     /// The word as it is.
+    #[cfg(loom)]
     pub fn load(&self) -> u64 {
         self.0.load(Ordering::Acquire)
     }

@@ -195,7 +195,10 @@ mod tests {
         let cursor = Cursor::new();
         assert_eq!(cursor.bump(16), None, "an empty cursor has nothing");
         cursor.put(class(0), 3, Run { from: 160, to: 192 });
-        assert_eq!([cursor.bump(16), cursor.bump(16), cursor.bump(16)], [Some(160), Some(176), None]);
+        assert_eq!(
+            [cursor.bump(16), cursor.bump(16), cursor.bump(16)],
+            [Some(160), Some(176), None]
+        );
         let held = cursor.take().unwrap();
         assert_eq!((held.span, held.rest.from, held.rest.to), (3, 192, 192));
         assert!(cursor.held().is_none());

@@ -53,10 +53,10 @@ impl Stack {
         }
     }
 
-    /// Whether the stack was empty. Sequentially consistent: the end of a sweep looks here and then at the
-    /// sweepers that count themselves before they pop (`sweep::ActiveSweep`).
+    /// Whether the stack was empty.
+    #[cfg(loom)]
     pub fn is_empty(&self) -> bool {
-        self.head.load(Ordering::SeqCst) as u32 == 0
+        self.head.load(Ordering::Acquire) as u32 == 0
     }
 }
 

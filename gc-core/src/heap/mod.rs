@@ -97,10 +97,6 @@ impl Space {
     pub(crate) fn high(&self) -> usize {
         self.pages.high()
     }
-    /// Bytes of the address space.
-    pub(crate) fn reserved(&self) -> usize {
-        self.blocks * BLOCK
-    }
     /// First byte of a block.
     pub(crate) fn address(&self, block: u32) -> usize {
         self.base + block as usize * BLOCK
@@ -170,6 +166,7 @@ impl Space {
         self.mark_word(word).is_set(bit)
     }
     /// Whether an object is allocated or lies in a thread's current run.
+    #[cfg(gc_verify)]
     pub(crate) fn is_allocated(&self, addr: usize) -> bool {
         let (word, bit) = self.bit_of(addr);
         self.alloc_word(word).load(Ordering::Acquire) & bit != 0

@@ -8,7 +8,6 @@ pub(crate) type TraceFn = unsafe fn(*const u8, usize, *mut Tracer<'static>);
 pub(crate) type DropFn = unsafe fn(*mut u8, usize);
 
 /// Layout, trace function and drop function of a type that is allocated singly or as an array.
-#[derive(Debug)]
 pub(crate) struct TypeInfo {
     /// Bytes of one value.
     pub(crate) size: usize,
@@ -30,6 +29,13 @@ pub(crate) struct TypeInfo {
     pub(crate) name: fn() -> &'static str,
 }
 
+impl std::fmt::Debug for TypeInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let array = if self.array { ", array" } else { "" };
+        write!(f, "{} ({} bytes{array})", (self.name)(), self.size)
+    }
+}
+
 impl TypeInfo {
     /// The box of weak pointers, of `size` bytes.
     pub(crate) const fn of_weak_box(size: usize) -> TypeInfo {
@@ -47,11 +53,7 @@ impl TypeInfo {
     }
     /// Bytes before the object's address within its slot: the length of an array, if anybody asks for it.
     pub(crate) const fn origin(&self) -> usize {
-        if self.array && !self.is_leaf() {
-            if self.align > 8 { self.align } else { 8 }
-        } else {
-            0
-        }
+        if self.array && !self.is_leaf() { if self.align > 8 { self.align } else { 8 } } else { 0 }
     }
 }
 
@@ -77,7 +79,10 @@ pub(crate) struct InfoOf<'gc, T>(std::marker::PhantomData<(&'gc (), T)>);
 
 impl<'gc, T: Trace<'gc>> InfoOf<'gc, T> {
     const fn make(array: bool) -> TypeInfo {
-        assert!(align_of::<T>() <= crate::config::BLOCK, "alignments above a block are not supported");
+        assert!(
+            align_of::<T>() <= crate::config::BLOCK,
+            "alignments above a block are not supported"
+        );
         TypeInfo {
             size: size_of::<T>(),
             align: align_of::<T>(),

@@ -43,8 +43,7 @@ impl PageAlloc {
     /// A page heap over `blocks` blocks, of which at most `limit` may be in use.
     pub(crate) fn new(blocks: usize, limit: usize) -> Self {
         let words = blocks.div_ceil(64);
-        let map =
-            Map { taken: vec![0; words], dirty: vec![0; words], blocks, hint: 0, high: 0 };
+        let map = Map { taken: vec![0; words], dirty: vec![0; words], blocks, hint: 0, high: 0 };
         PageAlloc {
             map: Mutex::new(map),
             singles: Stack::new(),
@@ -167,8 +166,7 @@ impl PageAlloc {
     pub(crate) fn idle(&self) -> usize {
         let map = self.map.lock();
         let words = map.high.div_ceil(64);
-        let idle: u32 =
-            (0..words).map(|w| (map.dirty[w] & !map.taken[w]).count_ones()).sum();
+        let idle: u32 = (0..words).map(|w| (map.dirty[w] & !map.taken[w]).count_ones()).sum();
         idle as usize + self.single_count.load(Ordering::Relaxed)
     }
 }
@@ -187,9 +185,10 @@ impl Map {
                 return None;
             }
             let word = self.taken[at / 64];
-            if at % 64 == 0 && word == u64::MAX {
+            if at.is_multiple_of(64) && word == u64::MAX {
                 (at, free) = (at + 64, 0);
-            } else if at % 64 == 0 && word == 0 && n - free >= 64 && at + 64 <= self.blocks {
+            } else if at.is_multiple_of(64) && word == 0 && n - free >= 64 && at + 64 <= self.blocks
+            {
                 (at, free) = (at + 64, free + 64);
             } else if word >> (at % 64) & 1 == 1 {
                 (at, free) = (at + 1, 0);

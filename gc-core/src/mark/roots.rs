@@ -45,11 +45,6 @@ impl RootSlot {
     pub fn release(&self) {
         self.count.fetch_sub(1, Ordering::Release);
     }
-    /// What the slot keeps alive; for its owners.
-    #[inline]
-    pub fn get(&self) -> usize {
-        self.value.load(Ordering::Relaxed)
-    }
     /// The address in a live or flagged slot; for the scan.
     pub fn scan(&self) -> Option<usize> {
         let addr = self.value.load(Ordering::Acquire);

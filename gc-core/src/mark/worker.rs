@@ -45,7 +45,8 @@ impl Sink {
         }
         let class = self.space().class_of(addr);
         self.objects += 1;
-        self.bytes += if class.is_large() { large_bytes(self.space(), addr) } else { class.slot as u64 };
+        self.bytes +=
+            if class.is_large() { large_bytes(self.space(), addr) } else { class.slot as u64 };
         if class.needs_trace() {
             self.stack.push(addr);
         }

@@ -87,7 +87,9 @@ impl<'gc, T: Trace<'gc> + Send + Sync + 'gc> Gc<'gc, T> {
 #[cold]
 #[inline(never)]
 fn limit_reached(error: AllocError) -> ! {
-    panic!("{error}; leave `mutate` so that a cycle can end, raise heap_limit, or use the try_ form")
+    panic!(
+        "{error}; leave `mutate` so that a cycle can end, raise heap_limit, or use the try_ form"
+    )
 }
 
 impl<'gc, T: Trace<'gc> + Send + Sync + 'gc> Gc<'gc, [T]> {

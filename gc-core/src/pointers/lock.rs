@@ -120,10 +120,6 @@ impl CellLock {
     pub fn record(&self, cycle: u64) {
         self.cycle.store(cycle, Ordering::Relaxed);
     }
-    /// Whether somebody borrows exclusively now.
-    pub fn is_excluded(&self) -> bool {
-        self.state.load(Ordering::Relaxed) & EXCLUSIVE != 0
-    }
 }
 
 #[cfg(all(test, not(loom)))]
@@ -133,13 +129,21 @@ mod tests {
     #[test]
     fn borrows_exclude_each_other() {
         let lock = CellLock::new();
-        assert_eq!((lock.share(), lock.share(), lock.exclude()), (Borrow::Done, Borrow::Done, Borrow::Taken));
+        assert_eq!(
+            (lock.share(), lock.share(), lock.exclude()),
+            (Borrow::Done, Borrow::Done, Borrow::Taken)
+        );
         lock.release_shared();
         lock.release_shared();
-        assert_eq!((lock.exclude(), lock.exclude(), lock.share()), (Borrow::Done, Borrow::Taken, Borrow::Taken));
+        assert_eq!(
+            (lock.exclude(), lock.exclude(), lock.share()),
+            (Borrow::Done, Borrow::Taken, Borrow::Taken)
+        );
         assert!(!lock.scan(3, || panic!("a borrowed cell is skipped")) && !lock.is_recorded(3));
         lock.release_exclusive();
-        assert!(lock.scan(3, || assert_eq!(lock.exclude(), Borrow::Scanning)) && lock.is_recorded(3));
+        assert!(
+            lock.scan(3, || assert_eq!(lock.exclude(), Borrow::Scanning)) && lock.is_recorded(3)
+        );
         assert_eq!(lock.exclude(), Borrow::Done);
     }
 }

@@ -71,11 +71,6 @@ impl ActiveSweep {
     pub fn close(&self) -> bool {
         self.0.compare_exchange(OPEN, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
-    /// Whether spans may be swept.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.0.load(Ordering::Relaxed) & OPEN != 0
-    }
 }
 
 impl Drop for Sweeping<'_> {
@@ -147,7 +142,9 @@ pub(crate) fn sweep_span(
         let dead = allocated & !live;
         if dead != 0 {
             if class.needs_drop() {
-                each_object(space, class, span, i, dead, |at| swept.panics += drop_object(class, at));
+                each_object(space, class, span, i, dead, |at| {
+                    swept.panics += drop_object(class, at)
+                });
             }
             #[cfg(gc_verify)]
             each_object(space, class, span, i, dead, |at| crate::verify::poison(space, class, at));
@@ -240,6 +237,6 @@ mod tests {
         let right = sweep.begin().unwrap();
         assert!(!sweep.close());
         drop(right);
-        assert!(sweep.close() && !sweep.is_open() && sweep.begin().is_none());
+        assert!(sweep.close() && sweep.begin().is_none());
     }
 }

@@ -66,6 +66,7 @@ pub struct WeakBox {
 
 impl WeakBox {
     /// A box for the object at `target`.
+    #[cfg(any(test, loom))]
     pub fn new(target: usize) -> Self {
         WeakBox { target: AtomicUsize::new(target), dead: AtomicBool::new(false) }
     }
@@ -98,6 +99,9 @@ pub(crate) static WEAK_BOX: TypeInfo = TypeInfo::of_weak_box(size_of::<WeakBox>(
 
 /// Flags every box whose target is not marked.
 pub(crate) fn flag_dead(space: &Space) {
+    if !space.all_classes().iter().any(|class| class.info.weak_box) {
+        return;
+    }
     space.each_span(|span, class| {
         if !class.info.weak_box {
             return;
