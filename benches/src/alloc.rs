@@ -3,7 +3,7 @@
 //! The checksum counts the nodes, batch by batch, and counts a batch only if the node that it left alive still
 //! has its two nulls after the next one.
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 use std::hint::black_box;
 

@@ -4,7 +4,7 @@
 //! 6 ... D, 2^(D-d+4) trees of depth d are built and counted, the trees of each depth split over T threads. The
 //! checksum is the number of nodes counted. Each tree is one `mutate`.
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 use gc_core::{Gc, Mutation, Mutator, Root, Trace};
 

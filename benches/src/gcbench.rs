@@ -7,7 +7,7 @@
 //! The checksum counts the long-lived tree and the last tree of each loop, and is right only if element 1000 of
 //! the array is too, as the published program checks.
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 use std::hint::black_box;
 

@@ -7,7 +7,7 @@
 //!
 //! The checksum adds up a byte of each text that must still be there.
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 use gc_core::{Gc, GcCell, Heap, Root, Trace};
 

@@ -7,7 +7,7 @@
 //! The checksum adds up the payloads, 0 to N-1, seen through the array, and is right only if the edges lead
 //! to the same payloads after the collections as before.
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 use std::time::Instant;
 

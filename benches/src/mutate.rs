@@ -8,7 +8,7 @@
 //! mutator the run is also played again on plain integers, and every `val` and `next` must be the same;
 //! the checksum is then a hash of the whole table. With several it is the number of slots.
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
 

@@ -3,7 +3,7 @@
 //!
 //! The checksum adds up all bytes in the ring at the end; each must be that of its message.
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 use std::hint::black_box;
 

@@ -289,18 +289,27 @@ impl Record {
     pub(crate) fn enter(&self) {
         let depth = self.depth.get();
         if depth == 0 {
-            let core = self.core();
-            loop {
-                let epoch = core.epoch.load();
-                if !self.crossing.has_seen(epoch) {
-                    self.cross(core, epoch);
-                }
-                if self.pin.publish(epoch, &core.epoch, self.asymmetric) {
-                    break;
-                }
+            let epoch = &self.core().epoch;
+            let now = epoch.load();
+            if !self.crossing.has_seen(now) || !self.pin.publish(now, epoch, self.asymmetric) {
+                self.enter_new_epoch();
             }
         }
         self.depth.set(depth + 1);
+    }
+    #[cold]
+    #[inline(never)]
+    fn enter_new_epoch(&self) {
+        let core = self.core();
+        loop {
+            let epoch = core.epoch.load();
+            if !self.crossing.has_seen(epoch) {
+                self.cross(core, epoch);
+            }
+            if self.pin.publish(epoch, &core.epoch, self.asymmetric) {
+                return;
+            }
+        }
     }
 
     /// Ends a pin, or comes one back up.
@@ -329,8 +338,6 @@ impl Record {
     }
 
     /// The first pin in `epoch`: brings the cache to it before the pin is published (rule 11).
-    #[cold]
-    #[inline(never)]
     fn cross(&self, core: &Core, epoch: Epoch) {
         let since = ticks();
         #[cfg(gc_verify)]

@@ -1,6 +1,6 @@
 //! `#[derive(Trace)]`: what it finds out about a type, and that objects of each shape keep what they hold.
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 #![allow(dead_code, reason = "most types here only have to compile")]
 
 use gc_core::__private::{Branded, Managed};

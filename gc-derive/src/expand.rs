@@ -193,7 +193,6 @@ fn trace(input: &Input<'_>, parts: &Parts) -> TokenStream {
     };
     quote! {
         #[automatically_derived]
-        #[allow(unsafe_code, reason = "the derive upholds what the trait promises")]
         unsafe impl #params ::gc_core::__private::Trace<#brand> for #name #args
         where
             #(#own,)*
@@ -265,7 +264,6 @@ fn families(input: &Input<'_>, parts: &Parts) -> TokenStream {
         .then(|| quote!(#managed_of_branded: ::gc_core::__private::Managed<At<#brand> = Self>,));
     quote! {
         #[automatically_derived]
-        #[allow(unsafe_code, reason = "the derive upholds what the trait promises")]
         unsafe impl #managed_params ::gc_core::__private::Managed for #managed_type
         where
             #(#own_fixed,)*
@@ -275,7 +273,6 @@ fn families(input: &Input<'_>, parts: &Parts) -> TokenStream {
         }
 
         #[automatically_derived]
-        #[allow(unsafe_code, reason = "the derive upholds what the trait promises")]
         unsafe impl #branded_params ::gc_core::__private::Branded<#brand> for #name #branded_type
         where
             #(#own,)*

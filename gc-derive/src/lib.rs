@@ -41,8 +41,6 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// # Limits
 ///
-/// The impls are `unsafe impl`s: a crate may `deny(unsafe_code)` but not `forbid` it.
-///
 /// Generic types without a lifetime that contain each other by value (`A<T>` a `Vec<B<T>>`, `B<T>` a
 /// `Box<A<T>>`) ask for each other's `NEEDS_TRACE` in a circle, which the compiler reports. A lifetime
 /// parameter or a `Gc` between them breaks the circle.

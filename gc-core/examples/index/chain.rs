@@ -144,7 +144,7 @@ mod tests {
             let mut names: Vec<u64> = iter(list.get(mc).head.get()).map(|item| item.name).collect();
             names.sort_unstable();
             let kept: Vec<u64> =
-                (0..THREADS * EACH).filter(|name| name % EACH % KEPT == 0).collect();
+                (0..THREADS * EACH).filter(|name| (name % EACH).is_multiple_of(KEPT)).collect();
             assert_eq!(names, kept);
         });
     }

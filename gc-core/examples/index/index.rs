@@ -336,7 +336,7 @@ mod tests {
     #[test]
     fn a_term_that_comes_and_goes_is_never_lost() {
         const THREADS: u32 = 4;
-        const REVISIONS: u32 = 3_000;
+        const REVISIONS: u32 = 50_000;
         let heap = Heap::new();
         let index = heap.mutate(|mc| Index::new(mc, THREADS as usize, 0).root(mc));
         thread::scope(|scope| {

@@ -8,7 +8,7 @@
 //! with a plain sequential index. The index is lock-free and written in safe Rust: see `index.rs` for the
 //! structure and `chain.rs` for the list that it is made of.
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,

@@ -32,7 +32,8 @@ const fn sizes() -> [u32; COUNT] {
     table
 }
 
-/// Class of `bytes`, at most [`LARGEST`].
+/// Class of `bytes`, at most [`LARGEST`]. Inlined, so that it is a constant where the type is known.
+#[inline(always)]
 pub(crate) const fn class_of(bytes: usize) -> usize {
     let bytes = if bytes < 16 { 16 } else { bytes };
     if bytes <= 64 {

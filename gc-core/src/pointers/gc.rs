@@ -327,10 +327,7 @@ macro_rules! unsize {
     ($gc:expr => $ty:ty) => {{
         let gc = $gc;
         // SAFETY: the closure is a coercion: without a cast nothing else type-checks.
-        #[allow(unsafe_code, reason = "the macro's closure is the proof")]
-        unsafe {
-            $crate::Gc::__coerce(gc, |ptr| -> *mut $ty { ptr })
-        }
+        unsafe { $crate::Gc::__coerce(gc, |ptr| -> *mut $ty { ptr }) }
     }};
 }
 

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Every workload at a small size: checks checksums, not speed. And the README's first command, on a small folder.
+source "$(dirname "$0")/lib.sh"
+step "benchmark smoke run"
+cargo build --release -p gc-bench
+bench=${CARGO_TARGET_DIR:-target}/release/gc-bench
+"$bench" alloc --n 5000000
+"$bench" alloc --n 5000000 --threads 2
+"$bench" btree --depth 12
+"$bench" btree --depth 12 --threads 2
+"$bench" gcbench
+"$bench" mark --n 300000
+"$bench" mark --n 300000 --order shuffled --markers 2
+"$bench" window --n 200000
+"$bench" mutate --n 100000 --seconds 1
+"$bench" mutate --n 100000 --seconds 1 --threads 2 --json
+for engine in rc arc box; do
+  "$bench" alloc --n 2000000 --engine $engine
+  "$bench" btree --depth 12 --engine $engine
+done
+step "index example"
+cargo run --release --example index -- gc-core/src

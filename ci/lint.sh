@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Format, and clippy with warnings denied, in every configuration that has code of its own.
+source "$(dirname "$0")/lib.sh"
+step "format"
+cargo fmt --all -- --check
+step "clippy"
+cargo clippy --workspace --all-targets -- -D warnings
+step "clippy, verifying build"
+RUSTFLAGS="--cfg gc_verify" CARGO_TARGET_DIR=target/verify cargo clippy -p gc-core --all-targets -- -D warnings
+step "clippy, loom"
+RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo clippy -p loom-tests --all-targets -- -D warnings
+step "without default features"
+cargo check -p gc-core --no-default-features
