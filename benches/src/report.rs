@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use gc_core::Heap;
@@ -23,22 +24,22 @@ pub(crate) enum Value {
 
 /// The keys and values of one run, in the order in which they were added.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Report(Vec<(&'static str, Value)>);
+pub(crate) struct Report(Vec<(Cow<'static, str>, Value)>);
 
 impl Report {
     /// Adds a count.
-    pub(crate) fn count(&mut self, key: &'static str, value: u64) {
-        self.0.push((key, Value::Count(value)));
+    pub(crate) fn count(&mut self, key: impl Into<Cow<'static, str>>, value: u64) {
+        self.0.push((key.into(), Value::Count(value)));
     }
 
     /// Adds a measurement.
-    pub(crate) fn number(&mut self, key: &'static str, value: f64) {
-        self.0.push((key, Value::Number(value)));
+    pub(crate) fn number(&mut self, key: impl Into<Cow<'static, str>>, value: f64) {
+        self.0.push((key.into(), Value::Number(value)));
     }
 
     /// Adds a name.
-    pub(crate) fn text(&mut self, key: &'static str, value: impl Into<String>) {
-        self.0.push((key, Value::Text(value.into())));
+    pub(crate) fn text(&mut self, key: impl Into<Cow<'static, str>>, value: impl Into<String>) {
+        self.0.push((key.into(), Value::Text(value.into())));
     }
 
     /// Adds `wall_s`, `cpu_s`, and as `rss_mb` the peak of the process until the stopwatch was stopped.
@@ -76,6 +77,11 @@ impl Report {
         let longest = pauses.kinds().filter(|(_, h)| !h.is_empty()).max_by_key(|(_, h)| h.max());
         if let Some((kind, _)) = longest {
             self.text("pause_max_kind", format!("{kind:?}"));
+        }
+        for (kind, h) in pauses.kinds().filter(|(_, h)| !h.is_empty()) {
+            let kind = format!("{kind:?}").to_lowercase();
+            self.count(format!("pause_{kind}_count"), h.len());
+            self.number(format!("pause_{kind}_p999_us"), h.value_at_quantile(0.999) as f64 / 1e3);
         }
     }
 

@@ -31,6 +31,8 @@ const LONG: Duration = Duration::from_millis(2);
 const DEEP: Duration = Duration::from_secs(60);
 /// Sleeps without any allocation before the next one is deep.
 const QUIET: u32 = 16;
+/// The shortest marking that says whether this thread has a core to itself.
+const WORTH_JUDGING: Duration = Duration::from_micros(300);
 /// Spans swept between two yields: some 5 µs.
 const SWEEP_QUANTUM: u32 = 32;
 
@@ -285,8 +287,14 @@ impl Collector {
 
     fn drain(&mut self) {
         if self.core.marking.detector.start() {
+            let (wall, cpu) = (Instant::now(), thread_cpu());
             drain(&self.core, &mut self.marker);
             self.core.marking.detector.stop();
+            let wall = wall.elapsed();
+            if wall > WORTH_JUDGING {
+                let got = thread_cpu().saturating_sub(cpu);
+                self.core.credit.set_starved(got < wall * 9 / 10);
+            }
         }
     }
 

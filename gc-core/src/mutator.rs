@@ -37,8 +37,8 @@ use std::time::{Duration, Instant};
 
 /// Spans that one refill sweeps at most.
 const SWEEPS_PER_REFILL: usize = 8;
-/// Objects that one assist scans: 5 to 20 µs.
-const ASSIST: usize = 256;
+/// Objects that one assist scans: 3 to 10 µs.
+const ASSIST: usize = 128;
 /// How long a thread waits at the heap limit before it goes on to try its luck.
 const STALL: Duration = Duration::from_secs(2);
 
@@ -639,8 +639,7 @@ impl Record {
             if self.mode.get() == Mode::Mark {
                 self.assist(core);
             }
-            // With an idle core this costs half a microsecond; with none it lets the collector run.
-            if heap > goal + goal / 10 {
+            if core.credit.should_yield(heap) {
                 yield_now();
             }
             self.pauses.record(PauseKind::Assist, since);

@@ -7,19 +7,21 @@
 //!    live bytes allow it.
 //! 3. A cycle is triggered one *runway* below the goal: what recent cycles allocated between their trigger and
 //!    the end of their marking. The runway is at least 5 % and at most 80 % of the way from live to goal.
-//! 4. Over the goal while marking, mutators assist at refill; over 1.1 times the goal they yield, in every phase.
+//! 4. Over the goal while marking, mutators assist at refill. Over 1.1 times the goal they yield, in every phase,
+//!    where the collector's thread did not get a core of its own lately; elsewhere over twice the goal: a yield
+//!    costs a time slice when other programs want the core.
 //!
 //! `live < trigger < goal`, so the heap at the end of marking exceeds the goal by no more than this cycle's
 //! allocation exceeds the runway.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
 /// The heap's size as pacing counts it: found live by the last marking, and allocated since.
 ///
 /// | field | written by | read by |
 /// |---|---|---|
 /// | `allocated`, `unused`, `freed`, `pressure` | whoever takes, gives back or sweeps a span | pacing, statistics |
-/// | `offset`, `trigger`, `goal` | the collector, at the end of marking | refills |
+/// | `offset`, `trigger`, `goal`, `starved` | the collector, at the end of marking | refills |
 ///
 /// Nothing but pacing depends on them, so all is relaxed.
 #[derive(Debug)]
@@ -31,6 +33,7 @@ pub(crate) struct Credit {
     offset: AtomicU64,
     trigger: AtomicU64,
     goal: AtomicU64,
+    starved: AtomicBool,
 }
 
 impl Credit {
@@ -43,6 +46,7 @@ impl Credit {
             offset: AtomicU64::new(0),
             trigger: AtomicU64::new(0),
             goal: AtomicU64::new(0),
+            starved: AtomicBool::new(true),
         };
         credit.adopt(plan, 0);
         credit
@@ -75,6 +79,16 @@ impl Credit {
     pub(crate) fn heap(&self) -> u64 {
         self.allocated().saturating_sub(self.offset.load(Ordering::Relaxed))
             + self.pressure.load(Ordering::Relaxed)
+    }
+    /// Says whether the collector's thread got less of a core, the last time it marked, than it wanted.
+    pub(crate) fn set_starved(&self, starved: bool) {
+        self.starved.store(starved, Ordering::Relaxed);
+    }
+    /// Whether a mutator that finds `heap` bytes should let the collector run.
+    pub(crate) fn should_yield(&self, heap: u64) -> bool {
+        let goal = self.goal();
+        let over = if self.starved.load(Ordering::Relaxed) { goal / 10 } else { goal };
+        heap > goal + over
     }
     pub(crate) fn trigger(&self) -> u64 {
         self.trigger.load(Ordering::Relaxed)

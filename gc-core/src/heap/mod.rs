@@ -74,7 +74,12 @@ impl Space {
     pub(crate) fn new(config: &Config) -> Result<Space, ConfigError> {
         os::with_fallback(config.reserve, |bytes| {
             let blocks = bytes / BLOCK;
-            let table = |entry: usize| Reservation::new((blocks * entry).next_multiple_of(BLOCK));
+            let table = |entry: usize| {
+                let table = Reservation::new((blocks * entry).next_multiple_of(BLOCK))?;
+                // A first touch that zeroes two megabytes would be a pause of its own.
+                table.no_huge_pages();
+                Ok::<_, std::io::Error>(table)
+            };
             let mem = Reservation::new(bytes)?;
             mem.no_huge_pages();
             let bits = BLOCK_WORDS * size_of::<u64>();

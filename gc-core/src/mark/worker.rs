@@ -18,6 +18,8 @@ const RING: usize = 32;
 const PIECE: usize = 16 << 10;
 /// Objects between two looks at what others need.
 const STRIDE: usize = 128;
+/// Strides between two looks at the threads' rings: some 20 µs.
+const RINGS_EVERY: usize = 4;
 
 /// Calls its argument for the grey ring of every registered thread.
 pub(crate) type EachRing<'a> = &'a dyn Fn(&mut dyn FnMut(&GreyRing));
@@ -129,8 +131,14 @@ impl Marker {
     /// panicked is not scanned.
     pub(crate) fn drain(&mut self, marking: &Marking, rings: EachRing<'_>, budget: usize) -> bool {
         let mut left = budget;
+        let mut strides = 0;
         loop {
             let n = STRIDE.min(left);
+            strides += 1;
+            if strides % RINGS_EVERY == 0 {
+                // Before they run full, which costs their owners a hand-over.
+                self.take_rings(rings);
+            }
             let done = self.scan_some(n);
             left -= done;
             self.publish_found(marking);
