@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
     report.number("ns_per_op", elapsed.wall_s * 1e9 / args.n as f64);
     report.elapsed(elapsed);
     if let Some(heap) = &heap {
-        report.heap(heap);
+        report.heap(heap, None, args.pauses);
     }
     check(report, counts.iter().sum(), args.n as u64)
 }

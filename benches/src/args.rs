@@ -29,6 +29,7 @@ options
   --order O        sequential: nodes lie in memory in the order of the array; shuffled: they do not
   --markers M      marker threads of the heap (engine gc; the default is the heap's)
   --gc-percent P   garbage allowed for 100 live bytes (engine gc; the default is the heap's)
+  --pauses         the heap's pauses by kind, as a table on standard error
   --pin            mutators on the first cores, markers on the last
   --json           one JSON object instead of one line of key=value
   --help           this text
@@ -77,6 +78,8 @@ pub(crate) struct Args {
     pub(crate) markers: Option<usize>,
     pub(crate) gc_percent: Option<u32>,
     pub(crate) pin: bool,
+    /// Whether to print the table of pauses on standard error.
+    pub(crate) pauses: bool,
     pub(crate) json: bool,
 }
 
@@ -178,6 +181,7 @@ pub(crate) fn parse(words: &[String]) -> Result<Command, String> {
         markers: None,
         gc_percent: None,
         pin: false,
+        pauses: false,
         json: false,
     };
     let mut rest = rest.iter();
@@ -187,11 +191,12 @@ pub(crate) fn parse(words: &[String]) -> Result<Command, String> {
             None => (word.as_str(), None),
         };
         match option {
-            "--pin" | "--json" if attached.is_some() => {
+            "--pin" | "--json" | "--pauses" if attached.is_some() => {
                 return Err(format!("{option} takes no value"));
             }
             "--pin" => args.pin = true,
             "--json" => args.json = true,
+            "--pauses" => args.pauses = true,
             "--n" | "--threads" | "--seconds" | "--depth" | "--order" | "--engine"
             | "--markers" | "--gc-percent" => {
                 let value = attached.or_else(|| rest.next().map(String::as_str));

@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
     report.count("depth", args.depth.into());
     report.elapsed(elapsed);
     if let Some(heap) = &heap {
-        report.heap(heap);
+        report.heap(heap, None, args.pauses);
     }
     let depths = (LEAST_DEPTH..=args.depth).step_by(2);
     let short: u64 = depths.map(|d| trees(args.depth, d) * nodes(d)).sum();

@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
     report.elapsed(elapsed);
     report.number("run_s", median(&mut walls));
     if let Some(heap) = &heap {
-        report.heap(heap);
+        report.heap(heap, None, args.pauses);
     }
     let loops: u64 = (LEAST_DEPTH..=MOST_DEPTH).step_by(2).map(|d| 2 * tree_size(d)).sum();
     check(report, count, args.n as u64 * (tree_size(LONG_LIVED_DEPTH) + loops))

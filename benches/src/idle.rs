@@ -63,7 +63,7 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
     report.number("released_mb", released as f64 / MB);
     report.number("wall_s", elapsed.wall_s);
     report.number("cpu_s", elapsed.cpu_s);
-    report.heap(&heap);
+    report.heap(&heap, None, args.pauses);
     let expected: u64 = kept.iter().map(|(_, sum)| sum).sum();
     let found =
         pin::on_one_thread(args.pin, || kept.iter().map(|(root, _)| sum(&heap, root)).sum());

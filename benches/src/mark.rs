@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
     report.number("median_ms", median_s * 1e3);
     report.number("mnodes_per_s", args.n as f64 / median_s / 1e6);
     report.elapsed(elapsed);
-    report.heap(&heap);
+    report.heap(&heap, None, args.pauses);
     let after = pin::on_one_thread(args.pin, || walk(&heap.mutator(), &graph, args.n));
     if after != before {
         return Err(format!("the graph changed: {before:?} before, {after:?} after"));

@@ -33,9 +33,11 @@ const BROKEN: (u64, u64) = (NONE, NONE);
 pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
     let heap = heap_for(args)?;
     let floor = noise_floor(args.pin);
+    let mut before = None;
     let game = match (&heap, args.engine) {
         (Some(heap), _) => {
             let table = pin::on_one_thread(args.pin, || gc_table(heap, args.n));
+            before = Some(heap.pauses());
             together(args, || GcPlayer { mutator: heap.mutator(), table: &table })
         }
         (None, Engine::Arc) => {
@@ -55,7 +57,7 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
     report.floor(&floor);
     report.elapsed(game.elapsed);
     if let Some(heap) = &heap {
-        report.heap(heap);
+        report.heap(heap, before.as_ref(), args.pauses);
     }
     check(report, game.found, game.expected)
 }

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use gc_core::Heap;
+use gc_core::{Heap, Pauses};
 
 use crate::measure::{Elapsed, Latencies, MB};
 
@@ -66,19 +66,27 @@ impl Report {
     }
 
     /// Adds what the heap itself counted: live bytes, cycles, and its pauses.
-    pub(crate) fn heap(&mut self, heap: &Heap) {
+    ///
+    /// The pauses are those since `before`: a table that is made in one long `mutate` says nothing of the run.
+    pub(crate) fn heap(&mut self, heap: &Heap, before: Option<&Pauses>, table: bool) {
         let stats = heap.stats();
         self.number("live_mb", stats.live_bytes as f64 / MB);
         self.count("cycles", stats.cycles);
-        let pauses = heap.pauses();
+        let mut pauses = heap.pauses();
+        if let Some(before) = before {
+            pauses = pauses.since(before);
+        }
+        if table {
+            eprint!("{pauses}");
+        }
         let all = pauses.all();
+        let kinds: Vec<_> = pauses.kinds().filter(|(_, h)| !h.is_empty()).collect();
         self.number("pause_p999_us", all.value_at_quantile(0.999) as f64 / 1e3);
         self.number("pause_max_us", all.max() as f64 / 1e3);
-        let longest = pauses.kinds().filter(|(_, h)| !h.is_empty()).max_by_key(|(_, h)| h.max());
-        if let Some((kind, _)) = longest {
+        if let Some((kind, _)) = kinds.iter().max_by_key(|(_, h)| h.max()) {
             self.text("pause_max_kind", format!("{kind:?}"));
         }
-        for (kind, h) in pauses.kinds().filter(|(_, h)| !h.is_empty()) {
+        for (kind, h) in kinds {
             let kind = format!("{kind:?}").to_lowercase();
             self.count(format!("pause_{kind}_count"), h.len());
             self.number(format!("pause_{kind}_p999_us"), h.value_at_quantile(0.999) as f64 / 1e3);

@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
     report.floor(&floor);
     report.elapsed(run.elapsed);
     if let Some(heap) = &heap {
-        report.heap(heap);
+        report.heap(heap, None, args.pauses);
     }
     let bytes = |i: usize| (i as u8) as u64 * SIZE as u64;
     check(report, run.sum, last(args.n).map(bytes).sum())

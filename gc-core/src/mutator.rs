@@ -751,7 +751,8 @@ impl Record {
     #[inline(never)]
     fn hand_over(&self, core: &Core, addr: usize) {
         let since = ticks();
-        let mut all = vec![addr];
+        let mut all = Vec::with_capacity(GreyRing::CAPACITY + 1);
+        all.push(addr);
         self.ring.take(usize::MAX, |addr| all.push(addr));
         core.marking.share(Work::Objects(all));
         self.ring.count_elsewhere();

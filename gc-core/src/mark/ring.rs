@@ -12,7 +12,7 @@
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, chaos};
 
 /// Entries: two words per store of a pin, and a marker looks every few microseconds.
-const LEN: usize = if cfg!(loom) { 2 } else { 2048 };
+const LEN: usize = if cfg!(loom) { 2 } else { 4096 };
 
 /// A single-producer ring of grey addresses.
 ///
@@ -32,6 +32,9 @@ pub struct GreyRing {
 }
 
 impl GreyRing {
+    /// How many addresses fit.
+    pub const CAPACITY: usize = LEN;
+
     /// An empty ring.
     #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
     pub fn new() -> Self {

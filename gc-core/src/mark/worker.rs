@@ -209,7 +209,7 @@ impl Marker {
     fn take_rings(&mut self, rings: EachRing<'_>) {
         let sink = self.sink();
         rings(&mut |ring| {
-            ring.take(PACKET, |addr| sink.stack.push(addr));
+            ring.take(usize::MAX, |addr| sink.stack.push(addr));
         });
     }
 

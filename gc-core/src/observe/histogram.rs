@@ -102,35 +102,83 @@ impl Recorder {
     }
 }
 
-/// How long mutators were interrupted, by kind, since the heap was made.
+/// How long mutators were interrupted, by kind, since the heap was made, or between two readings
+/// ([`since`](Self::since)).
 ///
 /// Each is a histogram of nanoseconds, timed on the mutator's side, within 4 % of the value; the maximum is
 /// exact. From [`Heap::pauses`](crate::Heap::pauses).
 #[derive(Clone)]
 pub struct Pauses {
+    raw: Vec<Raw>,
     kinds: Vec<(PauseKind, Histogram<u64>)>,
+}
+
+/// One kind's counts, in ticks, of all threads.
+#[derive(Clone)]
+struct Raw {
+    counts: Vec<u64>,
+    max: u64,
+}
+
+impl Raw {
+    fn histogram(&self, ns: f64) -> Histogram<u64> {
+        let mut histogram = Histogram::new(3).expect("three digits are allowed");
+        let max = (self.max as f64 * ns) as u64;
+        let Some(last) = self.counts.iter().rposition(|&n| n > 0) else { return histogram };
+        for (i, &n) in self.counts.iter().enumerate().filter(|(_, n)| **n > 0) {
+            let value = ((middle(i) * ns) as u64).min(max);
+            let n = n - u64::from(i == last);
+            histogram.record_n(value, n).expect("an automatic histogram grows");
+        }
+        histogram.record(max).expect("an automatic histogram grows");
+        histogram
+    }
 }
 
 impl Pauses {
     pub(crate) fn merge<'a>(recorders: impl Iterator<Item = &'a Recorder>) -> Pauses {
-        let ns = clock::ns_per_tick();
-        let empty = || Histogram::new(3).expect("three digits are allowed");
-        let mut kinds: Vec<_> = KINDS.iter().map(|&kind| (kind, empty())).collect();
+        let mut raw = vec![Raw { counts: vec![0; BUCKETS], max: 0 }; KINDS.len()];
         for recorder in recorders {
-            for ((_, histogram), buckets) in kinds.iter_mut().zip(&recorder.kinds) {
-                let max = (buckets.max.load(Ordering::Relaxed) as f64 * ns) as u64;
-                let counts: Vec<u32> =
-                    buckets.counts.iter().map(|c| c.load(Ordering::Relaxed)).collect();
-                let Some(last) = counts.iter().rposition(|&n| n > 0) else { continue };
-                for (i, &n) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
-                    let value = ((middle(i) * ns) as u64).min(max);
-                    let n = u64::from(n) - u64::from(i == last);
-                    histogram.record_n(value, n).expect("an automatic histogram grows");
+            for (raw, buckets) in raw.iter_mut().zip(&recorder.kinds) {
+                raw.max = raw.max.max(buckets.max.load(Ordering::Relaxed));
+                for (sum, count) in raw.counts.iter_mut().zip(&buckets.counts) {
+                    *sum += u64::from(count.load(Ordering::Relaxed));
                 }
-                histogram.record(max).expect("an automatic histogram grows");
             }
         }
-        Pauses { kinds }
+        Pauses::of_raw(raw)
+    }
+
+    fn of_raw(raw: Vec<Raw>) -> Pauses {
+        let ns = clock::ns_per_tick();
+        let kinds = KINDS.iter().zip(&raw).map(|(&kind, raw)| (kind, raw.histogram(ns))).collect();
+        Pauses { raw, kinds }
+    }
+
+    /// The pauses between an earlier reading of the same heap and this one. If the longest is not longer than the
+    /// longest of the earlier reading, it is known within 4 % only.
+    ///
+    /// ```
+    /// let heap = gc_core::Heap::new();
+    /// heap.mutate(|mc| { gc_core::Gc::new(mc, 1); });
+    /// let before = heap.pauses();
+    /// heap.mutate(|mc| { gc_core::Gc::new(mc, String::new()); });
+    /// assert_eq!(heap.pauses().since(&before).of(gc_core::PauseKind::Refill).len(), 1);
+    /// ```
+    #[must_use]
+    pub fn since(&self, earlier: &Pauses) -> Pauses {
+        let between = |(now, before): (&Raw, &Raw)| {
+            let counts: Vec<u64> =
+                now.counts.iter().zip(&before.counts).map(|(a, b)| a.saturating_sub(*b)).collect();
+            let last = counts.iter().rposition(|&n| n > 0);
+            let max = match last {
+                Some(last) if now.max == before.max => (middle(last) as u64).min(now.max),
+                Some(_) => now.max,
+                None => 0,
+            };
+            Raw { counts, max }
+        };
+        Pauses::of_raw(self.raw.iter().zip(&earlier.raw).map(between).collect())
     }
 
     /// Every kind with its histogram, empty ones too.
