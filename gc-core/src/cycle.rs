@@ -125,6 +125,7 @@ impl Collector {
         let mut quiet = 0;
         loop {
             let credit = &self.core.credit;
+            self.core.space.touch_ahead();
             if self.control().is_stopping() {
                 break;
             }
@@ -293,7 +294,7 @@ impl Collector {
             let wall = wall.elapsed();
             if wall > WORTH_JUDGING {
                 let got = thread_cpu().saturating_sub(cpu);
-                self.core.credit.set_starved(got < wall * 9 / 10);
+                self.core.credit.judge(got > wall * 9 / 10);
             }
         }
     }

@@ -26,7 +26,7 @@ use crate::mark::{Marking, Work};
 use crate::observe::clock::ticks;
 use crate::observe::histogram::{PauseKind, Recorder};
 use crate::observe::metrics::Totals;
-use crate::pacing::Credit;
+use crate::pacing::{Credit, Demand};
 use crate::sweep::weak::{Gate, WEAK_BOX};
 use crate::sweep::{self, ActiveSweep, Keep, Swept};
 use crate::sync::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering, chaos, yield_now};
@@ -522,6 +522,9 @@ impl Record {
         core.space.take_run(class, span, run);
         if self.mode.get() == Mode::Mark {
             self.set_marks(core, class, span, run);
+            // Not only at the crossing: a record that was retired and taken up again within one epoch has given
+            // everything up and crosses no more.
+            self.black.set(true);
         }
         cursor.put(class, span, run);
         cursor.bump(class.slot).expect("a run is not empty")
@@ -628,18 +631,17 @@ impl Record {
 
     /// Keeps allocation in step with the collector: at refill, in a bounded quantum.
     fn pace(&self, core: &Core) {
-        let heap = core.credit.heap();
-        if heap < core.credit.trigger() {
+        if core.credit.heap() < core.credit.trigger() {
             return;
         }
         core.control.nudge();
-        let goal = core.credit.goal();
-        if heap > goal && !on_collector_thread() {
+        let demand = core.credit.demand();
+        if demand != Demand::Nothing && !on_collector_thread() {
             let since = ticks();
             if self.mode.get() == Mode::Mark {
                 self.assist(core);
             }
-            if core.credit.should_yield(heap) {
+            if demand == Demand::AssistAndYield {
                 yield_now();
             }
             self.pauses.record(PauseKind::Assist, since);

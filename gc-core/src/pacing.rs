@@ -7,9 +7,9 @@
 //!    live bytes allow it.
 //! 3. A cycle is triggered one *runway* below the goal: what recent cycles allocated between their trigger and
 //!    the end of their marking. The runway is at least 5 % and at most 80 % of the way from live to goal.
-//! 4. Over the goal while marking, mutators assist at refill. Over 1.1 times the goal they yield, in every phase,
-//!    where the collector's thread did not get a core of its own lately; elsewhere over twice the goal: a yield
-//!    costs a time slice when other programs want the core.
+//! 4. Where the collector's thread did not get a core of its own lately, mutators assist at refill over the goal
+//!    while marking, and yield over 1.1 times the goal in every phase. Where it did, a small overshoot is cheaper
+//!    than a pause: they assist over 1.5 times the goal and yield over twice ([`Credit::demand`]).
 //!
 //! `live < trigger < goal`, so the heap at the end of marking exceeds the goal by no more than this cycle's
 //! allocation exceeds the runway.
@@ -34,6 +34,7 @@ pub(crate) struct Credit {
     trigger: AtomicU64,
     goal: AtomicU64,
     starved: AtomicBool,
+    yielded: AtomicBool,
 }
 
 impl Credit {
@@ -47,6 +48,7 @@ impl Credit {
             trigger: AtomicU64::new(0),
             goal: AtomicU64::new(0),
             starved: AtomicBool::new(true),
+            yielded: AtomicBool::new(false),
         };
         credit.adopt(plan, 0);
         credit
@@ -80,15 +82,27 @@ impl Credit {
         self.allocated().saturating_sub(self.offset.load(Ordering::Relaxed))
             + self.pressure.load(Ordering::Relaxed)
     }
-    /// Says whether the collector's thread got less of a core, the last time it marked, than it wanted.
-    pub(crate) fn set_starved(&self, starved: bool) {
-        self.starved.store(starved, Ordering::Relaxed);
+    /// Says whether the collector's thread got a core to itself, the last time it marked. That it did proves
+    /// nothing if mutators made room for it.
+    pub(crate) fn judge(&self, own_core: bool) {
+        let yielded = self.yielded.swap(false, Ordering::Relaxed);
+        self.starved.store(yielded || !own_core, Ordering::Relaxed);
     }
-    /// Whether a mutator that finds `heap` bytes should let the collector run.
-    pub(crate) fn should_yield(&self, heap: u64) -> bool {
-        let goal = self.goal();
-        let over = if self.starved.load(Ordering::Relaxed) { goal / 10 } else { goal };
-        heap > goal + over
+    /// What a mutator should do for a collector that has fallen behind.
+    pub(crate) fn demand(&self) -> Demand {
+        let (heap, goal) = (self.heap(), self.goal());
+        if heap <= goal {
+            return Demand::Nothing;
+        }
+        let starved = self.starved.load(Ordering::Relaxed);
+        if heap > goal + if starved { goal / 10 } else { goal } {
+            self.yielded.store(true, Ordering::Relaxed);
+            Demand::AssistAndYield
+        } else if starved || heap > goal + goal / 2 {
+            Demand::Assist
+        } else {
+            Demand::Nothing
+        }
     }
     pub(crate) fn trigger(&self) -> u64 {
         self.trigger.load(Ordering::Relaxed)
@@ -103,6 +117,17 @@ impl Credit {
         self.trigger.store(plan.trigger, Ordering::Relaxed);
         self.goal.store(plan.goal, Ordering::Relaxed);
     }
+}
+
+/// How far allocation has run ahead of the collector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Demand {
+    /// Not too far.
+    Nothing,
+    /// Mark a little.
+    Assist,
+    /// Mark a little, and let other threads run.
+    AssistAndYield,
 }
 
 /// The outcome of a marking for the next cycle.
@@ -188,6 +213,38 @@ mod tests {
             plan = p.after_mark(live, 30 * MB);
             assert!(plan.trigger + 30 * MB <= plan.goal + MB && end <= 240 * MB);
         }
+    }
+
+    #[test]
+    fn demand_grows_with_the_heap_and_with_starvation() {
+        let credit = Credit::new(Plan { live: 0, trigger: 60, goal: 100 });
+        let demands = |own_core: bool| {
+            [100u64, 105, 115, 160, 201].map(|heap| {
+                credit.demand();
+                credit.judge(own_core);
+                credit.judge(own_core);
+                credit.allocate(heap - credit.heap());
+                let demand = credit.demand();
+                credit.adopt(Plan { live: 0, trigger: 60, goal: 100 }, credit.allocated());
+                demand
+            })
+        };
+        use Demand::{Assist, AssistAndYield as Yield, Nothing};
+        assert_eq!(demands(false), [Nothing, Assist, Yield, Yield, Yield]);
+        assert_eq!(demands(true), [Nothing, Nothing, Nothing, Assist, Yield]);
+    }
+
+    #[test]
+    fn making_room_does_not_count_as_having_room() {
+        let credit = Credit::new(Plan { live: 0, trigger: 60, goal: 100 });
+        credit.allocate(150);
+        assert_eq!(credit.demand(), Demand::AssistAndYield, "starved until proven otherwise");
+        credit.judge(true);
+        assert_eq!(credit.demand(), Demand::AssistAndYield);
+        credit.judge(true);
+        credit.adopt(Plan { live: 0, trigger: 60, goal: 100 }, 50);
+        credit.judge(true);
+        assert_eq!(credit.demand(), Demand::Nothing);
     }
 
     #[test]

@@ -24,7 +24,8 @@ impl<T> Guarded<T> {
     }
 
     fn try_share(&self) -> Option<GcRef<'_, T>> {
-        (self.lock.share() == Borrow::Done).then_some(GcRef { cell: self })
+        // Lazily: a guard that is made and dropped would release a borrow that was refused.
+        (self.lock.share() == Borrow::Done).then(|| GcRef { cell: self })
     }
 
     /// An exclusive borrow, unless somebody else borrows; a marker's scan is waited for.
