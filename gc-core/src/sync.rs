@@ -70,7 +70,7 @@ pub(crate) use imp::*;
 
 /// A full fence.
 #[inline]
-pub(crate) fn full_fence() {
+pub fn full_fence() {
     #[cfg(loom)]
     loom::sync::atomic::fence(Ordering::SeqCst);
     #[cfg(all(not(loom), gc_tsan))]
@@ -106,7 +106,7 @@ const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
 
 /// The hot side of the fence pair: free where [`asymmetric`] said yes, a full fence elsewhere.
 #[inline(always)]
-pub(crate) fn light_fence(asymmetric: bool) {
+pub fn light_fence(asymmetric: bool) {
     #[cfg(all(target_os = "linux", not(loom), not(gc_tsan)))]
     if asymmetric {
         std::sync::atomic::compiler_fence(Ordering::SeqCst);
@@ -121,7 +121,7 @@ pub(crate) fn light_fence(asymmetric: bool) {
 }
 
 /// The cold side of the fence pair: after it, every other thread of the process has executed a full fence.
-pub(crate) fn heavy_fence(asymmetric: bool) {
+pub fn heavy_fence(asymmetric: bool) {
     full_fence();
     #[cfg(all(target_os = "linux", not(loom), not(gc_tsan)))]
     if asymmetric {

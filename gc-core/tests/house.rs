@@ -1,0 +1,218 @@
+//! The house rules that can be read off the source: cited invariants, headers, lengths, where `unsafe` is, which
+//! way files import. `docs/ARCHITECTURE.md` and `docs/INVARIANTS.md` state them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Lines of a file without its tests.
+const CEILING: usize = 700;
+
+/// Files that may hold `unsafe`. A new entry needs a reason in its change.
+const UNSAFE: [&str; 21] = [
+    "cycle.rs",
+    "handshake/registry.rs",
+    "heap/mod.rs",
+    "heap/object.rs",
+    "heap/os.rs",
+    "mark/roots.rs",
+    "mark/worker.rs",
+    "mutation.rs",
+    "mutator.rs",
+    "observe/clock.rs",
+    "pointers/cell.rs",
+    "pointers/gc.rs",
+    "pointers/guarded.rs",
+    "pointers/root.rs",
+    "pointers/weak.rs",
+    "sweep/mod.rs",
+    "sweep/weak.rs",
+    "sync.rs",
+    "trace/mod.rs",
+    "trace/std_impls.rs",
+    "verify.rs",
+];
+
+/// The layers, from the bottom. A file imports from lower layers and from its own folder. Layer 0 has an order
+/// inside: `error` knows nothing, and the two others know it.
+const LAYERS: [&[&str]; 9] = [
+    &["error"],
+    &["sync", "config"],
+    &["trace", "handshake", "control", "pacing", "observe"],
+    &["heap", "private"],
+    &["mark", "sweep"],
+    &["mutator"],
+    &["cycle", "verify"],
+    &["mutation"],
+    &["pointers"],
+];
+
+/// The exceptions to the layers, all in the verifying build only.
+const MAY_CALL_VERIFY: [&str; 3] = ["sweep", "mutator", "cycle"];
+
+/// What only some files may name: the text, and the files.
+const ONLY_IN: [(&str, &[&str]); 8] = [
+    ("std::sync::atomic", &["sync.rs", "mutator.rs", "trace/std_impls.rs"]),
+    ("std::sync::Mutex", &[]),
+    ("std::sync::RwLock", &[]),
+    ("std::sync::Condvar", &[]),
+    ("parking_lot", &["sync.rs"]),
+    ("loom::", &["sync.rs"]),
+    ("memmap2", &["heap/os.rs"]),
+    ("std::alloc::", &["trace/std_impls.rs"]),
+];
+
+struct Source {
+    /// Below `src/`, with slashes.
+    name: String,
+    text: String,
+}
+
+impl Source {
+    /// The first part of the path, which is the module under the crate's root.
+    fn module(&self) -> &str {
+        self.name.split(['/', '.']).next().unwrap_or_default()
+    }
+    /// The lines before the unit tests.
+    fn body(&self) -> impl Iterator<Item = &str> {
+        self.text.lines().take_while(|line| *line != "mod tests {")
+    }
+    /// The same without comments.
+    fn code(&self) -> impl Iterator<Item = &str> {
+        self.body().map(|line| line.split("//").next().unwrap_or_default())
+    }
+}
+
+fn sources() -> Vec<Source> {
+    fn walk(dir: &Path, out: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(dir).expect("the source folder can be read") {
+            let path = entry.expect("its entries can be read").path();
+            if path.is_dir() {
+                walk(&path, out);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                out.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut paths = Vec::new();
+    walk(&root, &mut paths);
+    paths.sort();
+    let source = |path: PathBuf| {
+        let below = path.strip_prefix(&root).expect("found below the root");
+        let name = below.to_string_lossy().replace('\\', "/");
+        Source { name, text: fs::read_to_string(&path).expect("a source is text") }
+    };
+    paths.into_iter().map(source).collect()
+}
+
+fn doc(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
+    fs::read_to_string(path).expect("the document is there")
+}
+
+/// The numbers in `INV-n`.
+fn invariants(text: &str) -> BTreeSet<u32> {
+    let number = |rest: &str| {
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse::<u32>().ok()
+    };
+    text.split("INV-").skip(1).filter_map(number).collect()
+}
+
+/// Whether `word` occurs in `line` as a word of its own.
+fn has_word(line: &str, word: &str) -> bool {
+    line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|part| part == word)
+}
+
+fn layer(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| layer.contains(&module))
+}
+
+#[test]
+fn every_invariant_is_written_and_cited() {
+    // The number of a row is its first cell; a row may mention others.
+    let own: BTreeSet<u32> = doc("INVARIANTS.md")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| INV-"))
+        .filter_map(|rest| rest.split(' ').next()?.parse::<u32>().ok())
+        .collect();
+    assert!(!own.is_empty(), "INVARIANTS.md has no rows");
+    let mut cited = BTreeSet::new();
+    for source in sources() {
+        let here = invariants(&source.text);
+        let unknown: Vec<_> = here.difference(&own).collect();
+        assert!(unknown.is_empty(), "{} cites INV-{unknown:?}, not in INVARIANTS.md", source.name);
+        cited.extend(here);
+    }
+    let silent: Vec<_> = own.difference(&cited).collect();
+    assert!(silent.is_empty(), "INVARIANTS.md has INV-{silent:?}, which no code cites");
+}
+
+#[test]
+fn every_file_has_a_header_and_a_bounded_length() {
+    for source in sources() {
+        let start = source.text.trim_start_matches("#![forbid(unsafe_code)]\n");
+        assert!(start.starts_with("//! "), "{} does not say what it is", source.name);
+        let lines = source.body().count();
+        assert!(lines <= CEILING, "{} has {lines} lines without tests: split it", source.name);
+    }
+}
+
+#[test]
+fn unsafe_is_where_the_list_says() {
+    let all = sources();
+    for source in &all {
+        // The tests too: `text`, not `code`.
+        let mut lines = source.text.lines().map(|l| l.split("//").next().unwrap_or_default());
+        let has = lines.any(|line| has_word(line, "unsafe"));
+        let listed = UNSAFE.contains(&source.name.as_str());
+        assert_eq!(has, listed, "{}: has `unsafe`, is on the list", source.name);
+    }
+    for name in UNSAFE {
+        assert!(all.iter().any(|source| source.name == name), "{name} is on the list and gone");
+    }
+}
+
+#[test]
+fn imports_point_down() {
+    for source in sources().iter().filter(|source| source.name != "lib.rs") {
+        let module = source.module();
+        let own = layer(module).unwrap_or_else(|| panic!("{} is in no layer", source.name));
+        for line in source.code() {
+            // `$crate::` is the user's side of a macro.
+            for part in line.replace("$crate::", "").split("crate::").skip(1) {
+                let end = part.find(|c: char| !c.is_alphanumeric() && c != '_');
+                let target = &part[..end.unwrap_or(part.len())];
+                let Some(below) = layer(target) else { continue };
+                let excused = target == "verify" && MAY_CALL_VERIFY.contains(&module);
+                assert!(
+                    target == module || below < own || excused,
+                    "{} imports {target}, which is not below it",
+                    source.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn primitives_come_through_one_door() {
+    for source in sources() {
+        for (text, files) in ONLY_IN {
+            let found = source.code().any(|line| line.contains(text));
+            let allowed = files.contains(&source.name.as_str());
+            assert!(!found || allowed, "{} names {text}", source.name);
+        }
+    }
+}
+
+#[test]
+fn the_map_names_every_module() {
+    let map = doc("ARCHITECTURE.md");
+    for source in sources() {
+        let file = source.name.rsplit('/').next().unwrap_or_default();
+        assert!(map.contains(file), "ARCHITECTURE.md does not mention {}", source.name);
+    }
+    assert!(map.lines().count() <= 300, "the map is longer than 300 lines");
+}
