@@ -51,7 +51,7 @@
 //! | [`GcWeak`] | no | links that keep nothing alive |
 //! | outside of `mutate`: [`Root`] | | what the program holds on to |
 
-#![cfg_attr(not(loom), allow(unreachable_pub, reason = "protocol types are public for the models"))]
+#![allow(unreachable_pub, reason = "protocol types are public for the models")]
 
 #[cfg(all(loom, not(debug_assertions)))]
 compile_error!("loom without debug assertions checks nothing: build with them");

@@ -325,12 +325,13 @@ impl Record {
         }
     }
 
-    /// Near the heap limit: waits, unpinned, for a cycle to free something.
+    /// Near the heap limit: waits, unpinned, for a cycle to free something. Also when a panic unwinds the pin, since
+    /// that panic is often the limit's own, and whoever catches it goes on.
     #[cold]
     #[inline(never)]
     fn stall(&self) {
         self.pressed.set(false);
-        if !on_collector_thread() && !std::thread::panicking() {
+        if !on_collector_thread() {
             let since = ticks();
             self.core().control.collect(Some(Instant::now() + STALL));
             self.pauses.record(PauseKind::Stall, since);

@@ -1,5 +1,5 @@
-//! The house rules that can be read off the source: cited invariants, headers, lengths, where `unsafe` is, which
-//! way files import. `docs/ARCHITECTURE.md` and `docs/INVARIANTS.md` state them.
+//! The house rules that can be read off the source: cited invariants, headers, lengths, where `unsafe` is,
+//! which way files import. `docs/ARCHITECTURE.md` and `docs/INVARIANTS.md` state them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -33,8 +33,8 @@ const UNSAFE: [&str; 21] = [
     "verify.rs",
 ];
 
-/// The layers, from the bottom. A file imports from lower layers and from its own folder. Layer 0 has an order
-/// inside: `error` knows nothing, and the two others know it.
+/// The layers, from the bottom. A file imports from lower layers and from its own folder. Layer 0 has an
+/// order inside: `error` knows nothing, and the two others know it.
 const LAYERS: [&[&str]; 9] = [
     &["error"],
     &["sync", "config"],

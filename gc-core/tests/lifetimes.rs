@@ -18,6 +18,13 @@ fn status(key: &str) -> usize {
     line.and_then(|l| l.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
 }
 
+/// Threads of collectors in this process, by their names.
+fn collector_threads() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+    names.filter(|name| name.trim() == "gc" || name.starts_with("gc-mark")).count()
+}
+
 #[derive(Trace)]
 struct Node<'gc> {
     next: GcCell<'gc, Node<'gc>>,
@@ -52,7 +59,7 @@ fn a_long_pin_delays_nobody_but_the_cycle() {
         });
         while !sleeper.is_finished() {
             let begin = Instant::now();
-            heap.mutate(|mc| (0..100).for_each(|_| drop(Gc::new(mc, [0u64; 4]))));
+            heap.mutate(|mc| (0..100).for_each(|_| _ = Gc::new(mc, [0u64; 4])));
             longest.fetch_max(begin.elapsed().as_millis() as u64, SeqCst);
             pins.fetch_add(1, SeqCst);
         }
@@ -67,11 +74,11 @@ fn a_long_pin_delays_nobody_but_the_cycle() {
 #[test]
 fn a_hundred_heaps_at_once_and_one_after_another() {
     let _alone = alone();
-    let base = status("Threads");
+    let base = collector_threads();
     let drops = Arc::new(AtomicUsize::new(0));
     let use_heap = |heap: &Heap, i: u64| -> Root<Node<'static>> {
         heap.mutate(|mc| {
-            (0..10).for_each(|_| drop(Gc::new(mc, Canary(drops.clone()))));
+            (0..10).for_each(|_| _ = Gc::new(mc, Canary(drops.clone())));
             Gc::new(mc, Node { next: GcCell::new(None), value: i }).root(mc)
         })
     };
@@ -98,7 +105,7 @@ fn a_hundred_heaps_at_once_and_one_after_another() {
         }
     }
     assert_eq!(drops.load(SeqCst), 2000, "a heap that ends drops what is left");
-    assert_eq!(status("Threads"), base, "threads have gone with their heaps");
+    assert_eq!(collector_threads(), base, "threads have gone with their heaps");
     // This thread still knows of the last heap; the address space of the others is given back.
     let one = Heap::new();
     one.mutate(|_| ());
@@ -129,23 +136,23 @@ fn the_last_handle_may_be_dropped_anywhere() {
     #[derive(Trace)]
     struct Holds(#[trace(skip)] Option<Heap>, Canary);
     let _alone = alone();
-    let (base, drops) = (status("Threads"), Arc::new(AtomicUsize::new(0)));
+    let (base, drops) = (collector_threads(), Arc::new(AtomicUsize::new(0)));
     // In a destructor on another heap's collector thread.
     let (outer, inner) = (Heap::new(), Heap::new());
-    inner.mutate(|mc| drop(Gc::new(mc, Canary(drops.clone()))));
-    outer.mutate(|mc| drop(Gc::new(mc, Holds(Some(inner), Canary(drops.clone())))));
+    inner.mutate(|mc| _ = Gc::new(mc, Canary(drops.clone())));
+    outer.mutate(|mc| _ = Gc::new(mc, Holds(Some(inner), Canary(drops.clone()))));
     outer.collect().unwrap();
     drop(outer);
-    wait_for(|| drops.load(SeqCst) == 2 && status("Threads") <= base);
+    wait_for(|| drops.load(SeqCst) == 2 && collector_threads() <= base);
     // In a destructor on its own collector thread.
     let heap = Heap::new();
     heap.mutate(|mc| {
-        drop(Gc::new(mc, Holds(Some(heap.clone()), Canary(drops.clone()))));
+        _ = Gc::new(mc, Holds(Some(heap.clone()), Canary(drops.clone())));
     });
     let waiting = heap.clone();
     std::thread::spawn(move || drop(waiting.collect())).join().unwrap();
     drop(heap);
-    wait_for(|| drops.load(SeqCst) == 3 && status("Threads") <= base);
+    wait_for(|| drops.load(SeqCst) == 3 && collector_threads() <= base);
 }
 
 fn wait_for(done: impl Fn() -> bool) {
@@ -254,7 +261,7 @@ fn a_destructor_may_use_its_heap() {
     let _alone = alone();
     let heap = Heap::builder().min_heap(256 << 10).build().unwrap();
     HEAP.get_or_init(|| Mutex::new(Some(heap.clone())));
-    heap.mutate(|mc| (0..1000).for_each(|_| drop(Gc::new(mc, Restless(3)))));
+    heap.mutate(|mc| (0..1000).for_each(|_| _ = Gc::new(mc, Restless(3))));
     for _ in 0..6 {
         heap.collect().unwrap();
     }
@@ -329,7 +336,7 @@ fn weak_pointers_to_all_kinds() {
     heap.collect().unwrap();
     heap.mutate(|mc| {
         // New objects take the places of the old ones; the weak pointers do not take them for those.
-        (0..10_000u64).for_each(|i| drop((Gc::new(mc, i), Gc::from_str(mc, "other"))));
+        (0..10_000u64).for_each(|i| _ = (Gc::new(mc, i), Gc::from_str(mc, "other")));
         let weaks = weaks.get(mc);
         assert!(weaks.leaf.upgrade(mc).is_none() && weaks.leaf.is_dead());
         assert!(weaks.text.upgrade(mc).is_none() && weaks.slice.upgrade(mc).is_none());
