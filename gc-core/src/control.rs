@@ -17,6 +17,8 @@ struct State {
     begun: u64,
     ended: u64,
     stop: bool,
+    /// Additional markers have something to do.
+    marking: bool,
 }
 
 /// The meeting place of a heap's collector and those who wait for it.
@@ -25,6 +27,7 @@ pub(crate) struct Control {
     state: Mutex<State>,
     to_collector: Condvar,
     to_waiters: Condvar,
+    to_markers: Condvar,
     /// The collector sleeps until it is woken. Written under `state`'s lock.
     deep: AtomicBool,
     /// Somebody waits for a cycle: a hint that saves the polling collector the lock.
@@ -80,6 +83,22 @@ impl Control {
         self.asked.store(true, Ordering::Relaxed);
         self.to_collector.notify_one();
         self.to_waiters.notify_all();
+        self.to_markers.notify_all();
+    }
+    /// The collector begins or ends marking.
+    pub(crate) fn set_marking(&self, marking: bool) {
+        self.state.lock().marking = marking;
+        if marking {
+            self.to_markers.notify_all();
+        }
+    }
+    /// An additional marker's sleep between markings; says whether to go on.
+    pub(crate) fn wait_for_marking(&self) -> bool {
+        let mut state = self.state.lock();
+        while !state.marking && !state.stop {
+            self.to_markers.wait(&mut state);
+        }
+        !state.stop
     }
     pub(crate) fn is_stopping(&self) -> bool {
         self.is_asked() && self.state.lock().stop

@@ -22,6 +22,7 @@ use crate::observe::gctrace::CycleLine;
 use crate::pacing::Pacer;
 use crate::sweep::{self, Keep};
 use crate::sync::{Arc, Backoff, chaos, heavy_fence, yield_now};
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -54,7 +55,7 @@ pub(crate) fn marker_thread(core: &Core, mut marker: Marker) {
     enter_collector_thread();
     let mut backoff = Backoff::new();
     let mut hungry = false;
-    while !core.control.is_stopping() {
+    while core.control.wait_for_marking() {
         let worked = core.marking.detector.start() && {
             marker.cycle = core.epoch.load().cycle();
             if hungry && !(core.marking.is_empty() && core.rings_are_empty()) {
@@ -122,7 +123,7 @@ impl Collector {
         enter_collector_thread();
         short_timer_slack();
         let mut last = (Instant::now(), self.core.credit.allocated());
-        let mut quiet = 0;
+        let (mut quiet, mut pressure) = (0, 0);
         loop {
             let credit = &self.core.credit;
             self.core.space.touch_ahead();
@@ -138,7 +139,9 @@ impl Collector {
             let now = (Instant::now(), credit.allocated());
             let (time, bytes) = (now.0 - last.0, now.1.saturating_sub(last.1));
             last = now;
-            quiet = if bytes == 0 { quiet + 1 } else { 0 };
+            let moved = bytes != 0 || credit.pressure() != pressure;
+            pressure = credit.pressure();
+            quiet = if moved { 0 } else { quiet + 1 };
             if quiet > QUIET {
                 self.control().sleep(DEEP, true);
                 last = (Instant::now(), self.core.credit.allocated());
@@ -246,7 +249,8 @@ impl Collector {
             let wall = (now - self.last_line).as_secs_f64().max(1e-9);
             line.busy = (cpu.saturating_sub(self.last_cpu)).as_secs_f64() / wall;
             (self.last_cpu, self.last_line) = (cpu, now);
-            eprintln!("{line}");
+            // A closed standard error must not end the collector.
+            let _ = writeln!(std::io::stderr(), "{line}");
         }
     }
 
@@ -261,6 +265,9 @@ impl Collector {
             crate::error::fatal("the detector is parked although only the collector parks it");
         }
         let marker = &mut self.marker;
+        if core.config.markers > 1 {
+            core.control.set_marking(true);
+        }
         core.roots.each_live(|addr| marker.root(addr));
         core.marking.detector.stop();
         let mut rounds = 0;
@@ -279,6 +286,9 @@ impl Collector {
                 epoch = epoch.next_round();
                 rounds += 1;
                 if self.round(epoch, recorded) && self.resolve(recorded) {
+                    if core.config.markers > 1 {
+                        core.control.set_marking(false);
+                    }
                     return (rounds, epoch);
                 }
             }

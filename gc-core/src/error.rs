@@ -108,6 +108,7 @@ impl Error for CollectError {}
 /// a heap that is no longer what it should be.
 #[cold]
 pub(crate) fn fatal(what: &str) -> ! {
-    eprintln!("gc-core: fatal: {what}");
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "gc-core: fatal: {what}");
     std::process::abort()
 }

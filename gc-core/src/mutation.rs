@@ -20,7 +20,7 @@ use std::thread::JoinHandle;
 /// A garbage-collected heap: a cheap-to-clone handle, `Send` and `Sync`. Many heaps may live in one process.
 ///
 /// When the last handle (a [`Mutator`] is one) is dropped, the collector's threads end, and every object that is
-/// left is dropped on the collector's thread before that drop returns. [`Root`](crate::Root)s do not keep a heap.
+/// left is dropped on the collector's thread before that drop returns (unless it is itself run by a destructor there). [`Root`](crate::Root)s do not keep a heap.
 ///
 /// ```
 /// use gc_core::{Gc, Heap};
@@ -137,6 +137,9 @@ impl Heap {
     /// Runs a full cycle that begins after this call, and returns when it is over, its sweep included: everything
     /// unreachable at the call is freed and dropped.
     ///
+    /// Do not call it on a scoped thread for which this thread waits inside `mutate`: the cycle waits for the pin, and
+    /// the pin for the cycle.
+    ///
     /// # Errors
     ///
     /// Inside `mutate` of this heap, or in a destructor on the collector's thread, it would wait for itself.
@@ -155,7 +158,7 @@ impl Heap {
             return Err(CollectError::OnCollectorThread);
         }
         let core = &self.inner.core;
-        if core.records.snapshot().iter().any(|record| record.is_pinned_here()) {
+        if core.is_pinned_here() {
             return Err(CollectError::InsideMutate);
         }
         core.control.collect(None);
@@ -248,7 +251,7 @@ impl HeapBuilder {
         self.config.gc_percent = percent;
         self
     }
-    /// Bytes below which no cycle starts by itself (4 MiB). At least 16 KiB.
+    /// Bytes that the heap may reach whatever is live (4 MiB): the least goal of a cycle. At least 16 KiB.
     pub fn min_heap(mut self, bytes: usize) -> Self {
         self.config.min_heap = bytes;
         self
@@ -295,7 +298,7 @@ impl HeapBuilder {
         config.check()?;
         clock::start();
         let space = Space::new(&config)?;
-        let limit = config.memory_limit.min(config.heap_limit / 16 * 15);
+        let limit = config.memory_limit.min(config.heap_limit.min(space.reserved()) / 16 * 15);
         let pacer = Pacer::new(config.gc_percent, config.min_heap, limit);
         let workers: Vec<Worker<_>> = (0..config.markers).map(|_| Worker::new_lifo()).collect();
         let marking = Marking::new(workers.iter().map(Worker::stealer).collect());

@@ -69,6 +69,10 @@ impl Credit {
     pub(crate) fn press(&self, bytes: u64) {
         self.pressure.fetch_add(bytes, Ordering::Relaxed);
     }
+    /// Such bytes since the last marking.
+    pub(crate) fn pressure(&self) -> u64 {
+        self.pressure.load(Ordering::Relaxed)
+    }
     /// Bytes allocated since the heap was made.
     pub(crate) fn allocated(&self) -> u64 {
         self.allocated.load(Ordering::Relaxed).saturating_sub(self.unused.load(Ordering::Relaxed))

@@ -35,7 +35,7 @@ pub(crate) fn check_free(class: &SpanClass, run: Run) {
         return;
     }
     let (from, bytes) = (run.from - class.origin, run.to - run.from);
-    // SAFETY: INV-10: the run lies in a span of the caller.
+    // SAFETY: INV-5: the run lies in a span of the caller.
     let slots = unsafe { std::slice::from_raw_parts(from as *const u8, bytes) };
     for (i, slot) in slots.chunks(class.slot).enumerate() {
         let free = slot.iter().all(|b| *b == POISON) || slot.iter().all(|b| *b == 0);

@@ -4,6 +4,8 @@
 
 #![cfg(loom)]
 
+pub mod toy;
+
 /// Explores `model` with at most `preemptions` forced switches in each execution (`None`: all executions), and prints how many executions that
 /// were.
 pub fn check(preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'static) {

@@ -60,6 +60,11 @@ impl Crossing {
             work();
         }
     }
+    /// The owner, unpinned: its next pin does its work again. Until then it is kept out by the lock as if it had
+    /// not been in the epoch.
+    pub fn forget(&self) {
+        self.seen.store(0, Ordering::Relaxed);
+    }
     /// Runs `work` with the owner kept out of every new epoch: for the end of a thread or of the heap.
     pub fn exclusively(&self, work: impl FnOnce()) {
         let _lock = self.lock.lock();

@@ -104,7 +104,7 @@ impl EpochWord {
     pub fn load(&self) -> Epoch {
         Epoch(self.0.load(Ordering::Acquire))
     }
-    /// Sets the next epoch. The handshake's fence comes after, in `handshake::Handshake::begin`.
+    /// Sets the next epoch. The handshake's fence comes after, in `cycle::Collector::begin_handshake`.
     pub fn advance(&self, to: Epoch) {
         debug_assert!(to > self.load(), "epochs only grow");
         self.0.store(to.word(), Ordering::SeqCst);

@@ -109,6 +109,10 @@ impl Space {
     pub(crate) fn high(&self) -> usize {
         self.pages.high()
     }
+    /// Bytes of the address space.
+    pub(crate) fn reserved(&self) -> usize {
+        self.blocks * BLOCK
+    }
     /// First byte of a block.
     pub(crate) fn address(&self, block: u32) -> usize {
         self.base + block as usize * BLOCK

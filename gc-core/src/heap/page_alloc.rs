@@ -9,6 +9,8 @@ use crate::sync::{AtomicUsize, Mutex, Ordering};
 
 /// Free blocks fetched at once for the stack of singles.
 const BATCH: usize = 16;
+/// Blocks given back to the system in one call: 4 MiB, some 100 µs.
+const PIECE: usize = 256;
 
 /// Which blocks are in use.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub(crate) struct PageAlloc {
     single_count: AtomicUsize,
     /// Blocks in spans. Every block is counted before it is taken, so the limit holds at every moment.
     used: AtomicUsize,
+    /// No block at or above was ever taken.
+    high: AtomicUsize,
     limit: usize,
 }
 
@@ -49,6 +53,7 @@ impl PageAlloc {
             singles: Stack::new(),
             single_count: AtomicUsize::new(0),
             used: AtomicUsize::new(0),
+            high: AtomicUsize::new(0),
             limit: limit.min(blocks),
         }
     }
@@ -63,7 +68,7 @@ impl PageAlloc {
     }
     /// Blocks below which everything that was ever taken lies.
     pub(crate) fn high(&self) -> usize {
-        self.map.lock().high
+        self.high.load(Ordering::Acquire)
     }
 
     /// Takes `n` adjacent blocks and returns the first.
@@ -95,6 +100,7 @@ impl PageAlloc {
             self.single_count.fetch_add(1, Ordering::Relaxed);
             self.singles.push(block, &link);
         }
+        self.high.fetch_max(map.high, Ordering::Release);
         Some(first)
     }
 
@@ -104,7 +110,9 @@ impl PageAlloc {
         if self.single_count.load(Ordering::Relaxed) >= n.max(64) {
             self.empty_singles(&mut map, link);
         }
-        map.take_run(n)
+        let first = map.take_run(n)?;
+        self.high.fetch_max(map.high, Ordering::Release);
+        Some(first)
     }
 
     fn empty_singles<'a>(&self, map: &mut Map, link: impl Fn(u32) -> &'a Link) {
@@ -126,37 +134,29 @@ impl PageAlloc {
     }
 
     /// Calls `release(first, n)` for runs of free blocks that may be resident, up to `most` blocks in all, and
-    /// returns how many blocks it said were released.
+    /// returns how many blocks it said were released. Each run counts as taken meanwhile, and the lock is free, so
+    /// that no refill waits for the system.
     pub(crate) fn release<'a>(
         &self,
         most: usize,
         link: impl Fn(u32) -> &'a Link,
         mut release: impl FnMut(usize, usize) -> bool,
     ) -> usize {
-        let mut map = self.map.lock();
-        self.empty_singles(&mut map, link);
+        self.empty_singles(&mut self.map.lock(), link);
         let mut released = 0;
-        let mut at = map.high;
         // From the top down: what lies low is used first.
-        while at > 0 && released < most {
-            let idle = |map: &Map, b: usize| map.is_idle(b);
-            if !idle(&map, at - 1) {
-                // Whole words without idle blocks are skipped.
-                let word = (at - 1) / 64;
-                if map.dirty[word] & !map.taken[word] == 0 {
-                    at = word * 64;
-                } else {
-                    at -= 1;
-                }
-                continue;
-            }
-            let end = at;
-            while at > 0 && idle(&map, at - 1) && end - at < most - released {
-                at -= 1;
-            }
-            if release(at, end - at) {
-                (at..end).for_each(|b| map.dirty[b / 64] &= !(1 << (b % 64)));
-                released += end - at;
+        let mut at = self.high();
+        while released < most {
+            let Some((first, n)) = self.map.lock().take_idle_below(at, most - released) else {
+                break;
+            };
+            at = first;
+            let done = release(first, n);
+            let mut map = self.map.lock();
+            map.give_run(first, n);
+            if done {
+                (first..first + n).for_each(|b| map.dirty[b / 64] &= !(1 << (b % 64)));
+                released += n;
             }
         }
         released
@@ -174,6 +174,21 @@ impl PageAlloc {
 impl Map {
     fn is_idle(&self, block: usize) -> bool {
         (self.dirty[block / 64] & !self.taken[block / 64]) >> (block % 64) & 1 == 1
+    }
+
+    /// Takes the highest run of idle blocks below `at`, of at most `most` blocks and [`PIECE`].
+    fn take_idle_below(&mut self, mut at: usize, most: usize) -> Option<(usize, usize)> {
+        while at > 0 && !self.is_idle(at - 1) {
+            let word = (at - 1) / 64;
+            // Whole words without idle blocks are skipped.
+            at = if self.dirty[word] & !self.taken[word] == 0 { word * 64 } else { at - 1 };
+        }
+        let end = at;
+        while at > 0 && self.is_idle(at - 1) && end - at < most.min(PIECE) {
+            at -= 1;
+            self.taken[at / 64] |= 1 << (at % 64);
+        }
+        (at < end).then_some((at, end - at))
     }
 
     /// First fit.

@@ -25,8 +25,22 @@ const LEN: usize = if cfg!(loom) { 2 } else { 4096 };
 #[derive(Debug)]
 pub struct GreyRing {
     slots: Box<[AtomicUsize]>,
+    owner: Owner,
+    taker: Taker,
+}
+
+/// What the owner writes, on a line of its own.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Owner {
     tail: AtomicU64,
     elsewhere: AtomicU64,
+}
+
+/// What markers write.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Taker {
     head: AtomicU64,
     taking: AtomicBool,
 }
@@ -40,10 +54,8 @@ impl GreyRing {
     pub fn new() -> Self {
         GreyRing {
             slots: (0..LEN).map(|_| AtomicUsize::new(0)).collect(),
-            tail: AtomicU64::new(0),
-            elsewhere: AtomicU64::new(0),
-            head: AtomicU64::new(0),
-            taking: AtomicBool::new(false),
+            owner: Owner { tail: AtomicU64::new(0), elsewhere: AtomicU64::new(0) },
+            taker: Taker { head: AtomicU64::new(0), taking: AtomicBool::new(false) },
         }
     }
 
@@ -51,50 +63,57 @@ impl GreyRing {
     #[inline]
     #[must_use]
     pub fn push(&self, addr: usize) -> bool {
-        let tail = self.tail.load(Ordering::Relaxed);
-        if tail - self.head.load(Ordering::Acquire) == LEN as u64 {
+        if self.is_full() {
             return false;
         }
+        let tail = self.owner.tail.load(Ordering::Relaxed);
         self.slots[tail as usize % LEN].store(addr, Ordering::Relaxed);
         chaos();
-        self.tail.store(tail + 1, Ordering::Release);
+        self.owner.tail.store(tail + 1, Ordering::Release);
         true
+    }
+
+    /// Whether there is no room. Owner only.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let tail = self.owner.tail.load(Ordering::Relaxed);
+        tail - self.taker.head.load(Ordering::Acquire) == LEN as u64
     }
 
     /// Counts a shade that was handed over through the shared queue, after it was. Owner only.
     pub fn count_elsewhere(&self) {
-        let n = self.elsewhere.load(Ordering::Relaxed);
-        self.elsewhere.store(n + 1, Ordering::Release);
+        let n = self.owner.elsewhere.load(Ordering::Relaxed);
+        self.owner.elsewhere.store(n + 1, Ordering::Release);
     }
 
     /// How many shades this thread has begun to hand over since it registered.
     #[must_use]
     pub fn pushed(&self) -> u64 {
-        self.tail.load(Ordering::Acquire) + self.elsewhere.load(Ordering::Acquire)
+        self.owner.tail.load(Ordering::Acquire) + self.owner.elsewhere.load(Ordering::Acquire)
     }
 
     /// Whether everything pushed so far has been taken.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         // Head first: it never passes the tail, so equal numbers mean that the ring was empty in between.
-        let head = self.head.load(Ordering::Acquire);
-        self.tail.load(Ordering::Acquire) == head
+        let head = self.taker.head.load(Ordering::Acquire);
+        self.owner.tail.load(Ordering::Acquire) == head
     }
 
     /// Moves up to `most` addresses to `sink`; returns how many. A marker that counts itself active.
     pub fn take(&self, most: usize, mut sink: impl FnMut(usize)) -> usize {
-        if self.is_empty() || self.taking.swap(true, Ordering::Acquire) {
+        if self.is_empty() || self.taker.taking.swap(true, Ordering::Acquire) {
             return 0;
         }
-        let head = self.head.load(Ordering::Relaxed);
-        let tail = self.tail.load(Ordering::Acquire);
+        let head = self.taker.head.load(Ordering::Relaxed);
+        let tail = self.owner.tail.load(Ordering::Acquire);
         let n = (tail - head).min(most as u64);
         for i in head..head + n {
             sink(self.slots[i as usize % LEN].load(Ordering::Relaxed));
         }
         chaos();
-        self.head.store(head + n, Ordering::Release);
-        self.taking.store(false, Ordering::Release);
+        self.taker.head.store(head + n, Ordering::Release);
+        self.taker.taking.store(false, Ordering::Release);
         n as usize
     }
 }

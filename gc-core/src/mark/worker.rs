@@ -37,7 +37,7 @@ struct Sink {
 impl Sink {
     #[inline(always)]
     fn space(&self) -> &Space {
-        // SAFETY: INV-7: a marker's heap outlives it (`Marker::new`).
+        // SAFETY: INV-10: a marker's heap outlives it (`Marker::new`).
         unsafe { &*self.space }
     }
     #[inline(always)]

@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | `gc 12` | number of the cycle | `Stats::cycles` |
 //! | `@1.204s` | since the heap was made | |
-//! | `45%` | share of one core that the collector's threads took since the last line | |
+//! | `45%` | share of one core that the collector's own thread took since the last line | |
 //! | `0.02+3.1+0.05+1.2 ms` | Prep handshake, marking with its rounds, weak pass and Sweep handshake, sweep | |
 //! | `8.1->9.4->4.2 MB` | heap at the start, at the end of marking, and found live | `Stats::live_bytes` |
 //! | `goal 8.4` | what the end of marking tried to stay below | `Stats::goal_bytes` |

@@ -38,8 +38,11 @@ use std::sync::OnceLock;
 #[repr(transparent)]
 pub struct GcCell<'gc, T> {
     word: AtomicUsize,
-    content: PhantomData<Gc<'gc, T>>,
+    /// Invariant in `T`: what is stored as one type must not be loaded as another.
+    content: PhantomData<Content<'gc, T>>,
 }
+
+type Content<'gc, T> = (Gc<'gc, T>, fn(T) -> T);
 
 #[inline(always)]
 fn word<T>(value: Option<Gc<'_, T>>) -> usize {

@@ -205,7 +205,12 @@ macro_rules! guarded_cell {
                 $name(Guarded::new(value))
             }
             /// Takes the value out.
+            ///
+            /// # Panics
+            ///
+            /// If an exclusive guard of the cell was leaked: the collector no longer keeps what the cell holds.
             pub fn into_inner(self) -> T {
+                assert!(!self.0.lock.is_leaked(), "a guard of this cell was leaked");
                 self.0.value.into_inner()
             }
         }

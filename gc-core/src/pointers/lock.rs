@@ -112,6 +112,10 @@ impl CellLock {
         }
         true
     }
+    /// Whether a guard was leaked: for an owner of the cell, whom nobody can be borrowing from otherwise.
+    pub fn is_leaked(&self) -> bool {
+        self.state.load(Ordering::Relaxed) & EXCLUSIVE != 0
+    }
     /// Whether the content was scanned or shaded in `cycle`. For an exclusive borrower.
     pub fn is_recorded(&self, cycle: u64) -> bool {
         self.cycle.load(Ordering::Relaxed) == cycle

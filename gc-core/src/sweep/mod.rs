@@ -3,7 +3,7 @@
 //! Life of a sweep with number n (the cycle's number):
 //! 1. Every thread has crossed into Sweep n and given its spans up; all spans lie in the central lists of n - 1.
 //!    The collector opens the sweep ([`ActiveSweep::open`], rule 10).
-//! 2. An allocation that finds no swept span takes an unswept one and sweeps it ([`sweep_one`]), between
+//! 2. An allocation that finds no swept span takes an unswept one and sweeps it ([`sweep_span`]), between
 //!    [`ActiveSweep::begin`] and the drop of its [`Sweeping`]; the background sweeper does the same for all.
 //! 3. A swept span carries n and lies in the lists of n, or is empty and used or freed.
 //! 4. When the lists of n - 1 are empty the collector closes the sweep ([`ActiveSweep::close`]), which waits for
@@ -135,7 +135,8 @@ pub(crate) fn sweep_span(
             continue;
         }
         let live = match keep {
-            Keep::Marked => marked,
+            // With a stray mark the next cycle would drop a slot that holds nothing.
+            Keep::Marked => marked & allocated,
             Keep::All => allocated,
             Keep::Nothing => 0,
         };

@@ -70,7 +70,12 @@ impl WeakBox {
     pub fn new(target: usize) -> Self {
         WeakBox { target: AtomicUsize::new(target), dead: AtomicBool::new(false) }
     }
-    /// Fills a zeroed slot. The pass may look at the slot at the same time.
+    /// Empties a free slot that is about to be taken.
+    pub fn empty(&self) {
+        self.target.store(0, Ordering::Relaxed);
+        self.dead.store(false, Ordering::Relaxed);
+    }
+    /// Fills an empty slot. The pass may look at the slot at the same time.
     pub fn fill(&self, target: usize) {
         self.target.store(target, Ordering::Release);
     }

@@ -6,7 +6,7 @@
 //!    a mutator writes it.
 //! 2. *Containers* own their content and let nobody change it through `&self`, so tracing is iterating.
 //!
-//! INV-6 is kept by both: a leaf is not read at all, a container only through `&`.
+//! INV-7 is kept by both: a leaf is not read at all, a container only through `&`.
 
 #![allow(
     clippy::disallowed_types,
@@ -38,7 +38,7 @@ use std::time::{Duration, Instant, SystemTime};
 /// Types that hold no `Gc`: the same type at each brand.
 macro_rules! leaf {
     ($([$($param:tt)*] $ty:ty),* $(,)?) => {$(
-        // SAFETY: INV-6: it holds no `Gc`, and nothing is read.
+        // SAFETY: INV-7: it holds no `Gc`, and nothing is read.
         unsafe impl<'gc, $($param)*> Trace<'gc> for $ty {
             const NEEDS_TRACE: bool = false;
             #[inline(always)]
@@ -93,14 +93,14 @@ leaf! {
     [A: 'static, B: 'static, C: 'static, R: 'static] fn(A, B, C) -> R,
 }
 
-// SAFETY: INV-6: it holds no `Gc`, and nothing is read.
+// SAFETY: INV-7: it holds no `Gc`, and nothing is read.
 unsafe impl<'gc> Trace<'gc> for str {
     const NEEDS_TRACE: bool = false;
     #[inline(always)]
     fn trace(&self, _: &mut Tracer<'gc>) {}
 }
 
-// SAFETY: INV-6: it holds nothing, whatever it names.
+// SAFETY: INV-7: it holds nothing, whatever it names.
 unsafe impl<'gc, T: ?Sized> Trace<'gc> for PhantomData<T> {
     const NEEDS_TRACE: bool = false;
     #[inline(always)]
@@ -115,7 +115,7 @@ unsafe impl<'gc, T: Rootable<'gc> + ?Sized> Branded<'gc> for PhantomData<T> {
     type Static = PhantomData<T::Family>;
 }
 
-// SAFETY: INV-6: every element is reported; nobody can change a slice through `&`.
+// SAFETY: INV-7: every element is reported; nobody can change a slice through `&`.
 unsafe impl<'gc, T: Trace<'gc>> Trace<'gc> for [T] {
     const NEEDS_TRACE: bool = T::NEEDS_TRACE;
     #[inline]
@@ -126,7 +126,7 @@ unsafe impl<'gc, T: Trace<'gc>> Trace<'gc> for [T] {
     }
 }
 
-// SAFETY: INV-6: a box gives no way to its content through `&` but `&`.
+// SAFETY: INV-7: a box gives no way to its content through `&` but `&`.
 unsafe impl<'gc, T: Trace<'gc> + ?Sized> Trace<'gc> for Box<T> {
     const NEEDS_TRACE: bool = T::NEEDS_TRACE;
     #[inline]
@@ -159,7 +159,7 @@ unsafe impl<'gc> Branded<'gc> for Box<str> {
     type Static = Self;
 }
 
-// SAFETY: INV-6: every element is reported; nobody can change an array through `&`.
+// SAFETY: INV-7: every element is reported; nobody can change an array through `&`.
 unsafe impl<'gc, T: Trace<'gc>, const N: usize> Trace<'gc> for [T; N] {
     const NEEDS_TRACE: bool = T::NEEDS_TRACE && N != 0;
     #[inline]
@@ -179,7 +179,7 @@ unsafe impl<'gc, T: Branded<'gc>, const N: usize> Branded<'gc> for [T; N] {
 /// Containers: `Name [traced parameters] [leaf parameter] |value, tracer| { what to report }`.
 macro_rules! container {
     ($($name:ident [$($param:ident),+] [$($leaf:ident)?] |$this:ident, $tracer:ident| $body:block)*) => {$(
-        // SAFETY: INV-6: all that is owned is reported; the type has no interior mutability of its own.
+        // SAFETY: INV-7: all that is owned is reported; the type has no interior mutability of its own.
         unsafe impl<'gc, $($param: Trace<'gc>,)+ $($leaf: 'static)?> Trace<'gc>
             for $name<$($param,)+ $($leaf)?>
         {
@@ -280,7 +280,7 @@ container! {
 /// Tuples: the parameters, with their positions.
 macro_rules! tuple {
     ($($param:ident $index:tt)*) => {
-        // SAFETY: INV-6: each element is reported.
+        // SAFETY: INV-7: each element is reported.
         unsafe impl<'gc, $($param: Trace<'gc>,)*> Trace<'gc> for ($($param,)*) {
             const NEEDS_TRACE: bool = false $(|| $param::NEEDS_TRACE)*;
             #[inline]

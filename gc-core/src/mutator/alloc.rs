@@ -1,0 +1,310 @@
+//! Allocation: from the cursor's bump to the span that a refill finds, and the pace that it keeps.
+//!
+//! 1. The fast path is [`Record::alloc`]: a cursor of the cache, add, compare, store.
+//! 2. A used-up run leads to the next one of the span, a used-up span to the central list of its class, to an unswept
+//!    span, or to fresh blocks (`Record::find_span`).
+//! 3. At every span the thread looks at how far allocation is ahead of the collector, and marks or yields if too far
+//!    (`Record::pace`).
+
+use super::{Core, Record, on_collector_thread};
+use crate::config::BLOCK;
+use crate::error::AllocError;
+use crate::handshake::Mode;
+use crate::heap::cache::{self, Cursor};
+use crate::heap::object::{LEAF_INFO, TypeInfo};
+use crate::heap::span::SpanClass;
+use crate::heap::{Run, size_class};
+use crate::mark::worker::Marker;
+use crate::observe::clock::ticks;
+use crate::observe::histogram::PauseKind;
+use crate::pacing::Demand;
+use crate::sweep::weak::WeakBox;
+use crate::sweep::{self};
+use crate::sync::yield_now;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Spans that one refill sweeps at most.
+const SWEEPS_PER_REFILL: usize = 8;
+/// Objects that one assist scans: 3 to 10 µs.
+const ASSIST: usize = 128;
+
+impl Record {
+    /// Room for one value of the type of `info`, uninitialised. The caller writes it before anything else.
+    #[inline(always)]
+    pub(crate) fn alloc(&self, info: &'static TypeInfo) -> Result<usize, AllocError> {
+        if info.is_leaf() && info.size <= size_class::LARGEST {
+            let class = size_class::class_of(info.size);
+            match self.cache.leaf(class).bump(size_class::SIZES[class] as usize) {
+                Some(at) => Ok(at),
+                None => self.alloc_leaf(class),
+            }
+        } else if info.slot() <= size_class::LARGEST {
+            let cursor = self.cache.owned(cache::tag_of(info));
+            match cursor.and_then(|cursor| cursor.bump(info.slot())) {
+                Some(at) => Ok(at),
+                None => self.alloc_typed(info),
+            }
+        } else {
+            self.alloc_large(info, info.size)
+        }
+    }
+
+    /// Room for an array of `bytes` (its header not counted), uninitialised but for the length of an array that
+    /// has one, which is zero.
+    pub(crate) fn alloc_array(
+        &self,
+        info: &'static TypeInfo,
+        bytes: usize,
+    ) -> Result<usize, AllocError> {
+        let total = bytes.checked_add(info.origin()).ok_or(self.core().alloc_error(bytes))?;
+        let at = if total > size_class::LARGEST {
+            self.alloc_large(info, total)?
+        } else if info.is_leaf() {
+            let class = size_class::class_of(total);
+            match self.cache.leaf(class).bump(size_class::SIZES[class] as usize) {
+                Some(at) => at,
+                None => self.alloc_leaf(class)?,
+            }
+        } else {
+            let size = size_class::class_of(total);
+            let tag = cache::array_tag(info, size);
+            let owned = self.cache.owned(tag);
+            let slot = |c: &Cursor| c.class().map_or(0, |c| c.slot);
+            match owned.and_then(|cursor| cursor.bump(slot(cursor).max(1))) {
+                Some(at) => at,
+                None => self.alloc_from(tag, || self.core().array_class(info, size))?,
+            }
+        };
+        if info.origin() != 0 {
+            // SAFETY: INV-6: the slot is ours and has `origin` bytes before the object for this word.
+            unsafe { (at as *mut usize).sub(1).write(0) };
+        }
+        Ok(at)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn alloc_leaf(&self, class: usize) -> Result<usize, AllocError> {
+        self.refill(self.cache.leaf(class), self.core().leaf_class(class))
+    }
+    #[cold]
+    #[inline(never)]
+    fn alloc_typed(&self, info: &'static TypeInfo) -> Result<usize, AllocError> {
+        self.alloc_from(cache::tag_of(info), || self.core().typed_class(info))
+    }
+    #[cold]
+    fn alloc_from(
+        &self,
+        tag: usize,
+        class: impl FnOnce() -> &'static SpanClass,
+    ) -> Result<usize, AllocError> {
+        let cursor = match self.cache.owned(tag) {
+            Some(cursor) => cursor,
+            None => self.cache.install(tag, class()),
+        };
+        let class = cursor.class().expect("a cursor in its place has a class");
+        match cursor.bump(class.slot) {
+            Some(at) => Ok(at),
+            None => self.refill(cursor, class),
+        }
+    }
+
+    /// The cursor's run is used up: moves it to the next one and takes the first slot.
+    fn refill(&self, cursor: &Cursor, class: &'static SpanClass) -> Result<usize, AllocError> {
+        let core = self.core();
+        if let Some(held) = cursor.held() {
+            if let Some(run) = core.space.next_run(class, held.span, held.rest.to) {
+                return Ok(self.use_run(core, cursor, class, held.span, run));
+            }
+            cursor.take();
+            core.space.meta(held.span as usize).set_live(class.slots as u32);
+            sweep::put_back(&core.space, class, held.span, self.sweeps.get(), false);
+        }
+        self.pace(core);
+        let since = ticks();
+        let (span, kind) = self.find_span(core, class)?;
+        let meta = core.space.meta(span as usize);
+        let free = class.slots - meta.live() as usize;
+        core.credit.allocate((free * class.slot) as u64);
+        core.totals.allocated_objects.add(free as u64);
+        let start = core.space.address(span);
+        let run = core.space.next_run(class, span, start).expect("the span has a free slot");
+        let at = self.use_run(core, cursor, class, span, run);
+        self.pauses.record(kind, since);
+        Ok(at)
+    }
+
+    fn use_run(
+        &self,
+        core: &Core,
+        cursor: &Cursor,
+        class: &'static SpanClass,
+        span: u32,
+        run: Run,
+    ) -> usize {
+        #[cfg(gc_verify)]
+        crate::verify::check_free(class, run);
+        if class.info.weak_box {
+            for at in (run.from..run.to).step_by(class.slot) {
+                // SAFETY: INV-11: the slot is free and the span is ours, and whatever it holds is a valid box;
+                // by atomics, because the pass may still look at a rest that was given up.
+                unsafe { &*(at as *const WeakBox) }.empty();
+            }
+        }
+        core.space.take_run(class, span, run);
+        if self.mode.get() == Mode::Mark {
+            self.set_marks(core, class, span, run);
+            // Not only at the crossing: a record that was retired and taken up again within one epoch has given
+            // everything up and crosses no more.
+            self.black.set(true);
+        }
+        cursor.put(class, span, run);
+        cursor.bump(class.slot).expect("a run is not empty")
+    }
+
+    /// A span of `class` with a free slot, in no list.
+    fn find_span(
+        &self,
+        core: &Core,
+        class: &'static SpanClass,
+    ) -> Result<(u32, PauseKind), AllocError> {
+        let (space, number) = (&core.space, self.sweeps.get());
+        if let Some(span) = class.partial(number).pop(|b| space.link(b)) {
+            return Ok((span, PauseKind::Refill));
+        }
+        if let Some(span) = self.sweep_for(core, class, SWEEPS_PER_REFILL) {
+            return Ok((span, PauseKind::Sweep));
+        }
+        if let Some(span) = space.fresh_span(class, number) {
+            return Ok((span, PauseKind::Refill));
+        }
+        self.near_limit(core);
+        if let Some(span) = self.sweep_for(core, class, usize::MAX) {
+            return Ok((span, PauseKind::Sweep));
+        }
+        self.sweep_others(core);
+        match space.fresh_span(class, number) {
+            Some(span) => Ok((span, PauseKind::Sweep)),
+            None => Err(core.alloc_error(class.slot)),
+        }
+    }
+
+    /// Sweeps up to `most` spans of `class` until one has room.
+    fn sweep_for(&self, core: &Core, class: &'static SpanClass, most: usize) -> Option<u32> {
+        if self.mode.get() != Mode::Off || class.needs_drop() {
+            return None;
+        }
+        let (space, number) = (&core.space, self.sweeps.get());
+        let right = core.sweep.begin()?;
+        for _ in 0..most {
+            let span = sweep::take_unswept(&right, space, class, number)?;
+            let swept = sweep::sweep_span(space, class, span, number, core.keep());
+            core.count(swept);
+            if (swept.live as usize) < class.slots {
+                return Some(span);
+            }
+            sweep::put_back(space, class, span, number, false);
+        }
+        None
+    }
+
+    /// Near the limit: sweeps whatever may be swept here, so that empty spans of other classes become blocks.
+    #[cold]
+    fn sweep_others(&self, core: &Core) {
+        if self.mode.get() != Mode::Off {
+            return;
+        }
+        let Some(right) = core.sweep.begin() else { return };
+        let number = self.sweeps.get();
+        for class in core.space.all_classes() {
+            while !class.needs_drop()
+                && let Some(span) = sweep::take_unswept(&right, &core.space, class, number)
+            {
+                core.count(sweep::sweep_span(&core.space, class, span, number, core.keep()));
+                sweep::put_swept(&core.space, class, span, number);
+            }
+        }
+    }
+
+    fn alloc_large(&self, info: &'static TypeInfo, bytes: usize) -> Result<usize, AllocError> {
+        let (core, number) = (self.core(), self.sweeps.get());
+        if bytes > core.space.pages.limit() * BLOCK {
+            return Err(core.alloc_error(bytes));
+        }
+        self.pace(core);
+        let since = ticks();
+        let info = if info.is_leaf() { &LEAF_INFO } else { info };
+        let class = core.large_class(info);
+        let span = core.space.large_span(class, bytes, number).or_else(|| {
+            self.near_limit(core);
+            self.sweep_others(core);
+            core.space.large_span(class, bytes, number)
+        });
+        let span = span.ok_or(core.alloc_error(bytes))?;
+        core.credit.allocate((bytes.next_multiple_of(BLOCK)) as u64);
+        core.totals.allocated_objects.add(1);
+        let at = core.space.address(span) + class.origin;
+        let (word, bit) = core.space.bit_of(at);
+        core.space.set_allocated(word, bit);
+        if self.mode.get() == Mode::Mark {
+            core.space.mark_word(word).set_own(bit);
+        }
+        core.space.meta(span as usize).set_live(1);
+        sweep::put_back(&core.space, class, span, number, false);
+        self.pauses.record(PauseKind::Refill, since);
+        Ok(at)
+    }
+
+    #[cold]
+    fn near_limit(&self, core: &Core) {
+        self.pressed.set(true);
+        core.control.nudge();
+    }
+
+    /// Keeps allocation in step with the collector: at refill, in a bounded quantum.
+    fn pace(&self, core: &Core) {
+        // Before the trigger is looked at: from the end of marking to the end of the sweep the heap counts as small,
+        // while its blocks are still in use.
+        let (used, limit) = (core.space.pages.used(), core.space.pages.limit());
+        if used > limit - limit / 16 {
+            self.near_limit(core);
+        }
+        if core.credit.heap() < core.credit.trigger() {
+            return;
+        }
+        core.control.nudge();
+        let demand = core.credit.demand();
+        if demand != Demand::Nothing && !on_collector_thread() {
+            let since = ticks();
+            if self.mode.get() == Mode::Mark {
+                self.assist(core);
+            }
+            if demand == Demand::AssistAndYield {
+                yield_now();
+            }
+            self.pauses.record(PauseKind::Assist, since);
+        }
+    }
+
+    /// Marks a bounded number of objects on the collector's behalf.
+    fn assist(&self, core: &Core) {
+        if !core.marking.detector.start() {
+            return;
+        }
+        let marker = core.assistants.lock().pop();
+        let mut marker =
+            marker.unwrap_or_else(|| Marker::new(&core.space, crossbeam_deque::Worker::new_lifo()));
+        marker.cycle = self.cycle.get();
+        let drained = catch_unwind(AssertUnwindSafe(|| {
+            marker.drain(&core.marking, &|each| core.each_ring(each), ASSIST)
+        }));
+        if let Err(payload) = drained {
+            std::mem::forget(payload);
+            core.trace_panicked();
+        }
+        // Shared before it counts itself idle: work in anybody's hands is grey.
+        marker.give_all(&core.marking);
+        core.marking.detector.stop();
+        core.assistants.lock().push(marker);
+    }
+}

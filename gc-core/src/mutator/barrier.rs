@@ -1,0 +1,191 @@
+//! The write barrier: what a store, a root, an upgrade and an exclusive borrow do while the collector marks.
+//!
+//! ```text
+//! Off         field = new
+//! Prep        shade(new); old = exchange(field, new); shade(old)
+//! Mark, Term  shade(field); field = new
+//! ```
+//!
+//! 1. `shade(old)` keeps what the snapshot could reach: whoever cuts the last white path to an object makes it grey.
+//! 2. `shade(new)` in Prep, because another thread may still be in Off and cut paths without a shade.
+//! 3. The exchange in Prep, because such a thread may store between a read of the old value and the write: its value
+//!    would be overwritten and never shaded. The SPIN model found this one.
+//! 4. A shade that begins in a pin ends in it (bit, ring, counter), so that a termination round can trust the pins.
+//!
+//! Publication: stores are release and the marker's loads acquire, so a marker sees an object initialised.
+
+use super::{Core, Record};
+use crate::error::AllocError;
+use crate::handshake::Mode;
+use crate::mark::Work;
+use crate::mark::ring::GreyRing;
+use crate::mark::roots::{CHUNK_BYTES, SlotRef};
+use crate::observe::clock::ticks;
+use crate::observe::histogram::PauseKind;
+use crate::sweep::weak::WEAK_BOX;
+use crate::sync::{AtomicUsize, Ordering, chaos};
+use crate::trace::{PACKET, Trace, Tracer};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+impl Record {
+    /// Stores `new` into a pointer field, whatever the mode.
+    #[inline(always)]
+    pub(crate) fn store(&self, field: &AtomicUsize, new: usize) {
+        if self.mode.get() == Mode::Off {
+            // Release: whoever reads the pointer sees the object initialised.
+            field.store(new, Ordering::Release);
+        } else {
+            self.store_barrier(field, new);
+        }
+    }
+    #[cold]
+    #[inline(never)]
+    fn store_barrier(&self, field: &AtomicUsize, new: usize) {
+        if self.mode.get() == Mode::Prep {
+            self.swap(field, new);
+        } else {
+            // A plain read of the old value is enough from Mark on: what another thread stores meanwhile is its
+            // local, and all threads shade or have crossed.
+            self.shade(field.load(Ordering::Acquire));
+            chaos();
+            field.store(new, Ordering::Release);
+        }
+    }
+    /// Exchanges a pointer field, whatever the mode.
+    pub(crate) fn swap(&self, field: &AtomicUsize, new: usize) -> usize {
+        if self.mode.get() == Mode::Prep {
+            self.shade(new);
+        }
+        chaos();
+        let old = field.swap(new, Ordering::AcqRel);
+        chaos();
+        if self.mode.get() != Mode::Off {
+            // In Prep exactly what the exchange returned: a plain read would miss a store by a thread in Off.
+            self.shade(old);
+        }
+        old
+    }
+    /// Exchanges a pointer field that holds `current`, whatever the mode.
+    pub(crate) fn compare_exchange(
+        &self,
+        field: &AtomicUsize,
+        current: usize,
+        new: usize,
+    ) -> Result<usize, usize> {
+        if self.mode.get() == Mode::Prep {
+            self.shade(new);
+        }
+        let result = field.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire);
+        chaos();
+        if self.mode.get() != Mode::Off && result.is_ok() {
+            self.shade(current);
+        }
+        result
+    }
+
+    /// Makes an object grey if it is white, and puts it where markers find it, all within this pin.
+    pub(crate) fn shade(&self, addr: usize) {
+        let core = self.core();
+        if addr == 0 || core.space.is_marked(addr) {
+            return;
+        }
+        // An object in a span that is ahead of this pin was born in the coming sweep: it counts as marked.
+        if core.space.sweep_of(addr) != self.sweeps.get() as u32 {
+            return;
+        }
+        if !core.space.mark(addr) || !core.space.class_of(addr).needs_trace() {
+            return;
+        }
+        chaos();
+        if !self.ring.push(addr) {
+            self.hand_over(core, addr);
+        }
+    }
+    #[cold]
+    #[inline(never)]
+    fn hand_over(&self, core: &Core, addr: usize) {
+        let since = ticks();
+        // Another taker empties the ring at this moment if it does not look full any more.
+        let room = if self.ring.is_full() { GreyRing::CAPACITY } else { 0 };
+        let mut all = Vec::with_capacity(room + 1);
+        all.push(addr);
+        self.ring.take(usize::MAX, |addr| all.push(addr));
+        core.marking.share(Work::Objects(all));
+        self.ring.count_elsewhere();
+        self.pauses.record(PauseKind::Handover, since);
+    }
+
+    /// Shades all that `value` holds, and says in which cycle to the guarded cells inside.
+    pub(crate) fn shade_all<'gc, T: Trace<'gc> + ?Sized>(&self, value: &T) {
+        unsafe fn spill(tracer: *mut Tracer<'static>) {
+            // SAFETY: INV-7: `shade_all` made the tracer with a record as owner and lends both for the call.
+            let tracer = unsafe { &mut *tracer };
+            // SAFETY: INV-7: as above.
+            let record = unsafe { &*tracer.owner.cast::<Record>() };
+            for i in 0..tracer.len {
+                // SAFETY: INV-7: `len` entries of the buffer are written.
+                record.shade(unsafe { tracer.buf.add(i).read() });
+            }
+            tracer.len = 0;
+        }
+        if !T::NEEDS_TRACE {
+            return;
+        }
+        let mut buf = [0usize; PACKET];
+        // In Prep nothing may be remembered (rule 5).
+        let cycle = if self.mode.get() == Mode::Mark { self.cycle.get() } else { 0 };
+        let owner = std::ptr::from_ref(self).cast_mut().cast();
+        let mut tracer = Tracer::new(buf.as_mut_ptr(), spill, owner, cycle);
+        let traced = catch_unwind(AssertUnwindSafe(|| value.trace(&mut tracer)));
+        // SAFETY: INV-7: the tracer is live, its buffer is ours, its owner is this record.
+        unsafe { spill(std::ptr::from_mut(&mut tracer).cast()) };
+        if let Err(payload) = traced {
+            std::mem::forget(payload);
+            self.core().trace_panicked();
+        }
+    }
+
+    /// Before `value` becomes the first content of a cell: in Prep what is stored is shaded.
+    pub(crate) fn shade_initial<'gc, T: Trace<'gc>>(&self, value: &T) {
+        if self.mode.get() == Mode::Prep {
+            self.shade_all(value);
+        }
+    }
+
+    /// A root slot that keeps `addr` alive.
+    pub(crate) fn root(&self, addr: usize) -> SlotRef {
+        if self.mode.get() == Mode::Prep {
+            // Shade first, then publish (rule 2).
+            self.shade(addr);
+        }
+        chaos();
+        let mut batch = self.roots.borrow_mut();
+        if batch.is_empty() && self.core().roots.take_batch(&mut batch) {
+            self.core().credit.press(CHUNK_BYTES);
+            self.core().control.nudge();
+        }
+        let slot = batch.pop().expect("a batch is not empty");
+        slot.slot().create(addr);
+        slot
+    }
+
+    /// Room for a weak box, zeroed.
+    pub(crate) fn alloc_weak_box(&self) -> Result<usize, AllocError> {
+        self.alloc(&WEAK_BOX)
+    }
+
+    /// Whether the target of a weak box, not flagged dead, may be used; if so it is kept for this pin.
+    pub(crate) fn upgrade(&self, target: usize) -> bool {
+        if self.mode.get() != Mode::Mark {
+            return true;
+        }
+        let since = ticks();
+        let core = self.core();
+        let is_marked = || {
+            core.space.is_marked(target) || core.space.sweep_of(target) != self.sweeps.get() as u32
+        };
+        let live = core.gate.upgrade(is_marked, || self.shade(target));
+        self.pauses.record(PauseKind::Gate, since);
+        live
+    }
+}

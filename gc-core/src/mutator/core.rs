@@ -1,0 +1,153 @@
+//! The heap's shared state, on which mutators and the collector meet.
+
+use super::{Record, thread_token};
+use crate::config::{BLOCK, Config};
+use crate::control::Control;
+use crate::error::AllocError;
+use crate::handshake::{EpochWord, registry::Registry};
+use crate::heap::object::{LEAF_INFO, TypeInfo};
+use crate::heap::span::SpanClass;
+use crate::heap::{Space, size_class};
+use crate::mark::Marking;
+use crate::mark::ring::GreyRing;
+use crate::mark::roots::RootTable;
+use crate::mark::worker::Marker;
+use crate::observe::metrics::Totals;
+use crate::pacing::Credit;
+use crate::sweep::weak::Gate;
+use crate::sweep::{ActiveSweep, Keep, Swept};
+use crate::sync::{Arc, Mutex, Ordering};
+
+/// The heap's shared state.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) epoch: EpochWord,
+    pub(crate) asymmetric: bool,
+    pub(crate) space: Space,
+    pub(crate) marking: Marking,
+    pub(crate) roots: RootTable,
+    pub(crate) gate: Gate,
+    pub(crate) sweep: ActiveSweep,
+    pub(crate) credit: Credit,
+    pub(crate) control: Control,
+    pub(crate) totals: Totals,
+    pub(crate) records: Registry<Record>,
+    /// Records whose threads have ended.
+    pub(super) spare: Mutex<Vec<Arc<Record>>>,
+    pub(crate) config: Config,
+    pub(super) leaf: [std::sync::OnceLock<&'static SpanClass>; size_class::COUNT],
+    /// Markers for threads that assist.
+    pub(super) assistants: Mutex<Vec<Marker>>,
+    /// The verifying build's stop: threads wait at the start of a pin.
+    #[cfg(gc_verify)]
+    pub(crate) stopped: crate::sync::AtomicBool,
+}
+
+impl Core {
+    pub(crate) fn new(config: Config, space: Space, marking: Marking, credit: Credit) -> Core {
+        Core {
+            epoch: EpochWord::new(),
+            asymmetric: crate::sync::asymmetric(),
+            space,
+            marking,
+            roots: RootTable::new(),
+            gate: Gate::new(),
+            sweep: ActiveSweep::new(),
+            credit,
+            control: Control::default(),
+            totals: Totals::default(),
+            records: Registry::new(),
+            spare: Mutex::new(Vec::new()),
+            config,
+            leaf: std::array::from_fn(|_| std::sync::OnceLock::new()),
+            assistants: Mutex::new(Vec::new()),
+            #[cfg(gc_verify)]
+            stopped: crate::sync::AtomicBool::new(false),
+        }
+    }
+
+    /// A record for the calling thread.
+    pub(crate) fn register(self: &Arc<Self>) -> Arc<Record> {
+        let spare = self.spare.lock().pop();
+        let record = spare.unwrap_or_else(|| {
+            let record = Arc::new(Record::new(self));
+            self.records.register(record.clone());
+            record
+        });
+        record.owner.store(thread_token(), Ordering::Relaxed);
+        record
+    }
+
+    /// Takes the record of a thread that ends, or of a handle that is dropped, outside of every pin.
+    pub(crate) fn retire(&self, record: Arc<Record>) {
+        record.owner.store(0, Ordering::Relaxed);
+        record.crossing.exclusively(|| record.give_up(self));
+        self.roots.give_batch(&mut record.roots.borrow_mut());
+        self.spare.lock().push(record);
+    }
+
+    /// How many shades all threads have handed over.
+    pub(crate) fn pushed(&self) -> u64 {
+        let mut sum = 0;
+        self.each_ring(&mut |ring| sum += ring.pushed());
+        sum
+    }
+    /// Whether every thread's ring is empty.
+    pub(crate) fn rings_are_empty(&self) -> bool {
+        let mut empty = true;
+        self.each_ring(&mut |ring| empty &= ring.is_empty());
+        empty
+    }
+    /// Whether the calling thread is inside a pin of this heap.
+    pub(crate) fn is_pinned_here(&self) -> bool {
+        let mut pinned = false;
+        self.records.for_each(|record| pinned |= record.is_pinned_here());
+        pinned
+    }
+    /// Calls `each` for every thread's ring.
+    pub(crate) fn each_ring(&self, each: &mut dyn FnMut(&GreyRing)) {
+        self.records.for_each(|record| each(&record.ring));
+    }
+
+    pub(crate) fn leaf_class(&self, class: usize) -> &'static SpanClass {
+        self.leaf[class].get_or_init(|| {
+            self.space.class_for(&LEAF_INFO, class + 1, |id| {
+                SpanClass::small(&LEAF_INFO, id, size_class::SIZES[class] as usize)
+            })
+        })
+    }
+    pub(super) fn typed_class(&self, info: &'static TypeInfo) -> &'static SpanClass {
+        self.space.class_for(info, 0, |id| SpanClass::small(info, id, info.slot()))
+    }
+    pub(super) fn array_class(&self, info: &'static TypeInfo, class: usize) -> &'static SpanClass {
+        let slot = (size_class::SIZES[class] as usize).next_multiple_of(info.align);
+        self.space.class_for(info, class + 1, |id| SpanClass::small(info, id, slot))
+    }
+    pub(super) fn large_class(&self, info: &'static TypeInfo) -> &'static SpanClass {
+        self.space.class_for(info, usize::MAX, |id| SpanClass::large(info, id))
+    }
+
+    /// Counts what a sweep found.
+    pub(crate) fn count(&self, swept: Swept) {
+        if swept.freed > 0 {
+            self.credit.free(swept.freed_bytes);
+            self.totals.freed_objects.add(u64::from(swept.freed));
+            self.totals.drop_panics.add(u64::from(swept.panics));
+        }
+    }
+
+    /// A `trace` panicked: its object's edges are unknown, so nothing dies in this cycle.
+    pub(crate) fn trace_panicked(&self) {
+        self.marking.poison();
+        self.totals.trace_panics.add(1);
+    }
+
+    /// What the sweep of this cycle keeps.
+    pub(crate) fn keep(&self) -> Keep {
+        if self.marking.is_poisoned() { Keep::All } else { Keep::Marked }
+    }
+
+    pub(super) fn alloc_error(&self, requested: usize) -> AllocError {
+        AllocError { requested, limit: self.space.pages.limit() * BLOCK }
+    }
+}

@@ -1,0 +1,270 @@
+//! The mutator's side: what a thread does when it pins, allocates, stores and shades.
+//!
+//! [`Core`] is the state that both sides share; [`Record`] is a thread's part of it. The life of a pin:
+//! 1. [`Record::enter`]: read the epoch; at the first pin in it, bring the cache to it under the thread's own
+//!    lock (`Record::cross`); publish, and read the epoch again (rule 1).
+//! 2. Allocate from the cursors; at the end of a run [`Record::refill`].
+//! 3. Store through the barrier ([`Record::store`]): in Off a plain store, else by the table of the design.
+//! 4. [`Record::leave`]: the published word is cleared. There is nothing to hand over: shades went straight into
+//!    the thread's ring (`mark::ring`).
+//!
+//! The mode is fixed for the whole pin (INV-1). A record outlives its thread: it is kept for the next thread that
+//! comes, so the registry is as long as there ever were threads at once.
+
+mod alloc;
+mod barrier;
+mod core;
+
+pub(crate) use self::core::Core;
+use crate::handshake::{Crossing, Epoch, Mode, PinWord};
+use crate::heap::Run;
+use crate::heap::cache::Cache;
+use crate::heap::span::SpanClass;
+use crate::mark::ring::GreyRing;
+use crate::mark::roots::SlotRef;
+use crate::observe::clock::ticks;
+use crate::observe::histogram::{PauseKind, Recorder};
+use crate::sweep::{self};
+use crate::sync::{Arc, AtomicU64, AtomicUsize, Ordering, chaos};
+use std::cell::{Cell, RefCell};
+use std::time::{Duration, Instant};
+
+/// How long a thread waits at the heap limit before it goes on to try its luck.
+const STALL: Duration = Duration::from_secs(2);
+
+/// A number for the calling thread, never zero.
+pub(crate) fn thread_token() -> u64 {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+    thread_local!(static TOKEN: u64 = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+    // A destructor of the thread that runs after this one still gets a number, only not the same.
+    TOKEN
+        .try_with(|t| *t)
+        .unwrap_or_else(|_| NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+}
+
+thread_local! {
+    static ON_COLLECTOR: Cell<bool> = const { Cell::new(false) };
+}
+/// Says that the calling thread is a collector's.
+pub(crate) fn enter_collector_thread() {
+    ON_COLLECTOR.with(|c| c.set(true));
+}
+/// Whether the calling thread is a collector's: it must not wait for a cycle.
+pub(crate) fn on_collector_thread() -> bool {
+    ON_COLLECTOR.try_with(Cell::get).unwrap_or(false)
+}
+
+/// A thread's part of the heap.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Record {
+    pin: PinWord,
+    crossing: Crossing,
+    core: *const Core,
+    mode: Cell<Mode>,
+    asymmetric: bool,
+    /// Unused rests of runs carry mark bits: they were taken in, or brought to, Mark.
+    black: Cell<bool>,
+    /// The heap is near its limit: wait for the collector before the next pin.
+    pressed: Cell<bool>,
+    /// Pins within pins.
+    depth: Cell<u32>,
+    /// Sweeps begun as of the pin: the number of the spans that the thread may take slots of (rule 10).
+    sweeps: Cell<u64>,
+    /// The cycle of the pin, for guarded cells.
+    cycle: Cell<u64>,
+    cache: Cache,
+    pub(crate) ring: GreyRing,
+    pub(crate) pauses: Recorder,
+    roots: RefCell<Vec<SlotRef>>,
+    /// The thread that uses this record; 0 for none.
+    owner: AtomicU64,
+    /// In order of registration.
+    pub(crate) number: u64,
+}
+
+// SAFETY: INV-3: the cells are used by the owner of the record only, inside or at the start of its pins, and by
+// the collector under the crossing lock while the owner is kept out; the rest is protocol types.
+unsafe impl Sync for Record {}
+// SAFETY: INV-3: as above; nothing in a record is tied to a thread.
+unsafe impl Send for Record {}
+
+impl Record {
+    fn new(core: &Arc<Core>) -> Record {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        Record {
+            pin: PinWord::new(),
+            crossing: Crossing::new(),
+            core: Arc::as_ptr(core),
+            mode: Cell::new(Mode::Off),
+            asymmetric: core.asymmetric,
+            black: Cell::new(false),
+            pressed: Cell::new(false),
+            depth: Cell::new(0),
+            sweeps: Cell::new(0),
+            cycle: Cell::new(0),
+            cache: Cache::new(),
+            ring: GreyRing::new(),
+            pauses: Recorder::new(),
+            roots: RefCell::new(Vec::new()),
+            owner: AtomicU64::new(0),
+            number: NUMBER.fetch_add(1, Ordering::Relaxed) as u64,
+        }
+    }
+
+    /// The heap's shared state.
+    #[inline(always)]
+    pub(crate) fn core(&self) -> &Core {
+        // SAFETY: INV-10: the core owns the registry, which owns the record; whoever else holds a record (a
+        // handle) holds the core too.
+        unsafe { &*self.core }
+    }
+    /// What this thread does at a store and an allocation.
+    #[inline(always)]
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode.get()
+    }
+    /// The cycle of the pin.
+    pub(crate) fn cycle(&self) -> u64 {
+        self.cycle.get()
+    }
+    /// Whether the calling thread is inside a pin of this record.
+    pub(crate) fn is_pinned_here(&self) -> bool {
+        // `depth` is read by its owner only.
+        self.owner.load(Ordering::Relaxed) == thread_token() && self.depth.get() > 0
+    }
+    /// Whether the thread is outside of every pin, as far as the caller can know.
+    #[cfg(gc_verify)]
+    pub(crate) fn is_unpinned(&self) -> bool {
+        self.pin.is_unpinned()
+    }
+    /// Whether a handshake to `to` need not wait for this thread.
+    pub(crate) fn crossed(&self, to: Epoch) -> bool {
+        self.pin.crossed(to)
+    }
+    /// Gives the thread's cache up on its behalf if it has not been in `epoch` yet: the collector, for a thread
+    /// that has crossed or is unpinned.
+    pub(crate) fn give_up_for(&self, epoch: Epoch) {
+        self.crossing.on_behalf(epoch, || self.give_up(self.core()));
+    }
+
+    // ---- pins ----
+
+    /// Begins a pin, or goes one deeper.
+    #[inline(always)]
+    pub(crate) fn enter(&self) {
+        let depth = self.depth.get();
+        if depth == 0 {
+            let epoch = &self.core().epoch;
+            let now = epoch.load();
+            if !self.crossing.has_seen(now) || !self.pin.publish(now, epoch, self.asymmetric) {
+                self.enter_new_epoch();
+            }
+        }
+        self.depth.set(depth + 1);
+    }
+    #[cold]
+    #[inline(never)]
+    fn enter_new_epoch(&self) {
+        let core = self.core();
+        if self.pressed.get() {
+            self.stall();
+        }
+        loop {
+            let epoch = core.epoch.load();
+            if !self.crossing.has_seen(epoch) {
+                self.cross(core, epoch);
+            }
+            if self.pin.publish(epoch, &core.epoch, self.asymmetric) {
+                return;
+            }
+        }
+    }
+
+    /// Ends a pin, or comes one back up.
+    #[inline(always)]
+    pub(crate) fn leave(&self) {
+        let depth = self.depth.get() - 1;
+        self.depth.set(depth);
+        if depth == 0 {
+            self.pin.clear();
+            if self.pressed.get() {
+                self.crossing.forget();
+            }
+        }
+    }
+
+    /// Near the heap limit: waits, before the next pin, for a cycle to free something.
+    #[cold]
+    #[inline(never)]
+    fn stall(&self) {
+        self.pressed.set(false);
+        // A pin of this thread through another record would be waited for in vain.
+        if !on_collector_thread() && !self.core().is_pinned_here() {
+            let since = ticks();
+            self.core().control.collect(Some(Instant::now() + STALL));
+            self.pauses.record(PauseKind::Stall, since);
+        }
+    }
+
+    /// The first pin in `epoch`: brings the cache to it before the pin is published (rule 11).
+    fn cross(&self, core: &Core, epoch: Epoch) {
+        let since = ticks();
+        #[cfg(gc_verify)]
+        while core.stopped.load(Ordering::Acquire) && !on_collector_thread() {
+            crate::sync::yield_now();
+        }
+        self.crossing.owner(epoch, || {
+            if epoch.sweeps_begun() != self.sweeps.get() {
+                self.give_up(core);
+                self.sweeps.set(epoch.sweeps_begun());
+            }
+            if epoch.mode() == Mode::Mark && !self.black.get() {
+                self.cache.each(|cursor| {
+                    if let Some(held) = cursor.held() {
+                        self.set_marks(core, held.class, held.span, held.rest);
+                    }
+                });
+                self.black.set(true);
+            }
+            self.cycle.set(epoch.cycle());
+            self.mode.set(epoch.mode());
+        });
+        self.pauses.record(PauseKind::Handshake, since);
+    }
+
+    fn set_marks(&self, core: &Core, class: &SpanClass, span: u32, run: Run) {
+        core.space
+            .for_bits(class, span, run, |word, mask| core.space.mark_word(word).set_own(mask));
+    }
+
+    /// Gives every span of the cache up: unmarks the unused rest, *then* lets go of it (rule 11). The owner, or
+    /// the collector while the owner is kept out.
+    fn give_up(&self, core: &Core) {
+        let black = self.black.get();
+        self.cache.each(|cursor| {
+            let Some(held) = cursor.take() else { return };
+            let (class, span, space) = (held.class, held.span, &core.space);
+            if black {
+                space.for_bits(class, span, held.rest, |word, mask| {
+                    space.mark_word(word).clear_own(mask);
+                });
+            }
+            chaos();
+            space.give_run(class, span, held.rest);
+            let mut unused = 0;
+            let mut at = held.rest.from;
+            while let Some(run) = space.next_run(class, span, at) {
+                unused += (run.to - run.from) / class.slot;
+                at = run.to;
+            }
+            let meta = space.meta(span as usize);
+            meta.set_live((class.slots - unused) as u32);
+            core.credit.unuse((unused * class.slot) as u64);
+            core.totals.unused_objects.add(unused as u64);
+            let number = u64::from(meta.sweep());
+            sweep::put_back(space, class, span, number, unused > 0);
+        });
+        self.black.set(false);
+    }
+}

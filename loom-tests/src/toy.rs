@@ -1,0 +1,127 @@
+//! A toy heap for the larger models: objects of one pointer field, the barrier as `mutator.rs` has it, a marker,
+//! and the two sides of a handshake, all on the protocol types that ship.
+
+use gc_core::model::{Epoch, EpochWord, GreyRing, MarkWord, Mode, PinWord, heavy_fence};
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::thread;
+
+/// Objects 1, 2, …, each with one field; 0 is null.
+#[derive(Debug)]
+pub struct Toy {
+    /// The mark bit of object i is bit i.
+    pub marks: MarkWord,
+    fields: Vec<AtomicUsize>,
+}
+
+impl Toy {
+    /// `fields[i]` is what object i + 1 points to.
+    pub fn new(fields: &[usize]) -> Toy {
+        let fields = fields.iter().map(|&to| AtomicUsize::new(to)).collect();
+        Toy { marks: MarkWord::new(), fields }
+    }
+    fn field(&self, object: usize) -> &AtomicUsize {
+        &self.fields[object - 1]
+    }
+    /// What a mutator reads in a field.
+    pub fn load(&self, object: usize) -> usize {
+        self.field(object).load(Ordering::Acquire)
+    }
+    /// Marks an object; says whether this call did it.
+    #[must_use]
+    pub fn mark(&self, object: usize) -> bool {
+        object != 0 && self.marks.test_and_set(1 << object)
+    }
+    /// Whether an object is marked.
+    pub fn is_marked(&self, object: usize) -> bool {
+        self.marks.is_set(1 << object)
+    }
+    /// Makes a white object grey, by way of the thread's ring.
+    pub fn shade(&self, object: usize, ring: &GreyRing) {
+        if self.mark(object) {
+            assert!(ring.push(object), "a model's ring is large enough");
+        }
+    }
+    /// The barrier's store.
+    pub fn store(&self, mode: Mode, object: usize, new: usize, ring: &GreyRing) {
+        let field = self.field(object);
+        match mode {
+            Mode::Off => field.store(new, Ordering::Release),
+            Mode::Prep => {
+                self.shade(new, ring);
+                let old = field.swap(new, Ordering::AcqRel);
+                self.shade(old, ring);
+            }
+            Mode::Mark => {
+                self.shade(field.load(Ordering::Acquire), ring);
+                field.store(new, Ordering::Release);
+            }
+        }
+    }
+    /// A store with the barrier left out.
+    pub fn store_plain(&self, object: usize, new: usize) {
+        self.field(object).store(new, Ordering::Release);
+    }
+    /// An exchange with the barrier left out.
+    pub fn swap_plain(&self, object: usize, new: usize) -> usize {
+        self.field(object).swap(new, Ordering::AcqRel)
+    }
+    /// Scans what is on `stack` until it is empty.
+    pub fn scan(&self, stack: &mut Vec<usize>) {
+        while let Some(object) = stack.pop() {
+            let to = self.load(object);
+            if self.mark(to) {
+                stack.push(to);
+            }
+        }
+    }
+    /// Takes what `ring` holds and scans it.
+    pub fn drain(&self, ring: &GreyRing) {
+        let mut stack = Vec::new();
+        while ring.take(usize::MAX, |object| stack.push(object)) > 0 {
+            self.scan(&mut stack);
+        }
+    }
+    /// At the end: whatever can be reached from `roots` is marked. Reads by exchange, because loom may give a
+    /// plain load a store that an exchange has overwritten.
+    pub fn check(&self, roots: &[usize]) {
+        for &root in roots {
+            let (mut object, mut left) = (root, self.fields.len());
+            while object != 0 && left > 0 {
+                assert!(self.is_marked(object), "a reachable object was lost");
+                object = self.field(object).fetch_add(0, Ordering::AcqRel);
+                left -= 1;
+            }
+        }
+    }
+}
+
+/// Pins in the current epoch.
+pub fn pin(pin: &PinWord, epoch: &EpochWord) -> Epoch {
+    loop {
+        let at = epoch.load();
+        if pin.publish(at, epoch, false) {
+            return at;
+        }
+    }
+}
+
+/// The first half of a handshake.
+pub fn begin(epoch: &EpochWord, to: Epoch) {
+    epoch.advance(to);
+    heavy_fence(false);
+}
+
+/// The second half: waits until every pin has crossed.
+pub fn wait(pins: &[&PinWord], to: Epoch) {
+    for pin in pins {
+        while !pin.crossed(to) {
+            thread::yield_now();
+        }
+    }
+}
+
+/// Both halves.
+pub fn handshake(epoch: &EpochWord, pins: &[&PinWord], to: Epoch) {
+    begin(epoch, to);
+    wait(pins, to);
+}
