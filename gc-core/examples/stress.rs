@@ -448,8 +448,11 @@ fn shelves<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &mut Rng) {
     }
 }
 
+/// Runs its argument in a pin of one kind or the other.
+type Pin<'a> = &'a dyn Fn(&mut dyn FnMut(&Mutation<'_>));
+
 /// One `mutate`: a few operations up to thousands, a long one now and then, one that panics now and then.
-fn shift(shared: &Shared, rng: &mut Rng, pin: &dyn Fn(&mut dyn FnMut(&Mutation<'_>))) {
+fn shift(shared: &Shared, rng: &mut Rng, pin: Pin<'_>) {
     let ops = [1, 1, 4, 16, 64, 256][rng.below(6)];
     let panics = rng.one_in(64);
     let long = rng.one_in(4000);

@@ -60,11 +60,13 @@ compile_error!("gc-core needs a 64-bit target");
 
 extern crate self as gc_core;
 
+#[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod config;
 #[cfg(not(loom))]
 mod control;
 #[cfg(not(loom))]
 mod cycle;
+#[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod error;
 mod handshake;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
@@ -82,6 +84,7 @@ mod pacing;
 mod pointers;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod sweep;
+#[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod sync;
 mod trace;
 #[cfg(all(gc_verify, not(loom)))]

@@ -289,7 +289,7 @@ fn panics_in_drop_are_caught_and_counted() {
     struct Angry(Canary, u32);
     impl Drop for Angry {
         fn drop(&mut self) {
-            if self.1 % 2 == 0 {
+            if self.1.is_multiple_of(2) {
                 quiet_panic();
             }
         }

@@ -126,7 +126,7 @@ fn roots_and_handles_may_outlive_what_they_name() {
     drop(mutator);
     assert_eq!(drops.load(SeqCst), 1, "roots do not keep a heap");
     let copies: Vec<_> = (0..1000).map(|_| root.clone()).collect();
-    std::thread::spawn(move || drop(copies)).join().unwrap();
+    std::thread::scope(|s| s.spawn(move || drop(copies)).join()).unwrap();
     drop(root);
     assert_eq!(drops.load(SeqCst), 1);
 }
@@ -134,7 +134,12 @@ fn roots_and_handles_may_outlive_what_they_name() {
 #[test]
 fn the_last_handle_may_be_dropped_anywhere() {
     #[derive(Trace)]
-    struct Holds(#[trace(skip)] Option<Heap>, Canary);
+    struct Holds(
+        #[trace(skip)]
+        #[allow(dead_code, reason = "it is there to be dropped")]
+        Option<Heap>,
+        Canary,
+    );
     let _alone = alone();
     let (base, drops) = (collector_threads(), Arc::new(AtomicUsize::new(0)));
     // In a destructor on another heap's collector thread.
@@ -150,7 +155,7 @@ fn the_last_handle_may_be_dropped_anywhere() {
         _ = Gc::new(mc, Holds(Some(heap.clone()), Canary(drops.clone())));
     });
     let waiting = heap.clone();
-    std::thread::spawn(move || drop(waiting.collect())).join().unwrap();
+    std::thread::scope(|s| s.spawn(move || _ = waiting.collect()).join()).unwrap();
     drop(heap);
     wait_for(|| drops.load(SeqCst) == 3 && collector_threads() <= base);
 }
@@ -283,7 +288,7 @@ fn weak_pointers_to_all_kinds() {
     }
     rootable_dyn!(Animal);
     #[derive(Trace)]
-    struct Dog(#[expect(dead_code, reason = "drop glue")] String);
+    struct Dog(#[allow(dead_code, reason = "it is there to be dropped")] String);
     impl Animal for Dog {
         fn legs(&self) -> u32 {
             4

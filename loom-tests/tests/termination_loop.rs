@@ -1,0 +1,254 @@
+//! Rule 7, the collector's whole loop (`cycle.rs`, `Collector::mark`): drain, park, wait for quiet, record, look, cross,
+//! compare. Work is in a ring, in the shared queue (a locked list here), or in the hands of a mutator that assists or
+//! of a marker.
+#![cfg(loom)]
+
+use gc_core::model::{Detector, Epoch, EpochWord, GreyRing, Mode, PinWord};
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::sync::{Arc, Mutex};
+use loom::thread;
+use loom_tests::toy::{Toy, begin};
+
+/// A root that points to X, X to Y, Y to Z.
+const A: usize = 1;
+const X: usize = 2;
+const Y: usize = 3;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Step {
+    Whole,
+    /// The assistant does not count itself active.
+    Uncounted,
+    /// The assistant counts itself idle before its work is in the queue.
+    IdleTooEarly,
+    /// Nobody is kept from starting during a round.
+    NotParked,
+    /// After the crossing nothing is compared.
+    NotCompared,
+    /// The shade ends after its pin.
+    LateShade,
+}
+
+struct World {
+    epoch: EpochWord,
+    pin: PinWord,
+    toy: Toy,
+    ring: GreyRing,
+    queue: Mutex<Vec<usize>>,
+    detector: Detector,
+    /// Objects in somebody's hands, for the check only.
+    held: AtomicUsize,
+}
+
+impl World {
+    fn take(&self) -> Option<usize> {
+        let mut got = None;
+        self.ring.take(1, |object| got = Some(object));
+        let got = got.or_else(|| self.queue.lock().unwrap().pop());
+        if got.is_some() {
+            self.held.fetch_add(1, Ordering::Relaxed);
+        }
+        got
+    }
+    fn scan_one(&self, object: usize) -> Option<usize> {
+        let to = self.toy.load(object);
+        self.toy.mark(to).then_some(to)
+    }
+    fn share(&self, object: Option<usize>) {
+        if let Some(object) = object {
+            self.queue.lock().unwrap().push(object);
+        }
+        self.held.fetch_sub(1, Ordering::Relaxed);
+    }
+    /// One object, and its child back into the queue: an assist, or a marker's shortest turn.
+    fn assist(&self, step: Step) {
+        if step != Step::Uncounted && !self.detector.start() {
+            return;
+        }
+        let got = self.take();
+        let child = got.and_then(|object| self.scan_one(object));
+        if step == Step::IdleTooEarly {
+            self.detector.stop();
+        }
+        if got.is_some() {
+            self.share(child);
+        }
+        if step != Step::Uncounted && step != Step::IdleTooEarly {
+            self.detector.stop();
+        }
+    }
+    fn drain(&self) {
+        if self.detector.start() {
+            while let Some(object) = self.take() {
+                let mut stack = vec![object];
+                self.toy.scan(&mut stack);
+                self.held.fetch_sub(1, Ordering::Relaxed);
+            }
+            self.detector.stop();
+        }
+    }
+    fn is_empty(&self) -> bool {
+        self.queue.lock().unwrap().is_empty() && self.ring.is_empty()
+    }
+    fn round(&self, step: Step, epoch: Epoch, recorded: u64) -> bool {
+        begin(&self.epoch, epoch);
+        while !self.pin.crossed(epoch) {
+            if self.ring.pushed() != recorded {
+                return false;
+            }
+            thread::yield_now();
+        }
+        step == Step::NotCompared || self.ring.pushed() == recorded && self.is_empty()
+    }
+    /// The collector, until a clean round.
+    fn collect(&self, step: Step, mut epoch: Epoch) {
+        loop {
+            self.drain();
+            if step != Step::NotParked {
+                self.detector.park();
+            }
+            while !self.detector.is_quiet() {
+                thread::yield_now();
+            }
+            let recorded = self.ring.pushed();
+            if self.is_empty() {
+                epoch = epoch.next_round();
+                if self.round(step, epoch, recorded) {
+                    return;
+                }
+            }
+            self.detector.resume();
+        }
+    }
+}
+
+fn world() -> Arc<World> {
+    let world = World {
+        epoch: EpochWord::new(),
+        pin: PinWord::new(),
+        toy: Toy::new(&[X, Y, 4, 0]),
+        ring: GreyRing::new(),
+        queue: Mutex::new(Vec::new()),
+        detector: Detector::new(),
+        held: AtomicUsize::new(0),
+    };
+    let mark = Epoch::mark(1);
+    begin(&world.epoch, mark);
+    world.detector.resume();
+    Arc::new(world)
+}
+
+fn check(world: &World) {
+    let marks = world.toy.marks.load();
+    assert_eq!(marks, 0b11110, "a clean round left something white");
+    assert!(world.is_empty(), "a clean round left something grey");
+    assert_eq!(world.held.load(Ordering::Relaxed), 0, "a clean round left something in hand");
+}
+
+/// The root is black already; a mutator in Mark cuts its pointer.
+fn cut(step: Step) {
+    let world = world();
+    let mark = Epoch::mark(1);
+    assert!(world.pin.publish(mark, &world.epoch, false));
+    assert!(world.toy.mark(A));
+    let mutator = {
+        let world = world.clone();
+        thread::spawn(move || {
+            if step == Step::LateShade {
+                let old = world.toy.swap_plain(A, 0);
+                world.pin.clear();
+                world.toy.shade(old, &world.ring);
+            } else {
+                world.toy.store(Mode::Mark, A, 0, &world.ring);
+                world.pin.clear();
+            }
+        })
+    };
+    world.collect(step, mark);
+    check(&world);
+    mutator.join().unwrap();
+}
+
+/// X is grey in the queue; another thread takes turns: a mutator outside of the crossing (its pin is in the newest
+/// epoch), or a marker.
+fn assist(step: Step, turns: usize) {
+    let world = world();
+    assert!(world.toy.mark(A) && world.toy.mark(X));
+    world.queue.lock().unwrap().push(X);
+    let other = {
+        let world = world.clone();
+        thread::spawn(move || (0..turns).for_each(|_| world.assist(step)))
+    };
+    world.collect(step, Epoch::mark(1));
+    check(&world);
+    other.join().unwrap();
+}
+
+/// Both at once.
+fn cut_and_assist() {
+    let world = world();
+    let mark = Epoch::mark(1);
+    assert!(world.pin.publish(mark, &world.epoch, false));
+    assert!(world.toy.mark(A));
+    let mutator = {
+        let world = world.clone();
+        thread::spawn(move || {
+            world.toy.store(Mode::Mark, A, 0, &world.ring);
+            world.assist(Step::Whole);
+            world.pin.clear();
+        })
+    };
+    let marker = {
+        let world = world.clone();
+        thread::spawn(move || world.assist(Step::Whole))
+    };
+    world.collect(Step::Whole, mark);
+    check(&world);
+    mutator.join().unwrap();
+    marker.join().unwrap();
+}
+
+#[test]
+fn a_clean_round_leaves_nothing_of_a_pin() {
+    loom_tests::check(Some(3), || cut(Step::Whole));
+}
+
+#[test]
+fn a_clean_round_leaves_nothing_in_hand() {
+    loom_tests::check(Some(2), || assist(Step::Whole, 2));
+}
+
+#[test]
+fn a_mutator_that_cuts_and_assists_and_a_marker() {
+    loom_tests::check(Some(1), cut_and_assist);
+}
+
+#[test]
+#[should_panic(expected = "a clean round left")]
+fn broken_nothing_compared_after_the_crossing() {
+    loom_tests::check(Some(3), || cut(Step::NotCompared));
+}
+
+#[test]
+#[should_panic(expected = "a clean round left")]
+fn broken_a_shade_that_ends_after_its_pin() {
+    loom_tests::check(Some(3), || cut(Step::LateShade));
+}
+
+#[test]
+#[should_panic(expected = "a clean round left")]
+fn broken_an_assistant_that_does_not_count_itself() {
+    loom_tests::check(Some(2), || assist(Step::Uncounted, 2));
+}
+
+#[test]
+#[should_panic(expected = "a clean round left")]
+fn broken_idle_before_the_work_is_shared() {
+    loom_tests::check(Some(2), || assist(Step::IdleTooEarly, 2));
+}
+
+#[test]
+#[should_panic(expected = "a clean round left")]
+fn broken_markers_may_start_during_a_round() {
+    loom_tests::check(Some(2), || assist(Step::NotParked, 1));
+}
