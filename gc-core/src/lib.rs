@@ -86,6 +86,7 @@ mod pointers;
 mod sweep;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod sync;
+#[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod trace;
 #[cfg(all(gc_verify, not(loom)))]
 mod verify;
