@@ -95,6 +95,26 @@ impl Toy {
     }
 }
 
+/// A point at which threads may take turns. loom remembers the last access of a word only, so that it does not see
+/// the race of one thread's load with another's load and store of the same word (tokio-rs/loom#392), and explores
+/// one order of the two. Exchanges of a word of their own are always seen.
+///
+/// Relaxed, so that it orders nothing; but not next to fences, with which it would.
+#[derive(Debug)]
+pub struct Turn(AtomicUsize);
+
+impl Turn {
+    /// A word for all threads of a model.
+    #[allow(clippy::new_without_default, reason = "as for all types of the models")]
+    pub fn new() -> Turn {
+        Turn(AtomicUsize::new(0))
+    }
+    /// Any other thread may run here.
+    pub fn step(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// Pins in the current epoch.
 pub fn pin(pin: &PinWord, epoch: &EpochWord) -> Epoch {
     loop {

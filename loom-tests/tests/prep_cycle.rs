@@ -105,22 +105,22 @@ fn run(step: Step, preps_target: usize) {
 
 #[test]
 fn what_prep_overwrites_is_kept_into_mark() {
-    loom_tests::check(Some(2), || run(Step::Whole, A));
+    loom_tests::check(Some(3), || run(Step::Whole, A));
 }
 
 #[test]
 fn what_prep_stores_is_kept_into_mark() {
-    loom_tests::check(Some(2), || run(Step::Whole, C));
+    loom_tests::check(Some(3), || run(Step::Whole, C));
 }
 
 #[test]
 #[should_panic(expected = "was lost")]
 fn broken_the_old_value_by_a_plain_read() {
-    loom_tests::check(Some(2), || run(Step::OldByPlainRead, A));
+    loom_tests::check(Some(3), || run(Step::OldByPlainRead, A));
 }
 
 #[test]
 #[should_panic(expected = "was lost")]
 fn broken_the_new_value_not_shaded() {
-    loom_tests::check(Some(2), || run(Step::NewNotShaded, C));
+    loom_tests::check(Some(3), || run(Step::NewNotShaded, C));
 }

@@ -5,7 +5,7 @@
 use gc_core::model::{GreyRing, Mode};
 use loom::sync::Arc;
 use loom::thread;
-use loom_tests::toy::Toy;
+use loom_tests::toy::{Toy, Turn};
 
 /// Scanned first; empty.
 const C: usize = 1;
@@ -23,11 +23,13 @@ enum Step {
 
 struct World {
     toy: Toy,
+    turn: Turn,
     rings: [GreyRing; 2],
 }
 
 impl World {
     fn store(&self, step: Step, object: usize, new: usize, ring: usize) {
+        self.turn.step();
         match step {
             Step::Whole => self.toy.store(Mode::Mark, object, new, &self.rings[ring]),
             Step::NoShade => self.toy.store_plain(object, new),
@@ -40,11 +42,15 @@ impl World {
 }
 
 fn run(step: Step, second: bool) {
-    let world =
-        Arc::new(World { toy: Toy::new(&[0, X, Y, 0]), rings: [GreyRing::new(), GreyRing::new()] });
+    let world = Arc::new(World {
+        toy: Toy::new(&[0, X, Y, 0]),
+        turn: Turn::new(),
+        rings: [GreyRing::new(), GreyRing::new()],
+    });
     let mover = {
         let world = world.clone();
         thread::spawn(move || {
+            world.turn.step();
             let x = world.toy.load(A);
             world.store(step, C, x, 0);
             world.store(step, A, 0, 0);
@@ -54,6 +60,7 @@ fn run(step: Step, second: bool) {
     let cutter = second.then(|| {
         let world = world.clone();
         thread::spawn(move || {
+            world.turn.step();
             let x = world.toy.load(A);
             world.store(step, A, 0, 1);
             x
@@ -62,8 +69,10 @@ fn run(step: Step, second: bool) {
     for root in [C, A] {
         assert!(world.toy.mark(root));
         let mut stack = vec![root];
+        world.turn.step();
         world.toy.scan(&mut stack);
     }
+    world.turn.step();
     world.rings.iter().for_each(|ring| world.toy.drain(ring));
     let mut locals = vec![mover.join().unwrap()];
     locals.extend(cutter.map(|t| t.join().unwrap()));
@@ -79,7 +88,7 @@ fn a_pointer_moved_behind_the_marker_is_kept() {
 
 #[test]
 fn two_mutators_cut_the_same_pointer() {
-    loom_tests::check(Some(2), || run(Step::Whole, true));
+    loom_tests::check(Some(3), || run(Step::Whole, true));
 }
 
 #[test]

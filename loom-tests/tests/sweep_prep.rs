@@ -33,8 +33,8 @@ struct World {
 }
 
 impl World {
-    fn link(&self) -> impl Fn(u32) -> &Link {
-        |i| &self.links[i as usize]
+    fn push(&self, stack: &Stack, span: u32) {
+        stack.push(span, |i| &self.links[i as usize]);
     }
     fn sweep_one(&self, step: Step) -> bool {
         let Some(right) = self.sweep.begin() else { return false };
@@ -43,14 +43,14 @@ impl World {
             self.peeked.store(got.saturating_sub(1), Ordering::Release);
             got.checked_sub(1)
         } else {
-            self.unswept.pop(self.link())
+            self.unswept.pop(|i| &self.links[i as usize])
         };
         let Some(span) = got else { return false };
         let right = (step != Step::RightTooShort).then_some(right);
         let at = span as usize;
         self.marks[at].take();
         self.times[at].fetch_add(1, Ordering::Relaxed);
-        self.swept.push(span, self.link());
+        self.push(&self.swept, span);
         drop(right);
         true
     }
@@ -68,7 +68,7 @@ fn run(step: Step, sweepers: usize) {
     });
     for span in 0..2 {
         assert!(world.marks[span as usize].test_and_set(OLD));
-        world.unswept.push(span, world.link());
+        world.push(&world.unswept, span);
     }
     world.sweep.open();
     let others: Vec<_> = (0..sweepers)
@@ -103,23 +103,23 @@ fn one_sweeper_beside_the_collector() {
 
 #[test]
 fn two_sweepers_beside_the_collector() {
-    loom_tests::check(Some(1), || run(Step::Whole, 2));
+    loom_tests::check(Some(2), || run(Step::Whole, 2));
 }
 
 #[test]
 #[should_panic(expected = "ran into the next Prep")]
 fn broken_the_lists_are_empty_and_that_is_all() {
-    loom_tests::check(Some(3), || run(Step::NotClosed, 1));
+    loom_tests::check(None, || run(Step::NotClosed, 1));
 }
 
 #[test]
 #[should_panic(expected = "ran into the next Prep")]
 fn broken_the_right_ends_before_the_sweep() {
-    loom_tests::check(Some(3), || run(Step::RightTooShort, 1));
+    loom_tests::check(None, || run(Step::RightTooShort, 1));
 }
 
 #[test]
 #[should_panic(expected = "swept once")]
 fn broken_a_span_is_not_taken_off_its_list() {
-    loom_tests::check(Some(3), || run(Step::NotTaken, 1));
+    loom_tests::check(None, || run(Step::NotTaken, 1));
 }

@@ -14,195 +14,20 @@
 //! Every object carries a magic word, checked at each visit; its `Drop` destroys it. Canaries are counted. The exit
 //! code is not zero if anything was inconsistent, or if no cycle ended for 30 seconds.
 
-use gc_core::{
-    Gc, GcCell, GcMutex, GcOnceCell, GcRefCell, GcRwLock, GcWeak, Heap, Mutation, Root, Trace,
-    rootable_dyn, unsize,
-};
+mod objects;
+
+use gc_core::{Gc, GcCell, GcOnceCell, Heap, Mutation, unsize};
+use objects::*;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-
-const TOKENS: usize = 512;
-/// More cells than tokens, so that a hand finds an empty one.
-const PLACES: usize = 1024;
-const NODES: usize = 1024;
-const SHELVES: usize = 64;
-const DEPTH: u8 = 6;
 
 static OPS: AtomicU64 = AtomicU64::new(0);
 static MADE: AtomicU64 = AtomicU64::new(0);
 static DROPS: AtomicU64 = AtomicU64::new(0);
 static PANICS: AtomicU64 = AtomicU64::new(0);
 static THREADS: AtomicU64 = AtomicU64::new(0);
-
-/// xorshift64*.
-struct Rng(u64);
-impl Rng {
-    fn new(seed: u64) -> Rng {
-        Rng(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 16
-    }
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-}
-
-/// Something is wrong: says so and ends the process, so that no other thread covers it up.
-#[track_caller]
-fn broken(what: &str) -> ! {
-    eprintln!("stress: INCONSISTENT at {}: {what}", std::panic::Location::caller());
-    std::process::exit(1)
-}
-
-const ALIVE: u64 = 0xA11C_E5AF_E0B1_EC75;
-const DEAD: u64 = 0xDEAD_DEAD_DEAD_DEAD;
-
-/// The magic word; its memory is the allocator's, so that drop glue has something to free.
-#[derive(Trace)]
-struct Canary {
-    magic: AtomicU64,
-    id: Box<u64>,
-}
-impl Canary {
-    fn new(id: u64) -> Canary {
-        MADE.fetch_add(1, Relaxed);
-        Canary { magic: AtomicU64::new(ALIVE ^ id), id: Box::new(id) }
-    }
-    #[track_caller]
-    fn check(&self) -> u64 {
-        let id = *self.id;
-        if self.magic.load(Relaxed) != ALIVE ^ id {
-            broken(&format!("magic {:#x} with id {id:#x}", self.magic.load(Relaxed)));
-        }
-        id
-    }
-}
-impl Drop for Canary {
-    fn drop(&mut self) {
-        let id = self.check();
-        self.magic.store(DEAD, Relaxed);
-        DROPS.fetch_add(1, Relaxed);
-        if id % 4099 == 4098 {
-            resume_unwind(Box::new("a canary's own panic"));
-        }
-    }
-}
-
-#[derive(Trace)]
-struct Token {
-    canary: Canary,
-    number: usize,
-}
-
-/// A detour on which a token may travel.
-#[derive(Trace)]
-struct Parcel<'gc> {
-    canary: Canary,
-    content: GcOnceCell<Gc<'gc, Token>>,
-}
-
-#[derive(Trace)]
-struct Node<'gc> {
-    canary: Canary,
-    depth: u8,
-    left: GcCell<'gc, Node<'gc>>,
-    right: GcCell<'gc, Node<'gc>>,
-    cache: GcOnceCell<Gc<'gc, str>>,
-}
-
-trait Item<'gc>: Send + Sync {
-    fn check(&self);
-    fn node(&self) -> Option<Gc<'gc, Node<'gc>>>;
-}
-rootable_dyn!(Item<'gc>);
-
-#[derive(Trace)]
-struct Link<'gc> {
-    canary: Canary,
-    cell: GcCell<'gc, Node<'gc>>,
-}
-impl<'gc> Item<'gc> for Link<'gc> {
-    fn check(&self) {
-        self.canary.check();
-    }
-    fn node(&self) -> Option<Gc<'gc, Node<'gc>>> {
-        self.cell.get()
-    }
-}
-
-/// What lies on a shelf.
-#[derive(Trace, Clone, Copy)]
-enum Thing<'gc> {
-    Node(Gc<'gc, Node<'gc>>),
-    Text(Gc<'gc, str>),
-    /// Each word is the first plus its index.
-    Words(Gc<'gc, [u64]>),
-    Cells(Gc<'gc, [GcCell<'gc, Node<'gc>>]>),
-    Items(Gc<'gc, [Canary]>),
-    Dyn(Gc<'gc, dyn Item<'gc> + 'gc>),
-    Weak(GcWeak<'gc, Node<'gc>>),
-    WeakText(GcWeak<'gc, str>),
-}
-
-#[derive(Trace)]
-enum Shelf<'gc> {
-    Ref(GcRefCell<Vec<Thing<'gc>>>),
-    Mutex(GcMutex<Vec<Thing<'gc>>>),
-    Rw(GcRwLock<Vec<Thing<'gc>>>),
-}
-
-#[derive(Trace)]
-struct World<'gc> {
-    places: Gc<'gc, [GcCell<'gc, Token>]>,
-    queue: GcMutex<Vec<Gc<'gc, Token>>>,
-    parcels: GcRwLock<Vec<Gc<'gc, Parcel<'gc>>>>,
-    nodes: Gc<'gc, [GcCell<'gc, Node<'gc>>]>,
-    shelves: Gc<'gc, [Gc<'gc, Shelf<'gc>>]>,
-}
-
-type Pockets = Mutex<Vec<Root<Token>>>;
-
-struct Shared {
-    heap: Heap,
-    world: Root<World<'static>>,
-    /// Tokens that are held by roots only.
-    pockets: Pockets,
-    stop: AtomicBool,
-}
-
-fn build(heap: &Heap) -> Root<World<'static>> {
-    heap.mutate(|mc| {
-        let cells = (0..PLACES).map(|i| {
-            let token =
-                (i < TOKENS).then(|| Gc::new(mc, Token { canary: Canary::new(0), number: i }));
-            GcCell::new(token)
-        });
-        let places = Gc::from_iter_in(mc, cells);
-        let nodes = Gc::from_iter_in(mc, (0..NODES).map(|_| GcCell::new(None)));
-        let shelves = Gc::from_iter_in(
-            mc,
-            (0..SHELVES).map(|i| {
-                let shelf = match i % 3 {
-                    0 => Shelf::Ref(GcRefCell::new(Vec::new())),
-                    1 => Shelf::Mutex(GcMutex::new(Vec::new())),
-                    _ => Shelf::Rw(GcRwLock::new(Vec::new())),
-                };
-                Gc::new(mc, shelf)
-            }),
-        );
-        let (queue, parcels) = (GcMutex::new(Vec::new()), GcRwLock::new(Vec::new()));
-        Gc::new(mc, World { places, queue, parcels, nodes, shelves }).root(mc)
-    })
-}
 
 /// Finds an empty place for a token.
 fn put<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &mut Rng, token: Gc<'gc, Token>) {
