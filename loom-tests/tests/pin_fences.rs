@@ -93,11 +93,8 @@ fn run<P: Pin>(pins: usize, fence: bool) {
                 } else {
                     world.new.with(|p| {
                         // SAFETY: as above.
-                        assert_eq!(
-                            unsafe { *p },
-                            1,
-                            "the new epoch is seen without what came before"
-                        );
+                        let new = unsafe { *p };
+                        assert_eq!(new, 1, "the new epoch is seen without what came before");
                     });
                 }
                 world.pin.clear();
