@@ -247,7 +247,7 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
     /// ```
     /// use gc_core::{Gc, Heap, Root};
     /// let heap = Heap::new();
-    /// let root: Root<u64> = heap.mutate(|mc| Gc::new(mc, 9).root(mc));
+    /// let root: Root<u64> = heap.mutate(|mc| Gc::new(mc, 9u64).root(mc));
     /// heap.collect().unwrap();
     /// assert_eq!(heap.mutate(|mc| *root.get(mc)), 9);
     /// ```
