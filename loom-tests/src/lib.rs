@@ -6,13 +6,15 @@
 
 pub mod toy;
 
-/// Explores `model` with at most `preemptions` forced switches in each execution (`None`: all executions), and prints how many executions that
-/// were.
+/// How long one model may take.
+const LONGEST: std::time::Duration = std::time::Duration::from_secs(300);
+
+/// Explores `model` with at most `preemptions` forced switches in each execution (`None`: all executions), and prints
+/// how many executions that were.
 pub fn check(preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = preemptions;
-    // A model that grew beyond this explores what it can; none does today.
-    builder.max_duration = Some(std::time::Duration::from_secs(60));
+    builder.max_duration = Some(LONGEST);
     let runs = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
     let count = runs.clone();
     let start = std::time::Instant::now();
@@ -20,6 +22,8 @@ pub fn check(preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'stati
         count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         model();
     });
+    // Loom would end there without a word, and the model would pass half explored.
+    assert!(start.elapsed() < LONGEST, "the model is too large: bound its preemptions");
     let runs = runs.load(std::sync::atomic::Ordering::Relaxed);
     println!("{runs} executions in {:.2} s", start.elapsed().as_secs_f64());
 }
