@@ -126,7 +126,6 @@ impl Collector {
         let (mut quiet, mut pressure) = (0, 0);
         loop {
             let credit = &self.core.credit;
-            self.core.space.touch_ahead();
             if self.control().is_stopping() {
                 break;
             }

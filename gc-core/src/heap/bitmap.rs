@@ -48,10 +48,6 @@ impl MarkWord {
             self.0.fetch_and(!mask, Ordering::AcqRel);
         }
     }
-    /// Has the system give the word's page memory, and changes nothing.
-    pub(crate) fn touch(&self) {
-        self.0.fetch_or(0, Ordering::Relaxed);
-    }
     /// The word, and zero in its place: the sweep of the span that owns it.
     pub fn take(&self) -> u64 {
         let marks = self.0.load(Ordering::Acquire);

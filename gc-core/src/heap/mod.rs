@@ -27,7 +27,7 @@ pub(crate) mod span;
 
 use crate::config::{BLOCK, BLOCK_SHIFT, Config};
 use crate::error::ConfigError;
-use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::sync::{AtomicPtr, AtomicU64, Mutex, Ordering};
 use bitmap::{GRANULE_SHIFT, MarkWord, range_mask};
 use central::Link;
 use object::TypeInfo;
@@ -36,10 +36,6 @@ use page_alloc::PageAlloc;
 use span::{SpanClass, SpanMeta};
 use std::collections::HashMap;
 
-/// Blocks whose tables are touched before they are used, at least: 4 MiB of heap.
-const TOUCH_AHEAD: usize = 256;
-/// The smallest page of any supported system.
-const PAGE: usize = 4096;
 /// Words of one bitmap for each block.
 pub(crate) const BLOCK_WORDS: usize = BLOCK >> GRANULE_SHIFT >> 6;
 
@@ -58,8 +54,6 @@ pub(crate) struct Space {
     classes: Reservation,
     pub(crate) pages: PageAlloc,
     by_key: Mutex<ClassMap>,
-    /// Blocks below which the tables have been touched. The collector only.
-    touched: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -99,7 +93,6 @@ impl Space {
                 classes: table(size_of::<usize>())?,
                 pages: PageAlloc::new(blocks, limit),
                 by_key: Mutex::new(ClassMap::default()),
-                touched: AtomicUsize::new(0),
                 mem,
             })
         })
@@ -261,34 +254,6 @@ impl Space {
             self.class_word(block).store(std::ptr::null_mut(), Ordering::Release);
         }
         self.pages.free(span, blocks, |b| self.link(b));
-    }
-
-    /// Touches the side tables of the blocks that will be used next, so that their first touch is not a mutator's
-    /// pause. The collector, now and then; cheap when there is nothing to do.
-    pub(crate) fn touch_ahead(&self) {
-        let high = self.high();
-        let ahead = (high + (high / 4).max(TOUCH_AHEAD)).min(self.blocks);
-        let done = self.touched.load(Ordering::Relaxed);
-        if high + TOUCH_AHEAD / 2 < done || ahead <= done {
-            return;
-        }
-        // The tables' entries are small: the bitmaps' pages are the first to end.
-        let step = PAGE / (BLOCK_WORDS * size_of::<u64>());
-        for block in (done..ahead).step_by(step) {
-            let word = block * BLOCK_WORDS;
-            self.alloc_word(word).fetch_or(0, Ordering::Relaxed);
-            self.mark_word(word).touch();
-            self.meta(block).touch();
-            // Null in its place, if it is still null.
-            let null = std::ptr::null_mut();
-            let _ = self.class_word(block).compare_exchange(
-                null,
-                null,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
-        }
-        self.touched.store(ahead, Ordering::Relaxed);
     }
 
     /// Gives idle blocks to the system, up to `most` bytes; returns how many bytes it took.

@@ -24,10 +24,6 @@ pub(crate) struct SpanMeta {
 }
 
 impl SpanMeta {
-    /// Has the system give the entry's page memory, and changes nothing.
-    pub(crate) fn touch(&self) {
-        self.live.fetch_or(0, Ordering::Relaxed);
-    }
     pub(crate) fn link(&self) -> &Link {
         &self.link
     }
