@@ -207,8 +207,7 @@ impl Collector {
         line.prep = start.elapsed();
 
         let mark = Instant::now();
-        let last_round;
-        (line.rounds, last_round) = self.mark(number);
+        line.rounds = self.mark(number);
         line.mark = mark.elapsed();
         line.heap_end = core.credit.heap();
 
@@ -217,9 +216,7 @@ impl Collector {
             sweep::weak::flag_dead(&core.space);
         }
         #[cfg(gc_verify)]
-        self.verify(last_round.next_round());
-        #[cfg(not(gc_verify))]
-        let _ = last_round;
+        self.verify();
         let allocated_end = core.credit.allocated();
         let (found_bytes, found_objects) = core.marking.take_found();
         let black = allocated_end.saturating_sub(allocated_start);
@@ -253,8 +250,8 @@ impl Collector {
         }
     }
 
-    /// Marks everything reachable; returns the rounds it took and the last epoch.
-    fn mark(&mut self, number: u64) -> (u32, Epoch) {
+    /// Marks everything reachable; returns the rounds it took.
+    fn mark(&mut self, number: u64) -> u32 {
         let core = self.core.clone();
         let mut epoch = Epoch::mark(number);
         self.begin_handshake(epoch);
@@ -288,7 +285,7 @@ impl Collector {
                     if core.config.markers > 1 {
                         core.control.set_marking(false);
                     }
-                    return (rounds, epoch);
+                    return rounds;
                 }
             }
             core.marking.detector.resume();
@@ -400,7 +397,7 @@ impl Collector {
 
     /// Verifying build: stops the world and compares reachability with the marks.
     #[cfg(gc_verify)]
-    fn verify(&mut self, epoch: Epoch) {
+    fn verify(&mut self) {
         use crate::sync::Ordering;
         let core = self.core.clone();
         if core.marking.is_poisoned() {
@@ -410,7 +407,7 @@ impl Collector {
         // Threads that cross now wait before they publish; those that are pinned must leave their pins. A
         // thread may hold its pin until another one, now waiting, is done: then this cycle goes unverified.
         let deadline = Instant::now() + Duration::from_secs(2);
-        self.begin_handshake(epoch);
+        self.begin_handshake(core.epoch.load().next_round());
         let all_out = core.records.snapshot().iter().all(|record| {
             while !record.is_unpinned() {
                 if Instant::now() > deadline {
