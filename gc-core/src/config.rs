@@ -29,8 +29,15 @@ pub(crate) struct Config {
     pub(crate) reserve: usize,
     /// One line a cycle on standard error.
     pub(crate) gc_trace: bool,
+    /// Threads wait at the start of a pin while the collector marks.
+    pub(crate) stop_the_world: bool,
     /// Markers are bound to the last cores.
     pub(crate) pin_markers: bool,
+}
+
+/// Whether the environment says `name=1`.
+fn is_set(name: &str) -> bool {
+    std::env::var_os(name).is_some_and(|value| value == "1")
 }
 
 impl Default for Config {
@@ -43,7 +50,8 @@ impl Default for Config {
             heap_limit: usize::MAX,
             markers: (cores / 4).max(1),
             reserve: 64 << 30,
-            gc_trace: std::env::var_os("GC_TRACE").is_some_and(|v| v == "1"),
+            gc_trace: is_set("GC_TRACE"),
+            stop_the_world: is_set("GC_STW"),
             pin_markers: false,
         }
     }

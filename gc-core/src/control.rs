@@ -4,6 +4,10 @@
 //! The collector sleeps with a timer and polls the heap's size: waking it costs a mutator more than any other
 //! regular interruption (12 to 87 µs). Only when nothing was allocated for a while does it sleep deeply, and then
 //! the first mutator that reaches the trigger wakes it, once.
+//!
+//! After a `fork` the child has the heap and not the collector, and the locks here may be held by threads that it does
+//! not have. So whoever would ask or wait first looks whether this is still the heap's process
+//! ([`Control::is_orphaned`]).
 
 use crate::sync::{AtomicBool, Condvar, Mutex, Ordering};
 use std::time::{Duration, Instant};
@@ -21,6 +25,16 @@ struct State {
     marking: bool,
 }
 
+/// A process, by its number; that of the caller by default.
+#[derive(Debug, PartialEq, Eq)]
+struct Process(u32);
+
+impl Default for Process {
+    fn default() -> Self {
+        Process(std::process::id())
+    }
+}
+
 /// The meeting place of a heap's collector and those who wait for it.
 #[derive(Debug, Default)]
 pub(crate) struct Control {
@@ -32,6 +46,8 @@ pub(crate) struct Control {
     deep: AtomicBool,
     /// Somebody waits for a cycle: a hint that saves the polling collector the lock.
     asked: AtomicBool,
+    /// Where the collector's threads are.
+    home: Process,
 }
 
 impl Control {
@@ -44,14 +60,29 @@ impl Control {
     }
     #[cold]
     fn wake(&self) {
+        if self.is_orphaned() {
+            return;
+        }
         let _state = self.state.lock();
         if self.deep.swap(false, Ordering::Relaxed) {
             self.to_collector.notify_one();
         }
     }
 
+    /// Whether this is the child of a `fork`, which has no collector.
+    pub(crate) fn is_orphaned(&self) -> bool {
+        self.home != Process::default()
+    }
+    /// Whether no cycle will come: the heap has ended, or its collector is in another process.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_orphaned() || self.is_stopping()
+    }
+
     /// Waits for the end of a cycle that begins after this call, until `deadline`; says whether it came.
     pub(crate) fn collect(&self, deadline: Option<Instant>) -> bool {
+        if self.is_orphaned() {
+            return false;
+        }
         let mut state = self.state.lock();
         let number = state.begun + 1;
         state.wanted = state.wanted.max(number);

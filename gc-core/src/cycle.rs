@@ -17,7 +17,7 @@ use crate::control::Control;
 use crate::handshake::Epoch;
 use crate::heap::span::SpanClass;
 use crate::mark::worker::Marker;
-use crate::mutator::{Core, enter_collector_thread};
+use crate::mutator::{Core, Record, enter_collector_thread};
 use crate::observe::gctrace::CycleLine;
 use crate::pacing::Pacer;
 use crate::sweep::{self, Keep};
@@ -34,6 +34,8 @@ const DEEP: Duration = Duration::from_secs(60);
 const QUIET: u32 = 16;
 /// The shortest marking that says whether this thread has a core to itself.
 const WORTH_JUDGING: Duration = Duration::from_micros(300);
+/// How long a stop waits for the threads.
+const STOP_PATIENCE: Duration = Duration::from_secs(1);
 /// Spans swept between two yields: some 5 µs.
 const SWEEP_QUANTUM: u32 = 32;
 
@@ -46,6 +48,8 @@ pub(crate) struct Collector {
     number: u64,
     born: Instant,
     straggler: Option<(Duration, u64)>,
+    /// The threads wait at the start of their pins (the stopped mode).
+    is_stopped: bool,
     last_cpu: Duration,
     last_line: Instant,
 }
@@ -109,6 +113,7 @@ impl Collector {
             number: 0,
             born: now,
             straggler: None,
+            is_stopped: false,
             last_cpu: Duration::ZERO,
             last_line: now,
         }
@@ -159,8 +164,12 @@ impl Collector {
 
     /// Moves every thread to `to`: sets the epoch, and waits for each that is pinned in an older one. `each` is
     /// called for every record after its thread has crossed.
-    fn handshake(&mut self, to: Epoch, each: impl Fn(&crate::mutator::Record)) {
+    fn handshake(&mut self, to: Epoch, each: impl Fn(&Record)) {
         self.begin_handshake(to);
+        self.await_crossing(to, each);
+    }
+
+    fn await_crossing(&mut self, to: Epoch, each: impl Fn(&Record)) {
         for record in self.core.records.snapshot() {
             let begin = Instant::now();
             let mut backoff = Backoff::new();
@@ -190,6 +199,27 @@ impl Collector {
         }
     }
 
+    /// Keeps every thread at the start of its pins, from epoch `to` on; says whether all are there. If not, a thread
+    /// stays in its pin for so long that it may be waiting for one of the others, and all go on.
+    fn stop(&mut self, to: Epoch) -> bool {
+        let core = self.core.clone();
+        core.stop.close();
+        self.begin_handshake(to);
+        let begin = Instant::now();
+        for record in core.records.snapshot() {
+            let mut backoff = Backoff::new();
+            while !record.is_unpinned() {
+                if begin.elapsed() > STOP_PATIENCE {
+                    self.note_straggler(begin.elapsed(), record.number);
+                    core.stop.open();
+                    return false;
+                }
+                backoff.wait();
+            }
+        }
+        true
+    }
+
     /// One whole cycle.
     fn cycle(&mut self) {
         let core = self.core.clone();
@@ -202,7 +232,15 @@ impl Collector {
         let allocated_start = core.credit.allocated();
         line.heap_start = core.credit.heap();
 
-        self.handshake(Epoch::prep(number), |_| {});
+        let prep = Epoch::prep(number);
+        self.is_stopped = core.config.stop_the_world && self.stop(prep);
+        let stopped = Instant::now();
+        if !core.config.stop_the_world {
+            self.begin_handshake(prep);
+        }
+        if !fault!("prep_not_awaited") {
+            self.await_crossing(prep, |_| {});
+        }
         core.roots.free_flagged();
         line.prep = start.elapsed();
 
@@ -212,7 +250,7 @@ impl Collector {
         line.heap_end = core.credit.heap();
 
         let cross = Instant::now();
-        if !core.marking.is_poisoned() {
+        if !core.marking.is_poisoned() && !fault!("dead_not_flagged") {
             sweep::weak::flag_dead(&core.space);
         }
         #[cfg(gc_verify)]
@@ -224,9 +262,21 @@ impl Collector {
         let plan = self.pacer.after_mark(found, black);
         core.credit.adopt(plan, allocated_end);
         let sweep_epoch = Epoch::sweep(number);
+        if fault!("sweep_early") {
+            core.sweep.open();
+            self.sweep(number);
+        }
         self.handshake(sweep_epoch, |record| record.give_up_for(sweep_epoch));
-        core.gate.reset();
+        if !fault!("gate_not_reset") {
+            core.gate.reset();
+        }
         line.cross = cross.elapsed();
+        if core.config.stop_the_world {
+            line.stopped = Some(if self.is_stopped { stopped.elapsed() } else { Duration::ZERO });
+        }
+        if std::mem::take(&mut self.is_stopped) {
+            core.stop.open();
+        }
 
         let sweep = Instant::now();
         core.sweep.open();
@@ -255,6 +305,9 @@ impl Collector {
         let core = self.core.clone();
         let mut epoch = Epoch::mark(number);
         self.begin_handshake(epoch);
+        if fault!("roots_freed_in_mark") {
+            core.roots.free_flagged();
+        }
         self.marker.cycle = number;
         core.marking.detector.resume();
         if !core.marking.detector.start() {
@@ -278,7 +331,7 @@ impl Collector {
             chaos();
             let recorded = core.pushed();
             chaos();
-            if core.marking.is_empty() && core.rings_are_empty() {
+            if core.marking.is_empty() && (core.rings_are_empty() || fault!("rings_ignored")) {
                 epoch = epoch.next_round();
                 rounds += 1;
                 if self.round(epoch, recorded) && self.resolve(recorded) {
@@ -298,7 +351,8 @@ impl Collector {
             drain(&self.core, &mut self.marker);
             self.core.marking.detector.stop();
             let wall = wall.elapsed();
-            if wall > WORTH_JUDGING {
+            // Clocks would make a schedule depend on more than its seed.
+            if wall > WORTH_JUDGING && !cfg!(shuttle) {
                 let got = thread_cpu().saturating_sub(cpu);
                 self.core.credit.judge(got > wall * 9 / 10);
             }
@@ -311,6 +365,9 @@ impl Collector {
     fn round(&mut self, epoch: Epoch, recorded: u64) -> bool {
         let core = self.core.clone();
         self.begin_handshake(epoch);
+        if fault!("round_skipped") {
+            return true;
+        }
         for record in core.records.snapshot() {
             let begin = Instant::now();
             let mut backoff = Backoff::new();
@@ -398,30 +455,18 @@ impl Collector {
     /// Verifying build: stops the world and compares reachability with the marks.
     #[cfg(gc_verify)]
     fn verify(&mut self) {
-        use crate::sync::Ordering;
         let core = self.core.clone();
         if core.marking.is_poisoned() {
             return;
         }
-        core.stopped.store(true, Ordering::SeqCst);
-        // Threads that cross now wait before they publish; those that are pinned must leave their pins. A
-        // thread may hold its pin until another one, now waiting, is done: then this cycle goes unverified.
-        let deadline = Instant::now() + Duration::from_secs(2);
-        self.begin_handshake(core.epoch.load().next_round());
-        let all_out = core.records.snapshot().iter().all(|record| {
-            while !record.is_unpinned() {
-                if Instant::now() > deadline {
-                    return false;
-                }
-                yield_now();
-            }
-            true
-        });
-        if all_out {
+        // If a thread does not come to a stop this cycle goes unverified.
+        if self.is_stopped || self.stop(core.epoch.load().next_round()) {
             crate::verify::check_marks(&core);
             core.totals.verified.add(1);
         }
-        core.stopped.store(false, Ordering::SeqCst);
+        if !self.is_stopped {
+            core.stop.open();
+        }
     }
 }
 

@@ -88,6 +88,8 @@ pub enum CollectError {
     InsideMutate,
     /// Called on a collector thread (from the `Drop` of a dead object): it would wait for itself.
     OnCollectorThread,
+    /// Called in the child of a `fork`: the collector's threads are in the parent.
+    AfterFork,
 }
 
 impl fmt::Display for CollectError {
@@ -98,6 +100,9 @@ impl fmt::Display for CollectError {
             }
             CollectError::OnCollectorThread => {
                 "collect() on a collector thread would wait for itself"
+            }
+            CollectError::AfterFork => {
+                "collect() after a fork: the collector's threads are in the parent process; make a new heap"
             }
         })
     }
@@ -110,5 +115,9 @@ impl Error for CollectError {}
 pub(crate) fn fatal(what: &str) -> ! {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "gc-core: fatal: {what}");
+    // The schedule that led here can be told only if it ends in a panic.
+    #[cfg(shuttle)]
+    panic!("gc-core: fatal: {what}");
+    #[cfg(not(shuttle))]
     std::process::abort()
 }

@@ -60,6 +60,9 @@ compile_error!("gc-core needs a 64-bit target");
 
 extern crate self as gc_core;
 
+#[macro_use]
+mod fault;
+
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod config;
 #[cfg(not(loom))]
@@ -111,6 +114,16 @@ pub use pointers::{
     Root,
 };
 pub use trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
+
+/// For the scheduled tests (`tests/schedules.rs`).
+#[cfg(shuttle)]
+#[doc(hidden)]
+pub mod schedule {
+    /// How many operations a thread gets on average before another may run.
+    pub fn set_stride(stride: u64) {
+        crate::sync::set_stride(stride);
+    }
+}
 
 /// The protocol types, for the models in `loom-tests`.
 #[cfg(loom)]

@@ -10,17 +10,27 @@ use crate::mutator::{Core, Record, on_collector_thread};
 use crate::observe::clock;
 use crate::observe::{Pauses, Stats};
 use crate::pacing::{Credit, Pacer};
-use crate::sync::{Arc, Mutex};
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Arc, Mutex, thread_local};
 use crossbeam_deque::Worker;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
-use std::thread::JoinHandle;
 
 /// A garbage-collected heap: a cheap-to-clone handle, `Send` and `Sync`. Many heaps may live in one process.
 ///
 /// When the last handle (a [`Mutator`] is one) is dropped, the collector's threads end, and every object that is
 /// left is dropped on the collector's thread before that drop returns (unless it is itself run by a destructor there). [`Root`](crate::Root)s do not keep a heap.
+///
+/// # Fork
+///
+/// After a `fork` the child has the heap as it was, without a collector: threads are not copied. There the heap can
+/// be read, changed and allocated from until its limit is reached; nothing is freed, [`collect`](Self::collect)
+/// returns [`CollectError::AfterFork`], and dropping the last handle runs no destructors and gives no memory back. A
+/// heap that the child makes itself is whole. As with any lock, one of the heap's that another thread held at the
+/// moment of the `fork` stays held in the child: fork when no cycle runs and no other thread is inside
+/// [`mutate`](Self::mutate), or let the child do nothing but `exec` (as `std::process::Command` does). The parent notices
+/// nothing.
 ///
 /// ```
 /// use gc_core::{Gc, Heap};
@@ -41,10 +51,15 @@ struct Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        if self.core.control.is_orphaned() {
+            // After a fork: there is nobody to stop, and a thread of another process cannot be waited for.
+            std::mem::forget(std::mem::take(&mut *self.threads.lock()));
+            return;
+        }
         self.core.control.stop();
         for thread in self.threads.lock().drain(..) {
             // The last handle may die in a destructor on the collector's own thread, which cannot join itself.
-            if thread.thread().id() != std::thread::current().id() && !on_collector_thread() {
+            if thread.thread().id() != thread::current().id() && !on_collector_thread() {
                 // A collector thread that panicked has said so, and there is nothing to add here.
                 let _ = thread.join();
             }
@@ -142,7 +157,8 @@ impl Heap {
     ///
     /// # Errors
     ///
-    /// Inside `mutate` of this heap, or in a destructor on the collector's thread, it would wait for itself.
+    /// Inside `mutate` of this heap, or in a destructor on the collector's thread, it would wait for itself. In the child
+    /// of a `fork` it would wait for nobody.
     ///
     /// ```
     /// use gc_core::{CollectError, Gc, Heap};
@@ -158,6 +174,9 @@ impl Heap {
             return Err(CollectError::OnCollectorThread);
         }
         let core = &self.inner.core;
+        if core.control.is_orphaned() {
+            return Err(CollectError::AfterFork);
+        }
         if core.is_pinned_here() {
             return Err(CollectError::InsideMutate);
         }
@@ -282,6 +301,15 @@ impl HeapBuilder {
         self.config.gc_trace = on;
         self
     }
+    /// Whether every thread waits at the start of [`mutate`](Heap::mutate) while the collector marks, as in a
+    /// stop-the-world collector (`GC_STW=1` in the environment; no). For debugging and comparison: what fails here is not
+    /// the write barrier's fault. The waits are [`PauseKind::Stop`](crate::PauseKind::Stop).
+    ///
+    /// A thread that stays inside `mutate` for a second makes its cycle go on without the stop.
+    pub fn stop_the_world(mut self, on: bool) -> Self {
+        self.config.stop_the_world = on;
+        self
+    }
     /// Whether to bind the markers to the last cores, one each (no). For measurements; Linux only.
     pub fn pin_markers(mut self, on: bool) -> Self {
         self.config.pin_markers = on;
@@ -309,7 +337,7 @@ impl HeapBuilder {
             Heap { inner: Arc::new(Inner { core: core.clone(), threads: Mutex::new(Vec::new()) }) };
         let spawn = |name: String, body: Box<dyn FnOnce() + Send>| {
             // On failure `heap` is dropped, which stops the threads started so far.
-            let thread = std::thread::Builder::new()
+            let thread = thread::Builder::new()
                 .name(name)
                 .spawn(body)
                 .map_err(|e| ConfigError::Thread { os: e.to_string() })?;
@@ -399,7 +427,10 @@ impl Mutator {
 
 impl Drop for Mutator {
     fn drop(&mut self) {
-        self.heap.inner.core.retire(self.record.clone());
+        let core = &self.heap.inner.core;
+        if !core.control.is_orphaned() {
+            core.retire(self.record.clone());
+        }
     }
 }
 
@@ -487,7 +518,7 @@ impl ThreadTable {
             self.entries.borrow_mut().push((core.clone(), record.clone()));
             record
         });
-        LAST.set((Arc::as_ptr(core), Arc::as_ptr(&record)));
+        LAST.with(|last| last.set((Arc::as_ptr(core), Arc::as_ptr(&record))));
         record
     }
 
@@ -495,14 +526,16 @@ impl ThreadTable {
     fn forget_dead_heaps(&self) {
         let mut dead = Vec::new();
         self.entries.borrow_mut().retain(|entry| {
-            let stopped = entry.0.control.is_stopping();
+            let control = &entry.0.control;
+            // In the child of a fork this thread's record is worth keeping: a new one would need more locks.
+            let stopped = !control.is_orphaned() && control.is_stopping();
             if stopped {
                 dead.push(entry.clone());
             }
             !stopped
         });
         if !dead.is_empty() {
-            LAST.set((std::ptr::null(), std::ptr::null()));
+            LAST.with(|last| last.set((std::ptr::null(), std::ptr::null())));
         }
     }
 }
@@ -512,7 +545,7 @@ impl Drop for ThreadTable {
         // A destructor that runs later on this thread must not find the record.
         let _ = LAST.try_with(|last| last.set((std::ptr::null(), std::ptr::null())));
         for (core, record) in self.entries.get_mut().drain(..) {
-            if !core.control.is_stopping() {
+            if !core.control.is_over() {
                 core.retire(record);
             }
         }

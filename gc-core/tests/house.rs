@@ -29,7 +29,7 @@ const UNSAFE: [&str; 23] = [
     "pointers/weak.rs",
     "sweep/mod.rs",
     "sweep/weak.rs",
-    "sync.rs",
+    "sync/mod.rs",
     "trace/mod.rs",
     "trace/std_impls.rs",
     "verify.rs",
@@ -39,7 +39,7 @@ const UNSAFE: [&str; 23] = [
 /// order inside: `error` knows nothing, and the two others know it.
 const LAYERS: [&[&str]; 9] = [
     &["error"],
-    &["sync", "config"],
+    &["sync", "config", "fault"],
     &["trace", "handshake", "control", "pacing", "observe"],
     &["heap", "private"],
     &["mark", "sweep"],
@@ -53,13 +53,17 @@ const LAYERS: [&[&str]; 9] = [
 const MAY_CALL_VERIFY: [&str; 3] = ["sweep", "mutator", "cycle"];
 
 /// What only some files may name: the text, and the files.
-const ONLY_IN: [(&str, &[&str]); 8] = [
-    ("std::sync::atomic", &["sync.rs", "mutator/mod.rs", "trace/std_impls.rs"]),
+const ONLY_IN: [(&str, &[&str]); 9] = [
+    (
+        "std::sync::atomic",
+        &["sync/mod.rs", "sync/schedule.rs", "mutator/mod.rs", "trace/std_impls.rs"],
+    ),
     ("std::sync::Mutex", &[]),
     ("std::sync::RwLock", &[]),
     ("std::sync::Condvar", &[]),
-    ("parking_lot", &["sync.rs"]),
-    ("loom::", &["sync.rs"]),
+    ("parking_lot", &["sync/mod.rs"]),
+    ("loom::", &["sync/mod.rs", "sync/model.rs"]),
+    ("shuttle::", &["sync/schedule.rs"]),
     ("memmap2", &["heap/os.rs"]),
     ("std::alloc::", &["trace/std_impls.rs"]),
 ];

@@ -14,6 +14,8 @@
 
 pub mod pin;
 pub mod registry;
+#[cfg(not(loom))]
+pub(crate) mod stop;
 
 pub use pin::{Epoch, EpochWord, Mode, PinWord};
 
@@ -44,8 +46,12 @@ impl Crossing {
     }
     /// The owner's side: `work` brings its cache to `epoch`, *before* the pin is published (publish last).
     pub fn owner(&self, epoch: Epoch, work: impl FnOnce()) {
-        let _lock = self.lock.lock();
+        let _lock = (!fault!("crossing_unlocked")).then(|| self.lock.lock());
         chaos();
+        if fault!("seen_before_work") {
+            self.seen.store(epoch.word(), Ordering::Relaxed);
+            chaos();
+        }
         work();
         chaos();
         self.seen.store(epoch.word(), Ordering::Relaxed);

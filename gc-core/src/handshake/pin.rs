@@ -132,9 +132,11 @@ impl PinWord {
     #[must_use]
     pub fn publish(&self, at: Epoch, epoch: &EpochWord, asymmetric: bool) -> bool {
         self.0.store(at.word(), Ordering::Release);
-        light_fence(asymmetric);
+        if !fault!("pin_without_fence") {
+            light_fence(asymmetric);
+        }
         crate::sync::chaos();
-        if epoch.load() == at {
+        if epoch.load() == at || fault!("pin_without_second_read") {
             return true;
         }
         self.0.store(0, Ordering::Release);
@@ -152,7 +154,6 @@ impl PinWord {
         at == 0 || at >= to.word()
     }
     /// Whether the thread is outside of every pin, as far as the caller can know.
-    #[cfg(any(test, loom, gc_verify))]
     pub fn is_unpinned(&self) -> bool {
         self.0.load(Ordering::Acquire) == 0
     }

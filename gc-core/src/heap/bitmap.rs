@@ -28,6 +28,11 @@ impl MarkWord {
     #[inline(always)]
     #[must_use]
     pub fn test_and_set(&self, mask: u64) -> bool {
+        if fault!("mark_not_atomic") {
+            let marks = self.0.load(Ordering::Relaxed);
+            self.0.store(marks | mask, Ordering::Release);
+            return marks & mask == 0;
+        }
         self.0.load(Ordering::Relaxed) & mask == 0
             && self.0.fetch_or(mask, Ordering::AcqRel) & mask == 0
     }

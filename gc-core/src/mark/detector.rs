@@ -34,7 +34,7 @@ impl Detector {
     pub fn start(&self) -> bool {
         let mut now = self.0.load(Ordering::Relaxed);
         loop {
-            if now & PARKED != 0 {
+            if now & PARKED != 0 && !fault!("start_while_parked") {
                 return false;
             }
             chaos();

@@ -67,6 +67,9 @@ impl GreyRing {
             return false;
         }
         let tail = self.owner.tail.load(Ordering::Relaxed);
+        if fault!("ring_tail_first") {
+            self.owner.tail.store(tail + 1, Ordering::Release);
+        }
         self.slots[tail as usize % LEN].store(addr, Ordering::Relaxed);
         chaos();
         self.owner.tail.store(tail + 1, Ordering::Release);

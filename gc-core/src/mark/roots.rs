@@ -43,7 +43,10 @@ impl RootSlot {
     }
     /// One owner less. Release: the last reads through the root happen before the slot is freed.
     pub fn release(&self) {
-        self.count.fetch_sub(1, Ordering::Release);
+        let before = self.count.fetch_sub(1, Ordering::Release);
+        if fault!("drop_frees_root") && before == 1 {
+            self.value.store(0, Ordering::Relaxed);
+        }
     }
     /// The address in a live or flagged slot; for the scan.
     pub fn scan(&self) -> Option<usize> {

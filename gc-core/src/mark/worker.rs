@@ -203,7 +203,9 @@ impl Marker {
     /// Moves the oldest `n` of the stack to this marker's deque.
     fn spare(&mut self, n: usize) {
         let oldest = self.sink().stack.drain(..n).collect();
-        self.own.push(Work::Objects(oldest));
+        if !fault!("packet_dropped") {
+            self.own.push(Work::Objects(oldest));
+        }
     }
 
     fn take_rings(&mut self, rings: EachRing<'_>) {
@@ -277,7 +279,7 @@ impl Marker {
         // SAFETY: INV-6: an array that is traced has its length before its first element.
         let len = unsafe { (addr as *const usize).sub(1).read() };
         let piece = (PIECE / info.size.max(1)).max(1);
-        if len - from > piece {
+        if len - from > piece && !fault!("piece_dropped") {
             self.own.push(Work::Piece { addr, from: from + piece });
         }
         self.trace(info, addr + from * info.size, piece.min(len - from));

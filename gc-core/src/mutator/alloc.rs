@@ -20,7 +20,7 @@ use crate::observe::histogram::PauseKind;
 use crate::pacing::Demand;
 use crate::sweep::weak::WeakBox;
 use crate::sweep::{self};
-use crate::sync::yield_now;
+use crate::sync::{chaos, yield_now};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Spans that one refill sweeps at most.
@@ -144,7 +144,7 @@ impl Record {
     ) -> usize {
         #[cfg(gc_verify)]
         crate::verify::check_free(class, run);
-        if class.info.weak_box {
+        if class.info.weak_box && !fault!("box_not_emptied") {
             for at in (run.from..run.to).step_by(class.slot) {
                 // SAFETY: INV-11: the slot is free and the span is ours, and whatever it holds is a valid box;
                 // by atomics, because the pass may still look at a rest that was given up.
@@ -152,7 +152,7 @@ impl Record {
             }
         }
         core.space.take_run(class, span, run);
-        if self.mode.get() == Mode::Mark {
+        if self.mode.get() == Mode::Mark && !fault!("white_in_mark") {
             self.set_marks(core, class, span, run);
             // Not only at the crossing: a record that was retired and taken up again within one epoch has given
             // everything up and crosses no more.
@@ -303,8 +303,14 @@ impl Record {
             core.trace_panicked();
         }
         // Shared before it counts itself idle: work in anybody's hands is grey.
+        if fault!("assist_idle_early") {
+            core.marking.detector.stop();
+            chaos();
+        }
         marker.give_all(&core.marking);
-        core.marking.detector.stop();
+        if !fault!("assist_idle_early") {
+            core.marking.detector.stop();
+        }
         core.assistants.lock().push(marker);
     }
 }

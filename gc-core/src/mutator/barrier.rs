@@ -31,7 +31,7 @@ impl Record {
     /// Stores `new` into a pointer field, whatever the mode.
     #[inline(always)]
     pub(crate) fn store(&self, field: &AtomicUsize, new: usize) {
-        if self.mode.get() == Mode::Off {
+        if self.mode.get() == Mode::Off || fault!("barrier_off") {
             // Release: whoever reads the pointer sees the object initialised.
             field.store(new, Ordering::Release);
         } else {
@@ -46,18 +46,26 @@ impl Record {
         } else {
             // A plain read of the old value is enough from Mark on: what another thread stores meanwhile is its
             // local, and all threads shade or have crossed.
-            self.shade(field.load(Ordering::Acquire));
+            if !fault!("mark_old_unshaded") {
+                self.shade(field.load(Ordering::Acquire));
+            }
             chaos();
             field.store(new, Ordering::Release);
         }
     }
     /// Exchanges a pointer field, whatever the mode.
     pub(crate) fn swap(&self, field: &AtomicUsize, new: usize) -> usize {
-        if self.mode.get() == Mode::Prep {
+        if self.mode.get() == Mode::Prep && !fault!("prep_new_unshaded") {
             self.shade(new);
         }
         chaos();
-        let old = field.swap(new, Ordering::AcqRel);
+        let old = if fault!("prep_plain_read") {
+            let old = field.load(Ordering::Acquire);
+            field.store(new, Ordering::Release);
+            old
+        } else {
+            field.swap(new, Ordering::AcqRel)
+        };
         chaos();
         if self.mode.get() != Mode::Off {
             // In Prep exactly what the exchange returned: a plain read would miss a store by a thread in Off.
@@ -77,7 +85,7 @@ impl Record {
         }
         let result = field.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire);
         chaos();
-        if self.mode.get() != Mode::Off && result.is_ok() {
+        if self.mode.get() != Mode::Off && result.is_ok() && !fault!("exchange_unshaded") {
             self.shade(current);
         }
         result
@@ -110,7 +118,9 @@ impl Record {
         let mut all = Vec::with_capacity(room + 1);
         all.push(addr);
         self.ring.take(usize::MAX, |addr| all.push(addr));
-        core.marking.share(Work::Objects(all));
+        if !fault!("handover_dropped") {
+            core.marking.share(Work::Objects(all));
+        }
         self.ring.count_elsewhere();
         self.pauses.record(PauseKind::Handover, since);
     }
@@ -154,7 +164,7 @@ impl Record {
 
     /// A root slot that keeps `addr` alive.
     pub(crate) fn root(&self, addr: usize) -> SlotRef {
-        if self.mode.get() == Mode::Prep {
+        if self.mode.get() == Mode::Prep && !fault!("root_prep_unshaded") {
             // Shade first, then publish (rule 2).
             self.shade(addr);
         }
@@ -176,7 +186,7 @@ impl Record {
 
     /// Whether the target of a weak box, not flagged dead, may be used; if so it is kept for this pin.
     pub(crate) fn upgrade(&self, target: usize) -> bool {
-        if self.mode.get() != Mode::Mark {
+        if self.mode.get() != Mode::Mark || fault!("gate_removed") {
             return true;
         }
         let since = ticks();

@@ -4,7 +4,7 @@ use super::{Record, thread_token};
 use crate::config::{BLOCK, Config};
 use crate::control::Control;
 use crate::error::AllocError;
-use crate::handshake::{EpochWord, registry::Registry};
+use crate::handshake::{EpochWord, registry::Registry, stop::Stop};
 use crate::heap::object::{LEAF_INFO, TypeInfo};
 use crate::heap::span::SpanClass;
 use crate::heap::{Space, size_class};
@@ -38,9 +38,7 @@ pub(crate) struct Core {
     pub(super) leaf: [std::sync::OnceLock<&'static SpanClass>; size_class::COUNT],
     /// Markers for threads that assist.
     pub(super) assistants: Mutex<Vec<Marker>>,
-    /// The verifying build's stop: threads wait at the start of a pin.
-    #[cfg(gc_verify)]
-    pub(crate) stopped: crate::sync::AtomicBool,
+    pub(crate) stop: Stop,
 }
 
 impl Core {
@@ -61,8 +59,7 @@ impl Core {
             config,
             leaf: std::array::from_fn(|_| std::sync::OnceLock::new()),
             assistants: Mutex::new(Vec::new()),
-            #[cfg(gc_verify)]
-            stopped: crate::sync::AtomicBool::new(false),
+            stop: Stop::default(),
         }
     }
 
@@ -110,11 +107,14 @@ impl Core {
     }
 
     pub(crate) fn leaf_class(&self, class: usize) -> &'static SpanClass {
-        self.leaf[class].get_or_init(|| {
-            self.space.class_for(&LEAF_INFO, class + 1, |id| {
-                SpanClass::small(&LEAF_INFO, id, size_class::SIZES[class] as usize)
-            })
-        })
+        if let Some(known) = self.leaf[class].get() {
+            return known;
+        }
+        // Outside of the once-lock, whose waiters no scheduler sees; `class_for` gives everybody the same.
+        let made = self.space.class_for(&LEAF_INFO, class + 1, |id| {
+            SpanClass::small(&LEAF_INFO, id, size_class::SIZES[class] as usize)
+        });
+        self.leaf[class].get_or_init(|| made)
     }
     pub(super) fn typed_class(&self, info: &'static TypeInfo) -> &'static SpanClass {
         self.space.class_for(info, 0, |id| SpanClass::small(info, id, info.slot()))
@@ -144,7 +144,7 @@ impl Core {
 
     /// What the sweep of this cycle keeps.
     pub(crate) fn keep(&self) -> Keep {
-        if self.marking.is_poisoned() { Keep::All } else { Keep::Marked }
+        if self.marking.is_poisoned() && !fault!("poison_ignored") { Keep::All } else { Keep::Marked }
     }
 
     pub(super) fn alloc_error(&self, requested: usize) -> AllocError {

@@ -25,7 +25,7 @@ use crate::mark::roots::SlotRef;
 use crate::observe::clock::ticks;
 use crate::observe::histogram::{PauseKind, Recorder};
 use crate::sweep::{self};
-use crate::sync::{Arc, AtomicU64, AtomicUsize, Ordering, chaos};
+use crate::sync::{Arc, AtomicU64, Ordering, chaos, thread_local};
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
@@ -91,7 +91,7 @@ unsafe impl Send for Record {}
 
 impl Record {
     fn new(core: &Arc<Core>) -> Record {
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         Record {
             pin: PinWord::new(),
             crossing: Crossing::new(),
@@ -108,7 +108,7 @@ impl Record {
             pauses: Recorder::new(),
             roots: RefCell::new(Vec::new()),
             owner: AtomicU64::new(0),
-            number: NUMBER.fetch_add(1, Ordering::Relaxed) as u64,
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
         }
     }
 
@@ -134,7 +134,6 @@ impl Record {
         self.owner.load(Ordering::Relaxed) == thread_token() && self.depth.get() > 0
     }
     /// Whether the thread is outside of every pin, as far as the caller can know.
-    #[cfg(gc_verify)]
     pub(crate) fn is_unpinned(&self) -> bool {
         self.pin.is_unpinned()
     }
@@ -145,7 +144,9 @@ impl Record {
     /// Gives the thread's cache up on its behalf if it has not been in `epoch` yet: the collector, for a thread
     /// that has crossed or is unpinned.
     pub(crate) fn give_up_for(&self, epoch: Epoch) {
-        self.crossing.on_behalf(epoch, || self.give_up(self.core()));
+        if !fault!("idle_cache_kept") {
+            self.crossing.on_behalf(epoch, || self.give_up(self.core()));
+        }
     }
 
     // ---- pins ----
@@ -172,6 +173,9 @@ impl Record {
         }
         loop {
             let epoch = core.epoch.load();
+            if core.stop.is_closed() && self.wait_for_stop(core) {
+                continue;
+            }
             if !self.crossing.has_seen(epoch) {
                 self.cross(core, epoch);
             }
@@ -194,6 +198,18 @@ impl Record {
         }
     }
 
+    /// Waits for the end of a stop, and says so; not where the stop would wait for this very thread.
+    #[cold]
+    fn wait_for_stop(&self, core: &Core) -> bool {
+        if on_collector_thread() || core.is_pinned_here() {
+            return false;
+        }
+        let since = ticks();
+        core.stop.wait();
+        self.pauses.record(PauseKind::Stop, since);
+        true
+    }
+
     /// Near the heap limit: waits, before the next pin, for a cycle to free something.
     #[cold]
     #[inline(never)]
@@ -210,16 +226,12 @@ impl Record {
     /// The first pin in `epoch`: brings the cache to it before the pin is published (rule 11).
     fn cross(&self, core: &Core, epoch: Epoch) {
         let since = ticks();
-        #[cfg(gc_verify)]
-        while core.stopped.load(Ordering::Acquire) && !on_collector_thread() {
-            crate::sync::yield_now();
-        }
         self.crossing.owner(epoch, || {
             if epoch.sweeps_begun() != self.sweeps.get() {
                 self.give_up(core);
                 self.sweeps.set(epoch.sweeps_begun());
             }
-            if epoch.mode() == Mode::Mark && !self.black.get() {
+            if epoch.mode() == Mode::Mark && !self.black.get() && !fault!("run_white_in_mark") {
                 self.cache.each(|cursor| {
                     if let Some(held) = cursor.held() {
                         self.set_marks(core, held.class, held.span, held.rest);
@@ -245,7 +257,7 @@ impl Record {
         self.cache.each(|cursor| {
             let Some(held) = cursor.take() else { return };
             let (class, span, space) = (held.class, held.span, &core.space);
-            if black {
+            if black && !fault!("rest_kept_marked") {
                 space.for_bits(class, span, held.rest, |word, mask| {
                     space.mark_word(word).clear_own(mask);
                 });

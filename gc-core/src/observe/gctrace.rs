@@ -15,6 +15,7 @@
 //! | `goal 8.4` | what the end of marking tried to stay below | `Stats::goal_bytes` |
 //! | `3 rounds` | termination rounds | |
 //! | `210 k marked` | objects marked by markers | |
+//! | `stopped` | in the stopped mode: how long threads waited at the start of `mutate`; or that they did not | |
 //! | `straggler` | the longest that a handshake waited, and for which thread (in order of registration) | |
 
 use std::fmt;
@@ -36,6 +37,8 @@ pub(crate) struct CycleLine {
     pub(crate) goal: u64,
     pub(crate) rounds: u32,
     pub(crate) marked_objects: u64,
+    /// How long the threads were stopped; `None` outside of the stopped mode, zero if a thread did not come to a stop.
+    pub(crate) stopped: Option<Duration>,
     /// The longest wait of a handshake and whom it waited for.
     pub(crate) straggler: Option<(Duration, u64)>,
 }
@@ -62,6 +65,11 @@ impl fmt::Display for CycleLine {
             self.rounds,
             self.marked_objects / 1000,
         )?;
+        match self.stopped {
+            Some(Duration::ZERO) => write!(f, ", not stopped")?,
+            Some(time) => write!(f, ", stopped {:.3} ms", ms(time))?,
+            None => {}
+        }
         if let Some((wait, thread)) = self.straggler {
             write!(f, ", straggler {:.3} ms (thread {thread})", ms(wait))?;
         }
@@ -87,5 +95,9 @@ mod tests {
         let text = line.to_string();
         assert!(text.starts_with("gc 12 @1.204s 0%: 0.000+"), "{text}");
         assert!(text.ends_with("3 rounds, 210 k marked, straggler 0.400 ms (thread 2)"), "{text}");
+        let line = CycleLine { stopped: Some(Duration::from_millis(3)), straggler: None, ..line };
+        assert!(line.to_string().ends_with("k marked, stopped 3.000 ms"));
+        let line = CycleLine { stopped: Some(Duration::ZERO), ..line };
+        assert!(line.to_string().ends_with("k marked, not stopped"));
     }
 }

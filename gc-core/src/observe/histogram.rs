@@ -4,7 +4,7 @@
 //! turns ticks into nanoseconds and fills a `hdrhistogram`.
 
 use super::clock;
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::plain::{AtomicU32, AtomicU64, Ordering};
 use hdrhistogram::Histogram;
 use std::fmt;
 
@@ -28,9 +28,11 @@ pub enum PauseKind {
     Stall,
     /// Waiting for a marker to leave a guarded cell.
     Cell,
+    /// Waiting at the start of `mutate` for the end of a stop, in the stopped mode.
+    Stop,
 }
 
-const KINDS: [PauseKind; 8] = [
+const KINDS: [PauseKind; 9] = [
     PauseKind::Refill,
     PauseKind::Sweep,
     PauseKind::Assist,
@@ -39,6 +41,7 @@ const KINDS: [PauseKind; 8] = [
     PauseKind::Gate,
     PauseKind::Stall,
     PauseKind::Cell,
+    PauseKind::Stop,
 ];
 
 const SUB_BITS: u32 = 5;

@@ -1,7 +1,7 @@
 #![forbid(unsafe_code)]
 //! Counters of a heap.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::plain::{AtomicU64, Ordering};
 
 /// A heap's counters at one moment, from [`Heap::stats`](crate::Heap::stats).
 ///

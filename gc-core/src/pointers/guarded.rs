@@ -126,7 +126,9 @@ impl<'gc, T: Trace<'gc>> GcRefMut<'_, 'gc, T> {
             if self.cell.lock.is_recorded(record.cycle()) {
                 return;
             }
-            record.shade_all::<T>(self);
+            if !fault!("borrow_unshaded") {
+                record.shade_all::<T>(self);
+            }
             self.cell.lock.record(record.cycle());
         } else {
             record.shade_all::<T>(self);
@@ -150,7 +152,7 @@ impl<'gc, T: Trace<'gc>> DerefMut for GcRefMut<'_, 'gc, T> {
 impl<'gc, T: Trace<'gc>> Drop for GcRefMut<'_, 'gc, T> {
     fn drop(&mut self) {
         let record = self.mc.record();
-        if T::NEEDS_TRACE && record.mode() == Mode::Prep {
+        if T::NEEDS_TRACE && record.mode() == Mode::Prep && !fault!("release_unshaded") {
             record.shade_all::<T>(self);
         }
         self.cell.lock.release_exclusive();

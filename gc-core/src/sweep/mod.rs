@@ -69,6 +69,10 @@ impl ActiveSweep {
     /// they stay so, because unswept spans only leave them. Acquire: what sweepers did is visible.
     #[must_use]
     pub fn close(&self) -> bool {
+        if fault!("sweep_into_prep") {
+            self.0.fetch_and(!OPEN, Ordering::AcqRel);
+            return true;
+        }
         self.0.compare_exchange(OPEN, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 }
@@ -142,7 +146,12 @@ pub(crate) fn sweep_span(
         };
         let dead = allocated & !live;
         if dead != 0 {
-            if class.needs_drop() {
+            if class.needs_drop() && !fault!("drop_skipped") {
+                if fault!("drop_twice") {
+                    each_object(space, class, span, i, dead, |at| {
+                        swept.panics += drop_object(class, at)
+                    });
+                }
                 each_object(space, class, span, i, dead, |at| {
                     swept.panics += drop_object(class, at)
                 });

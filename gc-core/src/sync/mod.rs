@@ -1,5 +1,11 @@
-//! The one switch between the real primitives and loom's: every atomic, fence, lock and spin of the crate
-//! comes from here, so the models in `loom-tests` explore the code that runs.
+//! The one switch between the real primitives and those of a checker: every atomic, fence, lock, thread and spin
+//! of the crate comes from here, so the models explore the code that runs.
+//!
+//! | build | primitives | what explores it |
+//! |---|---|---|
+//! | plain, `--cfg gc_verify` | std and parking_lot | threads; with random yields in [`chaos`] |
+//! | `--cfg loom` | loom's (`model`) | the protocol types, every interleaving and weak ordering |
+//! | `--cfg shuttle` | std atomics with a switch before each, shuttle's locks and threads (`schedule`) | whole heaps, random schedules from a seed |
 //!
 //! Fences. A pin needs a full fence between publishing its epoch and reading the global one again (INV-1), and
 //! a handshake needs one on its side. The pin is the hot side, so on Linux the pair is asymmetric: a compiler
@@ -7,13 +13,21 @@
 //! Where `membarrier` is missing both sides use a sequentially consistent fence. ThreadSanitizer models
 //! neither, so in its build (`--cfg gc_tsan`) every fence is a read-modify-write of one global word.
 
-#[cfg(not(loom))]
+#[cfg(loom)]
+#[path = "model.rs"]
+mod imp;
+#[cfg(shuttle)]
+#[path = "schedule.rs"]
+mod imp;
+#[cfg(not(any(loom, shuttle)))]
 mod imp {
     pub(crate) use parking_lot::{Condvar, Mutex, RwLock};
     pub(crate) use std::sync::Arc;
     pub(crate) use std::sync::atomic::{
         AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering,
     };
+    pub(crate) use std::thread;
+    pub(crate) use std::thread_local;
 
     /// One step of a busy wait.
     #[inline]
@@ -26,47 +40,14 @@ mod imp {
     }
 }
 
-#[cfg(loom)]
-mod imp {
-    pub(crate) use loom::sync::Arc;
-    pub(crate) use loom::sync::atomic::{
-        AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering,
-    };
-
-    /// loom's mutex with parking_lot's face.
-    #[derive(Debug)]
-    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
-    impl<T> Mutex<T> {
-        pub(crate) fn new(value: T) -> Self {
-            Mutex(loom::sync::Mutex::new(value))
-        }
-        pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
-            self.0.lock().expect("no model panics with a lock held")
-        }
-    }
-    /// loom's reader-writer lock with parking_lot's face.
-    #[derive(Debug)]
-    pub(crate) struct RwLock<T>(loom::sync::RwLock<T>);
-    impl<T> RwLock<T> {
-        pub(crate) fn new(value: T) -> Self {
-            RwLock(loom::sync::RwLock::new(value))
-        }
-        pub(crate) fn read(&self) -> loom::sync::RwLockReadGuard<'_, T> {
-            self.0.read().expect("no model panics with a lock held")
-        }
-        pub(crate) fn write(&self) -> loom::sync::RwLockWriteGuard<'_, T> {
-            self.0.write().expect("no model panics with a lock held")
-        }
-    }
-    pub(crate) fn spin_hint() {
-        loom::thread::yield_now();
-    }
-    pub(crate) fn yield_now() {
-        loom::thread::yield_now();
-    }
-}
-
 pub(crate) use imp::*;
+
+/// Atomics of counters and histograms, which take no part in any protocol: a schedule must not depend on what a clock
+/// put into them.
+#[cfg(not(loom))]
+pub(crate) mod plain {
+    pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+}
 
 /// A full fence.
 #[inline]
@@ -87,7 +68,7 @@ fn tsan_fence() {
 
 /// Whether this process may use the asymmetric fence: registered with `membarrier` once, at the first call.
 pub(crate) fn asymmetric() -> bool {
-    #[cfg(all(target_os = "linux", not(loom), not(gc_tsan)))]
+    #[cfg(all(target_os = "linux", not(loom), not(shuttle), not(gc_tsan)))]
     {
         static REGISTERED: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
         *REGISTERED.get_or_init(|| {
@@ -95,25 +76,25 @@ pub(crate) fn asymmetric() -> bool {
             unsafe { libc::syscall(libc::SYS_membarrier, REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 }
         })
     }
-    #[cfg(not(all(target_os = "linux", not(loom), not(gc_tsan))))]
+    #[cfg(not(all(target_os = "linux", not(loom), not(shuttle), not(gc_tsan))))]
     false
 }
 
-#[cfg(all(target_os = "linux", not(loom), not(gc_tsan)))]
+#[cfg(all(target_os = "linux", not(loom), not(shuttle), not(gc_tsan)))]
 const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
-#[cfg(all(target_os = "linux", not(loom), not(gc_tsan)))]
+#[cfg(all(target_os = "linux", not(loom), not(shuttle), not(gc_tsan)))]
 const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
 
 /// The hot side of the fence pair: free where [`asymmetric`] said yes, a full fence elsewhere.
 #[inline(always)]
 pub fn light_fence(asymmetric: bool) {
-    #[cfg(all(target_os = "linux", not(loom), not(gc_tsan)))]
+    #[cfg(all(target_os = "linux", not(loom), not(shuttle), not(gc_tsan)))]
     if asymmetric {
         std::sync::atomic::compiler_fence(Ordering::SeqCst);
     } else {
         full_fence();
     }
-    #[cfg(not(all(target_os = "linux", not(loom), not(gc_tsan))))]
+    #[cfg(not(all(target_os = "linux", not(loom), not(shuttle), not(gc_tsan))))]
     {
         let _ = asymmetric;
         full_fence();
@@ -123,7 +104,7 @@ pub fn light_fence(asymmetric: bool) {
 /// The cold side of the fence pair: after it, every other thread of the process has executed a full fence.
 pub fn heavy_fence(asymmetric: bool) {
     full_fence();
-    #[cfg(all(target_os = "linux", not(loom), not(gc_tsan)))]
+    #[cfg(all(target_os = "linux", not(loom), not(shuttle), not(gc_tsan)))]
     if asymmetric {
         // SAFETY: as in `asymmetric`.
         let done = unsafe { libc::syscall(libc::SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) };
@@ -131,7 +112,7 @@ pub fn heavy_fence(asymmetric: bool) {
             crate::error::fatal("membarrier failed after it was registered");
         }
     }
-    #[cfg(not(all(target_os = "linux", not(loom), not(gc_tsan))))]
+    #[cfg(not(all(target_os = "linux", not(loom), not(shuttle), not(gc_tsan))))]
     let _ = asymmetric;
 }
 
@@ -147,25 +128,26 @@ impl Backoff {
     /// One wait; each is at least as long as the one before.
     pub(crate) fn wait(&mut self) {
         self.0 = self.0.saturating_add(1);
-        if cfg!(loom) || (self.0 > 64 && self.0 < 256) {
+        if cfg!(any(loom, shuttle)) || (self.0 > 64 && self.0 < 256) {
             yield_now();
         } else if self.0 <= 64 {
             spin_hint();
         } else {
-            #[cfg(not(loom))]
+            #[cfg(not(any(loom, shuttle)))]
             std::thread::sleep(std::time::Duration::from_micros(50));
         }
     }
 }
 
-/// In the verifying build, a random yield at a protocol step; nothing elsewhere.
+/// In the verifying build, a random yield at a protocol step; nothing elsewhere (where atomics switch by
+/// themselves, the points between them are not needed).
 #[inline(always)]
 pub(crate) fn chaos() {
-    #[cfg(all(gc_verify, not(loom)))]
+    #[cfg(all(gc_verify, not(any(loom, shuttle))))]
     verify_chaos();
 }
 
-#[cfg(all(gc_verify, not(loom)))]
+#[cfg(all(gc_verify, not(any(loom, shuttle))))]
 fn verify_chaos() {
     use std::cell::Cell;
     thread_local!(static SEED: Cell<u64> = const { Cell::new(0) });

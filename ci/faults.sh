@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Fault seeding: builds each fault of ci/faults.txt (--cfg gc_fault="NAME") and runs the check that must find it.
+#   ci/faults.sh [NAME…]          all, or some; FAULT_CHECK=… replaces the check; FAULTS_OUT=FILE keeps the table
+# A fault is caught if its check fails within a minute; a check that hangs or does not build catches nothing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export RUST_BACKTRACE=0 CARGO_TARGET_DIR="${FAULTS_TARGET:-$PWD/target/faults}"
+LIMIT=60
+out="${FAULTS_OUT:-}"
+[ -z "$out" ] || : > "$out"
+wrappers="$CARGO_TARGET_DIR/wrappers"
+mkdir -p "$wrappers"
+
+# The wrapper gives the flag to the workspace's own crates, so that nothing else is built again.
+wrapper() {
+    local path="$wrappers/rustc-$1"
+    printf '#!/bin/sh\nexec "$@" --cfg gc_fault=\\"%s\\"\n' "$1" > "$path"
+    chmod +x "$path"
+    echo "$path"
+}
+
+# Prints the command line that runs check $1, after building it.
+build() {
+    local kind="${1%%:*}" name="${1#*:}" flags="--cfg gc_verify"
+    local what filter=""
+    case "$kind" in
+        schedules) flags="--cfg shuttle --cfg gc_verify"; what=(test --release -p gc-core --test schedules) ;;
+        stress) what=(build --release -p gc-core --example stress) ;;
+        loom) flags="--cfg loom"; export CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true; what=(test --release -p loom-tests --test "${name%% *}") ;;
+        test) flags=""; what=(test -p gc-core --test "${name%% *}"); [ "$name" = "${name#* }" ] || filter="${name#* }" ;;
+        *) echo "no such check: $1" >&2; return 1 ;;
+    esac
+    local no_run=(--no-run)
+    [ "$kind" != stress ] || no_run=()
+    # Also the flags of every fault-free build of the same kind, so the dependencies are shared.
+    local json
+    json=$(RUSTFLAGS="$flags" cargo "${what[@]}" ${no_run[@]+"${no_run[@]}"} --message-format=json -q 2>"$CARGO_TARGET_DIR/build.err") || {
+        cat "$CARGO_TARGET_DIR/build.err" >&2
+        return 1
+    }
+    local exe
+    exe=$(printf '%s\n' "$json" | grep -o '"executable":"[^"]*"' | tail -1 | cut -d'"' -f4)
+    case "$kind" in
+        schedules) echo "env GC_SCHEDULES=${FAULT_SCHEDULES:-20000} $exe" ;;
+        stress) echo "$exe --seconds 50 --threads 4 --markers 2" ;;
+        *) echo "$exe $filter" ;;
+    esac
+}
+
+missed=0
+count=0
+while IFS='|' read -r name check what; do
+    name=$(echo $name) check=$(echo $check) what=$(echo $what)
+    case "$name" in ''|'#'*) continue ;; esac
+    if [ $# -gt 0 ] && ! printf '%s\n' "$@" | grep -qx "$name"; then continue; fi
+    check="${FAULT_CHECK:-$check}"
+    count=$((count + 1))
+    export RUSTC_WORKSPACE_WRAPPER
+    RUSTC_WORKSPACE_WRAPPER=$(wrapper "$name")
+    if ! command=$(build "$check"); then
+        echo "MISSED  $name: $check was not built"
+        missed=$((missed + 1))
+        continue
+    fi
+    log="$CARGO_TARGET_DIR/$name.log"
+    from=$(date +%s.%N)
+    status=0
+    (cd gc-core && timeout -k 5 "$LIMIT" $command) > "$log" 2>&1 || status=$?
+    seconds=$(awk -v a="$from" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }')
+    # 124 and 137: the time limit.
+    if [ "$status" -eq 0 ] || [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
+        echo "MISSED  $name: $check, status $status after $seconds s"
+        missed=$((missed + 1))
+        continue
+    fi
+    said=$(grep -m1 -E 'fatal:|broken:|inconsistent|was lost|was freed|failed|panicked|SIG|Causality|mismatch' "$log" | tr '|' ' ' | cut -c1-90 || true)
+    said=$(grep -m1 -E 'fatal:|INV-|lost|freed under|deadlock|always somewhere|another object|outlived' "$log" | tr '|`' '  ' | cut -c1-100 || echo "$said")
+    printf 'caught  %-24s %-22s %6s s  %s\n' "$name" "$check" "$seconds" "$said"
+    [ -z "$out" ] || printf '| `%s` | %s | `%s` | %s | %s |\n' "$name" "$what" "$check" "$seconds" "$said" >> "$out"
+done < ci/faults.txt
+echo "faults: $((count - missed)) of $count caught"
+[ "$missed" -eq 0 ]

@@ -1,0 +1,42 @@
+#![forbid(unsafe_code)]
+//! The stop: threads wait at the start of a pin until the collector lets them go on.
+//!
+//! Only the stopped mode (for debugging and comparison) and the verifying build use it. 1. The collector closes
+//! ([`Stop::close`]) and then sets a new epoch: whoever sees the epoch sees the stop. 2. It waits until every thread is
+//! outside of its pins. 3. It opens ([`Stop::open`]), and whoever waited looks at the epoch again.
+
+use crate::sync::{AtomicBool, Condvar, Mutex, Ordering};
+
+/// Whether threads wait at the start of a pin.
+#[derive(Debug, Default)]
+pub(crate) struct Stop {
+    /// Written under the lock; read without, before a wait.
+    closed: AtomicBool,
+    lock: Mutex<()>,
+    opened: Condvar,
+}
+
+impl Stop {
+    /// Nobody goes on from here on. The epoch that is set after this carries it to the threads.
+    pub(crate) fn close(&self) {
+        let _lock = self.lock.lock();
+        self.closed.store(true, Ordering::Release);
+    }
+    /// Everybody goes on.
+    pub(crate) fn open(&self) {
+        let _lock = self.lock.lock();
+        self.closed.store(false, Ordering::Release);
+        self.opened.notify_all();
+    }
+    /// Whether a thread that begins a pin must wait. Acquire: whoever finds it open sees what the stop did.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+    /// Waits until it is open.
+    pub(crate) fn wait(&self) {
+        let mut lock = self.lock.lock();
+        while self.is_closed() {
+            self.opened.wait(&mut lock);
+        }
+    }
+}

@@ -1,0 +1,204 @@
+#![forbid(unsafe_code)]
+//! shuttle's threads and locks with the faces of the real ones, and real atomics that may switch to another thread
+//! before each operation.
+//!
+//! The atomics are std's, because the heap lays them over its own memory; shuttle knows no weak memory anyway.
+//! Waits with a time limit have no clock here: they end at once, or after a random number of switches, so that a
+//! schedule follows from its seed alone.
+
+use std::time::{Duration, Instant};
+
+pub(crate) use shuttle::thread;
+pub(crate) use shuttle::thread_local;
+pub(crate) use std::sync::Arc;
+pub(crate) use std::sync::atomic::Ordering;
+
+/// Lets another thread run.
+pub(crate) fn yield_now() {
+    shuttle::thread::yield_now();
+}
+/// One step of a busy wait.
+pub(crate) fn spin_hint() {
+    yield_now();
+}
+
+/// How many operations a thread gets on average before another may run: differs from schedule to schedule.
+static STRIDE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(4);
+
+/// Sets how coarse the next schedules are.
+pub(crate) fn set_stride(stride: u64) {
+    STRIDE.store(stride.max(1), Ordering::Relaxed);
+}
+
+/// A point at which another thread may run.
+fn point() {
+    use shuttle::rand::RngCore;
+    // Destructors of statics and of the test's own thread run outside of any schedule.
+    if shuttle::current::try_get_current_task().is_none() || std::thread::panicking() {
+        return;
+    }
+    let stride = STRIDE.load(Ordering::Relaxed);
+    if stride == 1 || shuttle::rand::thread_rng().next_u64() % stride == 0 {
+        yield_now();
+    }
+}
+
+macro_rules! atomic {
+    ($name:ident, $value:ty, $($fetch:ident),*) => {
+        /// std's atomic with a point before each operation.
+        #[derive(Debug, Default)]
+        #[repr(transparent)]
+        pub(crate) struct $name(std::sync::atomic::$name);
+        #[allow(dead_code, reason = "the face is the same for all types")]
+        impl $name {
+            pub(crate) const fn new(value: $value) -> Self {
+                Self(std::sync::atomic::$name::new(value))
+            }
+            pub(crate) fn load(&self, order: Ordering) -> $value {
+                point();
+                self.0.load(order)
+            }
+            pub(crate) fn store(&self, value: $value, order: Ordering) {
+                point();
+                self.0.store(value, order);
+            }
+            pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
+                point();
+                self.0.swap(value, order)
+            }
+            pub(crate) fn compare_exchange(
+                &self,
+                current: $value,
+                new: $value,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$value, $value> {
+                point();
+                self.0.compare_exchange(current, new, success, failure)
+            }
+            pub(crate) fn compare_exchange_weak(
+                &self,
+                current: $value,
+                new: $value,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$value, $value> {
+                self.compare_exchange(current, new, success, failure)
+            }
+            pub(crate) fn get_mut(&mut self) -> &mut $value {
+                self.0.get_mut()
+            }
+            $(pub(crate) fn $fetch(&self, value: $value, order: Ordering) -> $value {
+                point();
+                self.0.$fetch(value, order)
+            })*
+        }
+    };
+}
+
+atomic!(AtomicBool, bool, fetch_or, fetch_and);
+atomic!(AtomicU32, u32, fetch_add, fetch_sub, fetch_or, fetch_and, fetch_max);
+atomic!(AtomicU64, u64, fetch_add, fetch_sub, fetch_or, fetch_and, fetch_max);
+atomic!(AtomicUsize, usize, fetch_add, fetch_sub, fetch_or, fetch_and, fetch_max);
+
+/// std's atomic pointer with a point before each operation.
+#[derive(Debug)]
+#[repr(transparent)]
+pub(crate) struct AtomicPtr<T>(std::sync::atomic::AtomicPtr<T>);
+impl<T> AtomicPtr<T> {
+    pub(crate) fn load(&self, order: Ordering) -> *mut T {
+        point();
+        self.0.load(order)
+    }
+    pub(crate) fn store(&self, value: *mut T, order: Ordering) {
+        point();
+        self.0.store(value, order);
+    }
+}
+
+/// A panic with a lock held poisons nothing, as in parking_lot.
+fn unpoison<G>(result: Result<G, std::sync::PoisonError<G>>) -> G {
+    result.unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// shuttle's mutex with parking_lot's face.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
+impl<T> Mutex<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Mutex(shuttle::sync::Mutex::new(value))
+    }
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        MutexGuard { mutex: self, held: Some(unpoison(self.0.lock())) }
+    }
+}
+
+/// What holds a [`Mutex`]; empty only within a wait.
+pub(crate) struct MutexGuard<'a, T> {
+    mutex: &'a Mutex<T>,
+    held: Option<shuttle::sync::MutexGuard<'a, T>>,
+}
+impl<T> std::ops::Deref for MutexGuard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        self.held.as_ref().expect("held outside of waits")
+    }
+}
+impl<T> std::ops::DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.held.as_mut().expect("held outside of waits")
+    }
+}
+
+/// shuttle's reader-writer lock with parking_lot's face.
+#[derive(Debug, Default)]
+pub(crate) struct RwLock<T>(shuttle::sync::RwLock<T>);
+impl<T> RwLock<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        RwLock(shuttle::sync::RwLock::new(value))
+    }
+    pub(crate) fn read(&self) -> shuttle::sync::RwLockReadGuard<'_, T> {
+        unpoison(self.0.read())
+    }
+    pub(crate) fn write(&self) -> shuttle::sync::RwLockWriteGuard<'_, T> {
+        unpoison(self.0.write())
+    }
+}
+
+/// Whether a wait ended because of its time limit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TimedOut(bool);
+impl TimedOut {
+    pub(crate) fn timed_out(self) -> bool {
+        self.0
+    }
+}
+
+/// shuttle's condition variable with parking_lot's face.
+#[derive(Debug, Default)]
+pub(crate) struct Condvar(shuttle::sync::Condvar);
+impl Condvar {
+    pub(crate) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+    pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+        let held = guard.held.take().expect("held outside of waits");
+        guard.held = Some(unpoison(self.0.wait(held)));
+    }
+    /// Lets others run once.
+    pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _: Duration) -> TimedOut {
+        guard.held = None;
+        yield_now();
+        guard.held = Some(unpoison(guard.mutex.0.lock()));
+        TimedOut(true)
+    }
+    /// Lets others run, and has had enough of it at random.
+    pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _: Instant) -> TimedOut {
+        use shuttle::rand::RngCore;
+        self.wait_for(guard, Duration::ZERO);
+        TimedOut(shuttle::rand::thread_rng().next_u64() % 256 == 0)
+    }
+}

@@ -1,0 +1,338 @@
+#![cfg(shuttle)]
+//! The whole collector under a random scheduler: what loom is too slow for.
+//!
+//! ```text
+//! RUSTFLAGS="--cfg shuttle --cfg gc_verify" cargo test --release -p gc-core --test schedules
+//! GC_SCHEDULES=5000 …                    more of them (1,000)
+//! GC_SCHEDULE=17 …                       one again, the failing one
+//! ```
+//!
+//! Every thread is shuttle's, only one runs at a time, and a switch may happen before each atomic operation; which
+//! thread comes next follows from the seed, as do the program's own choices. So a seed names a whole run: a failure
+//! says which, and that one runs again.
+//!
+//! The program: three mutators change one graph, a fourth thread asks for cycles, and the collector (and, with every
+//! third seed, a second marker) works along. *Tokens* only move, between cells, guarded vectors, roots and hands: at
+//! the end each is there once, and a weak pointer to one always finds it. *Nodes* come and go; each has a magic word
+//! that its drop destroys.
+
+use gc_core::{Gc, GcCell, GcMutex, GcRwLock, GcWeak, Heap, Mutation, Root, Trace};
+use shuttle::scheduler::RandomScheduler;
+use shuttle::{Config, MaxSteps, Runner, thread};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+const TOKENS: u64 = 8;
+const PLACES: usize = 6;
+const NODES: usize = 12;
+const PINS: usize = 30;
+const MUTATORS: u64 = 3;
+const MAGIC: u64 = 0x5afe_c0de_0000_0000;
+
+/// A leaf with drop glue that makes a use after free visible.
+struct Canary(u64);
+impl Canary {
+    fn new(number: u64) -> Self {
+        Canary(MAGIC | number)
+    }
+    #[track_caller]
+    fn number(&self) -> u64 {
+        // SAFETY: a plain read of an initialised field; volatile, because a broken collector changes it under us.
+        let word = unsafe { std::ptr::read_volatile(&raw const self.0) };
+        assert_eq!(word >> 32, MAGIC >> 32, "an object was freed under its user: {word:#x}");
+        word & 0xffff_ffff
+    }
+}
+impl Drop for Canary {
+    fn drop(&mut self) {
+        self.number();
+        self.0 = 0xdead;
+    }
+}
+// SAFETY: a leaf.
+unsafe impl<'gc> Trace<'gc> for Canary {
+    const NEEDS_TRACE: bool = false;
+    fn trace(&self, _: &mut gc_core::Tracer<'gc>) {}
+}
+
+#[derive(Trace)]
+struct Token {
+    #[trace(skip)]
+    canary: Canary,
+}
+
+#[derive(Trace)]
+struct Node<'gc> {
+    #[trace(skip)]
+    canary: Canary,
+    left: GcCell<'gc, Node<'gc>>,
+    right: GcCell<'gc, Node<'gc>>,
+    token: GcCell<'gc, Token>,
+}
+
+#[derive(Trace)]
+struct World<'gc> {
+    places: Vec<GcCell<'gc, Token>>,
+    nodes: Vec<GcCell<'gc, Node<'gc>>>,
+    queue: GcMutex<Vec<Gc<'gc, Token>>>,
+    weak_tokens: Vec<GcWeak<'gc, Token>>,
+    weak_nodes: GcRwLock<Vec<(u64, GcWeak<'gc, Node<'gc>>)>>,
+}
+
+/// What a thread keeps between its pins.
+#[derive(Default)]
+struct Pocket {
+    tokens: Vec<Root<Token>>,
+    /// Found in the graph and rooted, with their numbers; others may cut them off at any time.
+    nodes: Vec<(u64, Root<Node<'static>>)>,
+}
+
+struct Rng(Cell<u64>);
+impl Rng {
+    fn below(&self, n: usize) -> usize {
+        let mut x = self.0.get();
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        self.0.set(x);
+        (x >> 16) as usize % n
+    }
+    fn one_in(&self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+}
+
+fn new_node<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &Rng) -> Gc<'gc, Node<'gc>> {
+    let number = rng.below(1 << 20) as u64;
+    let pick = || world.nodes[rng.below(NODES)].get().filter(|_| !rng.one_in(3));
+    let node = Gc::new(
+        mc,
+        Node {
+            canary: Canary::new(number),
+            left: GcCell::new(pick()),
+            right: GcCell::new(pick()),
+            token: GcCell::new(None),
+        },
+    );
+    if rng.one_in(4) {
+        let weak = node.downgrade(mc);
+        let mut all = world.weak_nodes.write(mc);
+        if all.len() > 16 {
+            all.clear();
+        }
+        all.push((number, weak));
+    }
+    node
+}
+
+/// Puts a token into an empty place, the queue, a node, or a root.
+fn put<'gc>(
+    mc: &Mutation<'gc>,
+    world: &World<'gc>,
+    rng: &Rng,
+    pocket: &mut Pocket,
+    token: Gc<'gc, Token>,
+) {
+    token.canary.number();
+    match rng.below(8) {
+        0 => pocket.tokens.push(token.root(mc)),
+        1 => world.queue.lock(mc).push(token),
+        _ => {
+            for place in &world.places {
+                if place.compare_exchange(mc, None, Some(token)).is_ok() {
+                    return;
+                }
+            }
+            world.queue.lock(mc).push(token);
+        }
+    }
+}
+
+fn take<'gc>(
+    mc: &Mutation<'gc>,
+    world: &World<'gc>,
+    rng: &Rng,
+    pocket: &mut Pocket,
+) -> Option<Gc<'gc, Token>> {
+    match rng.below(6) {
+        0 => pocket.tokens.pop().map(|root| root.get(mc)),
+        1 => world.queue.lock(mc).pop(),
+        2 | 3 => {
+            let place = &world.places[rng.below(PLACES)];
+            let token = place.get();
+            place.compare_exchange(mc, token, None).ok().flatten()
+        }
+        _ => world.places[rng.below(PLACES)].take(mc),
+    }
+}
+
+fn one_step<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &Rng, pocket: &mut Pocket) {
+    match rng.below(10) {
+        8 => {
+            if let Some(node) = world.nodes[rng.below(NODES)].get() {
+                pocket.nodes.push((node.canary.number(), node.root(mc)));
+            }
+        }
+        9 => {
+            if let Some((number, root)) = pocket.nodes.pop() {
+                assert_eq!(root.get(mc).canary.number(), number, "a root lost its object");
+            }
+        }
+        0..=2 => {
+            // A token changes hands, through a place of its own choice, a node's cell included.
+            let Some(mut token) = take(mc, world, rng, pocket) else { return };
+            for _ in 0..rng.below(3) {
+                let node = new_node(mc, world, rng);
+                node.token.set(mc, Some(token));
+                token.canary.number();
+                if let Some(other) = node.token.swap(mc, None) {
+                    token = other;
+                }
+                match world.places[rng.below(PLACES)].swap(mc, Some(token)) {
+                    Some(other) => token = other,
+                    None => return,
+                }
+            }
+            put(mc, world, rng, pocket, token);
+        }
+        3 | 4 => world.nodes[rng.below(NODES)].set(mc, Some(new_node(mc, world, rng))),
+        5 => {
+            // A walk that checks and rewires.
+            let mut at = world.nodes[rng.below(NODES)].get();
+            for _ in 0..6 {
+                let Some(node) = at else { break };
+                node.canary.number();
+                at = if rng.one_in(2) { node.left.get() } else { node.right.get() };
+                match rng.below(6) {
+                    0 => node.left.set(mc, at),
+                    1 => node.right.set(mc, None),
+                    2 => world.nodes[rng.below(NODES)].set(mc, at),
+                    _ => {}
+                }
+            }
+        }
+        6 => {
+            let weak = world.weak_tokens[rng.below(TOKENS as usize)];
+            let token = weak.upgrade(mc).expect("a token is always somewhere");
+            token.canary.number();
+        }
+        _ => {
+            let found = {
+                let all = world.weak_nodes.read();
+                if all.is_empty() { None } else { Some(all[rng.below(all.len())]) }
+            };
+            if let Some((number, weak)) = found
+                && let Some(node) = weak.upgrade(mc)
+            {
+                assert_eq!(node.canary.number(), number, "a weak pointer found another object");
+                if rng.one_in(2) {
+                    world.nodes[rng.below(NODES)].set(mc, Some(node));
+                }
+            }
+        }
+    }
+}
+
+fn mutator(heap: &Heap, root: &Root<World<'static>>, seed: u64) -> Pocket {
+    let rng = Rng(Cell::new(seed));
+    let mut pocket = Pocket::default();
+    for _ in 0..PINS {
+        heap.mutate(|mc| {
+            let world = root.get(mc);
+            for _ in 0..rng.below(4) {
+                one_step(mc, &world, &rng, &mut pocket);
+            }
+        });
+        if rng.one_in(6) {
+            thread::yield_now();
+        }
+    }
+    pocket
+}
+
+fn program(seed: u64) {
+    let heap = Heap::builder()
+        .reserve(16 << 20)
+        .min_heap(16 << 10)
+        .markers(if seed.is_multiple_of(3) { 2 } else { 1 })
+        .build()
+        .expect("a small heap");
+    let root = heap.mutate(|mc| {
+        let tokens: Vec<_> =
+            (0..TOKENS).map(|i| Gc::new(mc, Token { canary: Canary::new(i) })).collect();
+        let world = World {
+            places: (0..PLACES).map(|_| GcCell::new(None)).collect(),
+            nodes: (0..NODES).map(|_| GcCell::new(None)).collect(),
+            weak_tokens: tokens.iter().map(|t| t.downgrade(mc)).collect(),
+            queue: GcMutex::new(tokens),
+            weak_nodes: GcRwLock::new(Vec::new()),
+        };
+        Gc::new(mc, world).root(mc)
+    });
+    let threads: Vec<_> = (1..=MUTATORS)
+        .map(|i| {
+            let (heap, root) = (heap.clone(), root.clone());
+            thread::spawn(move || {
+                mutator(&heap, &root, (seed * 4 + i).wrapping_mul(0x9e37_79b9) | 1)
+            })
+        })
+        .collect();
+    for _ in 0..3 {
+        heap.collect().expect("outside of mutate");
+    }
+    let mut found: Vec<Root<Token>> = Vec::new();
+    for thread in threads {
+        found.extend(thread.join().expect("a mutator ends").tokens);
+    }
+    heap.collect().expect("outside of mutate");
+    let mut numbers: Vec<u64> = heap.mutate(|mc| {
+        let world = root.get(mc);
+        let rooted = found.iter().map(|root| root.get(mc));
+        let placed = world.places.iter().filter_map(GcCell::get);
+        let queued: Vec<_> = world.queue.lock(mc).clone();
+        rooted.chain(placed).chain(queued).map(|token| token.canary.number()).collect()
+    });
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..TOKENS).collect::<Vec<_>>(), "a token was lost or doubled");
+    drop((root, found));
+    heap.collect().expect("outside of mutate");
+    assert_eq!(heap.stats().live_objects, 0, "garbage outlived a full cycle");
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|v| v.parse().unwrap_or_else(|_| panic!("{name} is no number")))
+}
+
+#[test]
+fn every_schedule_keeps_the_invariants() {
+    let seeds = match number("GC_SCHEDULE") {
+        Some(one) => one..one + 1,
+        None => 0..number("GC_SCHEDULES").unwrap_or(1_000),
+    };
+    let begin = std::time::Instant::now();
+    let mut switches = 0;
+    for seed in seeds.clone() {
+        gc_core::schedule::set_stride([1, 2, 8, 32, 128][seed as usize % 5]);
+        let mut config = Config::new();
+        config.stack_size = 1 << 18;
+        config.max_steps = MaxSteps::FailAfter(20_000_000);
+        config.failure_persistence = shuttle::FailurePersistence::None;
+        let count = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let steps = count.clone();
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            Runner::new(RandomScheduler::new_from_seed(seed, 1), config).run(move || {
+                program(seed);
+                steps.store(
+                    shuttle::current::context_switches(),
+                    std::sync::atomic::Ordering::Relaxed,
+                );
+            });
+        }));
+        switches += count.load(std::sync::atomic::Ordering::Relaxed);
+        if result.is_err() {
+            panic!("schedule {seed} failed; again with GC_SCHEDULE={seed}");
+        }
+    }
+    let time = begin.elapsed().as_secs_f64();
+    eprintln!("{} schedules, {switches} switches, {time:.1} s", seeds.end - seeds.start);
+}
