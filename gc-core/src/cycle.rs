@@ -4,7 +4,8 @@
 //! 1. *Prep n*: the barrier starts; wait until every thread has crossed; free flagged roots (rules 2 to 4).
 //! 2. *Mark n*: the roots become work, markers drain ([`Collector::mark`]). The wait for this crossing is folded
 //!    into the first termination round (rule 6).
-//! 3. *Term n.k*: rounds until a clean one ([`Collector::round`], rule 7), then the weak gate closes (rule 8).
+//! 3. *Term n.k*: rounds until a clean one ([`Collector::round`], rule 7) that ephemerons have nothing to add to
+//!    (`sweep::ephemeron`), then the weak gate closes (rule 8).
 //! 4. The dead flags of weak boxes are set (rule 9).
 //! 5. *Sweep n*: every thread crosses and gives its spans up, or the collector does it for an unpinned one
 //!    (rules 10 and 11).
@@ -332,9 +333,16 @@ impl Collector {
             let recorded = core.pushed();
             chaos();
             if core.marking.is_empty() && (core.rings_are_empty() || fault!("rings_ignored")) {
+                if self.shade_ephemerons() {
+                    core.marking.detector.resume();
+                    continue;
+                }
                 epoch = epoch.next_round();
                 rounds += 1;
-                if self.round(epoch, recorded) && self.resolve(recorded) {
+                if self.round(epoch, recorded)
+                    && (fault!("one_look_at_keys") || !self.shade_ephemerons())
+                    && self.resolve(recorded)
+                {
                     if core.config.markers > 1 {
                         core.control.set_marking(false);
                     }
@@ -343,6 +351,14 @@ impl Collector {
             }
             core.marking.detector.resume();
         }
+    }
+
+    /// Shades the values of ephemerons whose keys are marked; says whether there was anything to shade.
+    fn shade_ephemerons(&mut self) -> bool {
+        let core = &self.core;
+        let marker = &mut self.marker;
+        core.ephemerons.exist()
+            && sweep::ephemeron::shade_values(&core.space, |addr| marker.root(addr))
     }
 
     fn drain(&mut self) {

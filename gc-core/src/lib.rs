@@ -110,8 +110,8 @@ pub use mutation::{Heap, HeapBuilder, Mutation, Mutator};
 pub use observe::{PauseKind, Pauses, Stats};
 #[cfg(not(loom))]
 pub use pointers::{
-    Gc, GcCell, GcMutex, GcMutexGuard, GcOnceCell, GcRef, GcRefCell, GcRefMut, GcRwLock, GcWeak,
-    Root,
+    Ephemeron, Gc, GcCell, GcMutex, GcMutexGuard, GcOnceCell, GcRef, GcRefCell, GcRefMut, GcRwLock,
+    GcWeak, GcWeakMap, Root,
 };
 pub use trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
 

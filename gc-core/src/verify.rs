@@ -10,6 +10,7 @@ use crate::heap::Run;
 use crate::heap::Space;
 use crate::heap::span::SpanClass;
 use crate::mutator::Core;
+use crate::sweep::ephemeron::each_ephemeron;
 use crate::trace::{PACKET, Tracer};
 use std::collections::HashSet;
 
@@ -78,7 +79,26 @@ pub(crate) fn check_marks(core: &Core) {
             search.stack.push(addr);
         }
     });
+    // The boxes and their keys; the value of one that is found with its key counts as found.
+    let mut ephemerons = Vec::new();
+    each_ephemeron(&core.space, |at, key, value| ephemerons.push((at, key, value)));
     let mut buf = vec![0usize; PACKET];
+    loop {
+        search_stack(core, &mut search, &mut buf);
+        ephemerons.retain(|(at, key, value)| {
+            let found = search.seen.contains(at) && search.seen.contains(key);
+            if found && search.seen.insert(*value) {
+                search.stack.push(*value);
+            }
+            !found
+        });
+        if search.stack.is_empty() {
+            return;
+        }
+    }
+}
+
+fn search_stack(core: &Core, search: &mut Search, buf: &mut [usize]) {
     while let Some(addr) = search.stack.pop() {
         let class = core.space.class_of(addr);
         if !core.space.is_allocated(addr) {
@@ -96,7 +116,7 @@ pub(crate) fn check_marks(core: &Core) {
         } else {
             1
         };
-        let owner = (&raw mut search).cast();
+        let owner = std::ptr::from_mut(search).cast();
         let mut tracer = Tracer::new(buf.as_mut_ptr(), spill, owner, 0);
         // SAFETY: INV-6: `n` values of the span's type lie at `addr`; the world is stopped.
         unsafe { (class.info.trace)(addr as *const u8, n, &mut tracer) };

@@ -14,16 +14,16 @@
 //! The program: three mutators change one graph, a fourth thread asks for cycles, and the collector (and, with every
 //! third seed, a second marker) works along. *Tokens* only move, between cells, guarded vectors, roots and hands: at
 //! the end each is there once, and a weak pointer to one always finds it. *Nodes* come and go; each has a magic word
-//! that its drop destroys.
+//! that its drop destroys. Weak maps tie a label to each token and notes to nodes: a living key has its value.
 
-use gc_core::{Gc, GcCell, GcMutex, GcRwLock, GcWeak, Heap, Mutation, Root, Trace};
+use gc_core::{Gc, GcCell, GcMutex, GcRwLock, GcWeak, GcWeakMap, Heap, Mutation, Root, Trace};
 use shuttle::scheduler::RandomScheduler;
 use shuttle::{Config, MaxSteps, Runner, thread};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-const TOKENS: u64 = 8;
-const PLACES: usize = 6;
+const TOKENS: u64 = 12;
+const PLACES: usize = 12;
 const NODES: usize = 12;
 const PINS: usize = 30;
 const MUTATORS: u64 = 3;
@@ -70,13 +70,22 @@ struct Node<'gc> {
     token: GcCell<'gc, Token>,
 }
 
+/// An object of its own, so that some places are scanned long before others.
+#[derive(Trace)]
+struct Place<'gc> {
+    token: GcCell<'gc, Token>,
+}
+
 #[derive(Trace)]
 struct World<'gc> {
-    places: Vec<GcCell<'gc, Token>>,
+    places: Vec<Gc<'gc, Place<'gc>>>,
     nodes: Vec<GcCell<'gc, Node<'gc>>>,
     queue: GcMutex<Vec<Gc<'gc, Token>>>,
     weak_tokens: Vec<GcWeak<'gc, Token>>,
     weak_nodes: GcRwLock<Vec<(u64, GcWeak<'gc, Node<'gc>>)>>,
+    /// What nothing but a token keeps alive, or a node.
+    labels: GcWeakMap<'gc, Token, Node<'gc>>,
+    notes: GcWeakMap<'gc, Node<'gc>, Token>,
 }
 
 /// What a thread keeps between its pins.
@@ -116,6 +125,7 @@ fn new_node<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &Rng) -> Gc<'gc, N
     );
     if rng.one_in(4) {
         let weak = node.downgrade(mc);
+        assert!(weak.upgrade(mc).is_some(), "a new weak pointer to what is in our hands is dead");
         let mut all = world.weak_nodes.write(mc);
         if all.len() > 16 {
             all.clear();
@@ -123,6 +133,21 @@ fn new_node<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &Rng) -> Gc<'gc, N
         all.push((number, weak));
     }
     node
+}
+
+/// Gives a token a new label, which may lead back to it.
+fn label<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, token: Gc<'gc, Token>) {
+    let number = token.canary.number();
+    let node = Node {
+        canary: Canary::new(number),
+        left: GcCell::new(None),
+        right: GcCell::new(None),
+        token: GcCell::new((number % 2 == 0).then_some(token)),
+    };
+    let old = world.labels.insert(mc, token, Gc::new(mc, node));
+    if let Some(old) = old {
+        assert_eq!(old.canary.number(), number, "a token had another one's label");
+    }
 }
 
 /// Puts a token into an empty place, the queue, a node, or a root.
@@ -134,12 +159,13 @@ fn put<'gc>(
     token: Gc<'gc, Token>,
 ) {
     token.canary.number();
-    match rng.below(8) {
+    match rng.below(12) {
         0 => pocket.tokens.push(token.root(mc)),
         1 => world.queue.lock(mc).push(token),
         _ => {
-            for place in &world.places {
-                if place.compare_exchange(mc, None, Some(token)).is_ok() {
+            let first = rng.below(PLACES);
+            for place in world.places[first..].iter().chain(&world.places[..first]) {
+                if place.token.compare_exchange(mc, None, Some(token)).is_ok() {
                     return;
                 }
             }
@@ -159,15 +185,35 @@ fn take<'gc>(
         1 => world.queue.lock(mc).pop(),
         2 | 3 => {
             let place = &world.places[rng.below(PLACES)];
-            let token = place.get();
-            place.compare_exchange(mc, token, None).ok().flatten()
+            let token = place.token.get();
+            place.token.compare_exchange(mc, token, None).ok().flatten()
         }
-        _ => world.places[rng.below(PLACES)].take(mc),
+        _ => world.places[rng.below(PLACES)].token.take(mc),
     }
 }
 
 fn one_step<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &Rng, pocket: &mut Pocket) {
-    match rng.below(10) {
+    match rng.below(12) {
+        10 => {
+            let weak = world.weak_tokens[rng.below(TOKENS as usize)];
+            let token = weak.upgrade(mc).expect("a token is always somewhere");
+            let label = world.labels.get(mc, token).expect("a living key has its value");
+            assert_eq!(label.canary.number(), token.canary.number(), "another token's label");
+        }
+        11 => {
+            let Some(node) = world.nodes[rng.below(NODES)].get() else { return };
+            let number = node.canary.number();
+            match world.notes.get(mc, node) {
+                Some(note) => assert_eq!(note.canary.number(), number, "another node's note"),
+                None => {
+                    world.notes.insert(
+                        mc,
+                        node,
+                        Gc::new(mc, Token { canary: Canary::new(number) }),
+                    );
+                }
+            }
+        }
         8 => {
             if let Some(node) = world.nodes[rng.below(NODES)].get() {
                 pocket.nodes.push((node.canary.number(), node.root(mc)));
@@ -188,10 +234,13 @@ fn one_step<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &Rng, pocket: &mut
                 if let Some(other) = node.token.swap(mc, None) {
                     token = other;
                 }
-                match world.places[rng.below(PLACES)].swap(mc, Some(token)) {
+                match world.places[rng.below(PLACES)].token.swap(mc, Some(token)) {
                     Some(other) => token = other,
                     None => return,
                 }
+            }
+            if rng.one_in(4) {
+                label(mc, world, token);
             }
             put(mc, world, rng, pocket, token);
         }
@@ -261,13 +310,18 @@ fn program(seed: u64) {
         let tokens: Vec<_> =
             (0..TOKENS).map(|i| Gc::new(mc, Token { canary: Canary::new(i) })).collect();
         let world = World {
-            places: (0..PLACES).map(|_| GcCell::new(None)).collect(),
+            places: (0..PLACES).map(|_| Gc::new(mc, Place { token: GcCell::new(None) })).collect(),
             nodes: (0..NODES).map(|_| GcCell::new(None)).collect(),
             weak_tokens: tokens.iter().map(|t| t.downgrade(mc)).collect(),
             queue: GcMutex::new(tokens),
             weak_nodes: GcRwLock::new(Vec::new()),
+            labels: GcWeakMap::new(),
+            notes: GcWeakMap::new(),
         };
-        Gc::new(mc, world).root(mc)
+        let world = Gc::new(mc, world);
+        let tokens = world.queue.lock(mc).clone();
+        tokens.into_iter().for_each(|token| label(mc, &world, token));
+        world.root(mc)
     });
     let threads: Vec<_> = (1..=MUTATORS)
         .map(|i| {
@@ -288,7 +342,7 @@ fn program(seed: u64) {
     let mut numbers: Vec<u64> = heap.mutate(|mc| {
         let world = root.get(mc);
         let rooted = found.iter().map(|root| root.get(mc));
-        let placed = world.places.iter().filter_map(GcCell::get);
+        let placed = world.places.iter().filter_map(|place| place.token.get());
         let queued: Vec<_> = world.queue.lock(mc).clone();
         rooted.chain(placed).chain(queued).map(|token| token.canary.number()).collect()
     });
@@ -315,7 +369,7 @@ fn every_schedule_keeps_the_invariants() {
         gc_core::schedule::set_stride([1, 2, 8, 32, 128][seed as usize % 5]);
         let mut config = Config::new();
         config.stack_size = 1 << 18;
-        config.max_steps = MaxSteps::FailAfter(20_000_000);
+        config.max_steps = MaxSteps::FailAfter(5_000_000);
         config.failure_persistence = shuttle::FailurePersistence::None;
         let count = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let steps = count.clone();

@@ -21,6 +21,8 @@ pub(crate) struct TypeInfo {
     pub(crate) array: bool,
     /// Whether this is the box of weak pointers (`sweep::weak`), whose live objects are looked at one by one.
     pub(crate) weak_box: bool,
+    /// Whether it is the box of ephemerons (`sweep::ephemeron`), a weak box with a value.
+    pub(crate) ephemeron: bool,
     /// Traces values.
     pub(crate) trace: TraceFn,
     /// Drops values.
@@ -40,6 +42,10 @@ impl TypeInfo {
     /// The box of weak pointers, of `size` bytes.
     pub(crate) const fn of_weak_box(size: usize) -> TypeInfo {
         TypeInfo { size, weak_box: true, name: || "GcWeak", ..LEAF }
+    }
+    /// The box of ephemerons, of `size` bytes.
+    pub(crate) const fn of_ephemeron(size: usize) -> TypeInfo {
+        TypeInfo { size, weak_box: true, ephemeron: true, name: || "Ephemeron", ..LEAF }
     }
     /// Leaf data: neither traced nor dropped, so it shares size classes with all other leaf data. Their slots
     /// are aligned to 16 bytes where the size is a multiple of 16, and to 8 elsewhere.
@@ -66,6 +72,7 @@ const LEAF: TypeInfo = TypeInfo {
     needs_drop: false,
     array: false,
     weak_box: false,
+    ephemeron: false,
     trace: no_trace,
     drop: no_drop,
     name: || "leaf data",
@@ -88,6 +95,7 @@ impl<'gc, T: Trace<'gc>> InfoOf<'gc, T> {
             needs_drop: std::mem::needs_drop::<T>(),
             array,
             weak_box: false,
+            ephemeron: false,
             trace: trace_values::<'gc, T>,
             drop: drop_values::<T>,
             name: std::any::type_name::<T>,

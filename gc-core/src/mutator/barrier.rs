@@ -22,6 +22,7 @@ use crate::mark::ring::GreyRing;
 use crate::mark::roots::{CHUNK_BYTES, SlotRef};
 use crate::observe::clock::ticks;
 use crate::observe::histogram::PauseKind;
+use crate::sweep::ephemeron::EPHEMERON;
 use crate::sweep::weak::WEAK_BOX;
 use crate::sync::{AtomicUsize, Ordering, chaos};
 use crate::trace::{PACKET, Trace, Tracer};
@@ -101,7 +102,14 @@ impl Record {
         if core.space.sweep_of(addr) != self.sweeps.get() as u32 {
             return;
         }
-        if !core.space.mark(addr) || !core.space.class_of(addr).needs_trace() {
+        if !core.space.mark(addr) {
+            return;
+        }
+        if !core.space.class_of(addr).needs_trace() {
+            // Nothing to hand over; but it may be the key of an ephemeron, or its box.
+            if core.ephemerons.exist() && !fault!("key_uncounted") {
+                self.ring.count_elsewhere();
+            }
             return;
         }
         chaos();
@@ -182,6 +190,13 @@ impl Record {
     /// Room for a weak box, zeroed.
     pub(crate) fn alloc_weak_box(&self) -> Result<usize, AllocError> {
         self.alloc(&WEAK_BOX)
+    }
+
+    /// Room for an ephemeron's box, its key zeroed.
+    pub(crate) fn alloc_ephemeron(&self) -> Result<usize, AllocError> {
+        let at = self.alloc(&EPHEMERON)?;
+        self.core().ephemerons.appear();
+        Ok(at)
     }
 
     /// Whether the target of a weak box, not flagged dead, may be used; if so it is kept for this pin.

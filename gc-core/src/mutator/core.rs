@@ -14,6 +14,7 @@ use crate::mark::roots::RootTable;
 use crate::mark::worker::Marker;
 use crate::observe::metrics::Totals;
 use crate::pacing::Credit;
+use crate::sweep::ephemeron::Ephemerons;
 use crate::sweep::weak::Gate;
 use crate::sweep::{ActiveSweep, Keep, Swept};
 use crate::sync::{Arc, Mutex, Ordering};
@@ -27,6 +28,7 @@ pub(crate) struct Core {
     pub(crate) marking: Marking,
     pub(crate) roots: RootTable,
     pub(crate) gate: Gate,
+    pub(crate) ephemerons: Ephemerons,
     pub(crate) sweep: ActiveSweep,
     pub(crate) credit: Credit,
     pub(crate) control: Control,
@@ -50,6 +52,7 @@ impl Core {
             marking,
             roots: RootTable::new(),
             gate: Gate::new(),
+            ephemerons: Ephemerons::default(),
             sweep: ActiveSweep::new(),
             credit,
             control: Control::default(),
@@ -144,7 +147,11 @@ impl Core {
 
     /// What the sweep of this cycle keeps.
     pub(crate) fn keep(&self) -> Keep {
-        if self.marking.is_poisoned() && !fault!("poison_ignored") { Keep::All } else { Keep::Marked }
+        if self.marking.is_poisoned() && !fault!("poison_ignored") {
+            Keep::All
+        } else {
+            Keep::Marked
+        }
     }
 
     pub(super) fn alloc_error(&self, requested: usize) -> AllocError {

@@ -86,7 +86,7 @@ impl<'gc, T: Trace<'gc> + Send + Sync + 'gc> Gc<'gc, T> {
 
 #[cold]
 #[inline(never)]
-fn limit_reached(error: AllocError) -> ! {
+pub(super) fn limit_reached(error: AllocError) -> ! {
     panic!(
         "{error}; leave `mutate` so that a cycle can end, raise heap_limit, or use the try_ form"
     )

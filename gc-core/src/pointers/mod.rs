@@ -6,11 +6,14 @@
 //! | `cell` | [`GcCell`], [`GcOnceCell`] | one atomic word, with the barrier; once |
 //! | `guarded` | [`GcRefCell`], [`GcMutex`], [`GcRwLock`] | a guard, which carries the barrier |
 //! | `lock` | the word under the guards | |
+//! | `ephemeron` | [`Ephemeron`], [`GcWeakMap`] | the collector's dead flag; the guards of the map's parts |
 //! | `weak` | [`GcWeak`] | the collector's dead flag |
 //! | `root` | [`Root`] | the root table |
 
 #[cfg(not(loom))]
 mod cell;
+#[cfg(not(loom))]
+mod ephemeron;
 #[cfg(not(loom))]
 mod gc;
 #[cfg(not(loom))]
@@ -24,6 +27,8 @@ mod weak;
 
 #[cfg(not(loom))]
 pub use cell::{GcCell, GcOnceCell};
+#[cfg(not(loom))]
+pub use ephemeron::{Ephemeron, GcWeakMap};
 #[cfg(not(loom))]
 pub use gc::Gc;
 #[cfg(not(loom))]

@@ -15,6 +15,7 @@
 //!
 //! Literature: Go's `mgcsweep.go` (sweep generations, `activeSweep`, ownership by token).
 
+pub mod ephemeron;
 pub mod weak;
 
 use crate::heap::Space;

@@ -54,11 +54,12 @@ impl Gate {
     }
 }
 
-/// The box that weak pointers to one object share a copy of.
+/// The box that weak pointers to one object share a copy of. An ephemeron's box begins with one, for its key.
 ///
 /// `target` is zero in a slot that is free or not yet filled: such slots are zeroed before their alloc bits are
 /// set, so the pass never reads garbage.
 #[derive(Debug)]
+#[repr(C)]
 pub struct WeakBox {
     target: AtomicUsize,
     dead: AtomicBool,
@@ -84,6 +85,10 @@ impl WeakBox {
     pub fn target(&self) -> usize {
         self.target.load(Ordering::Relaxed)
     }
+    /// The same, with what was written before [`fill`](Self::fill).
+    pub fn filled_target(&self) -> usize {
+        self.target.load(Ordering::Acquire)
+    }
     /// Whether the target is known to be dead. Acquire: pairs with `flag`.
     #[inline]
     pub fn is_dead(&self) -> bool {
@@ -104,11 +109,26 @@ pub(crate) static WEAK_BOX: TypeInfo = TypeInfo::of_weak_box(size_of::<WeakBox>(
 
 /// Flags every box whose target is not marked.
 pub(crate) fn flag_dead(space: &Space) {
-    if !space.all_classes().iter().any(|class| class.info.weak_box) {
+    each_box(
+        space,
+        |info| info.weak_box,
+        |_, weak| {
+            weak.flag_unless(|target| space.is_marked(target));
+        },
+    );
+}
+
+/// Calls `each` with the address and the weak box of every allocated object of the classes that `which` chooses.
+pub(super) fn each_box(
+    space: &Space,
+    which: fn(&TypeInfo) -> bool,
+    mut each: impl FnMut(usize, &WeakBox),
+) {
+    if !space.all_classes().iter().any(|class| which(class.info)) {
         return;
     }
     space.each_span(|span, class| {
-        if !class.info.weak_box {
+        if !which(class.info) {
             return;
         }
         let first = space.first_word(span);
@@ -117,8 +137,7 @@ pub(crate) fn flag_dead(space: &Space) {
             super::each_object(space, class, span, i, bits, |at| {
                 // SAFETY: INV-11: the slot is allocated, so it holds a box or zeros, which are a box too; boxes
                 // change by atomics only.
-                let weak = unsafe { &*(at as *const WeakBox) };
-                weak.flag_unless(|target| space.is_marked(target));
+                each(at, unsafe { &*(at as *const WeakBox) });
             });
         }
     });

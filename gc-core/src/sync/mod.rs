@@ -139,10 +139,12 @@ impl Backoff {
     }
 }
 
-/// In the verifying build, a random yield at a protocol step; nothing elsewhere (where atomics switch by
-/// themselves, the points between them are not needed).
+/// A protocol step at which another thread may come in between: a random yield in the verifying build, a switch in a
+/// schedule, nothing elsewhere.
 #[inline(always)]
 pub(crate) fn chaos() {
+    #[cfg(shuttle)]
+    imp::point();
     #[cfg(all(gc_verify, not(any(loom, shuttle))))]
     verify_chaos();
 }

@@ -31,7 +31,7 @@ pub(crate) fn set_stride(stride: u64) {
 }
 
 /// A point at which another thread may run.
-fn point() {
+pub(super) fn point() {
     use shuttle::rand::RngCore;
     // Destructors of statics and of the test's own thread run outside of any schedule.
     if shuttle::current::try_get_current_task().is_none() || std::thread::panicking() {

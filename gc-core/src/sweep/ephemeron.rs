@@ -1,0 +1,110 @@
+//! Ephemerons: a value that lives as long as its key does, even if the value leads to the key.
+//!
+//! 1. An ephemeron's box ([`EphemeronBox`]) is a weak box for the key, with the value's address beside it. Marking
+//!    the box marks neither.
+//! 2. When nothing grey is left, the collector looks at every marked box ([`shade_values`]): where the key is marked
+//!    the value is shaded, and marking goes on. It does so before a termination round, and once more after a clean
+//!    one: if that finds nothing, the fixpoint is reached.
+//! 3. A mark that a mutator sets must not escape between that look and the gate: a shade counts even where nothing is
+//!    to be traced, once there are ephemerons ([`Ephemerons::exist`]). The collector's fence in the round's handshake
+//!    makes every later shade see it; earlier ones are seen by the second look.
+//! 4. Reading the value takes an upgrade of the key and of the value through the weak gate (rule 8).
+//! 5. Boxes with an unmarked key are flagged dead together with the weak boxes (rule 9). From then on only that flag
+//!    decides.
+//!
+//! Keys that lead to each other directly are followed in one look; a chain through other objects takes a look for
+//! each link, because marking has to come between.
+//!
+//! Literature: Hayes, "Ephemerons: a new finalization mechanism" (OOPSLA 1997).
+
+use super::weak::{WeakBox, each_box};
+use crate::heap::Space;
+use crate::heap::object::TypeInfo;
+use crate::sync::{AtomicBool, AtomicUsize, Ordering, chaos};
+use std::collections::HashMap;
+
+/// Whether the heap has ever had an ephemeron. Set before the first box is filled, never reset.
+#[derive(Debug, Default)]
+pub(crate) struct Ephemerons(AtomicBool);
+
+impl Ephemerons {
+    /// Whether shades of untraced objects count.
+    #[inline]
+    pub(crate) fn exist(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+    /// There is one now.
+    pub(crate) fn appear(&self) {
+        if !self.exist() {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+/// The box of an ephemeron.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct EphemeronBox {
+    /// First, so that it can be looked at as a weak box.
+    pub(crate) key: WeakBox,
+    value: AtomicUsize,
+}
+
+impl EphemeronBox {
+    /// Fills an empty slot. The collector may look at the slot at the same time: the key comes last.
+    pub(crate) fn fill(&self, key: usize, value: usize) {
+        self.value.store(value, Ordering::Relaxed);
+        chaos();
+        self.key.fill(key);
+    }
+    /// The value, which may be gone.
+    pub(crate) fn value(&self) -> usize {
+        self.value.load(Ordering::Relaxed)
+    }
+}
+
+/// What the heap knows of the boxes of ephemerons.
+pub(crate) static EPHEMERON: TypeInfo = TypeInfo::of_ephemeron(size_of::<EphemeronBox>());
+
+/// Calls `each(box, key, value)` for the ephemerons that are not dead.
+pub(crate) fn each_ephemeron(space: &Space, mut each: impl FnMut(usize, usize, usize)) {
+    each_box(
+        space,
+        |info| info.ephemeron,
+        |at, weak| {
+            if weak.is_dead() {
+                return;
+            }
+            let key = weak.filled_target();
+            if key != 0 {
+                // SAFETY: INV-11: an allocated slot of this class holds an ephemeron's box.
+                let value = unsafe { &*(at as *const EphemeronBox) }.value();
+                each(at, key, value);
+            }
+        },
+    );
+}
+
+/// Calls `shade` for every unmarked value of a marked ephemeron with a marked key; says whether there was one. The
+/// collector, when nothing grey is left.
+pub(crate) fn shade_values(space: &Space, mut shade: impl FnMut(usize)) -> bool {
+    let mut ready = Vec::new();
+    let mut waiting: HashMap<usize, Vec<usize>> = HashMap::new();
+    each_ephemeron(space, |at, key, value| {
+        if !space.is_marked(at) || space.is_marked(value) {
+            return;
+        }
+        chaos();
+        if space.is_marked(key) {
+            ready.push(value);
+        } else {
+            waiting.entry(key).or_default().push(value);
+        }
+    });
+    let any = !ready.is_empty();
+    while let Some(value) = ready.pop() {
+        shade(value);
+        ready.extend(waiting.remove(&value).unwrap_or_default());
+    }
+    any
+}

@@ -1,0 +1,252 @@
+//! [`Ephemeron`] and [`GcWeakMap`] from outside: what keeps a value, and what does not.
+
+use gc_core::{Ephemeron, Gc, GcCell, GcWeakMap, Heap, Mutation, Root, Trace};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Counts its drops.
+struct Dropped(Arc<AtomicUsize>);
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[derive(Trace)]
+struct Thing<'gc> {
+    number: u64,
+    #[trace(skip)]
+    dropped: Dropped,
+    link: GcCell<'gc, Thing<'gc>>,
+}
+
+type Pair<'gc> = Ephemeron<'gc, Thing<'gc>, Thing<'gc>>;
+type Map<'gc> = GcWeakMap<'gc, Thing<'gc>, Thing<'gc>>;
+
+struct Fixture {
+    heap: Heap,
+    drops: Arc<AtomicUsize>,
+}
+
+impl Fixture {
+    fn new() -> Fixture {
+        Fixture { heap: Heap::new(), drops: Arc::default() }
+    }
+    fn thing<'gc>(&self, mc: &Mutation<'gc>, number: u64) -> Gc<'gc, Thing<'gc>> {
+        let dropped = Dropped(self.drops.clone());
+        Gc::new(mc, Thing { number, dropped, link: GcCell::new(None) })
+    }
+    fn drops_after_a_cycle(&self) -> usize {
+        self.heap.collect().unwrap();
+        self.drops.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn a_value_lives_as_long_as_its_key_and_its_ephemeron() {
+    let f = Fixture::new();
+    let (pair, key) = f.heap.mutate(|mc| {
+        let key = f.thing(mc, 1);
+        let pair: Pair = Ephemeron::new(mc, key, f.thing(mc, 2));
+        (Gc::new(mc, pair).root(mc), key.root(mc))
+    });
+    assert_eq!(f.drops_after_a_cycle(), 0);
+    f.heap.mutate(|mc| {
+        let pair = pair.get(mc);
+        assert_eq!(pair.key(mc).unwrap().number, 1);
+        assert_eq!(pair.value(mc).unwrap().number, 2);
+    });
+    drop(key);
+    assert_eq!(f.drops_after_a_cycle(), 2, "the key, and the value with it");
+    f.heap.mutate(|mc| {
+        assert!(pair.get(mc).is_dead() && pair.get(mc).key(mc).is_none());
+        assert!(pair.get(mc).value(mc).is_none());
+    });
+}
+
+#[test]
+fn an_ephemeron_that_is_gone_keeps_nothing() {
+    let f = Fixture::new();
+    let key = f.heap.mutate(|mc| {
+        let key = f.thing(mc, 1);
+        let _: Pair = Ephemeron::new(mc, key, f.thing(mc, 2));
+        key.root(mc)
+    });
+    assert_eq!(f.drops_after_a_cycle(), 1, "the value, though its key lives");
+    assert_eq!(f.heap.mutate(|mc| key.get(mc).number), 1);
+}
+
+#[test]
+fn a_value_that_leads_to_its_key_does_not_keep_it() {
+    let f = Fixture::new();
+    let pair = f.heap.mutate(|mc| {
+        let (key, value) = (f.thing(mc, 1), f.thing(mc, 2));
+        value.link.set(mc, Some(key));
+        Gc::new(mc, Ephemeron::new(mc, key, value)).root(mc)
+    });
+    assert_eq!(f.drops_after_a_cycle(), 2);
+    assert!(f.heap.mutate(|mc| pair.get(mc).value(mc).is_none()));
+}
+
+/// `n` ephemerons, each one's value the next one's key (or leading to it), in the order of `order`.
+fn chain(
+    f: &Fixture,
+    n: u64,
+    direct: bool,
+    order: fn(u64, u64) -> u64,
+) -> (Root<[Pair<'static>]>, Root<Thing<'static>>) {
+    f.heap.mutate(|mc| {
+        let keys: Vec<_> = (0..=n).map(|i| f.thing(mc, i)).collect();
+        let pairs: Vec<Pair> = (0..n)
+            .map(|i| {
+                let i = order(i, n);
+                let (key, next) = (keys[i as usize], keys[i as usize + 1]);
+                let value = if direct {
+                    next
+                } else {
+                    let value = f.thing(mc, 1_000_000 + i);
+                    value.link.set(mc, Some(next));
+                    value
+                };
+                Ephemeron::new(mc, key, value)
+            })
+            .collect();
+        (Gc::from_iter_in(mc, pairs.into_iter()).root(mc), keys[0].root(mc))
+    })
+}
+
+#[test]
+fn a_chain_lives_by_its_first_key_in_any_order() {
+    for direct in [true, false] {
+        for order in [|i, _| i, |i, n| n - 1 - i, |i, n| (i * 7) % n] {
+            let f = Fixture::new();
+            let n = 100;
+            let (pairs, first) = chain(&f, n, direct, order);
+            assert_eq!(f.drops_after_a_cycle(), 0, "all of it hangs on the first key");
+            f.heap.mutate(|mc| {
+                let all = pairs.get(mc);
+                assert!(all.iter().all(|pair| pair.value(mc).is_some()));
+            });
+            drop(first);
+            let things = if direct { n + 1 } else { 2 * n + 1 };
+            assert_eq!(f.drops_after_a_cycle(), things as usize, "and goes with it at once");
+            assert!(f.heap.mutate(|mc| pairs.get(mc).iter().all(|pair| pair.is_dead())));
+        }
+    }
+}
+
+#[test]
+fn a_long_direct_chain_is_followed_in_one_look() {
+    let f = Fixture::new();
+    let n = 200_000;
+    let (pairs, _first) = chain(&f, n, true, |i, n| n - 1 - i);
+    let begin = std::time::Instant::now();
+    assert_eq!(f.drops_after_a_cycle(), 0);
+    // One look for each link would be 200,000 times 200,000 boxes.
+    assert!(begin.elapsed() < std::time::Duration::from_secs(20), "{:?}", begin.elapsed());
+    assert!(f.heap.mutate(|mc| pairs.get(mc).last().unwrap().value(mc).is_some()));
+}
+
+#[test]
+fn keys_that_have_nothing_to_trace_work_as_well() {
+    let heap = Heap::new();
+    let (pair, key): (Root<Ephemeron<'static, u64, str>>, Root<u64>) = heap.mutate(|mc| {
+        let key = Gc::new(mc, 5u64);
+        (Gc::new(mc, Ephemeron::new(mc, key, Gc::from_str(mc, "five"))).root(mc), key.root(mc))
+    });
+    heap.collect().unwrap();
+    heap.mutate(|mc| assert_eq!(&*pair.get(mc).value(mc).unwrap(), "five"));
+    drop(key);
+    heap.collect().unwrap();
+    heap.mutate(|mc| assert!(pair.get(mc).value(mc).is_none()));
+}
+
+#[test]
+fn a_map_finds_by_identity_replaces_and_removes() {
+    let f = Fixture::new();
+    f.heap.mutate(|mc| {
+        let map: Map = GcWeakMap::new();
+        let (a, b) = (f.thing(mc, 1), f.thing(mc, 1));
+        assert!(map.is_empty() && map.get(mc, a).is_none());
+        assert!(map.insert(mc, a, f.thing(mc, 10)).is_none());
+        assert!(map.get(mc, b).is_none(), "equal, but another object");
+        assert_eq!(map.insert(mc, a, f.thing(mc, 11)).unwrap().number, 10);
+        assert!(map.insert(mc, b, a).is_none());
+        assert_eq!(map.len(), 2);
+        let mut entries: Vec<_> = map
+            .entries(mc)
+            .iter()
+            .map(|(key, value)| (Gc::ptr_eq(*key, a), value.number))
+            .collect();
+        entries.sort_unstable();
+        assert_eq!(entries, [(false, 1), (true, 11)]);
+        assert_eq!(map.remove(mc, a).unwrap().number, 11);
+        assert!(map.remove(mc, a).is_none() && map.len() == 1);
+    });
+}
+
+#[test]
+fn a_map_forgets_keys_that_die_and_does_not_grow_with_them() {
+    let f = Fixture::new();
+    let map: Root<Map<'static>> = f.heap.mutate(|mc| Gc::new(mc, Map::new()).root(mc));
+    let kept = f.heap.mutate(|mc| {
+        let key = f.thing(mc, 7);
+        map.get(mc).insert(mc, key, f.thing(mc, 8));
+        key.root(mc)
+    });
+    for round in 0..40 {
+        f.heap.mutate(|mc| {
+            for number in 0..1000 {
+                let (key, value) = (f.thing(mc, number), f.thing(mc, number));
+                value.link.set(mc, Some(key));
+                map.get(mc).insert(mc, key, value);
+            }
+        });
+        f.heap.collect().unwrap();
+        f.heap.mutate(|mc| {
+            let len = map.get(mc).len();
+            assert!(len <= 4000, "{len} entries after round {round}");
+            assert_eq!(map.get(mc).get(mc, kept.get(mc)).unwrap().number, 8);
+            assert_eq!(map.get(mc).entries(mc).len(), 1);
+        });
+    }
+    f.heap.mutate(|mc| {
+        map.get(mc).purge(mc);
+        assert_eq!(map.get(mc).len(), 1);
+    });
+    assert_eq!(f.drops_after_a_cycle(), 80_000);
+}
+
+#[test]
+fn threads_share_a_map_while_cycles_run() {
+    let f = Fixture::new();
+    let map: Root<Map<'static>> = f.heap.mutate(|mc| Gc::new(mc, Map::new()).root(mc));
+    std::thread::scope(|scope| {
+        for thread in 0..3 {
+            let (map, f) = (&map, &f);
+            scope.spawn(move || {
+                let mut keys: Vec<(u64, Root<Thing<'static>>)> = Vec::new();
+                for i in 0..3000u64 {
+                    let number = thread * 1_000_000 + i;
+                    keys.push(f.heap.mutate(|mc| {
+                        let key = f.thing(mc, number);
+                        map.get(mc).insert(mc, key, f.thing(mc, number + 500_000));
+                        (number, key.root(mc))
+                    }));
+                    if keys.len() > 50 {
+                        keys.swap_remove(i as usize % 50);
+                    }
+                    f.heap.mutate(|mc| {
+                        let (number, key) = &keys[i as usize % keys.len()];
+                        let value = map.get(mc).get(mc, key.get(mc)).expect("a living key");
+                        assert_eq!(value.number, number + 500_000);
+                    });
+                }
+            });
+        }
+        for _ in 0..20 {
+            f.heap.collect().unwrap();
+        }
+    });
+    assert_eq!(f.drops_after_a_cycle(), 18_000);
+}
