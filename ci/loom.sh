@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
 # The loom models of the protocol types, each with its broken twin. Debug assertions are on; without them gc-core
-# refuses to be built for loom.
+# refuses to be built for loom. Then the registry's list as it ships, over crossbeam-epoch's own loom build.
 source "$(dirname "$0")/lib.sh"
-export RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom
 export CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true
 step "loom models"
-cargo test --release -p loom-tests --no-fail-fast -- --nocapture --test-threads 2
+RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom \
+    cargo test --release -p loom-tests --no-fail-fast -- --nocapture --test-threads 2
+step "loom, the registry over crossbeam-epoch"
+RUSTFLAGS="--cfg crossbeam_loom" CARGO_TARGET_DIR=target/crossbeam-loom \
+    cargo test --release -p loom-tests --features crossbeam --test registry_shipped -- --nocapture

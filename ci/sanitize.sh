@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # AddressSanitizer and ThreadSanitizer over the tests and the stress program, where a nightly toolchain is
-# installed. std is not instrumented, and ThreadSanitizer knows no fences, so in its build ours are
-# read-modify-writes (--cfg gc_tsan) and std's own reports are suppressed by name.
+# installed. For the first, free slots are poisoned through its manual interface (--cfg gc_asan). std is not
+# instrumented, and ThreadSanitizer knows no fences, so in its build ours are read-modify-writes (--cfg gc_tsan) and
+# std's own reports are suppressed by name (ci/tsan.supp says which and why).
 source "$(dirname "$0")/lib.sh"
 if ! cargo +nightly --version >/dev/null 2>&1; then
   skip "sanitizers: no nightly toolchain"
@@ -17,9 +18,10 @@ run() { # name, flags
   export RUSTFLAGS="-Zsanitizer=$1 -Cunsafe-allow-abi-mismatch=sanitizer --cfg gc_verify $2"
   export CARGO_TARGET_DIR=target/$1
   step "$1: tests"
-  cargo +nightly test --release --target "$host" -p gc-core --lib --test smoke --test oracle
+  cargo +nightly test --release --target "$host" -p gc-core --lib --test smoke --test api --test derive --test hard \
+    --test lifetimes --test oracle --test ephemerons --test behaviours --test stopped
   step "$1: stress, $seconds s"
   cargo +nightly run --release --target "$host" -p gc-core --example stress -- --seconds "$seconds" --threads 4
 }
-ASAN_OPTIONS=detect_leaks=0 run address ""
+ASAN_OPTIONS=detect_leaks=0 run address "--cfg gc_asan"
 TSAN_OPTIONS="suppressions=$PWD/ci/tsan.supp halt_on_error=1" run thread "--cfg gc_tsan"

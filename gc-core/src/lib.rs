@@ -140,4 +140,73 @@ pub mod model {
     pub use crate::sweep::weak::{Gate, WeakBox};
     pub use crate::sweep::{ActiveSweep, Sweeping};
     pub use crate::sync::{full_fence, heavy_fence, light_fence};
+
+    /// The shared state of marking: the detector, and whether the cycle is poisoned.
+    #[derive(Debug)]
+    pub struct Marking(crate::mark::Marking);
+
+    impl Marking {
+        /// No work, and nobody may start.
+        #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
+        pub fn new() -> Marking {
+            Marking(crate::mark::Marking::new(Vec::new()))
+        }
+        /// Who marks.
+        pub fn detector(&self) -> &Detector {
+            &self.0.detector
+        }
+        /// An object could not be traced.
+        pub fn poison(&self) {
+            self.0.poison();
+        }
+        /// Whether nothing may die in this cycle.
+        pub fn is_poisoned(&self) -> bool {
+            self.0.is_poisoned()
+        }
+        /// The cycle is over.
+        pub fn heal(&self) {
+            self.0.heal();
+        }
+    }
+
+    /// The root table.
+    #[derive(Debug)]
+    pub struct RootTable(crate::mark::roots::RootTable);
+
+    /// Free slots of a thread. Its table must outlive it.
+    #[derive(Debug)]
+    pub struct Batch(Vec<crate::mark::roots::SlotRef>);
+
+    impl RootTable {
+        /// No slots.
+        #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
+        pub fn new() -> RootTable {
+            RootTable(crate::mark::roots::RootTable::new())
+        }
+        /// Free slots.
+        pub fn take_batch(&self) -> Batch {
+            let mut batch = Vec::new();
+            self.0.take_batch(&mut batch);
+            Batch(batch)
+        }
+        /// Frees every flagged slot.
+        pub fn free_flagged(&self) {
+            self.0.free_flagged();
+        }
+        /// Calls `each` with the address in every live or flagged slot.
+        pub fn each_live(&self, each: impl FnMut(usize)) {
+            self.0.each_live(each);
+        }
+    }
+
+    impl Batch {
+        /// A free slot from the end, as `Record::root` takes it: calls `with` with it.
+        pub fn with_next<R>(&mut self, with: impl FnOnce(&RootSlot) -> R) -> R {
+            with(self.0.pop().expect("a batch is not empty").slot())
+        }
+        /// The slot that was freed last, without taking it.
+        pub fn with_last<R>(&self, with: impl FnOnce(&RootSlot) -> R) -> R {
+            with(self.0.last().expect("a batch is not empty").slot())
+        }
+    }
 }

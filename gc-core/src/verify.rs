@@ -12,7 +12,7 @@ use crate::heap::span::SpanClass;
 use crate::mutator::Core;
 use crate::sweep::ephemeron::each_ephemeron;
 use crate::trace::{PACKET, Tracer};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// What freed memory is filled with.
 const POISON: u8 = 0xDF;
@@ -56,6 +56,14 @@ struct Search {
     stack: Vec<usize>,
 }
 
+impl Search {
+    fn find(&mut self, addr: usize) {
+        if self.seen.insert(addr) {
+            self.stack.push(addr);
+        }
+    }
+}
+
 unsafe fn spill(tracer: *mut Tracer<'static>) {
     // SAFETY: INV-7: `check_marks` made the tracer and lends it for the call.
     let tracer = unsafe { &mut *tracer };
@@ -63,10 +71,7 @@ unsafe fn spill(tracer: *mut Tracer<'static>) {
     let search = unsafe { &mut *tracer.owner.cast::<Search>() };
     for i in 0..tracer.len {
         // SAFETY: INV-7: `len` entries of the buffer are written.
-        let addr = unsafe { tracer.buf.add(i).read() };
-        if search.seen.insert(addr) {
-            search.stack.push(addr);
-        }
+        search.find(unsafe { tracer.buf.add(i).read() });
     }
     tracer.len = 0;
 }
@@ -74,32 +79,23 @@ unsafe fn spill(tracer: *mut Tracer<'static>) {
 /// Searches everything reachable from the roots and compares with the mark bits; the world is stopped.
 pub(crate) fn check_marks(core: &Core) {
     let mut search = Search { seen: HashSet::new(), stack: Vec::new() };
-    core.roots.each_live(|addr| {
-        if search.seen.insert(addr) {
-            search.stack.push(addr);
-        }
-    });
-    // The boxes and their keys; the value of one that is found with its key counts as found.
-    let mut ephemerons = Vec::new();
-    each_ephemeron(&core.space, |at, key, value| ephemerons.push((at, key, value)));
+    core.roots.each_live(|addr| search.find(addr));
+    // Ephemerons: the value of one that is found with its key counts as found.
+    let mut by_key: HashMap<usize, Vec<(usize, usize)>> = HashMap::new();
+    let mut by_box: HashMap<usize, Vec<usize>> = HashMap::new();
+    each_ephemeron(&core.space, |at, key, value| by_key.entry(key).or_default().push((at, value)));
     let mut buf = vec![0usize; PACKET];
-    loop {
-        search_stack(core, &mut search, &mut buf);
-        ephemerons.retain(|(at, key, value)| {
-            let found = search.seen.contains(at) && search.seen.contains(key);
-            if found && search.seen.insert(*value) {
-                search.stack.push(*value);
-            }
-            !found
-        });
-        if search.stack.is_empty() {
-            return;
-        }
-    }
-}
-
-fn search_stack(core: &Core, search: &mut Search, buf: &mut [usize]) {
     while let Some(addr) = search.stack.pop() {
+        for (at, value) in by_key.remove(&addr).unwrap_or_default() {
+            if search.seen.contains(&at) {
+                search.find(value);
+            } else {
+                by_box.entry(at).or_default().push(value);
+            }
+        }
+        for value in by_box.remove(&addr).unwrap_or_default() {
+            search.find(value);
+        }
         let class = core.space.class_of(addr);
         if !core.space.is_allocated(addr) {
             fatal(&format!("INV-4: {addr:#x} is reachable but not allocated, in {class:?}"));
@@ -116,7 +112,7 @@ fn search_stack(core: &Core, search: &mut Search, buf: &mut [usize]) {
         } else {
             1
         };
-        let owner = std::ptr::from_mut(search).cast();
+        let owner = (&raw mut search).cast();
         let mut tracer = Tracer::new(buf.as_mut_ptr(), spill, owner, 0);
         // SAFETY: INV-6: `n` values of the span's type lie at `addr`; the world is stopped.
         unsafe { (class.info.trace)(addr as *const u8, n, &mut tracer) };

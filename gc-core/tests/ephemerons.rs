@@ -16,7 +16,7 @@ impl Drop for Dropped {
 struct Thing<'gc> {
     number: u64,
     #[trace(skip)]
-    dropped: Dropped,
+    _dropped: Dropped,
     link: GcCell<'gc, Thing<'gc>>,
 }
 
@@ -34,7 +34,7 @@ impl Fixture {
     }
     fn thing<'gc>(&self, mc: &Mutation<'gc>, number: u64) -> Gc<'gc, Thing<'gc>> {
         let dropped = Dropped(self.drops.clone());
-        Gc::new(mc, Thing { number, dropped, link: GcCell::new(None) })
+        Gc::new(mc, Thing { number, _dropped: dropped, link: GcCell::new(None) })
     }
     fn drops_after_a_cycle(&self) -> usize {
         self.heap.collect().unwrap();
@@ -111,7 +111,7 @@ fn chain(
                 Ephemeron::new(mc, key, value)
             })
             .collect();
-        (Gc::from_iter_in(mc, pairs.into_iter()).root(mc), keys[0].root(mc))
+        (Gc::from_iter_in(mc, pairs).root(mc), keys[0].root(mc))
     })
 }
 

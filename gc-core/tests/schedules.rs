@@ -1,4 +1,3 @@
-#![cfg(shuttle)]
 //! The whole collector under a random scheduler: what loom is too slow for.
 //!
 //! ```text
@@ -13,23 +12,27 @@
 //!
 //! The program: three mutators change one graph, a fourth thread asks for cycles, and the collector (and, with every
 //! third seed, a second marker) works along. *Tokens* only move, between cells, guarded vectors, roots and hands: at
-//! the end each is there once, and a weak pointer to one always finds it. *Nodes* come and go; each has a magic word
-//! that its drop destroys. Weak maps tie a label to each token and notes to nodes: a living key has its value.
+//! the end each is there once, and a weak pointer to one always finds it. *Nodes* come and go; each has a magic word.
+//! Weak maps tie a label to each token and notes to nodes: a living key has its value.
+
+#![cfg(shuttle)]
 
 use gc_core::{Gc, GcCell, GcMutex, GcRwLock, GcWeak, GcWeakMap, Heap, Mutation, Root, Trace};
 use shuttle::scheduler::RandomScheduler;
 use shuttle::{Config, MaxSteps, Runner, thread};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 const TOKENS: u64 = 12;
 const PLACES: usize = 12;
 const NODES: usize = 12;
-const PINS: usize = 30;
+const PINS: usize = 300;
 const MUTATORS: u64 = 3;
 const MAGIC: u64 = 0x5afe_c0de_0000_0000;
 
-/// A leaf with drop glue that makes a use after free visible.
+/// A word that is no longer what it was when its object has been freed: the verifying build overwrites free slots.
 struct Canary(u64);
 impl Canary {
     fn new(number: u64) -> Self {
@@ -43,22 +46,34 @@ impl Canary {
         word & 0xffff_ffff
     }
 }
-impl Drop for Canary {
-    fn drop(&mut self) {
-        self.number();
-        self.0 = 0xdead;
-    }
-}
 // SAFETY: a leaf.
 unsafe impl<'gc> Trace<'gc> for Canary {
     const NEEDS_TRACE: bool = false;
     fn trace(&self, _: &mut gc_core::Tracer<'gc>) {}
 }
 
+/// The same with drop glue, which makes the collector sweep its spans alone.
+struct Mortal(Canary);
+impl Drop for Mortal {
+    fn drop(&mut self) {
+        self.0.number();
+        self.0.0 = 0xdead;
+    }
+}
+
 #[derive(Trace)]
 struct Token {
     #[trace(skip)]
-    canary: Canary,
+    mortal: Mortal,
+}
+impl Token {
+    fn new(number: u64) -> Self {
+        Token { mortal: Mortal(Canary::new(number)) }
+    }
+    #[track_caller]
+    fn number(&self) -> u64 {
+        self.mortal.0.number()
+    }
 }
 
 #[derive(Trace)]
@@ -111,6 +126,13 @@ impl Rng {
     }
 }
 
+/// Lets others run for a while, in the middle of something.
+fn dawdle(rng: &Rng) {
+    if rng.one_in(3) {
+        (0..rng.below(60)).for_each(|_| thread::yield_now());
+    }
+}
+
 fn new_node<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &Rng) -> Gc<'gc, Node<'gc>> {
     let number = rng.below(1 << 20) as u64;
     let pick = || world.nodes[rng.below(NODES)].get().filter(|_| !rng.one_in(3));
@@ -127,7 +149,7 @@ fn new_node<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &Rng) -> Gc<'gc, N
         let weak = node.downgrade(mc);
         assert!(weak.upgrade(mc).is_some(), "a new weak pointer to what is in our hands is dead");
         let mut all = world.weak_nodes.write(mc);
-        if all.len() > 16 {
+        if all.len() > 6 {
             all.clear();
         }
         all.push((number, weak));
@@ -137,7 +159,7 @@ fn new_node<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &Rng) -> Gc<'gc, N
 
 /// Gives a token a new label, which may lead back to it.
 fn label<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, token: Gc<'gc, Token>) {
-    let number = token.canary.number();
+    let number = token.number();
     let node = Node {
         canary: Canary::new(number),
         left: GcCell::new(None),
@@ -158,10 +180,10 @@ fn put<'gc>(
     pocket: &mut Pocket,
     token: Gc<'gc, Token>,
 ) {
-    token.canary.number();
+    token.number();
     match rng.below(12) {
-        0 => pocket.tokens.push(token.root(mc)),
-        1 => world.queue.lock(mc).push(token),
+        0..=2 => pocket.tokens.push(token.root(mc)),
+        3 => world.queue.lock(mc).push(token),
         _ => {
             let first = rng.below(PLACES);
             for place in world.places[first..].iter().chain(&world.places[..first]) {
@@ -180,8 +202,8 @@ fn take<'gc>(
     rng: &Rng,
     pocket: &mut Pocket,
 ) -> Option<Gc<'gc, Token>> {
-    match rng.below(6) {
-        0 => pocket.tokens.pop().map(|root| root.get(mc)),
+    match rng.below(7) {
+        0 | 6 => pocket.tokens.pop().map(|root| root.get(mc)),
         1 => world.queue.lock(mc).pop(),
         2 | 3 => {
             let place = &world.places[rng.below(PLACES)];
@@ -193,35 +215,50 @@ fn take<'gc>(
 }
 
 fn one_step<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &Rng, pocket: &mut Pocket) {
-    match rng.below(12) {
+    match rng.below(16) {
+        // Enough garbage to start cycles by itself, and to make this thread assist.
+        15 => (0..8).for_each(|_| {
+            Gc::new(mc, [0u64; 64]);
+        }),
+        12..=14 => {
+            // From place to place by exchanges alone, which shade nothing but what they take out.
+            let (from, to) = (&world.places[rng.below(PLACES)], &world.places[rng.below(PLACES)]);
+            let Some(token) = from.token.get() else { return };
+            if from.token.compare_exchange(mc, Some(token), None).is_ok()
+                && to.token.compare_exchange(mc, None, Some(token)).is_err()
+            {
+                put(mc, world, rng, pocket, token);
+            }
+        }
         10 => {
             let weak = world.weak_tokens[rng.below(TOKENS as usize)];
             let token = weak.upgrade(mc).expect("a token is always somewhere");
             let label = world.labels.get(mc, token).expect("a living key has its value");
-            assert_eq!(label.canary.number(), token.canary.number(), "another token's label");
+            assert_eq!(label.canary.number(), token.number(), "another token's label");
         }
         11 => {
             let Some(node) = world.nodes[rng.below(NODES)].get() else { return };
             let number = node.canary.number();
             match world.notes.get(mc, node) {
-                Some(note) => assert_eq!(note.canary.number(), number, "another node's note"),
+                Some(note) => assert_eq!(note.number(), number, "another node's note"),
                 None => {
-                    world.notes.insert(
-                        mc,
-                        node,
-                        Gc::new(mc, Token { canary: Canary::new(number) }),
-                    );
+                    world.notes.insert(mc, node, Gc::new(mc, Token::new(number)));
                 }
             }
         }
         8 => {
             if let Some(node) = world.nodes[rng.below(NODES)].get() {
+                dawdle(rng);
                 pocket.nodes.push((node.canary.number(), node.root(mc)));
             }
         }
         9 => {
             if let Some((number, root)) = pocket.nodes.pop() {
-                assert_eq!(root.get(mc).canary.number(), number, "a root lost its object");
+                let node = root.get(mc);
+                drop(root);
+                assert_eq!(node.canary.number(), number, "a root lost its object");
+                dawdle(rng);
+                world.nodes[rng.below(NODES)].set(mc, Some(node));
             }
         }
         0..=2 => {
@@ -230,7 +267,7 @@ fn one_step<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &Rng, pocket: &mut
             for _ in 0..rng.below(3) {
                 let node = new_node(mc, world, rng);
                 node.token.set(mc, Some(token));
-                token.canary.number();
+                token.number();
                 if let Some(other) = node.token.swap(mc, None) {
                     token = other;
                 }
@@ -263,7 +300,7 @@ fn one_step<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &Rng, pocket: &mut
         6 => {
             let weak = world.weak_tokens[rng.below(TOKENS as usize)];
             let token = weak.upgrade(mc).expect("a token is always somewhere");
-            token.canary.number();
+            token.number();
         }
         _ => {
             let found = {
@@ -307,8 +344,7 @@ fn program(seed: u64) {
         .build()
         .expect("a small heap");
     let root = heap.mutate(|mc| {
-        let tokens: Vec<_> =
-            (0..TOKENS).map(|i| Gc::new(mc, Token { canary: Canary::new(i) })).collect();
+        let tokens: Vec<_> = (0..TOKENS).map(|i| Gc::new(mc, Token::new(i))).collect();
         let world = World {
             places: (0..PLACES).map(|_| Gc::new(mc, Place { token: GcCell::new(None) })).collect(),
             nodes: (0..NODES).map(|_| GcCell::new(None)).collect(),
@@ -323,15 +359,18 @@ fn program(seed: u64) {
         tokens.into_iter().for_each(|token| label(mc, &world, token));
         world.root(mc)
     });
+    let working = Arc::new(AtomicU64::new(MUTATORS));
     let threads: Vec<_> = (1..=MUTATORS)
         .map(|i| {
-            let (heap, root) = (heap.clone(), root.clone());
+            let (heap, root, working) = (heap.clone(), root.clone(), working.clone());
             thread::spawn(move || {
-                mutator(&heap, &root, (seed * 4 + i).wrapping_mul(0x9e37_79b9) | 1)
+                let pocket = mutator(&heap, &root, (seed * 4 + i).wrapping_mul(0x9e37_79b9) | 1);
+                working.fetch_sub(1, Ordering::Relaxed);
+                pocket
             })
         })
         .collect();
-    for _ in 0..3 {
+    while working.load(Ordering::Relaxed) > 0 {
         heap.collect().expect("outside of mutate");
     }
     let mut found: Vec<Root<Token>> = Vec::new();
@@ -344,7 +383,7 @@ fn program(seed: u64) {
         let rooted = found.iter().map(|root| root.get(mc));
         let placed = world.places.iter().filter_map(|place| place.token.get());
         let queued: Vec<_> = world.queue.lock(mc).clone();
-        rooted.chain(placed).chain(queued).map(|token| token.canary.number()).collect()
+        rooted.chain(placed).chain(queued).map(|token| token.number()).collect()
     });
     numbers.sort_unstable();
     assert_eq!(numbers, (0..TOKENS).collect::<Vec<_>>(), "a token was lost or doubled");
@@ -371,18 +410,15 @@ fn every_schedule_keeps_the_invariants() {
         config.stack_size = 1 << 18;
         config.max_steps = MaxSteps::FailAfter(5_000_000);
         config.failure_persistence = shuttle::FailurePersistence::None;
-        let count = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = Arc::new(AtomicUsize::new(0));
         let steps = count.clone();
         let result = catch_unwind(AssertUnwindSafe(|| {
             Runner::new(RandomScheduler::new_from_seed(seed, 1), config).run(move || {
                 program(seed);
-                steps.store(
-                    shuttle::current::context_switches(),
-                    std::sync::atomic::Ordering::Relaxed,
-                );
+                steps.store(shuttle::current::context_switches(), Ordering::Relaxed);
             });
         }));
-        switches += count.load(std::sync::atomic::Ordering::Relaxed);
+        switches += count.load(Ordering::Relaxed);
         if result.is_err() {
             panic!("schedule {seed} failed; again with GC_SCHEDULE={seed}");
         }

@@ -16,6 +16,7 @@
 //! objects. Within this folder: `os`, `bitmap`, `central`, `size_class`, `object` know nothing of each other;
 //! `span` builds on them, `page_alloc` on `central`, `cache` on `span`; this file on all.
 
+pub(crate) mod asan;
 pub(crate) mod bitmap;
 pub(crate) mod cache;
 pub mod central;
@@ -207,6 +208,7 @@ impl Space {
     /// Makes a span of fresh blocks of a class of small objects, with sweep number `number`.
     pub(crate) fn fresh_span(&self, class: &'static SpanClass, number: u64) -> Option<u32> {
         let first = self.pages.alloc(class.blocks, |b| self.link(b)).ok()?;
+        asan::poison(self.address(first), class.blocks * BLOCK);
         self.publish_span(first, class.blocks, class, number);
         for block in 1..class.blocks {
             let block = first as usize + block;
@@ -225,6 +227,7 @@ impl Space {
     ) -> Option<u32> {
         let blocks = bytes.div_ceil(BLOCK);
         let first = self.pages.alloc(blocks, |b| self.link(b)).ok()?;
+        asan::unpoison(self.address(first), bytes);
         // Only the first block speaks: the address of a large object lies in it.
         self.publish_span(first, blocks, class, number);
         Some(first)
@@ -330,6 +333,11 @@ impl Space {
         }
     }
 
+    /// Lets the sanitizer allow the use of a run that is about to be taken.
+    #[inline(always)]
+    pub(crate) fn open_run(&self, class: &SpanClass, run: Run) {
+        asan::unpoison(run.from - class.origin, run.to - run.from);
+    }
     /// Counts the slots of `run` as allocated. The caller owns the span.
     pub(crate) fn take_run(&self, class: &SpanClass, span: u32, run: Run) {
         self.for_bits(class, span, run, |word, mask| {
@@ -339,6 +347,10 @@ impl Space {
     }
     /// The inverse, for the rest of a run that was not used.
     pub(crate) fn give_run(&self, class: &SpanClass, span: u32, run: Run) {
+        // The pass over the weak boxes may have read the alloc bits already, and looks.
+        if !class.info.weak_box {
+            asan::poison(run.from - class.origin, run.to - run.from);
+        }
         self.for_bits(class, span, run, |word, mask| {
             let bits = self.allocated(word);
             self.set_allocated(word, bits & !mask);
@@ -389,6 +401,8 @@ impl Space {
 
 impl Drop for Space {
     fn drop(&mut self) {
+        // Whoever gets these addresses next is not to blame.
+        asan::unpoison(self.base, self.high() * BLOCK);
         for class in std::mem::take(&mut self.by_key.lock().all) {
             let class = std::ptr::from_ref(class).cast_mut();
             // SAFETY: INV-10: made by `Box::leak` in `class_for`; the block table and the caches, its only

@@ -13,13 +13,7 @@ use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, chaos};
 
 /// Entries: two words per store of a pin, and a marker looks every few microseconds.
 /// A checker's are short, so that they run full.
-const LEN: usize = if cfg!(loom) {
-    2
-} else if cfg!(shuttle) {
-    8
-} else {
-    4096
-};
+const LEN: usize = if cfg!(any(loom, shuttle)) { 2 } else { 4096 };
 
 /// A single-producer ring of grey addresses.
 ///

@@ -84,7 +84,8 @@ impl SlotRef {
     }
 }
 
-const CHUNK: usize = 256;
+/// In a schedule few, or a scan of free slots would be most of a cycle.
+const CHUNK: usize = if cfg!(shuttle) { 16 } else { 256 };
 
 /// All root slots of a heap.
 #[derive(Debug)]

@@ -142,6 +142,7 @@ impl Record {
         span: u32,
         run: Run,
     ) -> usize {
+        core.space.open_run(class, run);
         #[cfg(gc_verify)]
         crate::verify::check_free(class, run);
         if class.info.weak_box && !fault!("box_not_emptied") {

@@ -212,7 +212,7 @@ macro_rules! guarded_cell {
             ///
             /// If an exclusive guard of the cell was leaked: the collector no longer keeps what the cell holds.
             pub fn into_inner(self) -> T {
-                assert!(!self.0.lock.is_leaked(), "a guard of this cell was leaked");
+                assert!(!self.0.lock.is_excluded(), "a guard of this cell was leaked");
                 self.0.value.into_inner()
             }
         }
@@ -244,11 +244,14 @@ impl<T> GcRefCell<T> {
     ///
     /// # Panics
     ///
-    /// If the cell is exclusively borrowed.
+    /// If the cell is exclusively borrowed, or has 65,535 shared borrows already.
     pub fn borrow(&self) -> GcRef<'_, T> {
-        self.try_borrow().unwrap_or_else(|| panic!("the GcRefCell is exclusively borrowed"))
+        self.try_borrow().unwrap_or_else(|| match self.0.lock.is_excluded() {
+            true => panic!("the GcRefCell is exclusively borrowed"),
+            false => panic!("the GcRefCell has 65,535 shared borrows, the most that it can count"),
+        })
     }
-    /// A shared borrow, unless the cell is exclusively borrowed.
+    /// A shared borrow, unless the cell is exclusively borrowed or has 65,535 shared borrows.
     pub fn try_borrow(&self) -> Option<GcRef<'_, T>> {
         self.0.try_share()
     }
@@ -331,7 +334,7 @@ pub struct GcRwLock<T>(Guarded<T>);
 guarded_cell!(GcRwLock);
 
 impl<T> GcRwLock<T> {
-    /// Locks for reading.
+    /// Locks for reading; the 65,536th reader at once waits for another to leave.
     pub fn read(&self) -> GcRef<'_, T> {
         wait_until(|| self.0.try_share())
     }

@@ -115,8 +115,9 @@ impl CellLock {
         }
         true
     }
-    /// Whether a guard was leaked: for an owner of the cell, whom nobody can be borrowing from otherwise.
-    pub fn is_leaked(&self) -> bool {
+    /// Whether somebody borrows exclusively. For an owner of the cell, whom nobody can be borrowing from: whether a guard
+    /// was leaked.
+    pub fn is_excluded(&self) -> bool {
         self.state.load(Ordering::Relaxed) & EXCLUSIVE != 0
     }
     /// Whether the content was scanned or shaded in `cycle`. For an exclusive borrower.

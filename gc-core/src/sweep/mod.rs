@@ -18,8 +18,8 @@
 pub mod ephemeron;
 pub mod weak;
 
-use crate::heap::Space;
 use crate::heap::span::SpanClass;
+use crate::heap::{Space, asan};
 use crate::sync::{AtomicU64, Ordering, chaos};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -159,6 +159,11 @@ pub(crate) fn sweep_span(
             }
             #[cfg(gc_verify)]
             each_object(space, class, span, i, dead, |at| crate::verify::poison(space, class, at));
+            if cfg!(gc_asan) {
+                each_object(space, class, span, i, dead, |at| {
+                    asan::poison(at - class.origin, slot_bytes(space, class, span));
+                });
+            }
             chaos();
             space.set_allocated(first + i, live);
         }
@@ -166,12 +171,20 @@ pub(crate) fn sweep_span(
         swept.freed += dead.count_ones();
     }
     let meta = space.meta(span as usize);
-    let bytes =
-        if class.is_large() { meta.blocks() as usize * crate::config::BLOCK } else { class.slot };
+    let bytes = slot_bytes(space, class, span);
     swept.freed_bytes = u64::from(swept.freed) * bytes as u64;
     meta.set_live(swept.live);
     meta.set_sweep(number);
     swept
+}
+
+/// Bytes that one object of a span takes.
+fn slot_bytes(space: &Space, class: &SpanClass, span: u32) -> usize {
+    if class.is_large() {
+        space.meta(span as usize).blocks() as usize * crate::config::BLOCK
+    } else {
+        class.slot
+    }
 }
 
 /// Puts a swept span where it belongs: the page heap if it is empty, else a list of `number`.

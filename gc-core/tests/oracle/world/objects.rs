@@ -1,16 +1,46 @@
-//! The objects of the oracle's worlds: about ten types, and an enum of pointers to all of them.
+//! The objects of the oracle's worlds: nine kinds, and an enum of pointers to all of them.
 
 use gc_core::{
-    Gc, GcCell, GcMutex, GcOnceCell, GcRefCell, GcRwLock, GcWeak, Mutation, Root, Trace,
-    rootable_dyn,
+    Branded, Gc, GcCell, GcMutex, GcOnceCell, GcRefCell, GcRwLock, GcWeak, Managed, Mutation, Root,
+    Trace, Tracer, rootable_dyn,
 };
+use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::SeqCst};
+use std::thread::sleep;
+use std::time::Duration;
 
 pub(crate) type Id = usize;
 
-/// Drop counts by id, for one world.
-pub(crate) struct Board(pub(crate) Vec<AtomicU8>);
+/// Drop counts by id, for one world, and how many of those drops panicked.
+pub(crate) struct Board {
+    pub(crate) drops: Vec<AtomicU8>,
+    pub(crate) panics: AtomicU64,
+    /// How often tracing a bag is to take long, from now on.
+    pub(crate) naps: AtomicU64,
+}
+
+/// Makes tracing take long when its board says so: what is not yet traced stays white meanwhile.
+pub(crate) struct Nap(pub(crate) Arc<Board>);
+// SAFETY: INV-7: it holds no pointer into the heap.
+unsafe impl<'gc> Trace<'gc> for Nap {
+    fn trace(&self, _: &mut Tracer<'gc>) {
+        if self.0.naps.load(SeqCst) > 0 && self.0.naps.swap(0, SeqCst) > 0 {
+            sleep(Duration::from_micros(500));
+        }
+    }
+}
+// SAFETY: INV-8: it has no brand.
+unsafe impl Managed for Nap {
+    type At<'gc> = Nap;
+}
+// SAFETY: INV-8: as above.
+unsafe impl<'gc> Branded<'gc> for Nap {
+    type Static = Nap;
+}
+
+/// The panics that a world throws itself. They unwind without the hook, which would print them.
+pub(crate) struct Expected;
 
 /// One in each object that has drop glue.
 #[derive(Trace)]
@@ -19,12 +49,33 @@ pub(crate) struct Canary {
     pub(crate) board: Arc<Board>,
     /// Freed by the glue, so that a second drop would be seen by the allocator too.
     pub(crate) copy: Box<Id>,
+    /// Whether the drop panics, after it was counted.
+    pub(crate) panics: bool,
 }
 impl Drop for Canary {
     fn drop(&mut self) {
-        self.board.0[self.id].fetch_add(1, SeqCst);
+        self.board.drops[self.id].fetch_add(1, SeqCst);
+        if self.panics {
+            self.board.panics.fetch_add(1, SeqCst);
+            resume_unwind(Box::new(Expected));
+        }
     }
 }
+
+/// Neither traced nor dropped: shares the spans of its size with other such types.
+#[derive(Trace)]
+pub(crate) struct Leaf {
+    pub(crate) id: Id,
+    pub(crate) copies: [Id; 3],
+}
+
+/// Traced, but without drop glue: mutators sweep it too.
+#[derive(Trace)]
+pub(crate) struct Link<'gc> {
+    pub(crate) id: Id,
+    pub(crate) cell: GcCell<'gc, Node<'gc>>,
+}
+const _: () = assert!(!std::mem::needs_drop::<Link<'static>>());
 
 #[derive(Trace)]
 pub(crate) struct Node<'gc> {
@@ -51,6 +102,7 @@ pub(crate) enum Guard<'gc> {
 #[derive(Trace)]
 pub(crate) struct Bag<'gc> {
     pub(crate) canary: Canary,
+    pub(crate) nap: Nap,
     pub(crate) guard: Guard<'gc>,
     pub(crate) weak: GcRefCell<Vec<(Id, Weak<'gc>)>>,
 }
@@ -128,6 +180,8 @@ macro_rules! kinds {
 }
 kinds! {
     Node: Node<'gc>, Node<'static>;
+    Leaf: Leaf, Leaf;
+    Link: Link<'gc>, Link<'static>;
     Bag: Bag<'gc>, Bag<'static>;
     Text: Text, Text;
     Slots: [Slot<'gc>], [Slot<'static>];
@@ -148,6 +202,14 @@ impl<'gc> Bag<'gc> {
             Guard::Rw(cell) => f(&mut cell.write(mc)),
         }
     }
+    /// Whether its vector cannot be had, because a guard is out.
+    pub(crate) fn is_busy(&self, mc: &Mutation<'gc>) -> bool {
+        match &self.guard {
+            Guard::Ref(cell) => cell.try_borrow().is_none() && cell.try_borrow_mut(mc).is_none(),
+            Guard::Mutex(cell) => cell.try_lock(mc).is_none(),
+            Guard::Rw(cell) => cell.try_read().is_none() && cell.try_write(mc).is_none(),
+        }
+    }
     pub(crate) fn content(&self, mc: &Mutation<'gc>) -> Vec<Any<'gc>> {
         match &self.guard {
             Guard::Ref(cell) => cell.borrow().clone(),
@@ -162,6 +224,7 @@ pub(crate) fn cells<'gc>(any: Any<'gc>) -> Vec<&'gc GcCell<'gc, Node<'gc>>> {
         Any::Node(node) => node.as_ref().cells.iter().collect(),
         Any::Slots(slots) => slots.as_ref().iter().map(|slot| &slot.cell).collect(),
         Any::Dyn(thing) => vec![thing.as_ref().cell()],
+        Any::Link(link) => vec![&link.as_ref().cell],
         _ => Vec::new(),
     }
 }

@@ -1,0 +1,108 @@
+/* Handshake, marking and the second marker. */
+#ifdef L_CTRL
+#define CROSSED(t) (pub[t] == UNPINNED)          /* liveness control: expected to starve */
+#else
+#define CROSSED(t) (pub[t] == UNPINNED || pub[t] >= epoch NOTLOCKED(t))
+#endif
+#ifdef RUNBULK
+#define NOTLOCKED(t) && pub[t] != LOCKED
+#else
+#define NOTLOCKED(t)
+#endif
+#define HANDSHAKE(e) epoch = e; CROSSED(0); CROSSED(1)
+
+inline greyit(p) { if :: p && !mark[p] -> assert(used[p]); mark[p] = 1; gray = gray | BIT(p) :: else fi }
+#ifdef FINESCAN
+#define SCAN(o) :: atomic { (gray & BIT(o)) -> gray = gray & ~BIT(o); assert(used[o]); x = f[o] }; atomic { greyit(x); x = 0 }
+#else
+#define SCAN(o) :: atomic { (gray & BIT(o)) -> gray = gray & ~BIT(o); assert(used[o]); greyit(f[o]) }
+#endif
+#ifdef F2
+#define SCAN1 :: atomic { (gray & BIT(1)) -> gray = gray & ~BIT(1); assert(used[1]); if :: x = 1 :: x = NOBJ+1 fi; greyit(f[x]) }; \
+                 atomic { greyit(f[NOBJ+2-x]); x = 0 }
+#else
+#define SCAN1 SCAN(1)
+#endif
+#ifdef CELL
+#undef SCAN1
+#ifdef CM_D                             /* mutation: the marker skips a borrowed cell, yet records the cycle */
+#define SKIPREC crec = cyc + 1
+#else
+#define SKIPREC skip
+#endif
+#ifdef F2
+#define SCAN1B atomic { greyit(f[NOBJ+1]) };
+#else
+#define SCAN1B
+#endif
+#ifdef CM_G                             /* mutation: the marker scans without the lock */
+#define SCAN1 :: atomic { (gray & 2) -> gray = gray & ~2; assert(used[1]); greyit(f[1]) }; SCAN1B crec = cyc + 1
+#elif defined(CDONE)                    /* variant: the marker need not scan a cell that has this cycle recorded */
+#define SCAN1 :: atomic { (gray & 2) && (cx || crec == cyc + 1) -> gray = gray & ~2; assert(used[1]) } \
+              :: atomic { (gray & 2) && !cx && crec != cyc + 1 -> gray = gray & ~2; assert(used[1]); cs = 1 }; \
+                 atomic { greyit(f[1]) }; SCAN1B atomic { crec = cyc + 1; cs = 0 }
+#else
+#define SCAN1 :: atomic { (gray & 2) && cx -> gray = gray & ~2; assert(used[1]); SKIPREC } \
+              :: atomic { (gray & 2) && !cx -> gray = gray & ~2; assert(used[1]); cs = 1 }; \
+                 atomic { greyit(f[1]) }; SCAN1B atomic { crec = cyc + 1; cs = 0 }
+#endif
+#endif
+#define STEAL(t) :: atomic { q[t] -> gray = gray | q[t]; q[t] = 0 }
+#ifdef POISON                           /* the trace of an object panics: its edges stay unknown */
+#define PANIC(o) :: atomic { !panicked && (gray & BIT(o)) -> gray = gray & ~BIT(o); panicked = 1; poisoned = 1 }
+#define PANICS PANIC(1) PANIC(2)
+#else
+#define PANICS
+#endif
+#if NOBJ == 2
+#define MARKING STEAL(0) STEAL(1) SCAN1 SCAN(2) PANICS
+#elif NOBJ == 3
+#define MARKING STEAL(0) STEAL(1) SCAN1 SCAN(2) SCAN(3) PANICS
+#else
+#define MARKING STEAL(0) STEAL(1) SCAN1 SCAN(2) SCAN(3) SCAN(4) PANICS
+#endif
+#define IDLE (!q[0] && !q[1] && !gray)
+#ifdef MK2                              /* two marker processes share `gray`; Coll only coordinates */
+#undef MARKING
+#define MARKING
+byte nact; bit parked = 1;            /* markers awake; no marker may start */
+#define PICK(o1) :: (gray & BIT(o1)) -> o = o1
+proctype Marker() {
+  byte x, o, my;
+end:
+  do
+  :: atomic { !parked && (gray || q[0] || q[1]) ->
+#ifndef MK_LATEACTIVE
+       nact++
+#endif
+     };                                                          /* active first, then take */
+     if
+     :: atomic { parked ->
+#ifndef MK_LATEACTIVE
+         nact--
+#endif
+       }
+     :: atomic { !parked -> skip };
+#ifdef MK_LATEACTIVE                                             /* mutation: takes, and only then counts itself active */
+        if :: atomic { q[0] -> my = q[0]; q[0] = 0 } :: atomic { q[1] -> my = q[1]; q[1] = 0 } :: atomic { gray -> my = gray; gray = 0 }
+           :: atomic { !gray && !q[0] && !q[1] -> skip } fi;
+        nact++; atomic { gray = gray | my; my = 0 };
+#endif
+        do
+        :: atomic { q[0] -> my = q[0]; q[0] = 0 }; atomic { gray = gray | my; my = 0 }
+        :: atomic { q[1] -> my = q[1]; q[1] = 0 }; atomic { gray = gray | my; my = 0 }
+        :: atomic { gray -> if PICK(1) PICK(2)
+#if NOBJ > 2
+             PICK(3)
+#endif
+             fi; gray = gray & ~BIT(o); assert(used[o]) };
+           atomic { x = f[o]; o = 0 };
+           if :: atomic { x && !mark[x] -> assert(used[x]); mark[x] = 1 }; atomic { gray = gray | BIT(x); x = 0 }
+              :: atomic { !x || mark[x] -> x = 0 } fi
+        :: atomic { !gray -> skip }; atomic { nact--; break }  /* idle only after a take that found nothing */
+        od
+     fi
+  od
+}
+#endif
+

@@ -1,0 +1,374 @@
+//! What gc-arena's `tests/tests.rs` checks: allocation, weak pointers, drops, dynamic roots, barriers, phases.
+
+use crate::tools::*;
+use gc_core::{Gc, GcCell, GcRefCell, GcWeak, Heap, Root, Trace};
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+#[test]
+fn a_weak_pointer_follows_its_target_without_being_asked() {
+    #[derive(Trace)]
+    struct Both<'gc>(GcCell<'gc, Node<'gc>>, GcWeak<'gc, Node<'gc>>);
+    let (heap, drops) = (Heap::builder().min_heap(256 << 10).build().unwrap(), Count::default());
+    let root: Root<Both<'static>> = heap.mutate(|mc| {
+        let target = node(mc, &drops, 42);
+        let weak = target.downgrade(mc);
+        assert!(weak.upgrade(mc).is_some());
+        Gc::new(mc, Both(GcCell::new(Some(target)), weak)).root(mc)
+    });
+    heap.collect().unwrap();
+    heap.mutate(|mc| {
+        let both = root.get(mc);
+        assert!(Gc::ptr_eq(both.1.upgrade(mc).unwrap(), both.0.get().unwrap()));
+        both.0.set(mc, None);
+    });
+    // Nobody asks for a cycle; garbage brings it about.
+    wait_until(|| {
+        heap.mutate(|mc| {
+            (0..2000).for_each(|_| _ = Gc::new(mc, [0u64; 4]));
+            let found = root.get(mc).1.upgrade(mc);
+            assert!(found.is_none_or(|node| node.value == 42));
+            found.is_none()
+        })
+    });
+    wait_until(|| drops.get() == 1);
+}
+
+#[test]
+fn a_slice_of_pointers_keeps_and_frees() {
+    let (heap, drops) = (Heap::new(), Count::default());
+    let slice: Root<[Ptr<'static>]> = heap
+        .mutate(|mc| Gc::from_iter_in(mc, (0..10u32).map(|i| node(mc, &drops, i.into()))).root(mc));
+    heap.collect().unwrap();
+    assert_eq!(drops.get(), 0);
+    assert_eq!(heap.mutate(|mc| slice.get(mc).iter().map(|node| node.value).sum::<u64>()), 45);
+    drop(slice);
+    heap.collect().unwrap();
+    assert_eq!(drops.get(), 10);
+}
+
+#[test]
+fn a_map_that_churns_keeps_exactly_its_values() {
+    type Map<'gc> = GcRefCell<HashMap<u64, Ptr<'gc>>>;
+    let (heap, drops) = (Heap::builder().min_heap(64 << 10).build().unwrap(), Count::default());
+    let map: Root<Map<'static>> =
+        heap.mutate(|mc| Gc::new(mc, GcRefCell::new(HashMap::<u64, Ptr<'_>>::new())).root(mc));
+    let (mut made, mut seed) = (0, 1u64);
+    let mut key = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % 200
+    };
+    for round in 0..100 {
+        heap.mutate(|mc| {
+            let map = map.get(mc);
+            let mut map = map.borrow_mut(mc);
+            for _ in 0..20 {
+                let new = key();
+                made += 1;
+                if let Some(old) = map.insert(new, node(mc, &drops, new)) {
+                    assert_eq!(old.value, new);
+                }
+                let gone = key();
+                assert!(map.remove(&gone).is_none_or(|old| old.value == gone));
+            }
+        });
+        if round % 10 == 0 {
+            heap.collect().unwrap();
+        }
+    }
+    heap.collect().unwrap();
+    let live = heap.mutate(|mc| map.get(mc).borrow().len());
+    assert_eq!(drops.get() + live, made);
+    assert!(live > 0);
+}
+
+#[test]
+fn clearing_a_vector_frees_what_it_held() {
+    let (heap, drops) = (Heap::new(), Count::default());
+    let vector: Root<GcRefCell<Vec<Ptr<'static>>>> = heap.mutate(|mc| {
+        let all: Vec<_> = (0..100).map(|i| node(mc, &drops, i)).collect();
+        Gc::new(mc, GcRefCell::new(all)).root(mc)
+    });
+    heap.collect().unwrap();
+    assert_eq!(drops.get(), 0);
+    heap.mutate(|mc| vector.get(mc).borrow_mut(mc).clear());
+    heap.collect().unwrap();
+    assert_eq!((drops.get(), heap.stats().live_objects), (100, 1));
+}
+
+#[test]
+fn drop_sees_the_address_that_was_given() {
+    let heap = Heap::new();
+    macro_rules! layout {
+        ($align:literal: $($size:literal)*) => {$({
+            static DROPPED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+            #[derive(Trace)]
+            #[repr(align($align))]
+            struct Bytes([u8; $size]);
+            impl Drop for Bytes {
+                fn drop(&mut self) {
+                    DROPPED.lock().unwrap().push(std::ptr::from_ref(self).addr());
+                }
+            }
+            let content = std::array::from_fn(|i| i as u8);
+            let at = heap.mutate(|mc| {
+                let object = Gc::new(mc, Bytes(content));
+                assert!(object.0 == content && object.as_ptr().addr().is_multiple_of($align));
+                object.as_ptr().addr()
+            });
+            heap.collect().unwrap();
+            assert_eq!(*DROPPED.lock().unwrap(), [at], "{} bytes aligned to {}", $size, $align);
+        })*};
+    }
+    layout!(1: 0 1 2 3 100 5000);
+    layout!(2: 0 2 4 6);
+    layout!(8: 0 8 16 4096);
+    layout!(16: 0 16 48);
+    layout!(64: 0 64 128 20_000);
+    layout!(1024: 0 1024);
+}
+
+#[test]
+fn dynamic_roots_of_several_types() {
+    let (heap, drops) = (Heap::new(), Count::default());
+    let (first, second): (Root<(u32, Canary)>, Root<Node<'static>>) = heap.mutate(|mc| {
+        (Gc::new(mc, (12u32, drops.canary())).root(mc), node(mc, &drops, 13).root(mc))
+    });
+    heap.collect().unwrap();
+    let again: Root<Node<'static>> = heap.mutate(|mc| {
+        assert_eq!((first.get(mc).0, second.get(mc).value), (12, 13));
+        second.get(mc).root(mc)
+    });
+    let copies = (first.clone(), second.clone());
+    drop((first, second));
+    heap.collect().unwrap();
+    assert_eq!(drops.get(), 0, "the copies keep both");
+    drop(copies);
+    heap.collect().unwrap();
+    assert_eq!(drops.get(), 1, "the second has a root of its own");
+    drop(again);
+    heap.collect().unwrap();
+    assert_eq!(drops.get(), 2);
+}
+
+#[test]
+fn cells_in_nested_fields() {
+    #[derive(Trace)]
+    struct Inner<'gc> {
+        back: GcCell<'gc, Outer<'gc>>,
+    }
+    #[derive(Trace)]
+    struct Outer<'gc> {
+        number: GcRefCell<Gc<'gc, u32>>,
+        nested: (Inner<'gc>, u8),
+    }
+    let heap = Heap::new();
+    let root: Root<Outer<'static>> = heap.mutate(|mc| {
+        let nested = (Inner { back: GcCell::new(None) }, 1);
+        Gc::new(mc, Outer { number: GcRefCell::new(Gc::new(mc, 10u32)), nested }).root(mc)
+    });
+    heap.collect().unwrap();
+    heap.mutate(|mc| {
+        let this = root.get(mc);
+        assert!(**this.number.borrow() == 10 && this.nested.0.back.get().is_none());
+        *this.number.borrow_mut(mc) = Gc::new(mc, 42);
+        this.nested.0.back.set(mc, Some(this));
+    });
+    heap.collect().unwrap();
+    assert_eq!(heap.stats().live_objects, 2, "the old number is gone");
+    heap.mutate(|mc| {
+        let this = root.get(mc);
+        assert_eq!(**this.number.borrow(), 42);
+        assert!(Gc::ptr_eq(this.nested.0.back.get().unwrap(), this));
+    });
+}
+
+#[test]
+fn a_small_heap_starts_no_cycle() {
+    let heap = Heap::builder().min_heap(64 << 20).build().unwrap();
+    for _ in 0..100 {
+        heap.mutate(|mc| (0..100).for_each(|_| _ = Gc::new(mc, [0u64; 8])));
+    }
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(heap.stats().cycles, 0);
+    heap.collect().unwrap();
+    assert_eq!((heap.stats().cycles, heap.stats().freed_objects), (1, 10_000));
+}
+
+#[test]
+fn an_upgrade_while_marking_keeps_its_target_for_the_cycle() {
+    let ((heap, held, latch), drops) = (held(), Count::default());
+    let weaks: Root<[GcWeak<'static, Node<'static>>]> = heap.mutate(|mc| {
+        let weak = |value: u32| node(mc, &drops, value.into()).downgrade(mc);
+        Gc::from_iter_in(mc, (0..3).map(weak)).root(mc)
+    });
+    latch.hold(&heap, || {
+        heap.mutate(|mc| {
+            let weaks = weaks.get(mc);
+            let (used, kept) = (weaks[0].upgrade(mc).unwrap(), weaks[1].upgrade(mc).unwrap());
+            held.get(mc).front[0].set(mc, Some(kept));
+            assert_eq!((used.value, kept.value), (0, 1));
+        });
+    });
+    assert_eq!(drops.get(), 1, "the one that nobody asked for");
+    heap.mutate(|mc| {
+        let weaks = weaks.get(mc);
+        assert!(weaks[0].upgrade(mc).is_some() && !weaks[1].is_dead() && weaks[2].is_dead());
+    });
+    heap.collect().unwrap();
+    assert_eq!(drops.get(), 2, "the one that was not stored");
+    heap.mutate(|mc| {
+        let weaks = weaks.get(mc);
+        assert!(weaks[0].is_dead() && weaks[0].upgrade(mc).is_none());
+        assert!(Gc::ptr_eq(weaks[1].upgrade(mc).unwrap(), held.get(mc).front[0].get().unwrap()));
+    });
+}
+
+#[test]
+fn what_only_the_dead_reach_dies_with_it() {
+    type Weak<'gc> = GcWeak<'gc, Node<'gc>>;
+    let (heap, drops) = (Heap::new(), Count::default());
+    let (outer, weaks): (Root<Node<'static>>, Root<(Weak<'static>, Weak<'static>)>) =
+        heap.mutate(|mc| {
+            let inner = node(mc, &drops, 2);
+            let outer = pair(mc, &drops, 1, Some(inner), None);
+            let weaks = Gc::new(mc, (outer.downgrade(mc), inner.downgrade(mc)));
+            (outer.root(mc), weaks.root(mc))
+        });
+    let alive = || heap.mutate(|mc| (!weaks.get(mc).0.is_dead(), !weaks.get(mc).1.is_dead()));
+    heap.collect().unwrap();
+    assert_eq!((alive(), drops.get()), ((true, true), 0));
+    drop(outer);
+    heap.collect().unwrap();
+    assert_eq!((alive(), drops.get()), ((false, false), 2));
+}
+
+#[test]
+fn the_phases_come_in_order() {
+    let (heap, _held, latch) = held();
+    heap.collect().unwrap();
+    assert_eq!((mode(&heap).as_str(), heap.stats().cycles), ("Off", 1));
+    // A thread inside `mutate` since before the cycle: the handshake waits for it, and marking has not begun.
+    std::thread::scope(|s| {
+        heap.mutator().mutate(|_| {
+            s.spawn(|| heap.collect().unwrap());
+            let seen = s.spawn(|| wait_until(|| mode(&heap) == "Prep"));
+            seen.join().unwrap();
+            std::thread::sleep(Duration::from_millis(5));
+            s.spawn(|| assert_eq!(mode(&heap), "Prep")).join().unwrap();
+        });
+    });
+    assert_eq!((mode(&heap).as_str(), heap.stats().cycles), ("Off", 2));
+    latch.hold(&heap, || assert_eq!((mode(&heap).as_str(), heap.stats().cycles), ("Mark", 2)));
+    let sweep = Latch::default();
+    heap.mutate(|mc| _ = Gc::new(mc, Stopper(sweep.clone())));
+    // The sweep is not over before the last destructor is.
+    sweep.hold(&heap, || assert_eq!((mode(&heap).as_str(), heap.stats().cycles), ("Off", 3)));
+    assert_eq!((mode(&heap).as_str(), heap.stats().cycles), ("Off", 4));
+}
+
+#[test]
+fn a_scanned_object_may_adopt_a_white_one() {
+    let ((heap, held, latch), drops) = (held(), Count::default());
+    for round in 1..=3 {
+        heap.mutate(|mc| {
+            let held = held.get(mc);
+            let tail = node(mc, &drops, round * 10 + 1);
+            held.back[0].set(mc, Some(pair(mc, &drops, round * 10, Some(tail), None)));
+            held.back_list.borrow_mut(mc).push(node(mc, &drops, round * 10 + 2));
+        });
+        latch.hold(&heap, || {
+            heap.mutate(|mc| {
+                let held = held.get(mc);
+                let white = held.back[0].get().unwrap();
+                held.front[0].set(mc, Some(white));
+                held.back[0].set(mc, None);
+                let white = held.back_list.borrow_mut(mc).pop().unwrap();
+                held.front_list.borrow_mut(mc).push(white);
+            });
+        });
+        // The pair of the round before was overwritten in this one, and is kept by it.
+        heap.collect().unwrap();
+        assert_eq!(drops.get() as u64, (round - 1) * 2);
+        heap.mutate(|mc| {
+            let held = held.get(mc);
+            let first = held.front[0].get().unwrap();
+            assert_eq!(
+                (first.value, first.next.get().unwrap().value),
+                (round * 10, round * 10 + 1)
+            );
+            let list: Vec<u64> = held.front_list.borrow().iter().map(|node| node.value).collect();
+            assert!(list.into_iter().eq((1..=round).map(|round| round * 10 + 2)));
+        });
+    }
+}
+
+#[test]
+fn an_object_born_while_marking_lives_through_the_cycle() {
+    let ((heap, held, latch), drops) = (held(), Count::default());
+    let canaries = |n: usize| (0..n).map(|_| drops.canary());
+    let roots: [Root<[Canary]>; 3] = latch.hold(&heap, || {
+        heap.mutate(|mc| {
+            held.get(mc).front[1].set(mc, Some(node(mc, &drops, 17)));
+            // These nobody keeps; they float until the next cycle.
+            node(mc, &drops, 18);
+            Gc::from_iter_in(mc, canaries(10_000));
+            // Arrays of a size class, of a span of their own, and nearly that.
+            [1, 300, 10_000].map(|n| Gc::from_iter_in(mc, canaries(n)).root(mc))
+        })
+    });
+    assert_eq!(drops.get(), 0);
+    heap.collect().unwrap();
+    assert_eq!(drops.get(), 10_001);
+    heap.mutate(|mc| {
+        assert_eq!(held.get(mc).front[1].get().unwrap().value, 17);
+        assert_eq!(roots.each_ref().map(|root| root.get(mc).len()), [1, 300, 10_000]);
+    });
+}
+
+#[test]
+fn adopting_a_weak_pointer_keeps_nothing() {
+    type Weaks<'gc> = GcRefCell<Vec<GcWeak<'gc, Node<'gc>>>>;
+    let ((heap, held, latch), drops) = (held(), Count::default());
+    let weaks: Root<Weaks<'static>> = heap.mutate(|mc| {
+        held.get(mc).back[0].set(mc, Some(node(mc, &drops, 1)));
+        let none = Vec::<GcWeak<'_, Node<'_>>>::new();
+        Gc::new(mc, GcRefCell::new(none)).root(mc)
+    });
+    latch.hold(&heap, || {
+        heap.mutate(|mc| {
+            let white = held.get(mc).back[0].take(mc).unwrap();
+            let black = node(mc, &drops, 2);
+            weaks.get(mc).borrow_mut(mc).extend([white.downgrade(mc), black.downgrade(mc)]);
+        });
+    });
+    // Both were reachable or born while marking, and live for this cycle and no longer.
+    assert_eq!(drops.get(), 0);
+    let upgrades = || {
+        heap.mutate(|mc| weaks.get(mc).borrow().iter().filter_map(|weak| weak.upgrade(mc)).count())
+    };
+    assert_eq!(upgrades(), 2);
+    heap.collect().unwrap();
+    assert_eq!((drops.get(), upgrades()), (2, 0));
+}
+
+#[test]
+fn a_header_beside_a_slice_lives_and_dies_with_it() {
+    #[derive(Trace)]
+    struct WithHeader<'gc> {
+        header: (u64, Canary),
+        slice: Gc<'gc, [Canary]>,
+    }
+    let (heap, drops) = (Heap::new(), Count::default());
+    let root: Root<WithHeader<'static>> = heap.mutate(|mc| {
+        let slice = Gc::from_iter_in(mc, (0..10).map(|_| drops.canary()));
+        Gc::new(mc, WithHeader { header: (47, drops.canary()), slice }).root(mc)
+    });
+    heap.collect().unwrap();
+    assert_eq!(heap.mutate(|mc| (root.get(mc).header.0, root.get(mc).slice.len())), (47, 10));
+    assert_eq!(drops.get(), 0);
+    drop(root);
+    heap.collect().unwrap();
+    assert_eq!((drops.get(), heap.stats().live_objects), (11, 0));
+}
