@@ -80,6 +80,8 @@ impl Token {
 struct Node<'gc> {
     #[trace(skip)]
     canary: Canary,
+    /// So that a span has room for some 60, and there are spans for mutators to sweep.
+    pad: [u64; 28],
     left: GcCell<'gc, Node<'gc>>,
     right: GcCell<'gc, Node<'gc>>,
     token: GcCell<'gc, Token>,
@@ -140,6 +142,7 @@ fn new_node<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &Rng) -> Gc<'gc, N
         mc,
         Node {
             canary: Canary::new(number),
+            pad: [number; 28],
             left: GcCell::new(pick()),
             right: GcCell::new(pick()),
             token: GcCell::new(None),
@@ -162,6 +165,7 @@ fn label<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, token: Gc<'gc, Token>) {
     let number = token.number();
     let node = Node {
         canary: Canary::new(number),
+        pad: [number; 28],
         left: GcCell::new(None),
         right: GcCell::new(None),
         token: GcCell::new((number % 2 == 0).then_some(token)),

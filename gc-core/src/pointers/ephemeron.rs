@@ -93,7 +93,7 @@ impl<'gc, K: ?Sized, V: ?Sized> Ephemeron<'gc, K, V> {
     pub fn key(&self, mc: &Mutation<'gc>) -> Option<Gc<'gc, K>> {
         let weak = &self.shared().key;
         // The dead flag first, always.
-        if weak.is_dead() || !mc.record().upgrade(weak.target()) {
+        if weak.is_dead() || !(fault!("key_ungated") || mc.record().upgrade(weak.target())) {
             return None;
         }
         // SAFETY: INV-11: not flagged, and marked, shaded or not marking: the object is live in this pin.
@@ -103,10 +103,7 @@ impl<'gc, K: ?Sized, V: ?Sized> Ephemeron<'gc, K, V> {
     #[must_use]
     pub fn value(&self, mc: &Mutation<'gc>) -> Option<Gc<'gc, V>> {
         self.key(mc)?;
-        // The key is marked, but the collector may not have come to the value yet.
-        if !fault!("value_ungated") && !mc.record().upgrade(self.shared().value()) {
-            return None;
-        }
+        // No gate for the value: with the box and the key in hand the fixpoint keeps it (the model's EPH).
         // SAFETY: INV-15: not flagged, and the key is live in this pin, so the value is.
         Some(unsafe { Gc::from_non_null(self.value) })
     }

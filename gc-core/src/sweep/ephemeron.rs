@@ -8,7 +8,8 @@
 //! 3. A mark that a mutator sets must not escape between that look and the gate: a shade counts even where nothing is
 //!    to be traced, once there are ephemerons ([`Ephemerons::exist`]). The collector's fence in the round's handshake
 //!    makes every later shade see it; earlier ones are seen by the second look.
-//! 4. Reading the value takes an upgrade of the key and of the value through the weak gate (rule 8).
+//! 4. Reading the value takes an upgrade of the key through the weak gate (rule 8), and nothing more: with the box and
+//!    the key in hand, the fixpoint is sure to reach the value.
 //! 5. Boxes with an unmarked key are flagged dead together with the weak boxes (rule 9). From then on only that flag
 //!    decides.
 //!
@@ -57,7 +58,7 @@ impl EphemeronBox {
         chaos();
         self.key.fill(key);
     }
-    /// The value, which may be gone.
+    /// The value's address.
     pub(crate) fn value(&self) -> usize {
         self.value.load(Ordering::Relaxed)
     }
