@@ -332,7 +332,7 @@ impl Collector {
             chaos();
             let recorded = core.pushed();
             chaos();
-            if core.marking.is_empty() && (core.rings_are_empty() || fault!("rings_ignored")) {
+            if core.marking.is_empty() && core.rings_are_empty() {
                 if self.shade_ephemerons() {
                     core.marking.detector.resume();
                     continue;

@@ -26,6 +26,10 @@ impl Toy {
     pub fn load(&self, object: usize) -> usize {
         self.field(object).load(Ordering::Acquire)
     }
+    /// The same as an exchange, which loom always gives the last store.
+    pub fn load_exactly(&self, object: usize) -> usize {
+        self.field(object).fetch_add(0, Ordering::AcqRel)
+    }
     /// Marks an object; says whether this call did it.
     #[must_use]
     pub fn mark(&self, object: usize) -> bool {
@@ -81,14 +85,13 @@ impl Toy {
             self.scan(&mut stack);
         }
     }
-    /// At the end: whatever can be reached from `roots` is marked. Reads by exchange, because loom may give a
-    /// plain load a store that an exchange has overwritten.
+    /// At the end: whatever can be reached from `roots` is marked.
     pub fn check(&self, roots: &[usize]) {
         for &root in roots {
             let (mut object, mut left) = (root, self.fields.len());
             while object != 0 && left > 0 {
                 assert!(self.is_marked(object), "a reachable object was lost");
-                object = self.field(object).fetch_add(0, Ordering::AcqRel);
+                object = self.load_exactly(object);
                 left -= 1;
             }
         }

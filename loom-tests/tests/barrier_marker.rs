@@ -2,9 +2,10 @@
 #![cfg(loom)]
 
 use gc_core::model::{GreyRing, MarkWord};
-use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::sync::{Arc, Mutex};
 use loom::thread;
+use loom_tests::toy::Turn;
 
 const X: usize = 16;
 
@@ -12,6 +13,7 @@ struct World {
     mark: MarkWord,
     ring: GreyRing,
     field: AtomicUsize,
+    turn: Turn,
 }
 
 fn run(shade: bool) {
@@ -19,24 +21,29 @@ fn run(shade: bool) {
         mark: MarkWord::new(),
         ring: GreyRing::new(),
         field: AtomicUsize::new(X),
+        turn: Turn::new(),
     });
     let mutator = {
         let world = world.clone();
         thread::spawn(move || {
+            world.turn.step();
             if shade {
                 let old = world.field.load(Ordering::Acquire);
                 if world.mark.test_and_set(1) {
                     assert!(world.ring.push(old));
                 }
             }
+            world.turn.step();
             world.field.store(0, Ordering::Release);
         })
     };
     // The marker scans the object, then looks at the ring.
     let mut grey = 0;
+    world.turn.step();
     if world.field.load(Ordering::Acquire) == X && world.mark.test_and_set(1) {
         grey += 1;
     }
+    world.turn.step();
     world.ring.take(usize::MAX, |addr| {
         assert_eq!(addr, X);
         grey += 1;
@@ -58,32 +65,50 @@ fn broken_a_store_without_the_shade() {
     loom_tests::check(None, || run(false));
 }
 
-/// The ring alone: full, emptied by two markers, nothing lost, doubled or reordered.
+/// The ring alone: full, emptied by two markers, nothing lost, doubled or reordered. With `turns` in any order; the
+/// markers take turns at the lock then, because loom gives the last one a flag that was cleared since
+/// (tokio-rs/loom#282). Their own race in any order is in `ring_order.rs`.
+fn ring(turns: bool) {
+    let world = Arc::new((GreyRing::new(), turns.then(|| (Turn::new(), Mutex::new(())))));
+    let taken = Arc::new(AtomicUsize::new(0));
+    type Shared = (GreyRing, Option<(Turn, Mutex<()>)>);
+    let take = |world: &Shared, taken: &AtomicUsize| {
+        let _lock = world.1.as_ref().map(|(turn, lock)| {
+            turn.step();
+            lock.lock().unwrap()
+        });
+        world.0.take(usize::MAX, |addr| {
+            taken.fetch_add(addr, Ordering::Relaxed);
+        });
+    };
+    let other = {
+        let (world, taken) = (world.clone(), taken.clone());
+        thread::spawn(move || take(&world, &taken))
+    };
+    let owner = {
+        let world = world.clone();
+        thread::spawn(move || {
+            let push = |i: &usize| {
+                world.1.iter().for_each(|(turn, _)| turn.step());
+                world.0.push(1 << i)
+            };
+            (1..=3).filter(push).map(|i| 1 << i).sum::<usize>()
+        })
+    };
+    take(&world, &taken);
+    let pushed = owner.join().unwrap();
+    other.join().unwrap();
+    take(&world, &taken);
+    assert_eq!(taken.load(Ordering::Relaxed), pushed);
+    assert!(world.0.is_empty());
+}
+
 #[test]
 fn a_ring_loses_nothing() {
-    loom_tests::check(None, || {
-        let ring = Arc::new(GreyRing::new());
-        let taken = Arc::new(AtomicUsize::new(0));
-        let take = |ring: &GreyRing, taken: &AtomicUsize| {
-            ring.take(usize::MAX, |addr| {
-                taken.fetch_add(addr, Ordering::Relaxed);
-            });
-        };
-        let other = {
-            let (ring, taken) = (ring.clone(), taken.clone());
-            thread::spawn(move || take(&ring, &taken))
-        };
-        let owner = {
-            let ring = ring.clone();
-            thread::spawn(move || {
-                (1..=3).filter(|i| ring.push(1 << i)).map(|i| 1 << i).sum::<usize>()
-            })
-        };
-        take(&ring, &taken);
-        let pushed = owner.join().unwrap();
-        other.join().unwrap();
-        take(&ring, &taken);
-        assert_eq!(taken.load(Ordering::Relaxed), pushed);
-        assert!(ring.is_empty());
-    });
+    loom_tests::check(None, || ring(false));
+}
+
+#[test]
+fn a_ring_loses_nothing_in_any_order() {
+    loom_tests::check(Some(4), || ring(true));
 }

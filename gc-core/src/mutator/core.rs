@@ -94,6 +94,9 @@ impl Core {
     }
     /// Whether every thread's ring is empty.
     pub(crate) fn rings_are_empty(&self) -> bool {
+        if fault!("rings_ignored") {
+            return true;
+        }
         let mut empty = true;
         self.each_ring(&mut |ring| empty &= ring.is_empty());
         empty

@@ -1,0 +1,57 @@
+//! INV-2 on the list that ships: `handshake/registry.rs` itself, over crossbeam-epoch's own loom build.
+//!
+//!     RUSTFLAGS="--cfg crossbeam_loom" cargo test --release -p loom-tests --features crossbeam --test registry_shipped
+#![cfg(all(crossbeam_loom, feature = "crossbeam", not(loom)))]
+
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicU64, Ordering, fence};
+use loom::thread;
+use loom_tests::registry::Registry;
+use loom_tests::sync::FENCES;
+use std::sync::atomic::AtomicBool;
+
+/// Whether any execution missed a thread in the old epoch. Not asserted within the model: crossbeam's thread locals do
+/// not survive a panic of loom's.
+fn missed(bound: usize, fence: bool, others: usize) -> bool {
+    FENCES.store(fence, Ordering::Relaxed);
+    let missed = std::sync::Arc::new(AtomicBool::new(false));
+    let found = missed.clone();
+    loom_tests::check(Some(bound), move || {
+        if run(others) {
+            found.store(true, Ordering::Relaxed);
+        }
+    });
+    FENCES.store(true, Ordering::Relaxed);
+    missed.load(Ordering::Relaxed)
+}
+
+/// A thread registers and reads the epoch; the collector sets it and takes a snapshot.
+fn run(others: usize) -> bool {
+    let world = Arc::new((AtomicU64::new(0), Registry::new()));
+    (0..others).for_each(|i| world.1.register(Arc::new(i)));
+    let comer = {
+        let world = world.clone();
+        thread::spawn(move || {
+            world.1.register(Arc::new(7));
+            world.0.load(Ordering::Acquire)
+        })
+    };
+    // To the other thread, at no preemption's cost.
+    thread::yield_now();
+    world.0.store(1, Ordering::SeqCst);
+    fence(Ordering::SeqCst);
+    let seen = world.1.snapshot();
+    let at = comer.join().unwrap();
+    // What is in a snapshot is whole, though its list has been swapped out meanwhile.
+    assert!(seen.iter().take(others).map(|r| **r).eq(0..others));
+    let found = seen.iter().any(|r| **r == 7);
+    !found && at == 0
+}
+
+/// One test, for the twin's switch is global.
+#[test]
+fn a_late_comer_sees_the_new_epoch() {
+    assert!(!missed(3, true, 0), "a thread in the old epoch was missed");
+    assert!(!missed(4, true, 1), "a thread in the old epoch was missed");
+    assert!(missed(1, false, 0), "broken: registered without the fence, and nobody noticed");
+}

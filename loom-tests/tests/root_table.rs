@@ -1,0 +1,63 @@
+//! INV-12, the table: one thread makes a root, drops it and makes another; the collector frees what is flagged; a second
+//! thread takes a batch meanwhile, in which the freed slot may be. Every root is in the table once.
+#![cfg(loom)]
+
+use gc_core::model::RootTable;
+use loom::sync::Arc;
+use loom::thread;
+
+const DROPPED: usize = 16;
+const FIRST: usize = 32;
+const SECOND: usize = 48;
+
+/// With `taken` the first thread's second root gets a slot of its batch; else the one that it dropped, which is the
+/// collector's by then.
+fn run(taken: bool) {
+    let table = Arc::new(RootTable::new());
+    let mut batch = table.take_batch();
+    let first = {
+        let table = table.clone();
+        thread::spawn(move || {
+            if taken {
+                batch.with_next(|slot| {
+                    slot.create(DROPPED);
+                    slot.release();
+                });
+                batch.with_next(|slot| slot.create(FIRST));
+            } else {
+                batch.with_last(|slot| {
+                    slot.create(DROPPED);
+                    slot.release();
+                    slot.create(FIRST);
+                });
+            }
+            drop(table);
+        })
+    };
+    let second = {
+        let table = table.clone();
+        thread::spawn(move || {
+            thread::yield_now();
+            table.take_batch().with_next(|slot| slot.create(SECOND));
+        })
+    };
+    table.free_flagged();
+    first.join().unwrap();
+    second.join().unwrap();
+    table.free_flagged();
+    let mut live = Vec::new();
+    table.each_live(|addr| live.push(addr));
+    live.sort_unstable();
+    assert_eq!(live, [FIRST, SECOND], "a root was lost or kept");
+}
+
+#[test]
+fn every_root_is_in_the_table_once() {
+    loom_tests::check(Some(2), || run(true));
+}
+
+#[test]
+#[should_panic(expected = "a root was lost or kept")]
+fn broken_a_dropped_slot_is_used_again() {
+    loom_tests::check(Some(2), || run(false));
+}
