@@ -340,7 +340,7 @@ impl Collector {
                 epoch = epoch.next_round();
                 rounds += 1;
                 if self.round(epoch, recorded)
-                    && (fault!("one_look_at_keys") || !self.shade_ephemerons())
+                    && (fault!("key_uncounted") || !self.shade_ephemerons())
                     && self.resolve(recorded)
                 {
                     if core.config.markers > 1 {

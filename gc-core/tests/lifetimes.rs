@@ -1,9 +1,12 @@
 //! Heaps, threads and memory over time. Each test takes a lock, because threads and memory of the whole process are
 //! looked at.
 
+mod common;
+
+use common::{Canary, Node, counter, status};
 use gc_core::{CollectError, Gc, GcCell, GcWeak, Heap, Root, Trace, rootable_dyn, unsize};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 fn alone() -> MutexGuard<'static, ()> {
@@ -11,32 +14,11 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// A number of `/proc/self/status`; zero where there is none.
-fn status(key: &str) -> usize {
-    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix(key));
-    line.and_then(|l| l.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
-}
-
 /// Threads of collectors in this process, by their names.
 fn collector_threads() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
     names.filter(|name| name.trim() == "gc" || name.starts_with("gc-mark")).count()
-}
-
-#[derive(Trace)]
-struct Node<'gc> {
-    next: GcCell<'gc, Node<'gc>>,
-    value: u64,
-}
-
-#[derive(Trace)]
-struct Canary(Arc<AtomicUsize>);
-impl Drop for Canary {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, SeqCst);
-    }
 }
 
 #[test]
@@ -75,7 +57,7 @@ fn a_long_pin_delays_nobody_but_the_cycle() {
 fn a_hundred_heaps_at_once_and_one_after_another() {
     let _alone = alone();
     let base = collector_threads();
-    let drops = Arc::new(AtomicUsize::new(0));
+    let drops = counter();
     let use_heap = |heap: &Heap, i: u64| -> Root<Node<'static>> {
         heap.mutate(|mc| {
             (0..10).for_each(|_| _ = Gc::new(mc, Canary(drops.clone())));
@@ -116,7 +98,7 @@ fn a_hundred_heaps_at_once_and_one_after_another() {
 #[test]
 fn roots_and_handles_may_outlive_what_they_name() {
     let _alone = alone();
-    let drops = Arc::new(AtomicUsize::new(0));
+    let drops = counter();
     let heap = Heap::new();
     let root: Root<Canary> = heap.mutate(|mc| Gc::new(mc, Canary(drops.clone())).root(mc));
     let mutator = heap.mutator();
@@ -141,7 +123,7 @@ fn the_last_handle_may_be_dropped_anywhere() {
         Canary,
     );
     let _alone = alone();
-    let (base, drops) = (collector_threads(), Arc::new(AtomicUsize::new(0)));
+    let (base, drops) = (collector_threads(), counter());
     // In a destructor on another heap's collector thread.
     let (outer, inner) = (Heap::new(), Heap::new());
     inner.mutate(|mc| _ = Gc::new(mc, Canary(drops.clone())));

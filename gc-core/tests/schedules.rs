@@ -219,7 +219,17 @@ fn take<'gc>(
 }
 
 fn one_step<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &Rng, pocket: &mut Pocket) {
-    match rng.below(16) {
+    match rng.below(17) {
+        // A key found by nothing but its entry comes back to life.
+        16 => {
+            let entries = world.notes.entries(mc);
+            if !entries.is_empty() {
+                let (node, note) = entries[rng.below(entries.len())];
+                assert_eq!(node.canary.number(), note.number(), "a note is another node's");
+                dawdle(rng);
+                world.nodes[rng.below(NODES)].set(mc, Some(node));
+            }
+        }
         // Enough garbage to start cycles by itself, and to make this thread assist.
         15 => (0..8).for_each(|_| {
             Gc::new(mc, [0u64; 64]);

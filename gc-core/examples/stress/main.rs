@@ -10,11 +10,13 @@
 //!    a hand, is a hole in the barrier.
 //! 2. *Nodes*: a random graph behind a table, which grows, is rewired and cut by every thread.
 //! 3. *Shelves*: guarded vectors of pointers of all kinds, weak ones too.
+//! 4. *Short heaps*: others beside the large one, made, used and dropped.
 //!
 //! Every object carries a magic word, checked at each visit; its `Drop` destroys it. Canaries are counted. The exit
 //! code is not zero if anything was inconsistent, or if no cycle ended for 30 seconds.
 
 mod objects;
+mod short;
 
 use gc_core::{Gc, GcCell, GcOnceCell, Heap, Mutation, unsize};
 use objects::*;
@@ -28,6 +30,7 @@ static MADE: AtomicU64 = AtomicU64::new(0);
 static DROPS: AtomicU64 = AtomicU64::new(0);
 static PANICS: AtomicU64 = AtomicU64::new(0);
 static THREADS: AtomicU64 = AtomicU64::new(0);
+static SHORT: AtomicU64 = AtomicU64::new(0);
 
 /// Finds an empty place for a token.
 fn put<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &mut Rng, token: Gc<'gc, Token>) {
@@ -343,6 +346,13 @@ fn worker(shared: &Shared, mut rng: Rng, pins: u64) {
             let root = roots.swap_remove(rng.below(roots.len()));
             shared.heap.mutate(|mc| walk(mc, root.get(mc), &mut rng, 8));
         }
+        if rng.one_in(2000) {
+            short::life(&mut rng);
+            SHORT.fetch_add(1, Relaxed);
+        }
+        if rng.one_in(10_000) {
+            shared.heap.release_free_memory();
+        }
         if rng.one_in(20_000) && shared.heap.collect().is_err() {
             broken("collect outside of mutate was refused");
         }
@@ -382,7 +392,7 @@ fn report(heap: &Heap, since: Instant) {
     let verified = "";
     let stats = heap.stats();
     println!(
-        "stress: t={:.0}s ops={} cycles={}{verified} drops={} panics={} drop_panics={} threads={} live_kb={} heap_kb={}",
+        "stress: t={:.0}s ops={} cycles={}{verified} drops={} panics={} drop_panics={} threads={} heaps={} live_kb={} heap_kb={}",
         since.elapsed().as_secs_f64(),
         OPS.load(Relaxed),
         stats.cycles,
@@ -390,6 +400,7 @@ fn report(heap: &Heap, since: Instant) {
         PANICS.load(Relaxed),
         stats.drop_panics,
         THREADS.load(Relaxed),
+        SHORT.load(Relaxed),
         stats.live_bytes >> 10,
         stats.heap_bytes >> 10,
     );
@@ -467,5 +478,16 @@ fn main() {
     if MADE.load(Relaxed) != DROPS.load(Relaxed) {
         broken(&format!("{} canaries made, {} dropped", MADE.load(Relaxed), DROPS.load(Relaxed)));
     }
+    println!("stress: malloc_at_rest_kb={}", in_use_at_rest() >> 10);
     println!("stress: ok");
+}
+
+/// Bytes of the process's allocator that are in use when everything is dropped: what a leak would show in, while the
+/// resident memory shows what malloc keeps for later too. Zero where malloc cannot say.
+fn in_use_at_rest() -> usize {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: the call reads the allocator's counters.
+    return unsafe { libc::mallinfo2() }.uordblks;
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    0
 }

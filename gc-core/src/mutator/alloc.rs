@@ -20,7 +20,7 @@ use crate::observe::histogram::PauseKind;
 use crate::pacing::Demand;
 use crate::sweep::weak::WeakBox;
 use crate::sweep::{self};
-use crate::sync::{chaos, yield_now};
+use crate::sync::yield_now;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Spans that one refill sweeps at most.
@@ -304,14 +304,8 @@ impl Record {
             core.trace_panicked();
         }
         // Shared before it counts itself idle: work in anybody's hands is grey.
-        if fault!("assist_idle_early") {
-            core.marking.detector.stop();
-            chaos();
-        }
         marker.give_all(&core.marking);
-        if !fault!("assist_idle_early") {
-            core.marking.detector.stop();
-        }
+        core.marking.detector.stop();
         core.assistants.lock().push(marker);
     }
 }

@@ -1,0 +1,35 @@
+//! What the tests of hard conditions (`hard`) and of lifetimes (`lifetimes`) share: two kinds of objects, and numbers
+//! about the own process.
+
+use gc_core::{GcCell, Trace};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+/// A link of a list.
+#[derive(Trace)]
+pub(crate) struct Node<'gc> {
+    pub(crate) next: GcCell<'gc, Node<'gc>>,
+    pub(crate) value: u64,
+}
+
+/// Counts its drops.
+#[derive(Trace)]
+pub(crate) struct Canary(pub(crate) Arc<AtomicUsize>);
+
+impl Drop for Canary {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+/// A count for canaries.
+pub(crate) fn counter() -> Arc<AtomicUsize> {
+    Arc::new(AtomicUsize::new(0))
+}
+
+/// A number of `/proc/self/status`, sizes in KiB; zero where there is none.
+pub(crate) fn status(key: &str) -> usize {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(key));
+    line.and_then(|l| l.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
+}

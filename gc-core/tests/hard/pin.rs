@@ -1,0 +1,120 @@
+//! A mutator that stays in `mutate` for a second while others allocate: the cycle waits, nobody else does, the limit
+//! bounds the memory, and the cycle trace names the thread.
+
+use crate::common::{Canary, counter};
+use crate::process::{Again, is_child};
+use gc_core::{Gc, Heap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What two threads saw while a third one stayed in `mutate` for a second.
+struct Seen {
+    peak: u64,
+    pins: u64,
+    longest: Duration,
+    cycles: u64,
+}
+
+fn with_a_sleeper(heap: &Heap, name: &str) -> Seen {
+    let (asleep, awake) = (AtomicBool::new(false), AtomicBool::new(false));
+    let (pins, longest, peak) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let mut cycles = 0;
+    let drops = counter();
+    std::thread::scope(|s| {
+        s.spawn(|| {
+            let mutator = heap.mutator();
+            eprintln!("hard: {name} sleeper is {mutator:?}");
+            mutator.mutate(|mc| {
+                let held = Gc::new(mc, Canary(drops.clone()));
+                asleep.store(true, SeqCst);
+                std::thread::sleep(SECOND);
+                awake.store(true, SeqCst);
+                assert_eq!(held.0.load(SeqCst), 0, "what a pin holds lives");
+            });
+        });
+        while !asleep.load(SeqCst) {
+            std::thread::yield_now();
+        }
+        let before = heap.stats().cycles;
+        for _ in 0..2 {
+            s.spawn(|| {
+                while !awake.load(SeqCst) {
+                    let begin = Instant::now();
+                    heap.mutate(|mc| (0..50).for_each(|_| _ = Gc::new(mc, [1u64; 8])));
+                    longest.fetch_max(begin.elapsed().as_micros() as u64, SeqCst);
+                    peak.fetch_max(heap.stats().heap_bytes, SeqCst);
+                    pins.fetch_add(1, SeqCst);
+                }
+            });
+        }
+        std::thread::sleep(SECOND * 9 / 10);
+        let ended = heap.stats().cycles - before;
+        // Read while the sleeper was certainly still inside.
+        if !awake.load(SeqCst) {
+            cycles = ended;
+        }
+    });
+    let longest = Duration::from_micros(longest.load(SeqCst));
+    Seen { peak: peak.load(SeqCst), pins: pins.load(SeqCst), longest, cycles }
+}
+
+fn both_heaps() {
+    let heap = Heap::builder().min_heap(1 << 20).build().unwrap();
+    let free = with_a_sleeper(&heap, "first");
+    eprintln!(
+        "hard: one second in mutate: others had {} pins, the longest {:?}; heap {} KiB; {} cycles",
+        free.pins,
+        free.longest,
+        free.peak >> 10,
+        free.cycles
+    );
+    assert!(free.cycles <= 1, "the cycle waits for the pin: {} ended", free.cycles);
+    assert!(free.pins > 1000 && free.longest < SECOND / 2, "{} {:?}", free.pins, free.longest);
+    heap.collect().unwrap();
+    assert_eq!(heap.stats().live_objects, 0);
+
+    const LIMIT: usize = 32 << 20;
+    let heap = Heap::builder().min_heap(1 << 20).heap_limit(LIMIT).build().unwrap();
+    let bound = with_a_sleeper(&heap, "second");
+    eprintln!(
+        "hard: the same with a limit of {} KiB: {} pins, the longest {:?}; heap {} KiB",
+        LIMIT >> 10,
+        bound.pins,
+        bound.longest,
+        bound.peak >> 10
+    );
+    // Nobody got an error: at the limit threads wait between two pins.
+    assert!(bound.peak <= LIMIT as u64, "{} bytes", bound.peak);
+    heap.collect().unwrap();
+    assert_eq!(heap.stats().live_objects, 0);
+}
+
+/// The numbers after `before` in each line.
+fn numbers<'a>(line: &'a str, before: &str) -> Option<&'a str> {
+    let rest = line.split(before).nth(1)?;
+    rest.split(|c: char| !c.is_ascii_digit() && c != '.').next()
+}
+
+#[test]
+fn a_second_in_mutate_bounds_memory_and_names_the_straggler() {
+    if is_child() {
+        return both_heaps();
+    }
+    let run = Again::new("pin::a_second_in_mutate_bounds_memory_and_names_the_straggler");
+    let run = run.env("GC_TRACE", "1").run();
+    run.must_pass();
+    for name in ["first", "second"] {
+        let sleeper = run.errors.lines().find(|line| line.contains(&format!("{name} sleeper")));
+        let number = numbers(sleeper.expect("the sleeper says its number"), "number: ").unwrap();
+        let named = run.errors.lines().find(|line| {
+            let wait = numbers(line, "straggler ").and_then(|ms| ms.parse::<f64>().ok());
+            line.starts_with("gc ")
+                && wait.is_some_and(|ms| ms > 500.0)
+                && line.ends_with(&format!("(thread {number})"))
+        });
+        let line = named.unwrap_or_else(|| panic!("no line for thread {number}:\n{}", run.errors));
+        eprintln!("hard: {line}");
+    }
+}

@@ -1,0 +1,247 @@
+//! Threads that come, go and die, and more of them than cores.
+
+use crate::common::{Canary, Node, counter, status};
+use crate::process;
+use crate::{check_usable, quiet_panic};
+use gc_core::{AllocError, Gc, GcCell, Heap, Mutator, Root};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+#[test]
+fn threads_that_die_in_mutate_leave_nothing() {
+    let (heap, drops) = (Heap::new(), counter());
+    for i in 0..50 {
+        std::thread::scope(|s| {
+            let thread = s.spawn(|| {
+                let own = (i % 2 == 0).then(|| heap.mutator());
+                let body = |n: u32| {
+                    heap.mutate(|mc| {
+                        (0..n).for_each(|_| _ = Gc::new(mc, Canary(drops.clone())));
+                        if n == 7 {
+                            quiet_panic();
+                        }
+                    })
+                };
+                body(3);
+                match own {
+                    Some(own) => own.mutate(|_| body(7)),
+                    None => body(7),
+                }
+            });
+            assert!(thread.join().is_err());
+        });
+    }
+    heap.collect().unwrap();
+    assert_eq!(drops.load(SeqCst), 500);
+    check_usable(&heap);
+}
+
+#[test]
+fn thousands_of_short_threads() {
+    let (heap, drops) = (Heap::builder().min_heap(1 << 20).build().unwrap(), counter());
+    let roots = Mutex::new(Vec::<Root<Node<'static>>>::new());
+    for batch in 0..250u64 {
+        std::thread::scope(|s| {
+            for t in 0..8 {
+                let (heap, roots, drops) = (&heap, &roots, &drops);
+                s.spawn(move || {
+                    let root = heap.mutate(|mc| {
+                        (0..20).for_each(|_| _ = Gc::new(mc, Canary(drops.clone())));
+                        let value = batch * 8 + t;
+                        Gc::new(mc, Node { next: GcCell::new(None), value }).root(mc)
+                    });
+                    roots.lock().unwrap().push(root);
+                });
+            }
+        });
+    }
+    heap.collect().unwrap();
+    assert_eq!(drops.load(SeqCst), 40_000);
+    let mut values: Vec<u64> =
+        heap.mutate(|mc| roots.lock().unwrap().iter().map(|root| root.get(mc).value).collect());
+    values.sort_unstable();
+    assert!(values.into_iter().eq(0..2000));
+    assert_eq!(heap.stats().live_objects, 2000);
+}
+
+#[test]
+fn many_threads_on_few_cores() {
+    let (heap, drops) = (Heap::builder().min_heap(1 << 20).build().unwrap(), counter());
+    std::thread::scope(|s| {
+        for _ in 0..32 {
+            s.spawn(|| {
+                let mut kept: Vec<Root<Node<'static>>> = Vec::new();
+                for i in 0..300u64 {
+                    let root = heap.mutate(|mc| {
+                        (0..20).for_each(|_| _ = Gc::new(mc, Canary(drops.clone())));
+                        let next = kept.last().map(|root| root.get(mc));
+                        Gc::new(mc, Node { next: GcCell::new(next), value: i }).root(mc)
+                    });
+                    kept.push(root);
+                    if kept.len() > 8 {
+                        kept.remove(0);
+                    }
+                }
+                let length = heap.mutate(|mc| {
+                    let (mut at, mut n) = (Some(kept[7].get(mc)), 0u64);
+                    while let Some(node) = at {
+                        assert_eq!(node.value, 299 - n);
+                        (at, n) = (node.next.get(), n + 1);
+                    }
+                    n
+                });
+                assert_eq!(length, 300);
+            });
+        }
+    });
+    heap.collect().unwrap();
+    assert_eq!((drops.load(SeqCst), heap.stats().live_objects), (32 * 6000, 0));
+}
+
+/// The number of a mutator's record, in order of registration.
+fn record_number(mutator: &Mutator) -> u64 {
+    let text = format!("{mutator:?}");
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    digits.parse().expect("a mutator shows its number")
+}
+
+#[test]
+fn ten_thousand_threads_reuse_a_few_records() {
+    process::alone("threads::ten_thousand_threads_reuse_a_few_records", || {
+        const AT_ONCE: u64 = 8;
+        const EACH: u64 = 1250;
+        let heap = Heap::builder().min_heap(1 << 20).build().unwrap();
+        let (drops, highest, alive) = (counter(), AtomicU64::new(0), AtomicU64::new(0));
+        let early = AtomicU64::new(0);
+        let peak = AtomicU64::new(0);
+        let begin = Instant::now();
+        let tenant = || {
+            // One record through the handle, one through the thread's table.
+            let mutator = heap.mutator();
+            highest.fetch_max(record_number(&mutator), SeqCst);
+            let root: Root<Node<'static>> = mutator.mutate(|mc| {
+                (0..20).for_each(|_| _ = Gc::new(mc, Canary(drops.clone())));
+                Gc::from_slice(mc, &[7u64; 500]);
+                Gc::new(mc, Node { next: GcCell::new(None), value: 3 }).root(mc)
+            });
+            assert_eq!(heap.mutate(|mc| root.get(mc).value), 3);
+            peak.fetch_max(heap.stats().heap_bytes, SeqCst);
+            if alive.fetch_add(1, SeqCst) == AT_ONCE * EACH / 10 {
+                early.store(status("VmRSS") as u64, SeqCst);
+            }
+        };
+        std::thread::scope(|s| {
+            for _ in 0..AT_ONCE {
+                s.spawn(|| {
+                    for _ in 0..EACH {
+                        std::thread::scope(|s| s.spawn(tenant).join()).unwrap();
+                    }
+                });
+            }
+        });
+        let time = begin.elapsed();
+        let (early, late) = (early.into_inner(), status("VmRSS") as u64);
+        let (highest, peak) = (highest.into_inner(), peak.into_inner());
+        heap.collect().unwrap();
+        eprintln!(
+            "hard: 10,000 threads, {AT_ONCE} at once: {time:?}, {} records, RSS {early} KiB after \
+             1,000 and {late} KiB after all, heap at most {} KiB, {} cycles",
+            highest + 1,
+            peak >> 10,
+            heap.stats().cycles
+        );
+        assert_eq!(drops.load(SeqCst) as u64, AT_ONCE * EACH * 20);
+        assert_eq!(heap.stats().live_objects, 0, "{:?}", heap.stats());
+        // Two for each thread that is there at once.
+        assert!(highest < 2 * AT_ONCE, "record number {highest}");
+        assert!(late < early + 16_384, "{early} KiB, then {late} KiB");
+        assert!(peak < 64 << 20, "{peak} bytes");
+        assert!(time < Duration::from_secs(60), "{time:?}");
+    });
+}
+
+/// Sixty-four threads with lists of 50 at most; returns the most that the heap took.
+fn sixty_four_threads(heap: &Heap, name: &str) -> u64 {
+    const THREADS: u64 = 64;
+    const ROUNDS: u64 = 3000;
+    let (peak, longest, refused) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let (made, drops) = (AtomicU64::new(0), counter());
+    let begin = Instant::now();
+    std::thread::scope(|s| {
+        for t in 0..THREADS {
+            let (drops, longest, made) = (&drops, &longest, &made);
+            let (peak, refused) = (&peak, &refused);
+            s.spawn(move || {
+                let mutator = heap.mutator();
+                let mut kept: Option<Root<Node<'static>>> = None;
+                let mut i = 0;
+                while i < ROUNDS {
+                    let since = Instant::now();
+                    let done = mutator.mutate(|mc| {
+                        for _ in 0..20 {
+                            made.fetch_add(1, SeqCst);
+                            Gc::try_new(mc, Canary(drops.clone()))?;
+                            Gc::try_new(mc, [t; 16])?;
+                        }
+                        let next = kept.as_ref().filter(|_| i % 50 != 0);
+                        let next = GcCell::new(next.map(|root| root.get(mc)));
+                        let node = Gc::try_new(mc, Node { next, value: t * ROUNDS + i })?;
+                        Ok::<_, AllocError>(node.root(mc))
+                    });
+                    longest.fetch_max(since.elapsed().as_micros() as u64, SeqCst);
+                    match done {
+                        Ok(root) => (kept, i) = (Some(root), i + 1),
+                        // What a program does at the limit: it leaves, lets a cycle go by, and tries again.
+                        Err(_) => {
+                            refused.fetch_add(1, SeqCst);
+                            heap.collect().unwrap();
+                        }
+                    }
+                    if i % 16 == 0 {
+                        peak.fetch_max(heap.stats().heap_bytes, SeqCst);
+                    }
+                }
+                let length = mutator.mutate(|mc| {
+                    let (mut at, mut n) = (kept.as_ref().map(|root| root.get(mc)), 0);
+                    while let Some(node) = at {
+                        assert_eq!(node.value, (t + 1) * ROUNDS - 1 - n);
+                        (at, n) = (node.next.get(), n + 1);
+                    }
+                    n
+                });
+                assert_eq!(length, 50);
+            });
+        }
+    });
+    let (time, peak) = (begin.elapsed(), peak.into_inner());
+    heap.collect().unwrap();
+    let stats = heap.stats();
+    eprintln!(
+        "hard: {THREADS} threads, {name}: {time:.2?}, {} MiB allocated, heap at most {} KiB, \
+         longest mutate {} µs, {} cycles, {} refusals",
+        stats.allocated_bytes >> 20,
+        peak >> 10,
+        longest.into_inner(),
+        stats.cycles,
+        refused.into_inner()
+    );
+    assert_eq!(drops.load(SeqCst) as u64, made.into_inner());
+    assert_eq!(stats.live_objects, 0, "{stats:?}");
+    assert!(time < Duration::from_secs(60), "{time:?}");
+    peak
+}
+
+#[test]
+fn sixty_four_threads_share_two_cores() {
+    process::alone("threads::sixty_four_threads_share_two_cores", || {
+        // The collector gets its share of the cores and no more, so without a limit the heap overshoots its goal.
+        let heap = Heap::builder().min_heap(1 << 20).build().unwrap();
+        sixty_four_threads(&heap, "no limit");
+        assert!(heap.stats().cycles >= 3, "{:?}", heap.stats());
+        const LIMIT: usize = 32 << 20;
+        let heap = Heap::builder().min_heap(1 << 20).heap_limit(LIMIT).build().unwrap();
+        let peak = sixty_four_threads(&heap, "limit of 32 MiB");
+        assert!(peak > 0 && peak <= LIMIT as u64, "{peak} bytes at once");
+    });
+}
