@@ -27,6 +27,7 @@ build() {
         schedules) flags="--cfg shuttle --cfg gc_verify"; what=(test --release -p gc-core --test schedules) ;;
         stress) what=(build --release -p gc-core --example stress) ;;
         loom) flags="--cfg loom"; export CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true; what=(test --release -p loom-tests --test "${name%% *}") ;;
+        lib) flags=""; what=(test -p gc-core --lib) ;;
         test) flags=""; what=(test -p gc-core --test "${name%% *}"); [ "$name" = "${name#* }" ] || filter="${name#* }" ;;
         *) echo "no such check: $1" >&2; return 1 ;;
     esac
@@ -43,6 +44,7 @@ build() {
     case "$kind" in
         schedules) echo "env GC_SCHEDULES=${FAULT_SCHEDULES:-20000} $exe" ;;
         stress) echo "$exe --seconds 50 --threads 4 --markers 2" ;;
+        lib) echo "$exe" ;;
         *) echo "$exe $filter" ;;
     esac
 }

@@ -225,3 +225,28 @@ fn the_map_names_every_module() {
     }
     assert!(map.lines().count() <= 300, "the map is longer than 300 lines");
 }
+
+#[test]
+fn every_fault_has_its_place_and_its_check() {
+    let list = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../ci/faults.txt"))
+        .expect("the list of faults is there");
+    let listed: BTreeSet<&str> = list
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.trim().is_empty())
+        .map(|line| {
+            let mut cells = line.split('|').map(str::trim);
+            let name = cells.next().expect("a first cell");
+            assert_eq!(cells.filter(|cell| !cell.is_empty()).count(), 2, "{name}: check, words");
+            name
+        })
+        .collect();
+    let all = sources();
+    let placed: BTreeSet<&str> = all
+        .iter()
+        .filter(|source| source.name != "fault.rs")
+        .flat_map(|source| source.text.split("fault!(\"").skip(1))
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    assert_eq!(listed, placed, "ci/faults.txt and the places in the code");
+    assert!(listed.len() >= 20);
+}

@@ -48,10 +48,6 @@ impl Crossing {
     pub fn owner(&self, epoch: Epoch, work: impl FnOnce()) {
         let _lock = (!fault!("crossing_unlocked")).then(|| self.lock.lock());
         chaos();
-        if fault!("seen_before_work") {
-            self.seen.store(epoch.word(), Ordering::Relaxed);
-            chaos();
-        }
         work();
         chaos();
         self.seen.store(epoch.word(), Ordering::Relaxed);
