@@ -49,6 +49,7 @@
 //! | [`GcOnceCell`] | once | caches, back links set after construction |
 //! | [`GcRefCell`], [`GcMutex`], [`GcRwLock`] | under a guard | `Vec`s and maps of pointers |
 //! | [`GcWeak`] | no | links that keep nothing alive |
+//! | [`Ephemeron`], [`GcWeakMap`] | no; yes | what lives as long as a key: side tables, caches |
 //! | outside of `mutate`: [`Root`] | | what the program holds on to |
 
 #![allow(unreachable_pub, reason = "protocol types are public for the models")]
