@@ -75,8 +75,12 @@ while IFS='|' read -r name check what; do
         missed=$((missed + 1))
         continue
     fi
-    said=$(grep -m1 -E 'fatal:|broken:|inconsistent|was lost|was freed|failed|panicked|SIG|Causality|mismatch' "$log" | tr '|' ' ' | cut -c1-90 || true)
-    said=$(grep -m1 -E 'fatal:|INV-|lost|freed under|deadlock|always somewhere|another object|outlived' "$log" | tr '|`' '  ' | cut -c1-100 || echo "$said")
+    # The first words that say what was found, without addresses, paths and thread numbers; else how it ended.
+    said=$(grep -a -v '^test ' "$log" | grep -m1 -E 'fatal:|lost|freed under|always somewhere|another object|outlived|new weak pointer|deadlock!' ||
+        grep -a -m1 -E "^thread '.*panicked" "$log" || true)
+    said=$(printf '%s' "$said" | tr '|`' '  ' | sed -E "s/0x7[0-9a-f]+/an object/; s/, in SpanClass.*//; s/gc-core: fatal: //
+        s/assertion .*failed: //; s/^thread '([^']*)'.*/\`\1\` fails/; s/^thread .*//" | cut -c1-100)
+    [ -n "$said" ] || said="ends with status $status"
     printf 'caught  %-24s %-22s %6s s  %s\n' "$name" "$check" "$seconds" "$said"
     [ -z "$out" ] || printf '| `%s` | %s | `%s` | %s | %s |\n' "$name" "$what" "$check" "$seconds" "$said" >> "$out"
 done < ci/faults.txt

@@ -7,8 +7,8 @@
 
 use crate::error::fatal;
 use crate::heap::Run;
-use crate::heap::Space;
 use crate::heap::span::SpanClass;
+use crate::heap::{Space, asan};
 use crate::mutator::Core;
 use crate::sweep::ephemeron::each_ephemeron;
 use crate::trace::{PACKET, Tracer};
@@ -25,6 +25,8 @@ pub(crate) fn poison(space: &Space, class: &SpanClass, at: usize) {
         class.slot
     };
     let from = at - class.origin;
+    // What lies behind a large object, to the end of its blocks, was never anybody's.
+    asan::unpoison(from, bytes);
     // SAFETY: INV-9: the object is dead and its drop glue has run; the slot is the sweeper's.
     unsafe { std::ptr::write_bytes(from as *mut u8, POISON, bytes) };
 }

@@ -30,7 +30,7 @@ use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 /// How long a thread waits at the heap limit before it goes on to try its luck.
-const STALL: Duration = Duration::from_secs(2);
+const STALL: Duration = Duration::from_secs(5);
 
 /// A number for the calling thread, never zero.
 pub(crate) fn thread_token() -> u64 {

@@ -19,6 +19,10 @@ fn limit_address_space(more_mib: usize) {
 }
 
 #[test]
+#[cfg_attr(
+    any(gc_asan, gc_tsan),
+    ignore = "it measures the process, of which the sanitizer takes a part"
+)]
 fn no_address_space_is_an_error_that_says_so() {
     if is_child() {
         match Heap::builder().build() {
@@ -52,6 +56,10 @@ fn no_address_space_is_an_error_that_says_so() {
 }
 
 #[test]
+#[cfg_attr(
+    any(gc_asan, gc_tsan),
+    ignore = "it measures the process, of which the sanitizer takes a part"
+)]
 fn threads_refused_are_an_error_and_leave_none() {
     if !is_child() {
         // Large stacks, so that one of them is refused while there is room for all else: a thread that starts with no
@@ -91,6 +99,10 @@ fn fill(heap: &Heap, mib: usize) -> Root<Node<'static>> {
 
 #[test]
 #[cfg_attr(gc_verify, ignore = "the second marker takes memory of its own in every cycle")]
+#[cfg_attr(
+    any(gc_asan, gc_tsan),
+    ignore = "it measures the process, of which the sanitizer takes a part"
+)]
 fn no_more_address_space_does_not_touch_a_heap_that_exists() {
     process::alone("refused::no_more_address_space_does_not_touch_a_heap_that_exists", || {
         let heap = Heap::new();
@@ -115,6 +127,10 @@ fn no_more_address_space_does_not_touch_a_heap_that_exists() {
 }
 
 #[test]
+#[cfg_attr(
+    any(gc_asan, gc_tsan),
+    ignore = "it measures the process, of which the sanitizer takes a part"
+)]
 fn advice_refused_keeps_the_memory_and_the_heap() {
     process::alone("refused::advice_refused_keeps_the_memory_and_the_heap", || {
         let heap = Heap::new();
@@ -154,6 +170,10 @@ fn say(line: &str) {
 }
 
 #[test]
+#[cfg_attr(
+    any(gc_asan, gc_tsan),
+    ignore = "it measures the process, of which the sanitizer takes a part"
+)]
 fn an_allocator_that_refuses_ends_the_process_with_a_message() {
     let name = "refused::an_allocator_that_refuses_ends_the_process_with_a_message";
     if is_child() {
