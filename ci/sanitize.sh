@@ -24,4 +24,5 @@ run() { # name, flags
   cargo +nightly run --release --target "$host" -p gc-core --example stress -- --seconds "$seconds" --threads 4
 }
 ASAN_OPTIONS=detect_leaks=0 run address "--cfg gc_asan"
-TSAN_OPTIONS="suppressions=$PWD/ci/tsan.supp halt_on_error=1" run thread "--cfg gc_tsan"
+# The tests of fork start threads in the child.
+TSAN_OPTIONS="suppressions=$PWD/ci/tsan.supp halt_on_error=1 die_after_fork=0" run thread "--cfg gc_tsan"

@@ -250,3 +250,36 @@ fn threads_share_a_map_while_cycles_run() {
     });
     assert_eq!(f.drops_after_a_cycle(), 18_000);
 }
+
+#[test]
+fn they_are_copied_printed_and_made_by_default() {
+    let f = Fixture::new();
+    let pair = f.heap.mutate(|mc| {
+        let key = f.thing(mc, 1);
+        let pair: Pair = Ephemeron::new(mc, key, f.thing(mc, 2));
+        #[allow(clippy::clone_on_copy, reason = "it is what is tested")]
+        let copy = pair.clone();
+        assert!(Gc::ptr_eq(copy.key(mc).unwrap(), key));
+        let text = format!("{pair:?}");
+        assert!(text.starts_with("Ephemeron(0x") && !text.contains("dead"), "{text}");
+        let map = Map::default();
+        map.insert(mc, key, key);
+        assert_eq!(format!("{map:?}"), "GcWeakMap { len: 1 }");
+        Gc::new(mc, pair).root(mc)
+    });
+    f.heap.collect().unwrap();
+    let text = f.heap.mutate(|mc| format!("{:?}", *pair.get(mc)));
+    assert!(text.ends_with(", dead)"), "{text}");
+}
+
+#[test]
+fn a_full_heap_is_an_error_and_an_insert_a_panic() {
+    let heap = Heap::builder().heap_limit(1 << 20).min_heap(1 << 19).build().unwrap();
+    heap.mutate(|mc| {
+        let key = Gc::new(mc, 1u64);
+        let error = (0..100_000).find_map(|_| Ephemeron::try_new(mc, key, key).err()).unwrap();
+        assert!(error.to_string().contains("limit of 1048576 bytes"), "{error}");
+    });
+    heap.collect().unwrap();
+    assert!(heap.mutate(|mc| Ephemeron::try_new(mc, Gc::new(mc, 1u64), Gc::new(mc, 2u64)).is_ok()));
+}
