@@ -168,7 +168,7 @@ fn label<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, token: Gc<'gc, Token>) {
         pad: [number; 28],
         left: GcCell::new(None),
         right: GcCell::new(None),
-        token: GcCell::new((number % 2 == 0).then_some(token)),
+        token: GcCell::new(number.is_multiple_of(2).then_some(token)),
     };
     let old = world.labels.insert(mc, token, Gc::new(mc, node));
     if let Some(old) = old {

@@ -38,7 +38,7 @@ pub(super) fn point() {
         return;
     }
     let stride = STRIDE.load(Ordering::Relaxed);
-    if stride == 1 || shuttle::rand::thread_rng().next_u64() % stride == 0 {
+    if stride == 1 || shuttle::rand::thread_rng().next_u64().is_multiple_of(stride) {
         yield_now();
     }
 }
@@ -199,6 +199,6 @@ impl Condvar {
     pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _: Instant) -> TimedOut {
         use shuttle::rand::RngCore;
         self.wait_for(guard, Duration::ZERO);
-        TimedOut(shuttle::rand::thread_rng().next_u64() % 256 == 0)
+        TimedOut(shuttle::rand::thread_rng().next_u64().is_multiple_of(256))
     }
 }
