@@ -138,6 +138,7 @@ pub mod model {
     pub use crate::mark::ring::GreyRing;
     pub use crate::mark::roots::RootSlot;
     pub use crate::pointers::lock::{Borrow, CellLock};
+    pub use crate::sweep::ephemeron::{EphemeronBox, Ephemerons};
     pub use crate::sweep::weak::{Gate, WeakBox};
     pub use crate::sweep::{ActiveSweep, Sweeping};
     pub use crate::sync::{full_fence, heavy_fence, light_fence};

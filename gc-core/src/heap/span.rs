@@ -88,8 +88,7 @@ impl SpanClass {
         let mut starts = vec![0; blocks * super::BLOCK_WORDS];
         for i in 0..slots {
             let slot = if fault!("wrong_slot_size") { slot.next_multiple_of(32) } else { slot };
-            let granule = ((origin + i * slot) >> super::bitmap::GRANULE_SHIFT)
-                .min(blocks * super::BLOCK_WORDS * 64 - 1);
+            let granule = (origin + i * slot) >> super::bitmap::GRANULE_SHIFT;
             starts[granule / 64] |= 1 << (granule % 64);
         }
         SpanClass { slot, blocks, slots, ..Self::bare(info, id, starts.into()) }

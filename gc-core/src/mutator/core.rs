@@ -52,7 +52,7 @@ impl Core {
             marking,
             roots: RootTable::new(),
             gate: Gate::new(),
-            ephemerons: Ephemerons::default(),
+            ephemerons: Ephemerons::new(),
             sweep: ActiveSweep::new(),
             credit,
             control: Control::default(),

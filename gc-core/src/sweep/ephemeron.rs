@@ -25,17 +25,22 @@ use crate::sync::{AtomicBool, AtomicUsize, Ordering, chaos};
 use std::collections::HashMap;
 
 /// Whether the heap has ever had an ephemeron. Set before the first box is filled, never reset.
-#[derive(Debug, Default)]
-pub(crate) struct Ephemerons(AtomicBool);
+#[derive(Debug)]
+pub struct Ephemerons(AtomicBool);
 
 impl Ephemerons {
+    /// None yet.
+    #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
+    pub fn new() -> Self {
+        Ephemerons(AtomicBool::new(false))
+    }
     /// Whether shades of untraced objects count.
     #[inline]
-    pub(crate) fn exist(&self) -> bool {
+    pub fn exist(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
     /// There is one now.
-    pub(crate) fn appear(&self) {
+    pub fn appear(&self) {
         if !self.exist() {
             self.0.store(true, Ordering::SeqCst);
         }
@@ -45,21 +50,27 @@ impl Ephemerons {
 /// The box of an ephemeron.
 #[derive(Debug)]
 #[repr(C)]
-pub(crate) struct EphemeronBox {
+pub struct EphemeronBox {
     /// First, so that it can be looked at as a weak box.
-    pub(crate) key: WeakBox,
+    pub key: WeakBox,
     value: AtomicUsize,
 }
 
 impl EphemeronBox {
+    /// An empty box.
+    #[cfg(loom)]
+    #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
+    pub fn new() -> Self {
+        EphemeronBox { key: WeakBox::new(0), value: AtomicUsize::new(0) }
+    }
     /// Fills an empty slot. The collector may look at the slot at the same time: the key comes last.
-    pub(crate) fn fill(&self, key: usize, value: usize) {
+    pub fn fill(&self, key: usize, value: usize) {
         self.value.store(value, Ordering::Relaxed);
         chaos();
         self.key.fill(key);
     }
     /// The value's address.
-    pub(crate) fn value(&self) -> usize {
+    pub fn value(&self) -> usize {
         self.value.load(Ordering::Relaxed)
     }
 }
