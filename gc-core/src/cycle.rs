@@ -97,7 +97,7 @@ fn drain(core: &Core, marker: &mut Marker) {
         match result {
             Ok(_) => return,
             Err(payload) => {
-                std::mem::forget(payload);
+                crate::error::discard(payload);
                 core.trace_panicked();
             }
         }

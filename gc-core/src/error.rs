@@ -109,6 +109,13 @@ impl fmt::Display for CollectError {
 }
 impl Error for CollectError {}
 
+/// Drops what a caught panic carried. If that panics in turn there is nobody left to tell, and the second one is leaked.
+pub(crate) fn discard(payload: Box<dyn std::any::Any + Send>) {
+    if let Err(second) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(second);
+    }
+}
+
 /// A broken invariant of the collector itself: says so and aborts, because unwinding would run more code over
 /// a heap that is no longer what it should be.
 #[cold]

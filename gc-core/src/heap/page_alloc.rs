@@ -28,9 +28,10 @@ pub(crate) struct PageAlloc {
 
 #[derive(Debug)]
 struct Map {
-    /// A bit for each block that is in use or in the stack of singles.
+    /// A bit for each block that is in use or in the stack of singles; words as far as `high`, for a heap that stays
+    /// small must not pay for its whole address space.
     taken: Vec<u64>,
-    /// A bit for each block whose pages may be resident.
+    /// A bit for each block whose pages may be resident; as many words.
     dirty: Vec<u64>,
     blocks: usize,
     /// No free block lies below.
@@ -46,8 +47,7 @@ pub(crate) struct NoSpace;
 impl PageAlloc {
     /// A page heap over `blocks` blocks, of which at most `limit` may be in use.
     pub(crate) fn new(blocks: usize, limit: usize) -> Self {
-        let words = blocks.div_ceil(64);
-        let map = Map { taken: vec![0; words], dirty: vec![0; words], blocks, hint: 0, high: 0 };
+        let map = Map { taken: Vec::new(), dirty: Vec::new(), blocks, hint: 0, high: 0 };
         PageAlloc {
             map: Mutex::new(map),
             singles: Stack::new(),
@@ -199,7 +199,7 @@ impl Map {
             if at >= self.blocks {
                 return None;
             }
-            let word = self.taken[at / 64];
+            let word = self.taken.get(at / 64).copied().unwrap_or(0);
             if at.is_multiple_of(64) && word == u64::MAX {
                 (at, free) = (at + 64, 0);
             } else if at.is_multiple_of(64) && word == 0 && n - free >= 64 && at + 64 <= self.blocks
@@ -212,6 +212,10 @@ impl Map {
             }
         }
         let first = at - n;
+        if at > 64 * self.taken.len() {
+            self.taken.resize(at.div_ceil(64), 0);
+            self.dirty.resize(at.div_ceil(64), 0);
+        }
         for b in first..at {
             self.taken[b / 64] |= 1 << (b % 64);
             self.dirty[b / 64] |= 1 << (b % 64);
@@ -238,6 +242,24 @@ mod tests {
 
     fn links(n: usize) -> Vec<Link> {
         (0..n).map(|_| Link::new(0)).collect()
+    }
+
+    #[test]
+    fn a_large_heap_with_little_in_it_has_a_small_map() {
+        let table = links(1 << 10);
+        let pages = PageAlloc::new(1 << 22, 1 << 22);
+        // One lock at a time.
+        let words = || {
+            let map = pages.map.lock();
+            (map.taken.len(), map.dirty.len())
+        };
+        assert_eq!(words(), (0, 0));
+        let first = pages.alloc(100, |b| &table[b as usize]).unwrap();
+        assert_eq!((first, words()), (0, (2, 2)));
+        pages.free(first, 100, |b| &table[b as usize]);
+        assert_eq!((pages.used(), pages.idle()), (0, 100));
+        assert!(pages.alloc((1 << 22) + 1, |b| &table[b as usize]).is_err());
+        assert_eq!(pages.release(usize::MAX, |b| &table[b as usize], |_, _| true), 100);
     }
 
     #[test]

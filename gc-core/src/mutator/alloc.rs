@@ -300,7 +300,7 @@ impl Record {
             marker.drain(&core.marking, &|each| core.each_ring(each), ASSIST)
         }));
         if let Err(payload) = drained {
-            std::mem::forget(payload);
+            crate::error::discard(payload);
             core.trace_panicked();
         }
         // Shared before it counts itself idle: work in anybody's hands is grey.

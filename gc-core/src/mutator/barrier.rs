@@ -158,7 +158,7 @@ impl Record {
         // SAFETY: INV-7: the tracer is live, its buffer is ours, its owner is this record.
         unsafe { spill(std::ptr::from_mut(&mut tracer).cast()) };
         if let Err(payload) = traced {
-            std::mem::forget(payload);
+            crate::error::discard(payload);
             self.core().trace_panicked();
         }
     }

@@ -242,8 +242,7 @@ fn drop_object(class: &SpanClass, at: usize) -> u32 {
     match result {
         Ok(()) => 0,
         Err(payload) => {
-            // The payload may itself panic when dropped, and nobody is left to tell.
-            std::mem::forget(payload);
+            crate::error::discard(payload);
             1
         }
     }
