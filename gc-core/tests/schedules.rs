@@ -10,10 +10,10 @@
 //! thread comes next follows from the seed, as do the program's own choices. So a seed names a whole run: a failure
 //! says which, and that one runs again.
 //!
-//! The program: three mutators change one graph, a fourth thread asks for cycles, and the collector (and, with every
-//! third seed, a second marker) works along. *Tokens* only move, between cells, guarded vectors, roots and hands: at
-//! the end each is there once, and a weak pointer to one always finds it. *Nodes* come and go; each has a magic word.
-//! Weak maps tie a label to each token and notes to nodes: a living key has its value.
+//! The program: three mutators change one graph, a fourth thread asks for cycles, and the collector works along; with
+//! every third seed a second marker too, and every eighth seed is in the stopped mode. *Tokens* only move, between cells,
+//! guarded vectors, roots and hands: at the end each is there once, and a weak pointer to one always finds it. *Nodes*
+//! come and go; each has a magic word. Weak maps tie a label to each token and notes to nodes: a living key has its value.
 
 #![cfg(shuttle)]
 
@@ -355,6 +355,7 @@ fn program(seed: u64) {
         .reserve(16 << 20)
         .min_heap(16 << 10)
         .markers(if seed.is_multiple_of(3) { 2 } else { 1 })
+        .stop_the_world(seed % 8 == 7)
         .build()
         .expect("a small heap");
     let root = heap.mutate(|mc| {
