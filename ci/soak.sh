@@ -9,6 +9,9 @@
 # with the load, so run it on a machine that does nothing else. The samples and the program's lines stay in
 # target/verify/soak.samples and soak.log.
 source "$(dirname "$0")/lib.sh"
+# glibc gives threads arenas of their own and keeps what those of ended threads held, which looks like a leak: memory at
+# rest is 1.5 MB after 300 million operations, while the arenas hold 50.
+export MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX:-1}
 export RUSTFLAGS="--cfg gc_verify" CARGO_TARGET_DIR=${SOAK_TARGET_DIR:-target/verify}
 seconds=${SOAK_SECONDS:-300}
 every=${SOAK_EVERY:-$((seconds / 60 > 5 ? 5 : (seconds / 60 > 0 ? seconds / 60 : 1)))}
