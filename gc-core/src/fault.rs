@@ -1,7 +1,7 @@
 #![forbid(unsafe_code)]
 //! Fault seeding: one-line faults that a build can be given, to see which check finds each.
 //!
-//! `--cfg gc_fault="name"` makes `fault!("name")` true, at one place, in that build only; elsewhere it is the constant
+//! `--cfg gc_fault="name"` makes `fault!("name")` true in that build only, at its place (a few have two); elsewhere it is the constant
 //! `false` and leaves no code. `ci/faults.sh` builds each fault and runs the check that must find it;
 //! `docs/FAULTS.md` has the table with the times. A collector is trusted for how it is tested, and tests for what
 //! they find.

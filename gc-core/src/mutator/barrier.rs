@@ -23,7 +23,7 @@ use crate::mark::roots::{CHUNK_BYTES, SlotRef};
 use crate::observe::clock::ticks;
 use crate::observe::histogram::PauseKind;
 use crate::sweep::ephemeron::EPHEMERON;
-use crate::sweep::weak::WEAK_BOX;
+use crate::sweep::weak::{WEAK_BOX, WeakBox};
 use crate::sync::{AtomicUsize, Ordering, chaos};
 use crate::trace::{PACKET, Trace, Tracer};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -199,13 +199,17 @@ impl Record {
         Ok(at)
     }
 
-    /// Whether the target of a weak box, not flagged dead, may be used; if so it is kept for this pin.
-    pub(crate) fn upgrade(&self, target: usize) -> bool {
+    /// Whether the target of a weak box may be used; if so it is kept for this pin.
+    pub(crate) fn upgrade(&self, weak: &WeakBox) -> bool {
+        // The dead flag first, always.
+        if weak.is_dead() {
+            return false;
+        }
         if self.mode.get() != Mode::Mark || fault!("gate_removed") {
             return true;
         }
         let since = ticks();
-        let core = self.core();
+        let (core, target) = (self.core(), weak.target());
         let is_marked = || {
             core.space.is_marked(target) || core.space.sweep_of(target) != self.sweeps.get() as u32
         };

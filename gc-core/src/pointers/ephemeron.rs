@@ -91,9 +91,8 @@ impl<'gc, K: ?Sized, V: ?Sized> Ephemeron<'gc, K, V> {
     /// The key, if it is still there; then it stays for this `mutate`.
     #[must_use]
     pub fn key(&self, mc: &Mutation<'gc>) -> Option<Gc<'gc, K>> {
-        let weak = &self.shared().key;
-        // The dead flag first, always.
-        if weak.is_dead() || !(fault!("key_ungated") || mc.record().upgrade(weak.target())) {
+        let ungated = fault!("key_ungated") && !self.is_dead();
+        if !ungated && !mc.record().upgrade(&self.shared().key) {
             return None;
         }
         // SAFETY: INV-11: not flagged, and marked, shaded or not marking: the object is live in this pin.

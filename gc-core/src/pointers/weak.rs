@@ -64,9 +64,7 @@ impl<'gc, T: ?Sized> GcWeak<'gc, T> {
     /// marking, a reader's lock while it is.
     #[must_use]
     pub fn upgrade(&self, mc: &Mutation<'gc>) -> Option<Gc<'gc, T>> {
-        let weak = self.weak_box();
-        // The dead flag first, always.
-        if weak.is_dead() || !mc.record().upgrade(weak.target()) {
+        if !mc.record().upgrade(self.weak_box()) {
             return None;
         }
         // SAFETY: INV-11: not flagged, and marked, shaded or not marking: the object is live in this pin.
