@@ -1,8 +1,11 @@
 //! What `gc-core/src/handshake/registry.rs` takes from `crate::sync`, on loom, while the list that it swaps is
 //! crossbeam-epoch's.
 
-pub(crate) use loom::sync::Arc;
-pub(crate) use loom::sync::atomic::Ordering;
+#[path = "../../gc-core/src/sync/model.rs"]
+#[allow(dead_code, unused_imports, reason = "the registry takes a part of it")]
+mod model;
+
+pub(crate) use model::{Arc, Mutex, Ordering};
 use std::sync::atomic::AtomicBool;
 
 /// Whether `full_fence` does anything: a twin's switch, not a part of the model.
@@ -12,18 +15,5 @@ pub static FENCES: AtomicBool = AtomicBool::new(true);
 pub fn full_fence() {
     if FENCES.load(Ordering::Relaxed) {
         loom::sync::atomic::fence(Ordering::SeqCst);
-    }
-}
-
-/// loom's mutex with parking_lot's face.
-#[derive(Debug)]
-pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
-
-impl<T> Mutex<T> {
-    pub(crate) fn new(value: T) -> Self {
-        Mutex(loom::sync::Mutex::new(value))
-    }
-    pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
-        self.0.lock().expect("no model panics with a lock held")
     }
 }
