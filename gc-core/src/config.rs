@@ -1,5 +1,6 @@
 //! The knobs, each with its unit, default, bounds and reason.
 
+use crate::cgroup;
 use crate::error::ConfigError;
 
 /// A block: the unit of the page heap. 16 KiB, by measurement (8 is slower everywhere, 32 a little wider).
@@ -21,10 +22,14 @@ pub(crate) struct Config {
     pub(crate) min_heap: usize,
     /// Soft limit: the goal never rises above this while the live heap allows it, in bytes.
     pub(crate) memory_limit: usize,
+    /// The same, as a part of what the process's cgroup allows, in percent.
+    pub(crate) cgroup_percent: Option<u32>,
     /// Hard limit: blocks in use never exceed this, in bytes.
     pub(crate) heap_limit: usize,
     /// Marker threads; the first is the collector itself.
     pub(crate) markers: usize,
+    /// Cores that the process may use.
+    pub(crate) cores: usize,
     /// Address space reserved, in bytes.
     pub(crate) reserve: usize,
     /// One line a cycle on standard error.
@@ -43,12 +48,16 @@ fn is_set(name: &str) -> bool {
 impl Default for Config {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // A schedule is the same on every machine.
+        let cores = if cfg!(shuttle) { 2 } else { cores };
         Config {
             gc_percent: 100,
             min_heap: 4 * MIB,
             memory_limit: usize::MAX,
+            cgroup_percent: None,
             heap_limit: usize::MAX,
             markers: (cores / 4).max(1),
+            cores,
             reserve: 64 << 30,
             gc_trace: is_set("GC_TRACE"),
             stop_the_world: is_set("GC_STW"),
@@ -58,6 +67,14 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The smaller one of the soft limits, in bytes.
+    pub(crate) fn soft_limit(&self) -> usize {
+        let group = self.cgroup_percent.and_then(|percent| {
+            Some((u128::from(cgroup::memory_limit()?) * u128::from(percent) / 100) as usize)
+        });
+        self.memory_limit.min(group.unwrap_or(usize::MAX).max(MIB))
+    }
+
     /// Says what is wrong with the settings, if anything.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let range = |setting, given: usize, min: usize, max: usize| {
@@ -73,6 +90,7 @@ impl Config {
         range("reserve", self.reserve, MIN_RESERVE, MAX_RESERVE)?;
         range("min_heap", self.min_heap, BLOCK, MAX_RESERVE)?;
         range("memory_limit", self.memory_limit, MIB, usize::MAX)?;
+        range("cgroup_memory_limit", self.cgroup_percent.unwrap_or(100) as usize, 1, 100)?;
         range("heap_limit", self.heap_limit, MIB, usize::MAX)?;
         if self.min_heap > self.heap_limit {
             return Err(ConfigError::Conflict {
@@ -100,7 +118,7 @@ mod tests {
     #[test]
     fn each_absurd_setting_is_named() {
         type Change = fn(&mut Config);
-        let cases: [(&str, Change); 7] = [
+        let cases: [(&str, Change); 9] = [
             ("gc_percent", |c| c.gc_percent = 0),
             ("gc_percent", |c| c.gc_percent = 1_000_000),
             ("markers", |c| c.markers = 0),
@@ -108,6 +126,8 @@ mod tests {
             ("reserve", |c| c.reserve = 1),
             ("min_heap", |c| c.min_heap = 0),
             ("heap_limit", |c| c.heap_limit = 0),
+            ("cgroup_memory_limit", |c| c.cgroup_percent = Some(0)),
+            ("cgroup_memory_limit", |c| c.cgroup_percent = Some(101)),
         ];
         for (name, change) in cases {
             let mut config = Config::default();

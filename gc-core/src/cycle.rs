@@ -14,13 +14,15 @@
 //!
 //! In between the collector sleeps with a timer and looks at the heap's size ([`Collector::run`]).
 
+use crate::config::BLOCK;
 use crate::control::Control;
 use crate::handshake::Epoch;
 use crate::heap::span::SpanClass;
 use crate::mark::worker::Marker;
 use crate::mutator::{Core, Record, enter_collector_thread};
+use crate::observe::clock::ns_per_tick;
 use crate::observe::gctrace::CycleLine;
-use crate::pacing::Pacer;
+use crate::pacing::{Footprint, Limiter, Marked, Pacer};
 use crate::sweep::{self, Keep};
 use crate::sync::{Arc, Backoff, chaos, heavy_fence, yield_now};
 use std::io::Write;
@@ -39,6 +41,11 @@ const WORTH_JUDGING: Duration = Duration::from_micros(300);
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 /// Spans swept between two yields: some 5 µs.
 const SWEEP_QUANTUM: u32 = 32;
+/// How long a marker that shares its core with mutators runs before it rests. Long, because each return to a core
+/// interrupts a mutator: many short runs would show at p99.9.
+const RUN: Duration = Duration::from_millis(1);
+/// Objects marked between two looks at the clock.
+const LOOK: usize = 1024;
 
 /// What the collector's thread owns.
 #[derive(Debug)]
@@ -46,6 +53,17 @@ pub(crate) struct Collector {
     core: Arc<Core>,
     marker: Marker,
     pacer: Pacer,
+    limiter: Limiter,
+    /// A limit sets the goal.
+    is_limited: bool,
+    /// As many mutators were busy in the last cycle as there are cores.
+    is_crowded: bool,
+    /// Bytes taken, and taken from fresh blocks, up to the end of the last sweep.
+    taken: (u64, u64),
+    /// Bytes allocated during the handshakes of this marking.
+    aside: u64,
+    /// Bytes outside of the heap that had been released by the end of this marking.
+    released: u64,
     number: u64,
     born: Instant,
     straggler: Option<(Duration, u64)>,
@@ -60,6 +78,7 @@ pub(crate) fn marker_thread(core: &Core, mut marker: Marker) {
     enter_collector_thread();
     let mut backoff = Backoff::new();
     let mut hungry = false;
+    let mut rest = None;
     while core.control.wait_for_marking() {
         let worked = core.marking.detector.start() && {
             marker.cycle = core.epoch.load().cycle();
@@ -69,11 +88,22 @@ pub(crate) fn marker_thread(core: &Core, mut marker: Marker) {
             }
             let worked = !hungry;
             if worked {
-                drain(core, &mut marker);
+                let cpu = thread_cpu();
+                rest = if drain_for(core, &mut marker, core.marker_rest(RUN).map(|_| RUN)) {
+                    None
+                } else {
+                    core.marker_rest(RUN)
+                };
+                let cpu = thread_cpu().saturating_sub(cpu);
+                core.totals.marker_ns.add(cpu.as_nanos() as u64);
             }
             core.marking.detector.stop();
             worked
         };
+        if let Some(rest) = rest.take() {
+            pause(rest);
+            continue;
+        }
         if worked {
             backoff = Backoff::new();
         }
@@ -88,19 +118,44 @@ pub(crate) fn marker_thread(core: &Core, mut marker: Marker) {
     }
 }
 
-/// Drains until nothing is left to take; a panic in a `trace` poisons the cycle and the draining goes on.
-fn drain(core: &Core, marker: &mut Marker) {
+/// Drains until nothing is left to take, or about `budget` objects are scanned; says whether nothing is left. A panic in
+/// a `trace` poisons the cycle and the draining goes on.
+fn drain(core: &Core, marker: &mut Marker, budget: usize) -> bool {
     loop {
         let result = catch_unwind(AssertUnwindSafe(|| {
-            marker.drain(&core.marking, &|each| core.each_ring(each), usize::MAX)
+            marker.drain(&core.marking, &|each| core.each_ring(each), budget)
         }));
         match result {
-            Ok(_) => return,
+            Ok(done) => return done,
             Err(payload) => {
                 crate::error::discard(payload);
                 core.trace_panicked();
             }
         }
+    }
+}
+
+/// Drains for about `time`, if there is a limit to it, and leaves what is not done to everybody; says whether nothing is
+/// left.
+fn drain_for(core: &Core, marker: &mut Marker, time: Option<Duration>) -> bool {
+    let Some(time) = time else { return drain(core, marker, usize::MAX) };
+    let begin = Instant::now();
+    while !drain(core, marker, LOOK) {
+        // A schedule must not depend on a clock.
+        if begin.elapsed() >= time || cfg!(shuttle) {
+            marker.give_all(&core.marking);
+            return false;
+        }
+    }
+    true
+}
+
+/// Lets a core go for `time`.
+fn pause(time: Duration) {
+    if cfg!(any(loom, shuttle)) {
+        yield_now();
+    } else {
+        std::thread::sleep(time);
     }
 }
 
@@ -111,6 +166,12 @@ impl Collector {
             core,
             marker,
             pacer,
+            limiter: Limiter::default(),
+            is_limited: false,
+            is_crowded: false,
+            taken: (0, 0),
+            aside: 0,
+            released: 0,
             number: 0,
             born: now,
             straggler: None,
@@ -130,12 +191,14 @@ impl Collector {
         short_timer_slack();
         let mut last = (Instant::now(), self.core.credit.allocated());
         let (mut quiet, mut pressure) = (0, 0);
+        let core = self.core.clone();
+        let credit = &core.credit;
         loop {
-            let credit = &self.core.credit;
             if self.control().is_stopping() {
                 break;
             }
-            if self.control().is_asked() || credit.heap() >= credit.trigger() {
+            let is_due = credit.heap() >= credit.trigger();
+            if self.control().is_asked() || (is_due && !self.has_had_its_share()) {
                 self.cycle();
                 last = (Instant::now(), self.core.credit.allocated());
                 quiet = 0;
@@ -157,7 +220,9 @@ impl Collector {
             let left = credit.trigger().saturating_sub(credit.heap()) as f64;
             let rate = bytes as f64 / time.as_secs_f64().max(1e-7);
             let wait = if rate > 0.0 { left / rate / 2.0 } else { f64::MAX };
-            let wait = wait.clamp(SHORT.as_secs_f64(), LONG.as_secs_f64());
+            // Past the trigger it is the limiter that holds the cycle back.
+            let shortest = if is_due { LONG } else { SHORT };
+            let wait = wait.clamp(shortest.as_secs_f64(), LONG.as_secs_f64());
             self.control().sleep(Duration::from_secs_f64(wait), false);
         }
         self.end();
@@ -227,11 +292,15 @@ impl Collector {
         let number = self.number + 1;
         self.number = number;
         core.control.begin(number);
+        core.credit.begin();
+        self.is_crowded = core.is_crowded();
         self.straggler = None;
         let mut line = CycleLine { number, goal: core.credit.goal(), ..CycleLine::default() };
         let start = Instant::now();
         let allocated_start = core.credit.allocated();
         line.heap_start = core.credit.heap();
+        let held = core.credit.held();
+        let taken_start = held.taken();
 
         let prep = Epoch::prep(number);
         self.is_stopped = core.config.stop_the_world && self.stop(prep);
@@ -244,6 +313,7 @@ impl Collector {
         }
         core.roots.free_flagged();
         line.prep = start.elapsed();
+        self.aside = core.credit.allocated().saturating_sub(allocated_start);
 
         let mark = Instant::now();
         line.rounds = self.mark(number);
@@ -257,10 +327,17 @@ impl Collector {
         #[cfg(gc_verify)]
         self.verify();
         let allocated_end = core.credit.allocated();
-        let (found_bytes, found_objects) = core.marking.take_found();
+        let found = core.marking.take_found();
         let black = allocated_end.saturating_sub(allocated_start);
-        let found = if core.marking.is_poisoned() { line.heap_end } else { found_bytes };
-        let plan = self.pacer.after_mark(found, black);
+        let plan = self.pacer.after_mark(Marked {
+            found: if core.marking.is_poisoned() { line.heap_end } else { found.bytes },
+            assisted: found.assisted,
+            black,
+            in_mark: black.saturating_sub(self.aside),
+            external: core.credit.external(),
+            external_black: held.taken().saturating_sub(taken_start),
+        });
+        self.released = held.released();
         core.credit.adopt(plan, allocated_end);
         let sweep_epoch = Epoch::sweep(number);
         if fault!("sweep_early") {
@@ -284,13 +361,14 @@ impl Collector {
         self.sweep(number);
         core.marking.heal();
         line.sweep = sweep.elapsed();
+        self.plan_again();
         core.totals.cycles.add(1);
         core.control.end();
 
         if core.config.gc_trace {
             line.at = start - self.born;
             line.live = plan.live;
-            line.marked_objects = found_objects;
+            line.marked_objects = found.objects;
             line.straggler = self.straggler;
             let (cpu, now) = (thread_cpu(), Instant::now());
             let wall = (now - self.last_line).as_secs_f64().max(1e-9);
@@ -362,17 +440,58 @@ impl Collector {
     }
 
     fn drain(&mut self) {
-        if self.core.marking.detector.start() {
+        while self.core.marking.detector.start() {
+            let rest = if self.is_stopped { None } else { self.core.marker_rest(RUN) };
             let (wall, cpu) = (Instant::now(), thread_cpu());
-            drain(&self.core, &mut self.marker);
+            let done = drain_for(&self.core, &mut self.marker, rest.map(|_| RUN));
             self.core.marking.detector.stop();
             let wall = wall.elapsed();
             // Clocks would make a schedule depend on more than its seed.
             if wall > WORTH_JUDGING && !cfg!(shuttle) {
                 let got = thread_cpu().saturating_sub(cpu);
-                self.core.credit.judge(got > wall * 9 / 10);
+                self.core.credit.judge(got > wall * 9 / 10 && !self.is_crowded);
             }
+            if done {
+                return;
+            }
+            pause(rest.unwrap_or_default());
         }
+    }
+
+    /// What is known better after the sweep than at the end of marking.
+    fn plan_again(&mut self) {
+        let core = &self.core;
+        let taken = (core.credit.allocated(), core.totals.fresh_bytes.get());
+        let fresh = taken.1 - self.taken.1;
+        let plan = self.pacer.after_sweep(Footprint {
+            used: (core.space.pages.used() * BLOCK) as u64,
+            counted: core.credit.counted(),
+            reused: taken.0.saturating_sub(self.taken.0).saturating_sub(fresh),
+            fresh,
+            external: core.credit.external(),
+            external_freed: core.credit.held().released().saturating_sub(self.released),
+        });
+        core.credit.amend(plan);
+        self.taken = taken;
+        self.is_limited = plan.limited;
+        if !plan.limited {
+            self.limiter.reset();
+            self.core.credit.relieve(false);
+        }
+    }
+
+    /// Whether the collector has taken its half of the process's time while a limit sets the goal. Then nobody assists, and
+    /// the next cycle waits although it is due.
+    fn has_had_its_share(&mut self) -> bool {
+        if !self.is_limited || cfg!(shuttle) {
+            return false;
+        }
+        let totals = &self.core.totals;
+        let assists = totals.assist_ticks.get() as f64 * ns_per_tick();
+        let own = thread_cpu() + Duration::from_nanos(totals.marker_ns.get() + assists as u64);
+        let has = self.limiter.update(own, process_cpu());
+        self.core.credit.relieve(has);
+        has
     }
 
     /// A termination round: whether nothing was shaded until every thread had crossed into `epoch`. Gives up as
@@ -380,6 +499,13 @@ impl Collector {
     /// this one's.
     fn round(&mut self, epoch: Epoch, recorded: u64) -> bool {
         let core = self.core.clone();
+        let before = core.credit.allocated();
+        let clean = self.crossing_is_clean(&core, epoch, recorded);
+        self.aside += core.credit.allocated().saturating_sub(before);
+        clean
+    }
+
+    fn crossing_is_clean(&mut self, core: &Core, epoch: Epoch, recorded: u64) -> bool {
         self.begin_handshake(epoch);
         if fault!("round_skipped") {
             return true;
@@ -489,14 +615,25 @@ impl Collector {
 /// CPU time of the calling thread.
 fn thread_cpu() -> Duration {
     #[cfg(unix)]
-    {
-        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: `time` is a valid place for the answer.
-        if unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) } == 0 {
-            return Duration::new(time.tv_sec as u64, time.tv_nsec as u32);
-        }
-    }
+    return cpu_time(libc::CLOCK_THREAD_CPUTIME_ID);
+    #[cfg(not(unix))]
     Duration::ZERO
+}
+
+/// CPU time of the process.
+fn process_cpu() -> Duration {
+    #[cfg(unix)]
+    return cpu_time(libc::CLOCK_PROCESS_CPUTIME_ID);
+    #[cfg(not(unix))]
+    Duration::ZERO
+}
+
+#[cfg(unix)]
+fn cpu_time(clock: libc::clockid_t) -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid place for the answer.
+    let done = unsafe { libc::clock_gettime(clock, &raw mut time) } == 0;
+    if done { Duration::new(time.tv_sec as u64, time.tv_nsec as u32) } else { Duration::ZERO }
 }
 
 /// Lets short sleeps of this thread be short: the default slack of Linux is 50 µs.

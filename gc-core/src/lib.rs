@@ -65,6 +65,8 @@ extern crate self as gc_core;
 mod fault;
 
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
+mod cgroup;
+#[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod config;
 #[cfg(not(loom))]
 mod control;
@@ -111,8 +113,8 @@ pub use mutation::{Heap, HeapBuilder, Mutation, Mutator};
 pub use observe::{PauseKind, Pauses, Stats};
 #[cfg(not(loom))]
 pub use pointers::{
-    Ephemeron, Gc, GcCell, GcMutex, GcMutexGuard, GcOnceCell, GcRef, GcRefCell, GcRefMut, GcRwLock,
-    GcWeak, GcWeakMap, Root,
+    Ephemeron, External, Gc, GcCell, GcMutex, GcMutexGuard, GcOnceCell, GcRef, GcRefCell, GcRefMut,
+    GcRwLock, GcWeak, GcWeakMap, Root,
 };
 pub use trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
 

@@ -217,6 +217,8 @@ impl Heap {
             freed_bytes,
             freed_objects,
             heap_bytes: (used * BLOCK) as u64,
+            paced_bytes: credit.heap(),
+            external_bytes: credit.external(),
             goal_bytes: credit.goal(),
             spans_in_use: used as u64,
             spans_idle: core.space.pages.idle() as u64,
@@ -275,9 +277,23 @@ impl HeapBuilder {
         self.config.min_heap = bytes;
         self
     }
-    /// Soft limit in bytes (none): as the live heap nears it, cycles start earlier than `gc_percent` asks.
+    /// Soft limit in bytes (none) of spans and [`External`](crate::External) memory: as they near it, cycles start earlier
+    /// than `gc_percent` asks. Cycles may take half of the process's CPU time for that, in a row of 0.2 s more; beyond
+    /// that the heap grows over the limit. At least 1 MiB.
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.config.memory_limit = bytes;
+        self
+    }
+    /// A [`memory_limit`](Self::memory_limit) of `percent` of what the process's cgroup allows, as it is when the heap is
+    /// built (a container's limit; versions 1 and 2, Linux); none if there is no such limit. With both, the smaller
+    /// one holds. 1 to 100: leave room for what is not in the heap.
+    ///
+    /// ```
+    /// let heap = gc_core::Heap::builder().cgroup_memory_limit(80).build()?;
+    /// # Ok::<(), gc_core::ConfigError>(())
+    /// ```
+    pub fn cgroup_memory_limit(mut self, percent: u32) -> Self {
+        self.config.cgroup_percent = Some(percent);
         self
     }
     /// Hard limit in bytes (none): spans never take more, and an allocation that would is an
@@ -326,7 +342,7 @@ impl HeapBuilder {
         config.check()?;
         clock::start();
         let space = Space::new(&config)?;
-        let limit = config.memory_limit.min(config.heap_limit.min(space.reserved()) / 16 * 15);
+        let limit = config.soft_limit().min(config.heap_limit.min(space.reserved()) / 16 * 15);
         let pacer = Pacer::new(config.gc_percent, config.min_heap, limit);
         let workers: Vec<Worker<_>> = (0..config.markers).map(|_| Worker::new_lifo()).collect();
         let marking = Marking::new(workers.iter().map(Worker::stealer).collect());

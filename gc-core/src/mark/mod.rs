@@ -50,8 +50,19 @@ pub(crate) struct Marking {
     /// Bytes and objects that markers marked in this cycle, for the pacing.
     found_bytes: AtomicU64,
     found_objects: AtomicU64,
+    /// Those of the bytes that mutators marked.
+    assisted_bytes: AtomicU64,
     /// A `trace` panicked in this cycle: the marks are not to be trusted, so the sweep keeps everything.
     poisoned: AtomicBool,
+}
+
+/// What the markers of a cycle found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found {
+    pub(crate) bytes: u64,
+    pub(crate) objects: u64,
+    /// Bytes that mutators marked.
+    pub(crate) assisted: u64,
 }
 
 impl Marking {
@@ -64,6 +75,7 @@ impl Marking {
             hungry: AtomicUsize::new(0),
             found_bytes: AtomicU64::new(0),
             found_objects: AtomicU64::new(0),
+            assisted_bytes: AtomicU64::new(0),
             poisoned: AtomicBool::new(false),
         }
     }
@@ -93,9 +105,21 @@ impl Marking {
         self.injector.is_empty() && self.stealers.iter().all(Stealer::is_empty)
     }
 
-    /// Bytes and objects marked by markers since the last call.
-    pub(crate) fn take_found(&self) -> (u64, u64) {
-        (self.found_bytes.swap(0, Ordering::Relaxed), self.found_objects.swap(0, Ordering::Relaxed))
+    /// Bytes and objects marked by markers since the last call, and the bytes of them that mutators marked.
+    pub(crate) fn take_found(&self) -> Found {
+        Found {
+            bytes: self.found_bytes.swap(0, Ordering::Relaxed),
+            objects: self.found_objects.swap(0, Ordering::Relaxed),
+            assisted: self.assisted_bytes.swap(0, Ordering::Relaxed),
+        }
+    }
+    /// Bytes marked so far.
+    pub(crate) fn found_bytes(&self) -> u64 {
+        self.found_bytes.load(Ordering::Relaxed)
+    }
+    /// Counts bytes that a mutator marked.
+    pub(crate) fn assisted(&self, bytes: u64) {
+        self.assisted_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Says that an object could not be traced: nothing dies in this cycle.

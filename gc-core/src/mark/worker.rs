@@ -14,8 +14,11 @@ use crossbeam_deque::Worker;
 
 /// Objects prefetched ahead of the scan. By measurement (docs/DESIGN.md): 16 to 64 are alike, 4 too few.
 const RING: usize = 32;
-/// Bytes of an array scanned at once.
+/// Bytes of an array scanned at once, and by a mutator that assists.
 const PIECE: usize = 16 << 10;
+const ASSIST_PIECE: usize = 512;
+/// Addresses that an assist hands on at once.
+const SHARE: usize = 2 * PACKET;
 /// Objects between two looks at what others need.
 const STRIDE: usize = 128;
 /// Strides between two looks at the threads' rings: some 20 µs.
@@ -85,6 +88,10 @@ pub(crate) struct Marker {
     first: usize,
     len: usize,
     own: Worker<Work>,
+    /// Bytes of an array scanned at once.
+    piece: usize,
+    /// Bytes marked since somebody asked.
+    marked: u64,
     /// The number of the cycle, for guarded cells.
     pub(crate) cycle: u64,
 }
@@ -116,8 +123,22 @@ impl Marker {
             first: 0,
             len: 0,
             own,
+            piece: PIECE,
+            marked: 0,
             cycle: 0,
         }
+    }
+
+    /// A marker for a mutator that assists: nobody steals from it, and it scans arrays in small pieces.
+    pub(crate) fn assistant(space: &Space) -> Marker {
+        let mut marker = Marker::new(space, Worker::new_lifo());
+        marker.piece = ASSIST_PIECE;
+        marker
+    }
+
+    /// Bytes marked since the last call.
+    pub(crate) fn take_marked(&mut self) -> u64 {
+        std::mem::take(&mut self.marked)
     }
 
     fn sink(&mut self) -> &mut Sink {
@@ -169,6 +190,10 @@ impl Marker {
         while let Some(addr) = self.next_ahead() {
             all.push(addr);
         }
+        // In portions, so that others who assist find some too.
+        while all.len() > SHARE {
+            marking.share(Work::Objects(all.split_off(all.len() - SHARE)));
+        }
         if !all.is_empty() {
             marking.share(Work::Objects(all));
         }
@@ -194,9 +219,11 @@ impl Marker {
 
     fn publish_found(&mut self, marking: &Marking) {
         let sink = self.sink();
-        if sink.objects > 0 {
-            marking.found_objects.fetch_add(std::mem::take(&mut sink.objects), Ordering::Relaxed);
-            marking.found_bytes.fetch_add(std::mem::take(&mut sink.bytes), Ordering::Relaxed);
+        let (objects, bytes) = (std::mem::take(&mut sink.objects), std::mem::take(&mut sink.bytes));
+        if objects > 0 {
+            marking.found_objects.fetch_add(objects, Ordering::Relaxed);
+            marking.found_bytes.fetch_add(bytes, Ordering::Relaxed);
+            self.marked += bytes;
         }
     }
 
@@ -278,7 +305,7 @@ impl Marker {
         let info = self.sink().space().class_of(addr).info;
         // SAFETY: INV-6: an array that is traced has its length before its first element.
         let len = unsafe { (addr as *const usize).sub(1).read() };
-        let piece = (PIECE / info.size.max(1)).max(1);
+        let piece = (self.piece / info.size.max(1)).max(1);
         if len - from > piece && !fault!("piece_dropped") {
             self.own.push(Work::Piece { addr, from: from + piece });
         }

@@ -3,8 +3,8 @@
 //! 1. The fast path is [`Record::alloc`]: a cursor of the cache, add, compare, store.
 //! 2. A used-up run leads to the next one of the span, a used-up span to the central list of its class, to an unswept
 //!    span, or to fresh blocks (`Record::find_span`).
-//! 3. At every span the thread looks at how far allocation is ahead of the collector, and marks or yields if too far
-//!    (`Record::pace`).
+//! 3. At every span, and while marking every [`PACE`] bytes, the thread looks at how far allocation is ahead of the
+//!    collector, and marks a quantum or yields if too far (`Record::pace`).
 
 use super::{Core, Record, on_collector_thread};
 use crate::config::BLOCK;
@@ -20,13 +20,18 @@ use crate::observe::histogram::PauseKind;
 use crate::pacing::Demand;
 use crate::sweep::weak::WeakBox;
 use crate::sweep::{self};
+use crate::sync::plain::Ordering;
 use crate::sync::yield_now;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Spans that one refill sweeps at most.
 const SWEEPS_PER_REFILL: usize = 8;
-/// Objects that one assist scans: 3 to 10 µs.
+/// Objects that one assist scans: 3 to 10 µs, and below 20 when every one of them misses the cache.
 const ASSIST: usize = 128;
+/// Bytes allocated between two looks at the pace while marking, and where the last look found the collector behind:
+/// many small assists instead of a few large ones.
+const PACE: usize = 4 << 10;
+const PACE_BEHIND: usize = 1 << 10;
 
 impl Record {
     /// Room for one value of the type of `info`, uninitialised. The caller writes it before anything else.
@@ -114,6 +119,7 @@ impl Record {
         let core = self.core();
         if let Some(held) = cursor.held() {
             if let Some(run) = core.space.next_run(class, held.span, held.rest.to) {
+                let run = self.step(core, class, run);
                 return Ok(self.use_run(core, cursor, class, held.span, run));
             }
             cursor.take();
@@ -129,9 +135,25 @@ impl Record {
         core.totals.allocated_objects.add(free as u64);
         let start = core.space.address(span);
         let run = core.space.next_run(class, span, start).expect("the span has a free slot");
+        let run = self.step(core, class, run);
         let at = self.use_run(core, cursor, class, span, run);
         self.pauses.record(kind, since);
         Ok(at)
+    }
+
+    /// While marking: looks at the pace every few kilobytes, and takes no more than that of a run.
+    fn step(&self, core: &Core, class: &SpanClass, run: Run) -> Run {
+        if self.mode.get() != Mode::Mark {
+            return run;
+        }
+        let step = if self.behind.get() { PACE_BEHIND } else { PACE };
+        let to = run.to.min(run.from + (step / class.slot).max(1) * class.slot);
+        let unpaced = self.unpaced.get() + (to - run.from);
+        self.unpaced.set(unpaced);
+        if unpaced >= step {
+            self.pace(core);
+        }
+        Run { from: run.from, to }
     }
 
     fn use_run(
@@ -177,6 +199,7 @@ impl Record {
             return Ok((span, PauseKind::Sweep));
         }
         if let Some(span) = space.fresh_span(class, number) {
+            core.totals.fresh_bytes.add((class.slots * class.slot) as u64);
             return Ok((span, PauseKind::Refill));
         }
         self.near_limit(core);
@@ -185,7 +208,10 @@ impl Record {
         }
         self.sweep_others(core);
         match space.fresh_span(class, number) {
-            Some(span) => Ok((span, PauseKind::Sweep)),
+            Some(span) => {
+                core.totals.fresh_bytes.add((class.slots * class.slot) as u64);
+                Ok((span, PauseKind::Sweep))
+            }
             None => Err(core.alloc_error(class.slot)),
         }
     }
@@ -242,7 +268,9 @@ impl Record {
             core.space.large_span(class, bytes, number)
         });
         let span = span.ok_or(core.alloc_error(bytes))?;
-        core.credit.allocate((bytes.next_multiple_of(BLOCK)) as u64);
+        let taken = bytes.next_multiple_of(BLOCK) as u64;
+        core.credit.allocate(taken);
+        core.totals.fresh_bytes.add(taken);
         core.totals.allocated_objects.add(1);
         let at = core.space.address(span) + class.origin;
         let (word, bit) = core.space.bit_of(at);
@@ -263,7 +291,9 @@ impl Record {
     }
 
     /// Keeps allocation in step with the collector: at refill, in a bounded quantum.
-    fn pace(&self, core: &Core) {
+    pub(crate) fn pace(&self, core: &Core) {
+        self.unpaced.set(0);
+        self.busy.store(1, Ordering::Relaxed);
         // Before the trigger is looked at: from the end of marking to the end of the sweep the heap counts as small,
         // while its blocks are still in use.
         let (used, limit) = (core.space.pages.used(), core.space.pages.limit());
@@ -271,13 +301,16 @@ impl Record {
             self.near_limit(core);
         }
         if core.credit.heap() < core.credit.trigger() {
+            self.behind.set(false);
             return;
         }
         core.control.nudge();
-        let demand = core.credit.demand();
+        let marking = self.mode.get() == Mode::Mark;
+        let demand = core.credit.demand(marking.then(|| core.marking.found_bytes()));
+        self.behind.set(demand != Demand::Nothing);
         if demand != Demand::Nothing && !on_collector_thread() {
             let since = ticks();
-            if self.mode.get() == Mode::Mark {
+            if marking {
                 self.assist(core);
             }
             if demand == Demand::AssistAndYield {
@@ -292,9 +325,9 @@ impl Record {
         if !core.marking.detector.start() {
             return;
         }
-        let marker = core.assistants.lock().pop();
-        let mut marker =
-            marker.unwrap_or_else(|| Marker::new(&core.space, crossbeam_deque::Worker::new_lifo()));
+        let since = ticks();
+        let marker = self.assistant.borrow_mut().take();
+        let mut marker = marker.unwrap_or_else(|| Box::new(Marker::assistant(&core.space)));
         marker.cycle = self.cycle.get();
         let drained = catch_unwind(AssertUnwindSafe(|| {
             marker.drain(&core.marking, &|each| core.each_ring(each), ASSIST)
@@ -306,6 +339,8 @@ impl Record {
         // Shared before it counts itself idle: work in anybody's hands is grey.
         marker.give_all(&core.marking);
         core.marking.detector.stop();
-        core.assistants.lock().push(marker);
+        core.marking.assisted(marker.take_marked());
+        *self.assistant.borrow_mut() = Some(marker);
+        core.totals.assist_ticks.add(ticks().wrapping_sub(since));
     }
 }

@@ -11,13 +11,13 @@ use crate::heap::{Space, size_class};
 use crate::mark::Marking;
 use crate::mark::ring::GreyRing;
 use crate::mark::roots::RootTable;
-use crate::mark::worker::Marker;
 use crate::observe::metrics::Totals;
 use crate::pacing::Credit;
 use crate::sweep::ephemeron::Ephemerons;
 use crate::sweep::weak::Gate;
 use crate::sweep::{ActiveSweep, Keep, Swept};
 use crate::sync::{Arc, Mutex, Ordering};
+use std::time::Duration;
 
 /// The heap's shared state.
 #[derive(Debug)]
@@ -38,8 +38,6 @@ pub(crate) struct Core {
     pub(super) spare: Mutex<Vec<Arc<Record>>>,
     pub(crate) config: Config,
     pub(super) leaf: [std::sync::OnceLock<&'static SpanClass>; size_class::COUNT],
-    /// Markers for threads that assist.
-    pub(super) assistants: Mutex<Vec<Marker>>,
     pub(crate) stop: Stop,
 }
 
@@ -61,7 +59,6 @@ impl Core {
             spare: Mutex::new(Vec::new()),
             config,
             leaf: std::array::from_fn(|_| std::sync::OnceLock::new()),
-            assistants: Mutex::new(Vec::new()),
             stop: Stop::default(),
         }
     }
@@ -103,6 +100,28 @@ impl Core {
         let mut pinned = false;
         self.records.for_each(|record| pinned |= record.is_pinned_here());
         pinned
+    }
+    /// Whether as many threads allocated since the last call as there are cores: then a marker takes its core from one
+    /// of them.
+    pub(crate) fn is_crowded(&self) -> bool {
+        let mut busy = 0;
+        self.records.for_each(|record| busy += usize::from(record.was_busy()));
+        busy >= self.config.cores
+    }
+    /// How long a marker should rest for every `run` of marking; `None` if it should not. All markers
+    /// together take a quarter of the cores while mutators want them all, and the mutators assist; they take what they
+    /// need when nobody wants their core, when somebody waits for the cycle, and over the goal.
+    pub(crate) fn marker_rest(&self, run: Duration) -> Option<Duration> {
+        let (cores, markers) = (self.config.cores, self.config.markers);
+        let credit = &self.credit;
+        if !credit.is_starved() || cores >= 4 * markers {
+            return None;
+        }
+        if self.control.is_asked() || credit.heap() > credit.goal() {
+            return None;
+        }
+        let share = cores as f64 / (4 * markers) as f64;
+        Some(run.mul_f64((1.0 - share) / share))
     }
     /// Calls `each` for every thread's ring.
     pub(crate) fn each_ring(&self, each: &mut dyn FnMut(&GreyRing)) {

@@ -22,10 +22,11 @@ use crate::heap::cache::Cache;
 use crate::heap::span::SpanClass;
 use crate::mark::ring::GreyRing;
 use crate::mark::roots::SlotRef;
+use crate::mark::worker::Marker;
 use crate::observe::clock::ticks;
 use crate::observe::histogram::{PauseKind, Recorder};
 use crate::sweep::{self};
-use crate::sync::{Arc, AtomicU64, Ordering, chaos, thread_local};
+use crate::sync::{Arc, AtomicU64, Ordering, chaos, plain, thread_local};
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
@@ -77,6 +78,14 @@ pub(crate) struct Record {
     pub(crate) ring: GreyRing,
     pub(crate) pauses: Recorder,
     roots: RefCell<Vec<SlotRef>>,
+    /// What this thread marks with when it assists; without work in between.
+    assistant: RefCell<Option<Box<Marker>>>,
+    /// Bytes of runs taken since the thread last looked at its pace.
+    unpaced: Cell<usize>,
+    /// The collector was behind when it did.
+    behind: Cell<bool>,
+    /// Whether the thread has allocated since the collector last asked: 0 or 1.
+    busy: plain::AtomicU32,
     /// The thread that uses this record; 0 for none.
     owner: AtomicU64,
     /// In order of registration.
@@ -107,6 +116,10 @@ impl Record {
             ring: GreyRing::new(),
             pauses: Recorder::new(),
             roots: RefCell::new(Vec::new()),
+            assistant: RefCell::new(None),
+            unpaced: Cell::new(0),
+            behind: Cell::new(false),
+            busy: plain::AtomicU32::new(0),
             owner: AtomicU64::new(0),
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
         }
@@ -136,6 +149,10 @@ impl Record {
     /// Whether the thread is outside of every pin, as far as the caller can know.
     pub(crate) fn is_unpinned(&self) -> bool {
         self.pin.is_unpinned()
+    }
+    /// Whether the thread has allocated since the last call.
+    pub(crate) fn was_busy(&self) -> bool {
+        self.busy.swap(0, Ordering::Relaxed) != 0
     }
     /// Whether a handshake to `to` need not wait for this thread.
     pub(crate) fn crossed(&self, to: Epoch) -> bool {

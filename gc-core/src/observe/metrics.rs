@@ -26,7 +26,11 @@ pub struct Stats {
     pub freed_objects: u64,
     /// Bytes of blocks in spans.
     pub heap_bytes: u64,
-    /// Bytes that the next cycle tries not to let the live heap exceed.
+    /// What pacing compares with `goal_bytes`: found live by the last marking, allocated since, and held outside.
+    pub paced_bytes: u64,
+    /// Bytes that objects hold outside of the heap, as they said ([`External`](crate::External)).
+    pub external_bytes: u64,
+    /// What `paced_bytes` should be at most when the next marking ends.
     pub goal_bytes: u64,
     /// Blocks (16 KiB) in spans.
     pub spans_in_use: u64,
@@ -66,6 +70,11 @@ pub(crate) struct Totals {
     pub(crate) handshakes: Counter,
     pub(crate) drop_panics: Counter,
     pub(crate) trace_panics: Counter,
+    /// Bytes that refills took from fresh blocks.
+    pub(crate) fresh_bytes: Counter,
+    /// Time of assists, and of the markers beside the collector's thread.
+    pub(crate) assist_ticks: Counter,
+    pub(crate) marker_ns: Counter,
     /// Cycles checked by the second marker.
     #[cfg(gc_verify)]
     pub(crate) verified: Counter,

@@ -7,6 +7,7 @@
 //! | `guarded` | [`GcRefCell`], [`GcMutex`], [`GcRwLock`] | a guard, which carries the barrier |
 //! | `lock` | the word under the guards | |
 //! | `ephemeron` | [`Ephemeron`], [`GcWeakMap`] | the collector's dead flag; the guards of the map's parts |
+//! | `external` | [`External`] | nobody: it counts bytes elsewhere |
 //! | `weak` | [`GcWeak`] | the collector's dead flag |
 //! | `root` | [`Root`] | the root table |
 
@@ -14,6 +15,8 @@
 mod cell;
 #[cfg(not(loom))]
 mod ephemeron;
+#[cfg(not(loom))]
+mod external;
 #[cfg(not(loom))]
 mod gc;
 #[cfg(not(loom))]
@@ -29,6 +32,8 @@ mod weak;
 pub use cell::{GcCell, GcOnceCell};
 #[cfg(not(loom))]
 pub use ephemeron::{Ephemeron, GcWeakMap};
+#[cfg(not(loom))]
+pub use external::External;
 #[cfg(not(loom))]
 pub use gc::Gc;
 #[cfg(not(loom))]

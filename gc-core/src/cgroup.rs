@@ -1,0 +1,101 @@
+#![forbid(unsafe_code)]
+//! What the process's cgroup lets it use: the limit of a container, which the system's total does not show.
+//!
+//! A process is in one group of each hierarchy, and every group above it limits it too: the smallest limit holds.
+//! Version 2 has one hierarchy and writes `max` for no limit; version 1 has one for memory and writes a number
+//! close to 2^63.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A limit at or above this is none.
+const NO_LIMIT: u64 = 1 << 60;
+
+/// Bytes that the cgroup of this process allows; `None` if there is no limit, or no cgroup.
+pub(crate) fn memory_limit() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    limit_of(Path::new("/sys/fs/cgroup"), &groups)
+}
+
+/// The limit of a process whose `/proc/self/cgroup` reads `groups`, with the hierarchies mounted below `root`.
+fn limit_of(root: &Path, groups: &str) -> Option<u64> {
+    groups.lines().filter_map(|line| smallest(root, line)).min()
+}
+
+/// The smallest limit from the group of one line (`hierarchy:controllers:path`) upwards.
+fn smallest(root: &Path, line: &str) -> Option<u64> {
+    let mut parts = line.splitn(3, ':');
+    let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
+    let (mount, file) = match controllers {
+        "" => (root.to_path_buf(), "memory.max"),
+        some if some.split(',').any(|c| c == "memory") => {
+            (root.join("memory"), "memory.limit_in_bytes")
+        }
+        _ => return None,
+    };
+    let group = PathBuf::from(path.trim_start_matches('/'));
+    let limit = |group: &Path| -> Option<u64> {
+        let text = fs::read_to_string(mount.join(group).join(file)).ok()?;
+        text.trim().parse().ok().filter(|&bytes| bytes < NO_LIMIT)
+    };
+    group.ancestors().filter_map(limit).min()
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// A hierarchy of files, gone with the test.
+    struct Tree(PathBuf);
+    impl Drop for Tree {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+    fn tree(name: &str, files: &[(&str, &str)]) -> Tree {
+        let root = std::env::temp_dir().join(format!("gc-cgroup-{name}-{}", std::process::id()));
+        for (file, text) in files {
+            let path = root.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        Tree(root)
+    }
+
+    #[test]
+    fn version_2_takes_the_smallest_of_the_groups_above() {
+        let tree = tree(
+            "v2",
+            &[
+                ("a/memory.max", "5000000\n"),
+                ("a/b/memory.max", "max\n"),
+                ("a/b/c/memory.max", "9000000\n"),
+            ],
+        );
+        assert_eq!(limit_of(&tree.0, "0::/a/b/c\n"), Some(5_000_000));
+        assert_eq!(limit_of(&tree.0, "0::/\n"), None);
+        assert_eq!(limit_of(&tree.0, "0::/elsewhere\n"), None);
+    }
+
+    #[test]
+    fn version_1_has_a_hierarchy_for_memory() {
+        let tree = tree(
+            "v1",
+            &[
+                ("memory/memory.limit_in_bytes", "9223372036854771712\n"),
+                ("memory/docker/x/memory.limit_in_bytes", "1048576000\n"),
+            ],
+        );
+        let groups = "5:cpu,cpuacct:/docker/x\n4:memory:/docker/x\n";
+        assert_eq!(limit_of(&tree.0, groups), Some(1_048_576_000));
+        assert_eq!(limit_of(&tree.0, "4:memory:/\n"), None, "2^63 is no limit");
+    }
+
+    #[test]
+    fn nonsense_is_no_limit() {
+        let tree = tree("none", &[("a/memory.max", "many\n")]);
+        for groups in ["", "0", "0:", "::", "0::/a", "garbage\n0::/a/../b\n"] {
+            assert_eq!(limit_of(&tree.0, groups), None, "{groups:?}");
+        }
+    }
+}

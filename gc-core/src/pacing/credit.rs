@@ -1,0 +1,286 @@
+//! The heap's size as pacing counts it, where all threads see it.
+
+use super::Plan;
+use crate::sync::{Arc, AtomicBool, AtomicU64, Ordering};
+
+/// The heap's size as pacing counts it: found live by the last marking, and allocated since.
+///
+/// | field | written by | read by |
+/// |---|---|---|
+/// | `allocated`, `unused`, `freed`, `pressure`, `external` | whoever takes, gives back or sweeps a span, or holds memory elsewhere | pacing, statistics |
+/// | `offset`, `trigger`, `goal`, `start`, `work`, `starved`, `relieved` | the collector, at the start and the end of marking | refills |
+///
+/// Nothing but pacing depends on them, so all is relaxed.
+#[derive(Debug)]
+pub(crate) struct Credit {
+    allocated: AtomicU64,
+    unused: AtomicU64,
+    freed: AtomicU64,
+    pressure: AtomicU64,
+    external: Arc<Held>,
+    offset: AtomicU64,
+    trigger: AtomicU64,
+    goal: AtomicU64,
+    /// The heap when this cycle started, and the bytes that its markers are expected to find.
+    start: AtomicU64,
+    work: AtomicU64,
+    starved: AtomicBool,
+    yielded: AtomicBool,
+    relieved: AtomicBool,
+}
+
+/// Bytes outside of the heap; apart from the rest of the counters, because those who hold some may outlive the heap.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    taken: AtomicU64,
+    released: AtomicU64,
+}
+
+impl Held {
+    /// Somebody who held `before` bytes holds `now`.
+    pub(crate) fn change(&self, before: u64, now: u64) {
+        if now > before {
+            self.taken.fetch_add(now - before, Ordering::Relaxed);
+        } else {
+            self.released.fetch_add(before - now, Ordering::Relaxed);
+        }
+    }
+    /// All that was ever held, and all that is not any more.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+    pub(crate) fn released(&self) -> u64 {
+        self.released.load(Ordering::Relaxed)
+    }
+}
+
+/// How far allocation has run ahead of the collector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Demand {
+    /// Not too far.
+    Nothing,
+    /// Mark a little.
+    Assist,
+    /// Mark a little, and let other threads run.
+    AssistAndYield,
+}
+
+impl Credit {
+    pub(crate) fn new(plan: Plan) -> Credit {
+        let credit = Credit {
+            allocated: AtomicU64::new(0),
+            unused: AtomicU64::new(0),
+            freed: AtomicU64::new(0),
+            pressure: AtomicU64::new(0),
+            external: Arc::new(Held::default()),
+            offset: AtomicU64::new(0),
+            trigger: AtomicU64::new(0),
+            goal: AtomicU64::new(0),
+            start: AtomicU64::new(0),
+            work: AtomicU64::new(0),
+            starved: AtomicBool::new(true),
+            yielded: AtomicBool::new(false),
+            relieved: AtomicBool::new(false),
+        };
+        credit.adopt(plan, 0);
+        credit
+    }
+
+    // ---- sizes ----
+
+    /// Counts slots taken by a thread.
+    pub(crate) fn allocate(&self, bytes: u64) {
+        self.allocated.fetch_add(bytes, Ordering::Relaxed);
+    }
+    /// Counts slots that a thread took and gives back unused.
+    pub(crate) fn unuse(&self, bytes: u64) {
+        self.unused.fetch_add(bytes, Ordering::Relaxed);
+    }
+    /// Counts slots swept.
+    pub(crate) fn free(&self, bytes: u64) {
+        self.freed.fetch_add(bytes, Ordering::Relaxed);
+    }
+    /// Counts bytes outside of the heap that the next cycle may free.
+    pub(crate) fn press(&self, bytes: u64) {
+        self.pressure.fetch_add(bytes, Ordering::Relaxed);
+    }
+    /// The count of bytes outside of the heap, for those who hold some.
+    pub(crate) fn held(&self) -> Arc<Held> {
+        self.external.clone()
+    }
+    /// Bytes that objects hold outside of the heap.
+    pub(crate) fn external(&self) -> u64 {
+        self.external.taken().saturating_sub(self.external.released())
+    }
+    /// Bytes pressed since the last marking.
+    pub(crate) fn pressure(&self) -> u64 {
+        self.pressure.load(Ordering::Relaxed)
+    }
+    /// Bytes allocated since the heap was made.
+    pub(crate) fn allocated(&self) -> u64 {
+        self.allocated.load(Ordering::Relaxed).saturating_sub(self.unused.load(Ordering::Relaxed))
+    }
+    /// Bytes freed since the heap was made.
+    pub(crate) fn freed(&self) -> u64 {
+        self.freed.load(Ordering::Relaxed)
+    }
+    /// Live bytes as of the last marking, and all allocated since; external ones not included.
+    pub(crate) fn counted(&self) -> u64 {
+        self.allocated().saturating_sub(self.offset.load(Ordering::Relaxed))
+    }
+    /// The same with what is held and pressed outside.
+    pub(crate) fn heap(&self) -> u64 {
+        self.counted()
+            .saturating_add(self.pressure.load(Ordering::Relaxed))
+            .saturating_add(self.external())
+    }
+    pub(crate) fn trigger(&self) -> u64 {
+        self.trigger.load(Ordering::Relaxed)
+    }
+    pub(crate) fn goal(&self) -> u64 {
+        self.goal.load(Ordering::Relaxed)
+    }
+
+    // ---- what the collector says ----
+
+    /// Starts counting from `plan.live` at the moment when `allocated` bytes had been allocated.
+    pub(crate) fn adopt(&self, plan: Plan, allocated: u64) {
+        self.pressure.store(0, Ordering::Relaxed);
+        self.offset.store(allocated.saturating_sub(plan.live), Ordering::Relaxed);
+        self.amend(plan);
+    }
+    /// Goes on counting towards another trigger and goal.
+    pub(crate) fn amend(&self, plan: Plan) {
+        self.trigger.store(plan.trigger, Ordering::Relaxed);
+        self.goal.store(plan.goal, Ordering::Relaxed);
+        self.work.store(plan.work, Ordering::Relaxed);
+    }
+    /// A cycle starts.
+    pub(crate) fn begin(&self) {
+        self.start.store(self.heap(), Ordering::Relaxed);
+    }
+    /// Says whether the collector's thread got a core to itself, the last time it marked. That it did proves
+    /// nothing if mutators made room for it.
+    pub(crate) fn judge(&self, own_core: bool) {
+        let yielded = self.yielded.swap(false, Ordering::Relaxed);
+        self.starved.store(yielded || !own_core, Ordering::Relaxed);
+    }
+    /// Whether the collector's thread had no core to itself lately.
+    pub(crate) fn is_starved(&self) -> bool {
+        self.starved.load(Ordering::Relaxed)
+    }
+    /// Says whether the collector has had its share of the process's time, so that nobody should help it.
+    pub(crate) fn relieve(&self, yes: bool) {
+        self.relieved.store(yes, Ordering::Relaxed);
+    }
+
+    /// Whether it has.
+    pub(crate) fn is_relieved(&self) -> bool {
+        self.relieved.load(Ordering::Relaxed)
+    }
+
+    // ---- what a mutator should do ----
+
+    /// What a mutator past the trigger should do for the collector, of whose work `done` bytes are done if it is
+    /// marking.
+    pub(crate) fn demand(&self, done: Option<u64>) -> Demand {
+        if self.is_relieved() {
+            return Demand::Nothing;
+        }
+        let (heap, goal) = (self.heap(), self.goal());
+        let starved = self.is_starved();
+        if heap > goal {
+            if heap > goal + if starved { goal / 10 } else { goal } {
+                self.yielded.store(true, Ordering::Relaxed);
+                return Demand::AssistAndYield;
+            }
+            return Demand::Assist;
+        }
+        match done {
+            Some(done) if starved && self.is_behind(heap, goal, done) => Demand::Assist,
+            _ => Demand::Nothing,
+        }
+    }
+
+    /// Whether less of the work is done than of the way to the goal. An eighth more than the work is asked for, so that
+    /// the end of marking, which takes rounds, falls below the goal as well.
+    fn is_behind(&self, heap: u64, goal: u64, done: u64) -> bool {
+        let start = self.start.load(Ordering::Relaxed);
+        let work = self.work.load(Ordering::Relaxed);
+        let (gone, way) = (heap.saturating_sub(start), goal.saturating_sub(start).max(1));
+        let due = u128::from(work) * u128::from(gone) / u128::from(way) * 9 / 8;
+        u128::from(done) < due.min(u128::from(work))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    const PLAN: Plan = Plan { live: 0, trigger: 60, goal: 100, work: 800, limited: false };
+
+    #[test]
+    fn demand_grows_with_the_heap_and_with_starvation() {
+        let credit = Credit::new(PLAN);
+        let demands = |own_core: bool| {
+            [100u64, 105, 115, 160, 201].map(|heap| {
+                credit.demand(None);
+                credit.judge(own_core);
+                credit.judge(own_core);
+                credit.allocate(heap - credit.heap());
+                let demand = credit.demand(None);
+                credit.adopt(PLAN, credit.allocated());
+                demand
+            })
+        };
+        use Demand::{Assist, AssistAndYield as Yield, Nothing};
+        assert_eq!(demands(false), [Nothing, Assist, Yield, Yield, Yield]);
+        assert_eq!(demands(true), [Nothing, Assist, Assist, Assist, Yield]);
+    }
+
+    #[test]
+    fn below_the_goal_mutators_help_a_starved_collector_that_is_behind() {
+        let credit = Credit::new(PLAN);
+        credit.allocate(60);
+        credit.begin();
+        credit.allocate(20);
+        // Half of the way, so 450 of the 800 should be done.
+        credit.judge(false);
+        let demands = [0, 449, 450, 800].map(|done| credit.demand(Some(done)));
+        use Demand::{Assist, Nothing};
+        assert_eq!(demands, [Assist, Assist, Nothing, Nothing]);
+        credit.judge(true);
+        assert_eq!(credit.demand(Some(0)), Nothing);
+    }
+
+    #[test]
+    fn nobody_helps_a_collector_that_has_had_its_share() {
+        let credit = Credit::new(PLAN);
+        credit.allocate(1000);
+        credit.relieve(true);
+        assert_eq!(credit.demand(Some(0)), Demand::Nothing);
+        credit.relieve(false);
+        assert_eq!(credit.demand(Some(0)), Demand::AssistAndYield);
+    }
+
+    #[test]
+    fn making_room_does_not_count_as_having_room() {
+        let credit = Credit::new(PLAN);
+        credit.allocate(150);
+        assert_eq!(credit.demand(None), Demand::AssistAndYield, "starved until proven otherwise");
+        credit.judge(true);
+        assert_eq!(credit.demand(None), Demand::AssistAndYield);
+        credit.judge(true);
+        credit.adopt(PLAN, 50);
+        credit.judge(true);
+        assert_eq!(credit.demand(None), Demand::Nothing);
+    }
+
+    #[test]
+    fn external_bytes_count_towards_the_heap() {
+        let credit = Credit::new(PLAN);
+        credit.held().change(0, 70);
+        credit.held().change(70, 20);
+        credit.allocate(5);
+        assert_eq!((credit.external(), credit.counted(), credit.heap()), (20, 5, 25));
+    }
+}

@@ -1,0 +1,324 @@
+#![forbid(unsafe_code)]
+//! Pacing: when a cycle starts, how hard mutators are held back, and how much the collector may cost. Pure
+//! arithmetic ([`Pacer`], [`Limiter`]), and one type of counters ([`Credit`]).
+//!
+//! Life of a cycle, as pacing sees it:
+//! 1. At the end of marking the *live* bytes are what markers found, and an eighth of what was born black
+//!    meanwhile (most of that is garbage already: 20 MB beside 8 MB found in `btree`), and what the program said it
+//!    holds outside of the heap.
+//! 2. The *goal* is `live * (1 + gc_percent / 100)`, at least `min_heap`. Under a limit it is at most what fits: the
+//!    blocks that may still be taken, and the free slots of spans as far as they were reused lately ([`Footprint`]).
+//! 3. The *runway* is what will be allocated from the trigger to the end of marking: the bytes that markers will have
+//!    to mark, times the bytes allocated for each byte that they mark by themselves (two rates measured over the
+//!    same stretch, so only their ratio counts), and what is allocated during the handshakes. The cycle is triggered
+//!    one runway below the goal; the runway is at least 5 % and at most 80 % of the way from live to goal.
+//! 4. After the sweep the plan is made again with what is then known exactly: external bytes and free slots.
+//! 5. While it marks, a heap whose collector has no core of its own compares the share of the runway that is used
+//!    up with the share of the work that is done, and mutators assist when the work is behind ([`Credit::demand`]).
+//!    They yield over 1.1 times the goal. With a core of its own the collector is left alone up to the goal.
+//! 6. Where the limit sets the goal, the collector may take half of the process's time ([`Limiter`]): beyond that
+//!    the heap grows over the (soft) limit instead.
+//!
+//! `live < trigger < goal`. What a simulated program does under all this is in `simulate.rs`.
+//!
+//! Literature: Go's `mgcpacer.go` (cons/mark ratio, assist ratio) and `mgclimit.go` (the leaky bucket).
+
+mod credit;
+mod limiter;
+#[cfg(all(test, not(loom)))]
+mod simulate;
+
+pub(crate) use credit::{Credit, Demand, Held};
+pub(crate) use limiter::Limiter;
+
+/// Cycles whose measurements the pacer keeps: the worst of them sets the runway.
+const MEMORY: usize = 4;
+/// Under a limit that the live heap nearly fills, this part of it and [`LEAST_ROOM`] are still needed to get anywhere.
+const ROOM: u64 = 16;
+const LEAST_ROOM: u64 = 65_536;
+
+/// What the next cycle should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Plan {
+    /// Bytes that count as live in the heap, external ones not included.
+    pub(crate) live: u64,
+    /// Bytes at which the cycle starts, and below which its marking should end; external ones included.
+    pub(crate) trigger: u64,
+    pub(crate) goal: u64,
+    /// Bytes that its markers are expected to find.
+    pub(crate) work: u64,
+    /// A limit sets the goal.
+    pub(crate) limited: bool,
+}
+
+/// What a marking found and cost.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Marked {
+    /// Bytes that markers found.
+    pub(crate) found: u64,
+    /// Those of them that mutators marked.
+    pub(crate) assisted: u64,
+    /// Bytes allocated from the start of the cycle to the end of marking.
+    pub(crate) black: u64,
+    /// Those of them that were allocated while markers worked: the rest is handshakes.
+    pub(crate) in_mark: u64,
+    /// Bytes outside of the heap, and those of them that were taken since the start of the cycle.
+    pub(crate) external: u64,
+    pub(crate) external_black: u64,
+}
+
+/// The heap's memory at the end of a sweep.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Footprint {
+    /// Bytes of blocks in spans.
+    pub(crate) used: u64,
+    /// Bytes that pacing counts in them.
+    pub(crate) counted: u64,
+    /// Bytes that refills took from spans in use since the last sweep, and from fresh blocks.
+    pub(crate) reused: u64,
+    pub(crate) fresh: u64,
+    /// Bytes outside of the heap, and those that were released since the end of marking.
+    pub(crate) external: u64,
+    pub(crate) external_freed: u64,
+}
+
+/// The settings and the memory of the pacer.
+#[derive(Debug, Clone)]
+pub(crate) struct Pacer {
+    gc_percent: u64,
+    min_heap: u64,
+    memory_limit: u64,
+    live: u64,
+    external: u64,
+    /// Bytes that markers found last, and that they are expected to find next.
+    found: u64,
+    work: u64,
+    /// Bytes allocated for each byte marked, and during handshakes, in the last cycles.
+    ratios: [f64; MEMORY],
+    asides: [u64; MEMORY],
+    at: usize,
+    /// Bytes that may be allocated before the limit, beyond `live`.
+    room: u64,
+    /// Free slots at the end of the last sweep, in bytes, and the part of such that is reused before fresh blocks are.
+    free: u64,
+    reuse: f64,
+}
+
+impl Pacer {
+    pub(crate) fn new(gc_percent: u32, min_heap: usize, memory_limit: usize) -> Pacer {
+        let min_heap = min_heap as u64;
+        Pacer {
+            gc_percent: u64::from(gc_percent),
+            min_heap,
+            memory_limit: memory_limit as u64,
+            live: 0,
+            external: 0,
+            found: 0,
+            work: 0,
+            ratios: [0.0; MEMORY],
+            asides: [min_heap / 4; MEMORY],
+            at: 0,
+            room: memory_limit as u64,
+            free: 0,
+            reuse: 1.0,
+        }
+    }
+
+    /// What to do before the first cycle.
+    pub(crate) fn first(&self) -> Plan {
+        self.plan()
+    }
+
+    /// What to do after a marking.
+    pub(crate) fn after_mark(&mut self, marked: Marked) -> Plan {
+        let Marked { found, assisted, black, in_mark, external, external_black } = marked;
+        // What markers alone would have marked meanwhile: an assisted cycle must not teach that all is well.
+        let alone = (found - assisted.min(found) / 2).max(1);
+        self.ratios[self.at] = in_mark as f64 / alone as f64;
+        self.asides[self.at] = black.saturating_sub(in_mark);
+        self.at = (self.at + 1) % MEMORY;
+        // A heap that grows from cycle to cycle has more to mark in the next one.
+        let growth = found as f64 / self.found.max(1) as f64;
+        self.work = if self.found == 0 { found } else { scale(found, growth.clamp(1.0, 2.0)) };
+        self.found = found;
+        let before = self.live;
+        self.live = found + black / 8;
+        // Of what is outside all counts until the sweep says what the dead held.
+        self.external = external.saturating_sub(external_black / 8 * 7);
+        self.room = self.room.saturating_sub(self.live.saturating_sub(before));
+        self.plan()
+    }
+
+    /// What to do after the sweep: the same, with what is known by now.
+    pub(crate) fn after_sweep(&mut self, now: Footprint) -> Plan {
+        if self.free > 0 {
+            let seen = (now.reused as f64 / self.free as f64).clamp(0.0, 1.0);
+            // Where fresh blocks were needed, what had not been reused by then is of no use to what is allocated.
+            // Where none were, more might have been reused.
+            let more = self.reuse.max(seen);
+            self.reuse = if now.fresh > 0 { seen } else { more + (1.0 - more) / 8.0 };
+        }
+        self.free = now.used.saturating_sub(now.counted);
+        self.external = self.external.saturating_sub(now.external_freed);
+        // Half of them, because a limit that is passed once stays passed: spans rarely become empty again.
+        let slots = scale(self.free, self.reuse) / 2;
+        let total = now.used.saturating_add(now.external);
+        self.room = (self.memory_limit.saturating_add(slots).saturating_sub(total))
+            // What was allocated since marking ended is in `used` and not in `live`.
+            .saturating_add(now.counted.saturating_sub(self.live));
+        self.plan()
+    }
+
+    fn plan(&self) -> Plan {
+        let live = self.live.saturating_add(self.external);
+        let growth = (u128::from(live) * u128::from(self.gc_percent) / 100) as u64;
+        let wanted = live.saturating_add(growth).max(self.min_heap);
+        let room = self.room.max(live / ROOM + LEAST_ROOM);
+        let goal = wanted.min(live.saturating_add(room));
+        let way = goal - live.min(goal);
+        let ratio = self.ratios.iter().copied().fold(0.0, f64::max);
+        let aside = self.asides.iter().copied().max().unwrap_or(0);
+        let runway = scale(self.work, ratio).saturating_add(aside);
+        let runway = runway.clamp(way / 20, way * 4 / 5);
+        Plan {
+            live: self.live,
+            trigger: goal - runway,
+            goal,
+            work: self.work,
+            limited: goal < wanted,
+        }
+    }
+}
+
+/// `bytes` times `by`; the largest number if that is too large for one.
+fn scale(bytes: u64, by: f64) -> u64 {
+    (bytes as f64 * by) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    const MB: u64 = 1 << 20;
+
+    fn pacer() -> Pacer {
+        Pacer::new(100, 4 * MB as usize, usize::MAX)
+    }
+    /// One that has forgotten what it began with.
+    fn old_pacer() -> Pacer {
+        let mut p = pacer();
+        for _ in 0..MEMORY {
+            p.after_mark(marked(100 * MB, 0));
+        }
+        p
+    }
+    fn marked(found: u64, black: u64) -> Marked {
+        Marked { found, black, in_mark: black, ..Marked::default() }
+    }
+
+    #[test]
+    fn the_trigger_lies_between_live_and_goal() {
+        let mut p = pacer();
+        for found in [0, 1, 100, MB, 50 * MB, 1 << 40] {
+            for black in [0, 1, MB, 1 << 38] {
+                for in_mark in [0, black / 2, black] {
+                    let plan = p.after_mark(Marked { in_mark, ..marked(found, black) });
+                    assert!(plan.live < plan.trigger && plan.trigger < plan.goal, "{plan:?}");
+                    assert!(plan.goal >= 4 * MB && !plan.limited);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn at_a_steady_rate_marking_ends_below_the_goal() {
+        let mut p = pacer();
+        let live = 100 * MB;
+        let mut plan = p.after_mark(marked(live, 30 * MB));
+        for _ in 0..10 {
+            // Every marking takes as long as it takes to allocate 30 MB.
+            assert!(plan.trigger + 30 * MB <= plan.goal + MB, "{plan:?}");
+            plan = p.after_mark(marked(live, 30 * MB));
+        }
+    }
+
+    #[test]
+    fn the_runway_grows_with_the_work() {
+        let mut p = old_pacer();
+        let small = p.after_mark(marked(100 * MB, 10 * MB));
+        let large = p.after_mark(marked(200 * MB, 20 * MB));
+        assert_eq!((small.work, small.goal - small.trigger), (100 * MB, 10 * MB));
+        // Twice as much as before: as much again is expected.
+        assert_eq!((large.work, large.goal - large.trigger), (400 * MB, 40 * MB));
+    }
+
+    #[test]
+    fn what_mutators_marked_is_not_the_markers_own_speed() {
+        let mut p = old_pacer();
+        let plan = p.after_mark(Marked { assisted: 100 * MB, ..marked(100 * MB, 10 * MB) });
+        assert_eq!(plan.goal - plan.trigger, 20 * MB);
+    }
+
+    #[test]
+    fn external_bytes_are_live() {
+        let mut p = pacer();
+        let plan = p.after_mark(Marked { external: 60 * MB, ..marked(40 * MB, 0) });
+        assert_eq!((plan.live, plan.goal), (40 * MB, 200 * MB));
+        let now = Footprint {
+            used: 40 * MB,
+            counted: 40 * MB,
+            external: 90 * MB,
+            external_freed: 50 * MB,
+            ..Footprint::default()
+        };
+        let swept = p.after_sweep(now).goal;
+        assert_eq!(
+            swept,
+            100 * MB,
+            "what the dead held is gone, what is new does not count as live"
+        );
+    }
+
+    #[test]
+    fn a_memory_limit_bounds_the_goal_but_not_the_live_heap() {
+        let mut p = Pacer::new(100, MB as usize, (80 * MB) as usize);
+        let tight = |used| Footprint { used, counted: used, ..Footprint::default() };
+        p.after_mark(marked(60 * MB, 0));
+        let plan = p.after_sweep(tight(60 * MB));
+        assert_eq!((plan.goal, plan.limited), (80 * MB, true));
+        p.after_mark(marked(100 * MB, 0));
+        let over = p.after_sweep(tight(100 * MB));
+        assert!(over.goal > over.live && over.goal < 110 * MB && over.limited);
+        p.after_mark(marked(30 * MB, 0));
+        let under = p.after_sweep(tight(30 * MB));
+        assert_eq!((under.goal, under.limited), (60 * MB, false));
+    }
+
+    #[test]
+    fn under_a_limit_free_slots_count_as_far_as_they_are_reused() {
+        let limit = 100 * MB;
+        let now = |reused, fresh| Footprint {
+            used: 80 * MB,
+            counted: 50 * MB,
+            reused,
+            fresh,
+            ..Footprint::default()
+        };
+        let mut p = Pacer::new(100, MB as usize, limit as usize);
+        p.after_mark(marked(50 * MB, 0));
+        assert_eq!(
+            p.after_sweep(now(0, 0)).goal,
+            85 * MB,
+            "20 MB of blocks, and half of the slots"
+        );
+        p.after_mark(marked(50 * MB, 0));
+        // Of 30 MB of free slots 3 were reused, and then fresh blocks were taken.
+        assert_eq!(p.after_sweep(now(3 * MB, MB)).goal, 50 * MB + 21 * MB + MB / 2);
+        p.after_mark(marked(50 * MB, 0));
+        let goal = p.after_sweep(now(20 * MB, 0)).goal;
+        assert!(goal > 80 * MB && goal < 83 * MB, "no fresh block was needed: {goal}");
+        let over = Footprint { used: 130 * MB, ..now(20 * MB, 0) };
+        p.after_mark(marked(50 * MB, 0));
+        let least = 50 * MB + 50 * MB / ROOM + LEAST_ROOM;
+        assert_eq!(p.after_sweep(over).goal, least, "what is over is taken off");
+    }
+}

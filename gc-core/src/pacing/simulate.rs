@@ -1,0 +1,319 @@
+//! A simulated program under the real pacer, as in Go's `mgcpacer_test.go`: time goes in steps of 50 µs, mutators
+//! allocate, the collector marks at its own speed, and assists mark in quanta. Nothing here knows a real heap, so a
+//! run of minutes takes milliseconds, and a scenario is a function from time to live bytes.
+
+use super::*;
+use std::time::Duration;
+
+const MB: u64 = 1 << 20;
+const STEP: f64 = 50e-6;
+
+/// A program and a machine.
+struct World {
+    /// Live bytes at a time in seconds.
+    live: fn(f64) -> u64,
+    /// Bytes allocated in a second, by all mutators, that do nothing else.
+    allocation: f64,
+    /// Bytes marked in a second by the collector's thread, and by an assisting mutator.
+    marking: f64,
+    /// Seconds that each handshake of a cycle lasts.
+    handshake: f64,
+    gc_percent: u32,
+    limit: u64,
+    /// The collector has a core that no mutator wants.
+    own_core: bool,
+    seconds: f64,
+}
+
+impl Default for World {
+    fn default() -> World {
+        World {
+            live: |_| 100 * MB,
+            allocation: 200.0 * MB as f64,
+            marking: 500.0 * MB as f64,
+            handshake: 50e-6,
+            gc_percent: 100,
+            limit: u64::MAX,
+            own_core: true,
+            seconds: 20.0,
+        }
+    }
+}
+
+/// What one cycle was.
+#[derive(Debug, Clone, Copy)]
+struct Cycle {
+    at: f64,
+    goal: u64,
+    /// The heap at the end of marking.
+    peak: u64,
+    live: u64,
+}
+
+struct Outcome {
+    cycles: Vec<Cycle>,
+    allocated: f64,
+    /// The collector's share of all time spent, assists included; over the second half of the run.
+    share: f64,
+    /// The part of the mutators' time that went into assists.
+    assisting: f64,
+}
+
+impl Outcome {
+    /// The worst of heap over goal, from `from` seconds on.
+    fn overshoot(&self, from: f64) -> f64 {
+        let late = self.cycles.iter().filter(|c| c.at >= from);
+        late.map(|c| c.peak as f64 / c.goal as f64).fold(0.0, f64::max)
+    }
+    fn count(&self, from: f64, to: f64) -> usize {
+        self.cycles.iter().filter(|c| c.at >= from && c.at < to).count()
+    }
+}
+
+/// Where the simulated collector is.
+enum Phase {
+    Idle,
+    /// Seconds left, and whether marking is done.
+    Handshake(f64, bool),
+    /// Bytes marked, and by whom.
+    Marking {
+        total: f64,
+        done: f64,
+        assisted: f64,
+    },
+}
+
+fn run(world: &World) -> Outcome {
+    let mut pacer = Pacer::new(world.gc_percent, 4 * MB as usize, world.limit as usize);
+    let credit = Credit::new(pacer.first());
+    let mut limiter = Limiter::default();
+    let mut limited = false;
+    let mut phase = Phase::Idle;
+    let (mut begun, mut in_mark, mut marked) = (0u64, 0u64, Marked::default());
+    let mut cycles = Vec::new();
+    let (mut gc_time, mut all_time, mut assist_time) = (0.0, 0.0, 0.0);
+    let mut half = (0.0, 0.0);
+    let mut now = 0.0;
+    credit.allocate((world.live)(0.0));
+    while now < world.seconds {
+        now += STEP;
+        if now < world.seconds / 2.0 {
+            half = (gc_time, all_time);
+        }
+        // The mutator: it assists or yields first, as at a refill.
+        let done = match phase {
+            Phase::Marking { done, .. } => Some(done as u64),
+            _ => None,
+        };
+        let demand = if credit.heap() < credit.trigger() {
+            Demand::Nothing
+        } else {
+            credit.judge(world.own_core);
+            credit.demand(done)
+        };
+        let marking = matches!(phase, Phase::Marking { .. });
+        let assisting = demand != Demand::Nothing && marking;
+        let yields = demand == Demand::AssistAndYield;
+        // At most half of a mutator's time goes into assists, and a yield gives the rest away.
+        let mutating = match (yields, assisting) {
+            (true, _) => 0.0,
+            (_, true) => 0.5,
+            _ => 1.0,
+        };
+        let own = match (world.own_core, yields && !assisting) {
+            (false, false) => 0.5,
+            _ => 1.0,
+        };
+        credit.allocate((world.allocation * STEP * mutating) as u64);
+        all_time += STEP;
+        let assisted_now = if assisting { world.marking * STEP * 0.5 } else { 0.0 };
+        if assisting {
+            assist_time += STEP * 0.5;
+            gc_time += STEP * 0.5;
+        }
+        // The collector.
+        match &mut phase {
+            Phase::Idle => {
+                if credit.heap() >= credit.trigger() && !credit.is_relieved() {
+                    credit.begin();
+                    begun = credit.allocated();
+                    (in_mark, marked) = (0, Marked::default());
+                    phase = Phase::Handshake(world.handshake, false);
+                }
+            }
+            Phase::Handshake(left, over) => {
+                *left -= STEP;
+                if *left <= 0.0 && !*over {
+                    let total = (world.live)(now) as f64;
+                    phase = Phase::Marking { total, done: 0.0, assisted: 0.0 };
+                } else if *left <= 0.0 {
+                    marked.black = credit.allocated() - begun;
+                    marked.in_mark = in_mark;
+                    let (goal, peak) = (credit.goal(), credit.heap());
+                    let plan = pacer.after_mark(marked);
+                    credit.adopt(plan, credit.allocated());
+                    // The sweep: at once, and everything free is reused.
+                    let used = plan.live;
+                    let footprint = Footprint { used, counted: used, ..Footprint::default() };
+                    let plan = pacer.after_sweep(footprint);
+                    credit.amend(plan);
+                    limited = plan.limited;
+                    cycles.push(Cycle { at: now, goal, peak, live: plan.live });
+                    phase = Phase::Idle;
+                }
+            }
+            Phase::Marking { total, done, assisted } => {
+                gc_time += STEP * own;
+                if world.own_core {
+                    all_time += STEP;
+                }
+                *done += world.marking * STEP * own + assisted_now;
+                *assisted += assisted_now;
+                in_mark += (world.allocation * STEP * mutating) as u64;
+                if *done >= *total {
+                    marked.found = *total as u64;
+                    marked.assisted = *assisted as u64;
+                    phase = Phase::Handshake(world.handshake, true);
+                }
+            }
+        }
+        if limited {
+            let on =
+                limiter.update(Duration::from_secs_f64(gc_time), Duration::from_secs_f64(all_time));
+            credit.relieve(on);
+        } else {
+            limiter.reset();
+            credit.relieve(false);
+        }
+    }
+    Outcome {
+        cycles,
+        allocated: credit.allocated() as f64,
+        share: (gc_time - half.0) / (all_time - half.1),
+        assisting: assist_time / world.seconds,
+    }
+}
+
+#[test]
+fn in_steady_state_the_peak_is_within_a_tenth_of_the_goal() {
+    for own_core in [true, false] {
+        for handshake in [50e-6, 5e-3] {
+            for (allocation, marking) in [(50.0, 800.0), (200.0, 500.0), (600.0, 900.0)] {
+                let (allocation, marking) = (allocation * MB as f64, marking * MB as f64);
+                let world = World { allocation, marking, handshake, own_core, ..World::default() };
+                let outcome = run(&world);
+                let (over, last) = (outcome.overshoot(5.0), outcome.cycles.last().unwrap());
+                assert!(over < 1.1, "{own_core} {handshake} {allocation}: {over}");
+                // And not by collecting far too early.
+                let under = last.peak as f64 / last.goal as f64;
+                assert!(under > 0.75, "{own_core} {handshake} {allocation}: {under}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_step_up_is_followed_within_two_cycles() {
+    let world = World {
+        live: |t| if t < 5.0 { 50 * MB } else { 400 * MB },
+        seconds: 15.0,
+        ..World::default()
+    };
+    let outcome = run(&world);
+    let mut after = outcome.cycles.iter().filter(|c| c.at > 5.0);
+    let settled = after.nth(2).expect("three cycles after the step");
+    assert!(settled.goal >= 790 * MB, "{settled:?}");
+    assert!(outcome.overshoot(8.0) < 1.1);
+}
+
+#[test]
+fn a_step_down_is_followed_within_two_cycles() {
+    let world = World {
+        live: |t| if t < 10.0 { 400 * MB } else { 40 * MB },
+        seconds: 20.0,
+        ..World::default()
+    };
+    let outcome = run(&world);
+    let settled = outcome.cycles.iter().filter(|c| c.at > 10.0).nth(2).expect("three cycles after");
+    assert!(settled.goal < 120 * MB, "{settled:?}");
+    assert!(outcome.overshoot(14.0) < 1.1);
+}
+
+#[test]
+fn a_ramp_stays_near_its_goal() {
+    // 20 MB more live in every second.
+    let world = World { live: |t| 50 * MB + (t * 20.0) as u64 * MB, ..World::default() };
+    let outcome = run(&world);
+    assert!(outcome.overshoot(3.0) < 1.1, "{}", outcome.overshoot(3.0));
+}
+
+#[test]
+fn bursts_neither_overshoot_for_long_nor_leave_the_goal_high() {
+    // A fifth of the time five times as much is live.
+    let world = World {
+        live: |t| if t % 5.0 < 1.0 { 250 * MB } else { 50 * MB },
+        seconds: 30.0,
+        ..World::default()
+    };
+    let outcome = run(&world);
+    assert!(outcome.overshoot(3.0) < 1.35, "{}", outcome.overshoot(3.0));
+    let quiet = outcome.cycles.iter().filter(|c| c.at > 5.0 && c.at % 5.0 > 3.5);
+    assert!(quiet.clone().count() > 4 && quiet.clone().all(|c| c.goal < 150 * MB));
+}
+
+#[test]
+fn a_leak_takes_a_growing_heap_and_not_more_cycles() {
+    let world =
+        World { live: |t| 10 * MB + (t * 100.0) as u64 * MB, seconds: 30.0, ..World::default() };
+    let outcome = run(&world);
+    assert!(outcome.overshoot(3.0) < 1.15, "{}", outcome.overshoot(3.0));
+    // The live heap doubles ever more slowly.
+    assert!(outcome.count(20.0, 30.0) < outcome.count(2.0, 12.0));
+}
+
+#[test]
+fn a_collector_without_a_core_is_helped_early_and_a_little() {
+    let world = World { own_core: false, ..World::default() };
+    let outcome = run(&world);
+    assert!(outcome.overshoot(5.0) < 1.05, "{}", outcome.overshoot(5.0));
+    assert!(outcome.assisting > 0.0 && outcome.assisting < 0.25, "{}", outcome.assisting);
+    let alone = run(&World::default());
+    assert!(alone.assisting < 0.01, "{}", alone.assisting);
+}
+
+#[test]
+fn near_the_limit_the_collector_takes_half_of_the_time_and_the_program_goes_on() {
+    for own_core in [true, false] {
+        let world = World {
+            live: |_| 95 * MB,
+            limit: 100 * MB,
+            allocation: 400.0 * MB as f64,
+            own_core,
+            ..World::default()
+        };
+        let outcome = run(&world);
+        assert!(outcome.share <= 0.52, "{own_core}: {}", outcome.share);
+        // At least a third of what it could allocate all by itself.
+        let progress = outcome.allocated / (world.allocation * world.seconds);
+        assert!(progress > 0.33, "{own_core}: {progress}");
+        let peak = outcome.cycles.iter().map(|c| c.peak).max().unwrap();
+        assert!(peak < 400 * MB, "{own_core}: {peak}");
+    }
+}
+
+#[test]
+fn with_room_below_the_limit_the_limit_holds() {
+    let world = World { live: |_| 60 * MB, limit: 100 * MB, ..World::default() };
+    let outcome = run(&world);
+    let late = outcome.cycles.iter().filter(|c| c.at > 5.0);
+    assert!(late.clone().all(|c| c.peak <= 105 * MB && c.goal <= 100 * MB));
+    assert!(late.count() > 10 && outcome.cycles.iter().all(|c| c.live < 100 * MB));
+}
+
+#[test]
+fn a_larger_gc_percent_makes_fewer_cycles() {
+    let count = |gc_percent| run(&World { gc_percent, ..World::default() }).count(5.0, 20.0) as f64;
+    let (half, one, two) = (count(50), count(100), count(200));
+    assert!((1.7..2.4).contains(&(half / one)), "{half} {one}");
+    assert!((1.7..2.4).contains(&(one / two)), "{one} {two}");
+}
