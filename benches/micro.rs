@@ -23,6 +23,8 @@ use gc_core::{Gc, GcCell, Heap, Mutation, Root, Trace};
 const BATCH: u64 = 256;
 /// Live nodes while the barrier is on: a mark phase of some tens of milliseconds.
 const BIG: usize = 4_000_000;
+/// Slots of a heap of holes.
+const HOLES: usize = 4_000_000;
 /// Roots that may wait for the collector before one is forced: dropped ones are freed by a cycle.
 const ROOTS: u64 = 100_000;
 
@@ -92,6 +94,59 @@ fn allocation(c: &mut Criterion) {
     });
 }
 
+/// Allocation into a heap of holes: of every `period` nodes that were allocated one is live, so that a run of free
+/// slots is `period - 1` long and the rest of the time goes into searching runs and refilling.
+fn allocation_into_holes(c: &mut Criterion) {
+    for period in [2usize, 4, 16] {
+        // Never another cycle after the one that makes the holes, and enough of them for the whole benchmark; when they
+        // are used up they are made again, outside of the time.
+        let heap = Heap::builder().gc_percent(100_000).build().expect("a valid configuration");
+        let mutator = heap.mutator();
+        let make = || {
+            let kept: Cells = mutator.mutate(|mc| {
+                Gc::from_iter_in(mc, (0..HOLES / period).map(|_| GcCell::<Node>::new(None)))
+                    .root(mc)
+            });
+            for start in (0..HOLES).step_by(BATCH as usize) {
+                mutator.mutate(|mc| {
+                    let kept = kept.get(mc);
+                    for i in start..(start + BATCH as usize).min(HOLES) {
+                        let node = Gc::new(mc, Node::new(i as u64));
+                        if i % period == 0 && i / period < kept.len() {
+                            kept[i / period].set(mc, Some(node));
+                        }
+                    }
+                });
+            }
+            heap.collect().expect("a collection from outside of mutate succeeds");
+            kept
+        };
+        let mut kept = make();
+        let mut left = HOLES - HOLES / period;
+        c.bench_function(&format!("alloc 16 bytes, one slot of {period} live"), |b| {
+            b.iter_custom(|iterations| {
+                in_batches(iterations, |n| {
+                    if left < n as usize {
+                        drop(std::mem::replace(&mut kept, make()));
+                        heap.collect().expect("a collection from outside of mutate succeeds");
+                        kept = make();
+                        left = HOLES - HOLES / period;
+                    }
+                    left -= n as usize;
+                    let start = Instant::now();
+                    mutator.mutate(|mc| {
+                        for i in 0..n {
+                            black_box(Gc::new(mc, Node::new(i)));
+                        }
+                    });
+                    start.elapsed()
+                })
+            });
+        });
+        drop(kept);
+    }
+}
+
 fn pin(c: &mut Criterion) {
     let heap = Heap::new();
     let mutator = heap.mutator();
@@ -147,7 +202,8 @@ fn cell(c: &mut Criterion) {
     });
 }
 
-fn cell_while_marking(c: &mut Criterion) {
+/// What the heap costs while it marks for most of the time.
+fn while_marking(c: &mut Criterion) {
     let heap = Heap::new();
     let big = cells(&heap, BIG);
     let small = cells(&heap, 1 + BATCH as usize);
@@ -162,6 +218,17 @@ fn cell_while_marking(c: &mut Criterion) {
         c.bench_function("GcCell::set, barrier on", |b| {
             b.iter_custom(|iterations| {
                 timed(iterations, |n| mutator.mutate(|mc| store(mc, small.get(mc).as_ref(), n)))
+            });
+        });
+        c.bench_function("alloc 16 bytes, marking", |b| {
+            b.iter_custom(|iterations| {
+                timed(iterations, |n| {
+                    mutator.mutate(|mc| {
+                        for i in 0..n {
+                            black_box(Gc::new(mc, Node::new(i)));
+                        }
+                    });
+                })
             });
         });
         stop.store(true, Ordering::Relaxed);
@@ -240,6 +307,6 @@ fn weak(c: &mut Criterion) {
 criterion_group! {
     name = micro;
     config = Criterion::default().measurement_time(Duration::from_secs(2));
-    targets = allocation, pin, cell, cell_while_marking, root, weak
+    targets = allocation, allocation_into_holes, pin, cell, while_marking, root, weak
 }
 criterion_main!(micro);

@@ -129,6 +129,15 @@ impl Cache {
         &self.typed[((tag >> 4) ^ (tag >> 11) ^ (tag >> 48)) % TABLE]
     }
 
+    /// The same as [`owned`](Self::owned) for the tag of a type that is no array: three instructions less, because the
+    /// top of an address is zero. Were it not, nothing would be found here, and the slow path would look again.
+    #[inline(always)]
+    pub(crate) fn owned_type(&self, tag: usize) -> Option<&Cursor> {
+        let low = if cfg!(shuttle) { tag & 0xfff } else { tag };
+        let cursor = &self.typed[((low >> 4) ^ (low >> 11)) % TABLE];
+        (cursor.tag.get() == tag).then_some(cursor)
+    }
+
     /// The cursor for `tag`, if it is in its place.
     #[inline(always)]
     pub(crate) fn owned(&self, tag: usize) -> Option<&Cursor> {

@@ -44,7 +44,7 @@ impl Record {
                 None => self.alloc_leaf(class),
             }
         } else if info.slot() <= size_class::LARGEST {
-            let cursor = self.cache.owned(cache::tag_of(info));
+            let cursor = self.cache.owned_type(cache::tag_of(info));
             match cursor.and_then(|cursor| cursor.bump(info.slot())) {
                 Some(at) => Ok(at),
                 None => self.alloc_typed(info),

@@ -1,0 +1,57 @@
+//! The paths that a program takes all the time, each as a function of its own, to read what the compiler makes of them:
+//! `ci/asm.sh` disassembles them and counts, and `docs/FASTPATHS.md` explains what it prints.
+
+use gc_core::{Gc, GcCell, Heap, Mutation, Mutator, Trace};
+use std::hint::black_box;
+
+/// An object of 16 bytes.
+#[derive(Debug, Trace)]
+pub struct Node<'gc> {
+    left: Option<Gc<'gc, Node<'gc>>>,
+    right: Option<Gc<'gc, Node<'gc>>>,
+}
+
+/// An allocation.
+#[inline(never)]
+pub fn fast_alloc<'gc>(
+    mc: &'gc Mutation<'gc>,
+    left: Option<Gc<'gc, Node<'gc>>>,
+    right: Option<Gc<'gc, Node<'gc>>>,
+) -> Gc<'gc, Node<'gc>> {
+    Gc::new(mc, Node { left, right })
+}
+
+/// A pointer store, with the barrier's test.
+#[inline(never)]
+pub fn fast_store<'gc>(
+    mc: &'gc Mutation<'gc>,
+    cell: &GcCell<'gc, Node<'gc>>,
+    to: Option<Gc<'gc, Node<'gc>>>,
+) {
+    cell.set(mc, to);
+}
+
+/// The entry and the exit of `mutate` by a handle.
+#[inline(never)]
+pub fn fast_mutate(mutator: &Mutator) {
+    mutator.mutate(|mc| {
+        black_box(mc);
+    });
+}
+
+fn main() {
+    let heap = Heap::new();
+    let mutator = heap.mutator();
+    for _ in 0..1000 {
+        fast_mutate(black_box(&mutator));
+        mutator.mutate(|mc| {
+            let a = fast_alloc(mc, None, None);
+            let b = fast_alloc(mc, Some(a), None);
+            let cell = GcCell::new(None);
+            fast_store(mc, black_box(&cell), Some(b));
+            let b = cell.get().expect("it was stored");
+            assert!(b.left.is_some_and(|left| left.right.is_none()) && b.right.is_none());
+        });
+    }
+    println!("fast paths: 1000 rounds");
+}
