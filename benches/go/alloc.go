@@ -19,7 +19,7 @@ type keeper struct {
 
 func runAlloc(a *args, r *report) error {
 	watch := startWatch()
-	counts := onThreads(a.threads, func(i int) uint64 {
+	counts := onThreads(a.threads, a.pin, func(i int) uint64 {
 		// The first threads take one more where N does not divide.
 		n := a.n / a.threads
 		if i < a.n%a.threads {

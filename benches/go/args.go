@@ -33,6 +33,7 @@ options
   --order O        sequential: nodes lie in memory in the order of the array; shuffled: they do not
   --gc-percent P   garbage allowed for 100 live bytes (the default is GOGC or 100)
   --procs P        threads that run Go code, markers included (the default is GOMAXPROCS or the cores)
+  --pin            mutators on the first cores, one each
   --json           one JSON object instead of one line of key=value
   --help           this text
 
@@ -51,6 +52,7 @@ type args struct {
 	gcPercent int
 	// Zero where the command line does not say.
 	procs int
+	pin   bool
 	json  bool
 }
 
@@ -106,6 +108,7 @@ func parse(words []string) (*args, error) {
 	flags.SetOutput(io.Discard)
 	flags.IntVar(&a.gcPercent, "gc-percent", a.gcPercent, "")
 	flags.IntVar(&a.procs, "procs", a.procs, "")
+	flags.BoolVar(&a.pin, "pin", a.pin, "")
 	flags.BoolVar(&a.json, "json", a.json, "")
 	for _, option := range w.options {
 		switch option {

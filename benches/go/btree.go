@@ -32,7 +32,7 @@ func (t *tree) count() uint64 {
 
 func runBtree(a *args, r *report) error {
 	watch := startWatch()
-	count := playTrees(a.depth, a.threads)
+	count := playTrees(a.depth, a.threads, a.pin)
 	elapsed := watch.stop()
 	r.count("depth", uint64(a.depth))
 	r.run(elapsed)
@@ -44,10 +44,10 @@ func runBtree(a *args, r *report) error {
 }
 
 // playTrees gives the number of nodes counted.
-func playTrees(depth, threads int) uint64 {
+func playTrees(depth, threads int, pin bool) uint64 {
 	count := buildTree(depth + 1).count()
 	kept := buildTree(depth)
-	shares := onThreads(threads, func(thread int) uint64 {
+	shares := onThreads(threads, pin, func(thread int) uint64 {
 		var count uint64
 		for d := leastDepth; d <= depth; d += 2 {
 			for i := thread; i < trees(depth, d); i += threads {

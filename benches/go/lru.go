@@ -72,7 +72,7 @@ func runLRU(a *args, r *report) error {
 	c := newCache(a.n)
 	c.fill(a.n)
 	watch := startWatch()
-	parts := onThreads(a.threads, func(thread int) lookedUp {
+	parts := onThreads(a.threads, a.pin, func(thread int) lookedUp {
 		return lookUp(c, zipf, newRandom(seed(uint64(thread))), a.seconds)
 	})
 	elapsed := watch.stop()

@@ -44,6 +44,10 @@ func main() {
 
 // run does the work of one command line; an error if the result is wrong.
 func run(a *args) (*report, error) {
+	if a.pin {
+		// For what runs on this goroutine; others are pinned as they start.
+		pinMutator(0)
+	}
 	r := &report{}
 	r.text("workload", a.workload)
 	r.text("engine", "go")

@@ -34,7 +34,7 @@ func TestEveryWorkloadChecksItself(t *testing.T) {
 		{"mark --n 1000 --order shuffled", "order n median_ms mnodes_per_s", "499500"},
 		{"window --n 1500", "n " + percentiles, "191784960"},
 		{"mutate --n 100 --seconds 0.02", "n ops mops_per_s " + percentiles, ""},
-		{"mutate --n 100 --seconds 0.02 --threads 2", "n ops mops_per_s " + percentiles, "100"},
+		{"mutate --n 100 --seconds 0.02 --threads 2 --pin", "n ops mops_per_s " + percentiles, "100"},
 		{"lru --n 1000 --seconds 0.1", "n ops mops_per_s hit_rate " + percentiles, "1024"},
 	} {
 		r := runLine(t, c.line)
@@ -214,9 +214,18 @@ func TestBothFormsHaveTheSameKeys(t *testing.T) {
 	}
 }
 
+func TestPinnedThreadsSpread(t *testing.T) {
+	masks := onThreads(len(cores), true, func(int) []int { return allowedCores() })
+	for i, mask := range masks {
+		if len(mask) != 1 || mask[0] != cores[i] {
+			t.Errorf("mutator %d is on cores %v, not %d", i, mask, cores[i])
+		}
+	}
+}
+
 func TestCommandLines(t *testing.T) {
-	a, err := parse(strings.Fields("mutate --n=1_000 --seconds 0.5 --threads 2 --gc-percent 50 --procs 1 --json"))
-	expected := args{"mutate", 1000, 2, 0.5, 18, sequential, 50, 1, true}
+	a, err := parse(strings.Fields("mutate --n=1_000 --seconds 0.5 --threads 2 --gc-percent 50 --procs 1 --pin --json"))
+	expected := args{"mutate", 1000, 2, 0.5, 18, sequential, 50, 1, true, true}
 	if err != nil || *a != expected {
 		t.Errorf("%+v: %v", a, err)
 	}

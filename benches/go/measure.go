@@ -7,7 +7,6 @@ import (
 	"math/bits"
 	"runtime/debug"
 	"slices"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -68,22 +67,6 @@ func cycles() uint64 {
 func median(values []float64) float64 {
 	slices.Sort(values)
 	return values[len(values)/2]
-}
-
-// onThreads runs work(i) on new goroutines that start together, and returns what each gave.
-func onThreads[R any](threads int, work func(i int) R) []R {
-	results := make([]R, threads)
-	start := make(chan struct{})
-	var running sync.WaitGroup
-	for i := range threads {
-		running.Go(func() {
-			<-start
-			results[i] = work(i)
-		})
-	}
-	close(start)
-	running.Wait()
-	return results
 }
 
 const (

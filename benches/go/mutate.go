@@ -41,7 +41,7 @@ type table interface {
 func runMutate(a *args, r *report) error {
 	t := newTable(a.n, a.threads)
 	watch := startWatch()
-	parts := onThreads(a.threads, func(thread int) played {
+	parts := onThreads(a.threads, a.pin, func(thread int) played {
 		return play(t, uint64(thread), a.seconds)
 	})
 	elapsed := watch.stop()

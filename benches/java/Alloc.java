@@ -3,8 +3,8 @@ import java.util.List;
 /**
  * {@code alloc}: N garbage nodes of two references, only the last one alive; split over T threads.
  *
- * <p>The checksum counts the nodes, batch by batch, and counts a batch only if the node that it left alive still has its
- * two nulls after the next one.
+ * <p>The checksum counts the nodes, batch by batch, and counts a batch only if the node that it left alive still has
+ * its two nulls after the next one.
  */
 final class Alloc {
     /** Allocations after which the survivor is looked at. */
@@ -18,12 +18,14 @@ final class Alloc {
     private Alloc() {}
 
     static void run(Args args, Report report) throws Exception {
-        Stopwatch watch = new Stopwatch();
-        // The first threads take one more where N does not divide.
-        List<Long> counts =
-                Threads.run(
-                        args.threads, i -> allocate(args.n / args.threads + (i < args.n % args.threads ? 1 : 0)));
-        Stopwatch.Elapsed elapsed = watch.stop();
+        List<Long> counts;
+        Stopwatch.Elapsed elapsed;
+        try (Threads threads = new Threads(args.threads, args.pin)) {
+            Stopwatch watch = new Stopwatch();
+            // The first threads take one more where N does not divide.
+            counts = threads.run(i -> allocate(args.n / args.threads + (i < args.n % args.threads ? 1 : 0)));
+            elapsed = watch.stop();
+        }
         report.count("n", args.n);
         report.number("ns_per_op", elapsed.wallSeconds() * 1e9 / args.n);
         report.elapsed(elapsed);

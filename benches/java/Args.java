@@ -28,6 +28,7 @@ final class Args {
               --seconds S      how long mutate and lru run
               --depth D        depth of the long-lived tree of btree
               --order O        sequential: nodes lie in memory in the order of the array; shuffled: they do not
+              --pin            mutators on the first cores, by taskset(1), one each
               --json           one JSON object instead of one line of key=value
               --help           this text
 
@@ -39,7 +40,7 @@ final class Args {
             exit code: 0 good, 1 a wrong checksum or a failed run, 2 a wrong command line
             """;
 
-    /** A workload, the options that it has beside --json, and two of their defaults. */
+    /** A workload, the options that it has beside --pin and --json, and two of their defaults. */
     record Spec(Workload workload, List<String> options, long n, int threads) {}
 
     static final Map<String, Spec> WORKLOADS =
@@ -60,6 +61,7 @@ final class Args {
     double seconds = 20;
     int depth = 18;
     boolean shuffled;
+    boolean pin;
     boolean json;
 
     private Args(String workload, Spec spec) {
@@ -83,11 +85,12 @@ final class Args {
             String word = rest.next();
             int equals = word.indexOf('=');
             String option = equals < 0 ? word : word.substring(0, equals);
-            if (option.equals("--json")) {
+            if (option.equals("--json") || option.equals("--pin")) {
                 if (equals >= 0) {
-                    throw new UsageException("--json takes no value");
+                    throw new UsageException(option + " takes no value");
                 }
-                args.json = true;
+                args.json |= option.equals("--json");
+                args.pin |= option.equals("--pin");
                 continue;
             }
             if (option.equals("--gc-percent") || option.equals("--procs")) {

@@ -3,9 +3,9 @@ import java.util.List;
 /**
  * {@code btree}: binary-trees of the Benchmarks Game at depth D.
  *
- * <p>A stretch tree of depth D+1 is built, counted and dropped; a long-lived tree of depth D is kept; for d = 4, 6 ... D,
- * 2^(D-d+4) trees of depth d are built and counted, the trees of each depth split over T threads. The checksum is the
- * number of nodes counted.
+ * <p>A stretch tree of depth D+1 is built, counted and dropped; a long-lived tree of depth D is kept; for d = 4, 6 ...
+ * D, 2^(D-d+4) trees of depth d are built and counted, the trees of each depth split over T threads. The checksum is
+ * the number of nodes counted.
  */
 final class Btree {
     private static final int LEAST_DEPTH = 4;
@@ -31,9 +31,13 @@ final class Btree {
     private Btree() {}
 
     static void run(Args args, Report report) throws Exception {
-        Stopwatch watch = new Stopwatch();
-        long count = play(args.depth, args.threads);
-        Stopwatch.Elapsed elapsed = watch.stop();
+        long count;
+        Stopwatch.Elapsed elapsed;
+        try (Threads threads = new Threads(args.threads, args.pin)) {
+            Stopwatch watch = new Stopwatch();
+            count = play(args.depth, threads, args.threads);
+            elapsed = watch.stop();
+        }
         report.count("depth", args.depth);
         report.elapsed(elapsed);
         long expected = nodes(args.depth + 1) + nodes(args.depth);
@@ -44,10 +48,10 @@ final class Btree {
     }
 
     /** The number of nodes counted. */
-    private static long play(int depth, int threads) throws Exception {
+    private static long play(int depth, Threads threads, int threadCount) throws Exception {
         long count = countOne(new Keeper(), depth + 1);
         Tree kept = Tree.build(depth);
-        List<Long> shares = Threads.run(threads, thread -> share(depth, thread, threads));
+        List<Long> shares = threads.run(thread -> share(depth, thread, threadCount));
         for (long share : shares) {
             count += share;
         }

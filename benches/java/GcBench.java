@@ -4,8 +4,8 @@ import java.util.Arrays;
  * The workloads of gc-bench under the collectors of the JVM.
  *
  * <p>One run does one workload, checks its own result, and prints one line (or one JSON object) with the keys of
- * gc-bench. The work is that of the Rust program: the same sizes, the same random numbers, nodes of the same fields, and
- * the same checksums. What each workload does is written at the head of its class.
+ * gc-bench. The work is that of the Rust program: the same sizes, the same random numbers, nodes of the same fields,
+ * and the same checksums. What each workload does is written at the head of its class.
  */
 final class GcBench {
     private GcBench() {}
@@ -48,6 +48,10 @@ final class GcBench {
         report.text("workload", args.workload);
         report.text("engine", Jvm.engine());
         report.count("threads", args.threads);
+        if (args.pin) {
+            // For what runs on this thread; mutator threads of their own are pinned as they are made.
+            Cores.pinThisThread(0);
+        }
         Args.WORKLOADS.get(args.workload).workload().run(args, report);
         return report;
     }

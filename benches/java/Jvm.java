@@ -28,7 +28,10 @@ final class Jvm {
         return "java-unknown";
     }
 
-    /** Collections so far, of all generations. The concurrent collectors list their pauses as well, which are no cycles. */
+    /**
+     * Collections so far, of all generations. The concurrent collectors list their pauses as well, which are no
+     * cycles.
+     */
     static long cycles() {
         return ManagementFactory.getGarbageCollectorMXBeans().stream()
                 .filter(bean -> !bean.getName().endsWith("Pauses"))
@@ -44,12 +47,17 @@ final class Jvm {
 
     /** The peak resident memory in bytes. */
     static double peakRss() {
+        // "123456 kB", where kB is 1024 bytes.
+        return Double.parseDouble(status("VmHWM").split(" ")[0]) * 1024;
+    }
+
+    /** What the kernel says of this process under a name. */
+    static String status(String name) {
         try (var lines = Files.lines(Path.of("/proc/self/status"))) {
-            String line = lines.filter(l -> l.startsWith("VmHWM:")).findFirst().orElseThrow();
-            // "VmHWM:   123456 kB", where kB is 1024 bytes.
-            return Double.parseDouble(line.split("\\s+")[1]) * 1024;
+            String line = lines.filter(l -> l.startsWith(name + ":")).findFirst().orElseThrow();
+            return line.substring(name.length() + 1).strip();
         } catch (IOException e) {
-            throw new UncheckedIOException("no peak of the resident memory", e);
+            throw new UncheckedIOException("cannot read " + name + " of this process", e);
         }
     }
 }

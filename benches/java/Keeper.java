@@ -2,8 +2,8 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 
 /**
- * Keeps one object of a thread alive, and makes the compiler really allocate it: an opaque store is never removed. It is
- * the middle of an array, so that the keepers of two threads never share a cache line.
+ * Keeps one object of a thread alive, and makes the compiler really allocate it: an opaque store is never removed. It
+ * is the middle of an array, so that the keepers of two threads never share a cache line.
  */
 final class Keeper {
     private static final VarHandle SLOT = MethodHandles.arrayElementVarHandle(Object[].class);

@@ -4,14 +4,14 @@ import java.util.List;
 /**
  * {@code lru}: a cache of N entries under Zipf-distributed keys, shared by T threads for S seconds.
  *
- * <p>64 shards ({@link Shard}) hold N/64 entries each. A key of 4N is drawn with skew 0.99 and looked up. A hit checks the
- * first and the last byte and the length of the value and moves the entry to the front. A miss makes the value, 64 to
- * 512 bytes, and the entry; the last entry of a shard that is then over its capacity leaves it. A batch of 16 operations
- * is timed, draws included. The keys N-1 to 0 are looked up before the clock starts, which fills the cache but for the
- * few shards to which fewer keys belong; misses fill those.
+ * <p>64 shards ({@link Shard}) hold N/64 entries each. A key of 4N is drawn with skew 0.99 and looked up. A hit checks
+ * the first and the last byte and the length of the value and moves the entry to the front. A miss makes the value, 64
+ * to 512 bytes, and the entry; the last entry of a shard that is then over its capacity leaves it. A batch of 16
+ * operations is timed, draws included. The keys N-1 to 0 are looked up before the clock starts, which fills the cache
+ * but for the few shards to which fewer keys belong; misses fill those.
  *
- * <p>The checksum counts the entries that are intact at the end: the list runs the same way in both directions, the value
- * is that of the key, and the table finds the entry again. It must be the sum of the capacities.
+ * <p>The checksum counts the entries that are intact at the end: the list runs the same way in both directions, the
+ * value is that of the key, and the table finds the entry again. It must be the sum of the capacities.
  */
 final class Lru {
     /** Operations timed together. */
@@ -26,9 +26,13 @@ final class Lru {
         int n = (int) args.n;
         Zipf zipf = new Zipf(4L * n);
         Shard[] cache = filled(n);
-        Stopwatch watch = new Stopwatch();
-        List<LookedUp> parts = Threads.run(args.threads, thread -> lookUp(cache, zipf, thread, args.seconds));
-        Stopwatch.Elapsed elapsed = watch.stop();
+        List<LookedUp> parts;
+        Stopwatch.Elapsed elapsed;
+        try (Threads threads = new Threads(args.threads, args.pin)) {
+            Stopwatch watch = new Stopwatch();
+            parts = threads.run(thread -> lookUp(cache, zipf, thread, args.seconds));
+            elapsed = watch.stop();
+        }
         long ops = 0;
         Tally tally = new Tally();
         Latencies latencies = new Latencies();

@@ -1,13 +1,13 @@
 /**
  * {@code mark}: a live random graph of N nodes {a, b, payload}, then five forced full collections.
  *
- * <p>One live array holds all nodes; a and b of each point to uniformly random ones. In sequential order the array lists
- * the nodes in the order in which they were allocated, so the marker walks memory in order; shuffled it is a random
- * permutation of that order. A collection is {@code System.gc}, which waits for its end with every collector; what moves
- * objects moves them in its time.
+ * <p>One live array holds all nodes; a and b of each point to uniformly random ones. In sequential order the array
+ * lists the nodes in the order in which they were allocated, so the marker walks memory in order; shuffled it is a
+ * random permutation of that order. A collection is {@code System.gc}, which waits for its end with every collector;
+ * what moves objects moves them in its time.
  *
- * <p>The checksum adds up the payloads, 0 to N-1, seen through the array, and is right only if the edges lead to the same
- * payloads after the collections as before.
+ * <p>The checksum adds up the payloads, 0 to N-1, seen through the array, and is right only if the edges lead to the
+ * same payloads after the collections as before.
  */
 final class Mark {
     private static final int COLLECTIONS = 5;

@@ -7,9 +7,9 @@ import java.util.List;
  * node's own next is cut first, so chains stay short), and stores it in the slot. A batch of 16 is timed. T mutators
  * share the table.
  *
- * <p>The words of every node reachable at the end must agree with its val, and the table must be full. With one mutator
- * the run is also played again on plain integers, and every val and next must be the same; the checksum is then a hash of
- * the whole table. With several it is the number of slots.
+ * <p>The words of every node reachable at the end must agree with its val, and the table must be full. With one
+ * mutator the run is also played again on plain integers, and every val and next must be the same; the checksum is
+ * then a hash of the whole table. With several it is the number of slots.
  */
 final class Mutate {
     /** Operations timed together. */
@@ -23,9 +23,13 @@ final class Mutate {
     static void run(Args args, Report report) throws Exception {
         int n = (int) args.n;
         NodeTable table = new NodeTable(n);
-        Stopwatch watch = new Stopwatch();
-        List<Played> parts = Threads.run(args.threads, thread -> play(table, thread, args.seconds));
-        Stopwatch.Elapsed elapsed = watch.stop();
+        List<Played> parts;
+        Stopwatch.Elapsed elapsed;
+        try (Threads threads = new Threads(args.threads, args.pin)) {
+            Stopwatch watch = new Stopwatch();
+            parts = threads.run(thread -> play(table, thread, args.seconds));
+            elapsed = watch.stop();
+        }
         long ops = 0;
         Latencies latencies = new Latencies();
         for (Played part : parts) {

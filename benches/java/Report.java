@@ -50,7 +50,10 @@ final class Report {
     void check(long found, long expected) throws WrongResultException {
         if (found != expected) {
             throw new WrongResultException(
-                    "wrong checksum: " + Long.toUnsignedString(found) + ", expected " + Long.toUnsignedString(expected));
+                    "wrong checksum: "
+                            + Long.toUnsignedString(found)
+                            + ", expected "
+                            + Long.toUnsignedString(expected));
         }
         count("checksum", found);
     }

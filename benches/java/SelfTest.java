@@ -23,7 +23,7 @@ final class SelfTest {
         workload("mark --n 1000 --order shuffled", "order n median_ms mnodes_per_s", "499500");
         workload("window --n 1500", "n " + PERCENTILES, "191784960");
         workload("mutate --n 100 --seconds 0.02", "n ops mops_per_s " + PERCENTILES, null);
-        workload("mutate --n 100 --seconds 0.02 --threads 2", "n ops mops_per_s " + PERCENTILES, "100");
+        workload("mutate --n 100 --seconds 0.02 --threads 2 --pin", "n ops mops_per_s " + PERCENTILES, "100");
         workload("lru --n 1000 --seconds 0.2", "n ops mops_per_s hit_rate " + PERCENTILES, "1024");
     }
 
@@ -123,7 +123,7 @@ final class SelfTest {
                         new String[] {"--order is one of", "mark", "--order", "random"},
                         new String[] {"--seconds is a number from", "mutate", "--seconds", "NaN"},
                         new String[] {"means nothing to a JVM", "mutate", "--gc-percent", "100"},
-                        new String[] {"--json takes no value", "alloc", "--json=yes"});
+                        new String[] {"--pin takes no value", "alloc", "--pin=yes"});
         for (String[] words : wrong) {
             try {
                 Args.parse(java.util.Arrays.copyOfRange(words, 1, words.length));

@@ -1,8 +1,8 @@
 import java.util.Arrays;
 
 /**
- * {@code window}: a ring of 200,000 live messages, each a fresh 1 KiB byte array filled with the low byte of its number;
- * M are pushed. Each push (allocation, fill, store) is timed on the mutator.
+ * {@code window}: a ring of 200,000 live messages, each a fresh 1 KiB byte array filled with the low byte of its
+ * number; M are pushed. Each push (allocation, fill, store) is timed on the mutator.
  *
  * <p>The checksum adds up all bytes in the ring at the end; each must be that of its message.
  */
