@@ -36,7 +36,7 @@ func (z *zipf) draw(r *random) uint64 {
 	case uz < z.zeta2:
 		return 1
 	}
-	// The power of the libraries of other languages costs half of Go's math.Pow; this form of it costs the same as theirs.
+	// The power in a form that takes half the time of Go's math.Pow, which would be most of a draw.
 	rank := z.n * math.Exp(z.alpha*math.Log(z.eta*u-z.eta+1))
 	// Rounding may reach n itself.
 	return uint64(min(rank, z.n-1))

@@ -19,7 +19,7 @@ final class Keeper {
         return slots[MIDDLE];
     }
 
-    /** Allocates a tree that nobody looks at: kept for a moment, then dropped. */
+    /** Keeps an object for a moment, so that it is really allocated, then lets it go. */
     void drop(Object object) {
         keep(object);
         keep(null);
