@@ -17,14 +17,15 @@ workloads, and the options of each with their defaults
   mark     collections of a live random graph  --n 10000000 nodes  --order sequential
   window   a ring of 200,000 live messages     --n 5000000 pushes
   mutate   random stores into a live table     --n 2000000 nodes  --seconds 20  --threads 1
+  lru      a cache under Zipf keys             --n 1000000 entries  --seconds 20  --threads 2
   idle     what an idle heap gives back        --n 100 MB live at first
 
 options
   --engine E       gc (default); rc, arc and box as yardsticks: alloc, btree, gcbench and window with all
-                   three, mutate with rc (one thread) and arc
+                   three, mutate with rc (one thread) and arc, lru with arc and box
   --n N            size of the work; what it counts depends on the workload
   --threads T      mutator threads
-  --seconds S      how long mutate runs
+  --seconds S      how long mutate and lru run
   --depth D        depth of the long-lived tree of btree
   --order O        sequential: nodes lie in memory in the order of the array; shuffled: they do not
   --markers M      marker threads of the heap (engine gc; the default is the heap's)
@@ -37,6 +38,9 @@ options
 exit code: 0 good, 1 a wrong checksum or a failed run, 2 a wrong command line
 ";
 
+/// Entries of the smallest cache of `lru`: the checksum supposes that every shard gets full.
+const LEAST_LRU: usize = 1000;
+
 /// What to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Workload {
@@ -46,6 +50,7 @@ pub(crate) enum Workload {
     Mark,
     Window,
     Mutate,
+    Lru,
     Idle,
 }
 
@@ -97,6 +102,7 @@ const WORKLOADS: &[(&str, Workload)] = &[
     ("mark", Workload::Mark),
     ("window", Workload::Window),
     ("mutate", Workload::Mutate),
+    ("lru", Workload::Lru),
     ("idle", Workload::Idle),
 ];
 const ENGINES: &[(&str, Engine)] =
@@ -120,7 +126,7 @@ impl Workload {
             Workload::Btree => &["--depth", "--threads"],
             Workload::Gcbench | Workload::Window | Workload::Idle => &["--n"],
             Workload::Mark => &["--n", "--order"],
-            Workload::Mutate => &["--n", "--threads", "--seconds"],
+            Workload::Mutate | Workload::Lru => &["--n", "--threads", "--seconds"],
         }
     }
 
@@ -132,8 +138,13 @@ impl Workload {
             Workload::Mark => 10_000_000,
             Workload::Window => 5_000_000,
             Workload::Mutate => 2_000_000,
+            Workload::Lru => 1_000_000,
             Workload::Idle => 100,
         }
+    }
+
+    fn default_threads(self) -> usize {
+        if self == Workload::Lru { 2 } else { 1 }
     }
 
     fn can_run_on(self, engine: Engine) -> Result<(), String> {
@@ -142,6 +153,7 @@ impl Workload {
                 "it measures a collector"
             }
             (Workload::Mutate, Engine::Box) => "its nodes have two owners, a slot and another node",
+            (Workload::Lru, Engine::Rc) => "its threads share the cache, and an Rc is not shared",
             _ => return Ok(()),
         };
         let (workload, engine) = (self.name(), engine.name());
@@ -174,7 +186,7 @@ pub(crate) fn parse(words: &[String]) -> Result<Command, String> {
         workload,
         engine: Engine::Gc,
         n: workload.default_n(),
-        threads: 1,
+        threads: workload.default_threads(),
         seconds: 20.0,
         depth: 18,
         order: Order::Sequential,
@@ -245,6 +257,9 @@ impl Args {
                 return Err("mutate with --engine rc has one thread: an Rc is not shared".into());
             }
         }
+        if self.workload == Workload::Lru && self.n < LEAST_LRU {
+            return Err(format!("lru needs --n {LEAST_LRU}: smaller shards need not fill up"));
+        }
         if self.workload == Workload::Alloc && self.threads > self.n {
             return Err(format!("--threads {} is more than --n {}", self.threads, self.n));
         }
@@ -309,6 +324,8 @@ mod tests {
             ("mutate --engine box", "two owners"),
             ("mutate --engine rc --threads 2", "one thread"),
             ("btree --engine rc --markers 1", "mean nothing"),
+            ("lru --engine rc", "not shared"),
+            ("lru --n 999", "lru needs --n 1000"),
             ("mutate --seconds NaN", "--seconds is from"),
         ] {
             let error = parse_line(line).unwrap_err();

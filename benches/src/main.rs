@@ -8,6 +8,7 @@ mod args;
 mod btree;
 mod gcbench;
 mod idle;
+mod lru;
 mod mark;
 mod measure;
 mod mutate;
@@ -65,6 +66,7 @@ fn run(args: &Args) -> Result<Report, String> {
         Workload::Mark => mark::run(args, &mut report),
         Workload::Window => window::run(args, &mut report),
         Workload::Mutate => mutate::run(args, &mut report),
+        Workload::Lru => lru::run(args, &mut report),
         Workload::Idle => idle::run(args, &mut report),
     }?;
     Ok(report)
@@ -112,6 +114,8 @@ mod tests {
             "window --n 1500",
             "mutate --n 100 --seconds 0.02",
             "mutate --n 100 --seconds 0.02 --threads 2",
+            "lru --n 1000 --seconds 0.1",
+            "lru --n 1000 --seconds 0.1 --threads 1 --pin",
             "idle --n 2",
         ] {
             for engine in ["gc", "rc", "arc", "box"] {
@@ -125,7 +129,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(runs, 24);
+        assert_eq!(runs, 30);
     }
 
     #[test]
