@@ -21,8 +21,11 @@ workloads, and the options of each with their defaults
   idle     what an idle heap gives back        --n 100 MB live at first
 
 options
-  --engine E       gc (default); rc, arc and box as yardsticks: alloc, btree, gcbench and window with all
-                   three, mutate with rc (one thread) and arc, lru with arc and box
+  --engine E       gc (default)
+                   yardsticks: rc, arc, box
+                   peers, in a build with --features peers: gc-crate, gc-arena, gc-arena-stw, boa, dumpster,
+                   dumpster-sync, rust-cc, bacon-cc, bumpalo, typed-arena
+                   what an engine cannot express is refused with the reason
   --n N            size of the work; what it counts depends on the workload
   --threads T      mutator threads
   --seconds S      how long mutate and lru run
@@ -61,6 +64,16 @@ pub(crate) enum Engine {
     Rc,
     Arc,
     Box,
+    GcCrate,
+    GcArena,
+    GcArenaStw,
+    Boa,
+    Dumpster,
+    DumpsterSync,
+    RustCc,
+    BaconCc,
+    Bumpalo,
+    TypedArena,
 }
 
 /// How the nodes of `mark` lie in memory.
@@ -105,8 +118,22 @@ const WORKLOADS: &[(&str, Workload)] = &[
     ("lru", Workload::Lru),
     ("idle", Workload::Idle),
 ];
-const ENGINES: &[(&str, Engine)] =
-    &[("gc", Engine::Gc), ("rc", Engine::Rc), ("arc", Engine::Arc), ("box", Engine::Box)];
+pub(crate) const ENGINES: &[(&str, Engine)] = &[
+    ("gc", Engine::Gc),
+    ("rc", Engine::Rc),
+    ("arc", Engine::Arc),
+    ("box", Engine::Box),
+    ("gc-crate", Engine::GcCrate),
+    ("gc-arena", Engine::GcArena),
+    ("gc-arena-stw", Engine::GcArenaStw),
+    ("boa", Engine::Boa),
+    ("dumpster", Engine::Dumpster),
+    ("dumpster-sync", Engine::DumpsterSync),
+    ("rust-cc", Engine::RustCc),
+    ("bacon-cc", Engine::BaconCc),
+    ("bumpalo", Engine::Bumpalo),
+    ("typed-arena", Engine::TypedArena),
+];
 const ORDERS: &[(&str, Order)] =
     &[("sequential", Order::Sequential), ("shuffled", Order::Shuffled)];
 
@@ -147,23 +174,49 @@ impl Workload {
         if self == Workload::Lru { 2 } else { 1 }
     }
 
-    fn can_run_on(self, engine: Engine) -> Result<(), String> {
-        let why = match (self, engine) {
-            (Workload::Mark | Workload::Idle, Engine::Rc | Engine::Arc | Engine::Box) => {
-                "it measures a collector"
+    /// Why the workload cannot be run on that many threads of the engine, if so.
+    fn refusal(self, engine: Engine, threads: usize) -> Option<&'static str> {
+        use Engine::*;
+        match (self, engine) {
+            (_, Gc) => None,
+            (Workload::Idle, _) => Some("it measures what our heap gives back"),
+            (Workload::Mark, Rc | Arc | Box | Bumpalo | TypedArena) => {
+                Some("it measures a collector")
             }
-            (Workload::Mutate, Engine::Box) => "its nodes have two owners, a slot and another node",
-            (Workload::Lru, Engine::Rc) => "its threads share the cache, and an Rc is not shared",
-            _ => return Ok(()),
-        };
-        let (workload, engine) = (self.name(), engine.name());
-        Err(format!("{workload} cannot be expressed with --engine {engine}: {why}"))
+            (Workload::Mark, GcCrate) => {
+                Some("its marker recurses, and a random graph overflows the stack")
+            }
+            (Workload::Mark, Dumpster | DumpsterSync | RustCc | BaconCc) => {
+                Some("it searches dead cycles only and never marks what is live")
+            }
+            (Workload::Mutate, Box) => Some("its nodes have two owners, a slot and another node"),
+            (Workload::Lru, Arc | Box) => None,
+            (Workload::Lru, DumpsterSync) => {
+                Some("its search for cycles recurses, and a recency list overflows the stack")
+            }
+            (Workload::Window | Workload::Mutate | Workload::Lru, Bumpalo | TypedArena) => {
+                Some("objects die one by one, and an arena frees all at once")
+            }
+            (Workload::Lru, _) => {
+                Some("its threads share the cache, and these pointers are not shared")
+            }
+            (Workload::Mutate, Arc | DumpsterSync) => None,
+            (Workload::Mutate, _) if threads > 1 => {
+                Some("these pointers stay on one thread: leave --threads at 1")
+            }
+            _ => None,
+        }
     }
 }
 
 impl Engine {
     pub(crate) fn name(self) -> &'static str {
         name_of(ENGINES, &self)
+    }
+
+    /// Whether only a build with the feature `peers` has it.
+    fn is_peer(self) -> bool {
+        !matches!(self, Engine::Gc | Engine::Rc | Engine::Arc | Engine::Box)
     }
 }
 
@@ -245,17 +298,15 @@ impl Args {
 
     /// Refuses combinations that mean nothing.
     fn check(&self) -> Result<(), String> {
-        self.workload.can_run_on(self.engine)?;
-        if self.engine != Engine::Gc {
-            let engine = self.engine.name();
-            if self.markers.is_some() || self.gc_percent.is_some() {
-                return Err(format!(
-                    "--markers and --gc-percent mean nothing to --engine {engine}"
-                ));
-            }
-            if self.engine == Engine::Rc && self.workload == Workload::Mutate && self.threads > 1 {
-                return Err("mutate with --engine rc has one thread: an Rc is not shared".into());
-            }
+        let (workload, engine) = (self.workload.name(), self.engine.name());
+        if self.engine.is_peer() && !cfg!(feature = "peers") {
+            return Err(format!("--engine {engine} needs a gc-bench built with --features peers"));
+        }
+        if let Some(why) = self.workload.refusal(self.engine, self.threads) {
+            return Err(format!("{workload} cannot be run with --engine {engine}: {why}"));
+        }
+        if self.engine != Engine::Gc && (self.markers.is_some() || self.gc_percent.is_some()) {
+            return Err(format!("--markers and --gc-percent mean nothing to --engine {engine}"));
         }
         if self.workload == Workload::Lru && self.n < LEAST_LRU {
             return Err(format!("lru needs --n {LEAST_LRU}: smaller shards need not fill up"));
@@ -310,6 +361,30 @@ mod tests {
     }
 
     #[test]
+    #[cfg(not(feature = "peers"))]
+    fn peers_need_their_feature() {
+        let error = parse_line("btree --engine boa").unwrap_err();
+        assert!(error.contains("--features peers"), "{error}");
+    }
+
+    #[test]
+    #[cfg(feature = "peers")]
+    fn peers_refuse_what_they_cannot_express() {
+        for (line, part) in [
+            ("mark --engine gc-crate", "overflows the stack"),
+            ("mark --engine bacon-cc", "never marks"),
+            ("window --engine bumpalo", "one by one"),
+            ("mutate --engine boa --threads 2", "one thread"),
+            ("lru --engine dumpster-sync", "overflows the stack"),
+            ("btree --engine gc-arena --gc-percent 50", "mean nothing"),
+        ] {
+            let error = parse_line(line).unwrap_err();
+            assert!(error.contains(part), "{line}: {error}");
+        }
+        assert!(parse_line("mutate --engine dumpster-sync --threads 2").is_ok());
+    }
+
+    #[test]
     fn bad_lines_say_why() {
         for (line, part) in [
             ("", "no workload given"),
@@ -325,6 +400,7 @@ mod tests {
             ("mutate --engine rc --threads 2", "one thread"),
             ("btree --engine rc --markers 1", "mean nothing"),
             ("lru --engine rc", "not shared"),
+            ("idle --engine box", "what our heap gives back"),
             ("lru --n 999", "lru needs --n 1000"),
             ("mutate --seconds NaN", "--seconds is from"),
         ] {
