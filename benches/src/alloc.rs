@@ -11,7 +11,7 @@ use gc_core::{Gc, GcCell, Heap, Root, Trace};
 
 use crate::args::Args;
 #[cfg(feature = "peers")]
-use crate::args::Engine;
+use crate::engines::Engine;
 use crate::measure::Stopwatch;
 use crate::objects::Pointers;
 #[cfg(feature = "peers")]

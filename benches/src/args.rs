@@ -4,6 +4,8 @@
 
 use std::str::FromStr;
 
+use crate::engines::{ENGINES, Engine};
+
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
 gc-bench: the workloads on which speed, memory and pauses are compared
@@ -57,25 +59,6 @@ pub(crate) enum Workload {
     Idle,
 }
 
-/// What manages the memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Engine {
-    Gc,
-    Rc,
-    Arc,
-    Box,
-    GcCrate,
-    GcArena,
-    GcArenaStw,
-    Boa,
-    Dumpster,
-    DumpsterSync,
-    RustCc,
-    BaconCc,
-    Bumpalo,
-    TypedArena,
-}
-
 /// How the nodes of `mark` lie in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
@@ -118,26 +101,10 @@ const WORKLOADS: &[(&str, Workload)] = &[
     ("lru", Workload::Lru),
     ("idle", Workload::Idle),
 ];
-pub(crate) const ENGINES: &[(&str, Engine)] = &[
-    ("gc", Engine::Gc),
-    ("rc", Engine::Rc),
-    ("arc", Engine::Arc),
-    ("box", Engine::Box),
-    ("gc-crate", Engine::GcCrate),
-    ("gc-arena", Engine::GcArena),
-    ("gc-arena-stw", Engine::GcArenaStw),
-    ("boa", Engine::Boa),
-    ("dumpster", Engine::Dumpster),
-    ("dumpster-sync", Engine::DumpsterSync),
-    ("rust-cc", Engine::RustCc),
-    ("bacon-cc", Engine::BaconCc),
-    ("bumpalo", Engine::Bumpalo),
-    ("typed-arena", Engine::TypedArena),
-];
 const ORDERS: &[(&str, Order)] =
     &[("sequential", Order::Sequential), ("shuffled", Order::Shuffled)];
 
-fn name_of<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &'static str {
+pub(crate) fn name_of<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &'static str {
     table.iter().find(|(_, v)| v == value).expect("every value has a name").0
 }
 
@@ -172,51 +139,6 @@ impl Workload {
 
     fn default_threads(self) -> usize {
         if self == Workload::Lru { 2 } else { 1 }
-    }
-
-    /// Why the workload cannot be run on that many threads of the engine, if so.
-    fn refusal(self, engine: Engine, threads: usize) -> Option<&'static str> {
-        use Engine::*;
-        match (self, engine) {
-            (_, Gc) => None,
-            (Workload::Idle, _) => Some("it measures what our heap gives back"),
-            (Workload::Mark, Rc | Arc | Box | Bumpalo | TypedArena) => {
-                Some("it measures a collector")
-            }
-            (Workload::Mark, GcCrate) => {
-                Some("its marker recurses, and a random graph overflows the stack")
-            }
-            (Workload::Mark, Dumpster | DumpsterSync | RustCc | BaconCc) => {
-                Some("it searches dead cycles only and never marks what is live")
-            }
-            (Workload::Mutate, Box) => Some("its nodes have two owners, a slot and another node"),
-            (Workload::Lru, Arc | Box) => None,
-            (Workload::Lru, DumpsterSync) => {
-                Some("its search for cycles recurses, and a recency list overflows the stack")
-            }
-            (Workload::Window | Workload::Mutate | Workload::Lru, Bumpalo | TypedArena) => {
-                Some("objects die one by one, and an arena frees all at once")
-            }
-            (Workload::Lru, _) => {
-                Some("its threads share the cache, and these pointers are not shared")
-            }
-            (Workload::Mutate, Arc | DumpsterSync) => None,
-            (Workload::Mutate, _) if threads > 1 => {
-                Some("these pointers stay on one thread: leave --threads at 1")
-            }
-            _ => None,
-        }
-    }
-}
-
-impl Engine {
-    pub(crate) fn name(self) -> &'static str {
-        name_of(ENGINES, &self)
-    }
-
-    /// Whether only a build with the feature `peers` has it.
-    fn is_peer(self) -> bool {
-        !matches!(self, Engine::Gc | Engine::Rc | Engine::Arc | Engine::Box)
     }
 }
 
@@ -302,7 +224,7 @@ impl Args {
         if self.engine.is_peer() && !cfg!(feature = "peers") {
             return Err(format!("--engine {engine} needs a gc-bench built with --features peers"));
         }
-        if let Some(why) = self.workload.refusal(self.engine, self.threads) {
+        if let Some(why) = self.engine.refusal(self.workload, self.threads) {
             return Err(format!("{workload} cannot be run with --engine {engine}: {why}"));
         }
         if self.engine != Engine::Gc && (self.markers.is_some() || self.gc_percent.is_some()) {

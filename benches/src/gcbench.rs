@@ -16,7 +16,7 @@ use gc_core::{Gc, GcCell, Mutation, Mutator, Root, Trace};
 
 use crate::args::Args;
 #[cfg(feature = "peers")]
-use crate::args::Engine;
+use crate::engines::Engine;
 use crate::measure::{Stopwatch, median};
 use crate::objects::Pointers;
 #[cfg(feature = "peers")]

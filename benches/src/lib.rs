@@ -26,8 +26,8 @@ use std::process::ExitCode;
 
 use gc_core::Heap;
 
-use args::{Args, Command, Engine, Workload};
-use engines::{with_pointers, with_shared_pointers};
+use args::{Args, Command, Workload};
+use engines::{Engine, with_pointers, with_shared_pointers};
 use report::Report;
 
 /// How a run fails: what to tell the user.
@@ -125,7 +125,7 @@ mod tests {
             "lru --n 1000 --seconds 0.1 --threads 1 --pin",
             "idle --n 2",
         ] {
-            for (engine, _) in args::ENGINES {
+            for (engine, _) in engines::ENGINES {
                 let line = format!("{work} --engine {engine}");
                 let words: Vec<String> = line.split_whitespace().map(String::from).collect();
                 // What an engine cannot express is refused while parsing.
@@ -136,7 +136,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(runs, if cfg!(feature = "peers") { 83 } else { 30 });
+        assert_eq!(runs, if cfg!(feature = "peers") { 85 } else { 30 });
     }
 
     #[test]

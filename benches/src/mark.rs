@@ -14,9 +14,9 @@ use std::time::Instant;
 
 use gc_core::{Gc, GcCell, Heap, Mutator, Root, Trace};
 
-#[cfg(feature = "peers")]
-use crate::args::Engine;
 use crate::args::{Args, Order};
+#[cfg(feature = "peers")]
+use crate::engines::Engine;
 use crate::measure::{Elapsed, Stopwatch, median};
 #[cfg(feature = "peers")]
 use crate::peers::{Pacing, boa::BoaGraph, gc_arena::ArenaGraph};

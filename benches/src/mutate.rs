@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use gc_core::{Gc, GcCell, Heap, Mutation, Mutator, Root, Trace};
 
-use crate::args::{Args, Engine};
+use crate::args::Args;
+use crate::engines::Engine;
 use crate::measure::{Elapsed, Latencies, Stopwatch, noise_floor};
 use crate::objects::SharedPointers;
 use crate::owned::Arcs;

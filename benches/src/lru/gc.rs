@@ -64,7 +64,7 @@ pub(super) struct Player<'c> {
 
 impl Cache for Player<'_> {
     #[inline(always)]
-    fn look_up(&self, keys: impl Iterator<Item = u64>) -> Tally {
+    fn look_up(&mut self, keys: impl Iterator<Item = u64>) -> Tally {
         let mut tally = Tally::default();
         self.mutator.mutate(|mc| {
             let shards = self.cache.shards.get(mc);
@@ -76,7 +76,7 @@ impl Cache for Player<'_> {
         tally
     }
 
-    fn intact(&self, shard: usize) -> u64 {
+    fn intact(&mut self, shard: usize) -> u64 {
         self.mutator.mutate(|mc| self.cache.shards.get(mc)[shard].intact(mc))
     }
 }

@@ -21,8 +21,11 @@ mod zipf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::args::{Args, Engine};
+use crate::args::Args;
+use crate::engines::Engine;
 use crate::measure::{Elapsed, Latencies, Stopwatch, noise_floor};
+#[cfg(feature = "peers")]
+use crate::peers::{Pacing, gc_arena::ArenaCache};
 use crate::random::{Random, mix};
 use crate::report::Report;
 use crate::{Outcome, check, heap_for, pin};
@@ -30,22 +33,22 @@ use zipf::Zipf;
 
 /// Operations in one `mutate`.
 const BATCH: usize = 16;
-const SHARDS: usize = 64;
+pub(crate) const SHARDS: usize = 64;
 const LEAST_VALUE: usize = 64;
 const MOST_VALUE: usize = 512;
 
 /// One thread's hold of the cache.
-trait Cache {
+pub(crate) trait Cache {
     /// Looks up each key, in one batch.
-    fn look_up(&self, keys: impl Iterator<Item = u64>) -> Tally;
+    fn look_up(&mut self, keys: impl Iterator<Item = u64>) -> Tally;
 
     /// How many entries of a shard are intact.
-    fn intact(&self, shard: usize) -> u64;
+    fn intact(&mut self, shard: usize) -> u64;
 }
 
 /// What some lookups gave.
 #[derive(Clone, Copy, Debug, Default)]
-struct Tally {
+pub(crate) struct Tally {
     hits: u64,
     /// Hits whose value was not that of the key.
     broken: u64,
@@ -59,7 +62,7 @@ impl Tally {
 
     /// Counts a hit.
     #[inline(always)]
-    fn hit(&mut self, key: u64, value: &[u8]) {
+    pub(crate) fn hit(&mut self, key: u64, value: &[u8]) {
         self.hits += 1;
         let ends = [value.first(), value.last()] == [Some(&byte_of(key)); 2];
         self.broken += u64::from(!ends || value.len() != len_of(key));
@@ -75,10 +78,16 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
         (Some(heap), _) => {
             let cache = pin::on_one_thread(args.pin, || gc::GcCache::new_in(heap, args.n));
             let player = || gc::Player { mutator: heap.mutator(), cache: &cache };
-            fill(args, &player);
+            pin::on_one_thread(args.pin, || fill(&mut player(), args.n));
             before = Some(heap.pauses());
-            play_all(args, zipf, player)
+            together(args, zipf, player)
         }
+        #[cfg(feature = "peers")]
+        (None, Engine::GcArena | Engine::GcArenaStw) => pin::on_one_thread(args.pin, || {
+            let mut cache = ArenaCache::new(Pacing::of(args.engine), args.n);
+            fill(&mut cache, args.n);
+            alone(args, zipf, &mut cache)
+        }),
         (None, Engine::Arc) => owned::<Arc<[u8]>>(args, zipf),
         (None, _) => owned::<Box<[u8]>>(args, zipf),
     };
@@ -99,9 +108,12 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
 }
 
 fn owned<V: owned::Value>(args: &Args, zipf: Zipf) -> Game {
-    let cache = pin::on_one_thread(args.pin, || owned::SlabCache::<V>::new(args.n));
-    fill(args, &|| &cache);
-    play_all(args, zipf, || &cache)
+    let cache = pin::on_one_thread(args.pin, || {
+        let cache = owned::SlabCache::<V>::new(args.n);
+        fill(&mut &cache, args.n);
+        cache
+    });
+    together(args, zipf, || &cache)
 }
 
 /// What a run gave.
@@ -113,21 +125,20 @@ struct Game {
     intact: u64,
 }
 
-fn fill<C: Cache>(args: &Args, cache: &(impl Fn() -> C + Sync)) {
-    pin::on_one_thread(args.pin, || {
-        let (cache, mut left) = (cache(), args.n);
-        while left > 0 {
-            let batch = left.min(BATCH);
-            cache.look_up((left - batch..left).rev().map(|key| key as u64));
-            left -= batch;
-        }
-    });
+fn fill(cache: &mut impl Cache, n: usize) {
+    let mut left = n;
+    while left > 0 {
+        let batch = left.min(BATCH);
+        cache.look_up((left - batch..left).rev().map(|key| key as u64));
+        left -= batch;
+    }
 }
 
-fn play_all<C: Cache>(args: &Args, zipf: Zipf, cache: impl Fn() -> C + Sync) -> Game {
+/// A run on `--threads` threads.
+fn together<C: Cache>(args: &Args, zipf: Zipf, cache: impl Fn() -> C + Sync) -> Game {
     let watch = Stopwatch::start();
     let parts = pin::on_threads(args.threads, args.pin, |i| {
-        play(&cache(), zipf, Random::new(1000 + i as u64), args.seconds)
+        play(&mut cache(), zipf, i as u64, args.seconds)
     });
     let elapsed = watch.stop();
     let (mut ops, mut tally, mut latencies) = (0, Tally::default(), Latencies::new());
@@ -136,21 +147,27 @@ fn play_all<C: Cache>(args: &Args, zipf: Zipf, cache: impl Fn() -> C + Sync) -> 
         tally.add(*part_tally);
         latencies.merge(part);
     }
-    let intact = pin::on_one_thread(args.pin, || {
-        let cache = cache();
-        (0..SHARDS).map(|shard| cache.intact(shard)).sum()
-    });
+    let intact = pin::on_one_thread(args.pin, || intact(&mut cache()));
     Game { ops, tally, latencies, elapsed, intact }
 }
 
+/// A run on this thread.
+#[cfg(feature = "peers")]
+fn alone(args: &Args, zipf: Zipf, cache: &mut impl Cache) -> Game {
+    let watch = Stopwatch::start();
+    let (ops, tally, latencies) = play(cache, zipf, 0, args.seconds);
+    let elapsed = watch.stop();
+    Game { ops, tally, latencies, elapsed, intact: intact(cache) }
+}
+
+fn intact(cache: &mut impl Cache) -> u64 {
+    (0..SHARDS).map(|shard| cache.intact(shard)).sum()
+}
+
 /// Operations of one thread until the time is over.
-fn play(
-    cache: &impl Cache,
-    zipf: Zipf,
-    mut random: Random,
-    seconds: f64,
-) -> (u64, Tally, Latencies) {
+fn play(cache: &mut impl Cache, zipf: Zipf, thread: u64, seconds: f64) -> (u64, Tally, Latencies) {
     let (mut ops, mut tally, mut latencies) = (0, Tally::default(), Latencies::new());
+    let mut random = Random::new(1000 + thread);
     let end = Instant::now() + Duration::from_secs_f64(seconds);
     loop {
         let now = latencies.time(|| {
@@ -165,36 +182,36 @@ fn play(
 }
 
 /// Entries of a shard.
-fn capacity(n: usize) -> usize {
+pub(crate) fn capacity(n: usize) -> usize {
     n.div_ceil(SHARDS)
 }
 
 /// Buckets of a shard.
-fn buckets(n: usize) -> usize {
+pub(crate) fn buckets(n: usize) -> usize {
     capacity(n).next_power_of_two()
 }
 
 /// The shard of a key, and its bucket of so many.
 #[inline(always)]
-fn place(key: u64, buckets: usize) -> (usize, usize) {
+pub(crate) fn place(key: u64, buckets: usize) -> (usize, usize) {
     let hash = mix(key);
     ((hash >> 58) as usize, hash as usize & (buckets - 1))
 }
 
 /// The length of the value of a key.
 #[inline(always)]
-fn len_of(key: u64) -> usize {
+pub(crate) fn len_of(key: u64) -> usize {
     LEAST_VALUE + (mix(key) % (MOST_VALUE - LEAST_VALUE + 1) as u64) as usize
 }
 
 /// Every byte of the value of a key.
 #[inline(always)]
-fn byte_of(key: u64) -> u8 {
+pub(crate) fn byte_of(key: u64) -> u8 {
     key as u8
 }
 
 /// Whether a value is, to its last byte, that of its key.
-fn is_value_of(key: u64, value: &[u8]) -> bool {
+pub(crate) fn is_value_of(key: u64, value: &[u8]) -> bool {
     value.len() == len_of(key) && value.iter().all(|&b| b == byte_of(key))
 }
 
@@ -203,12 +220,11 @@ mod tests {
     use super::*;
 
     /// Least recently used entries leave, others stay, in whatever engine.
-    fn evicts_the_least_recent(cache: &impl Cache) {
+    fn evicts_the_least_recent(mut cache: impl Cache) {
         // The first keys of shard 0, which holds two.
         let keys: Vec<u64> = (0..).filter(|&key| place(key, 2).0 == 0).take(3).collect();
-        let hits = |keys: &[u64]| cache.look_up(keys.iter().copied()).hits;
+        let mut hits = |keys: &[u64]| cache.look_up(keys.iter().copied()).hits;
         assert_eq!(hits(&[keys[0], keys[1], keys[0]]), 1);
-        assert_eq!(cache.intact(0), 2);
         assert_eq!(hits(&[keys[2]]), 0, "it takes the place of the second");
         assert_eq!(hits(&[keys[0], keys[2]]), 2);
         assert_eq!(hits(&[keys[1]]), 0);
@@ -220,9 +236,11 @@ mod tests {
     fn all_engines_evict_the_least_recent() {
         let heap = gc_core::Heap::new();
         let cache = gc::GcCache::new_in(&heap, 2 * SHARDS);
-        evicts_the_least_recent(&gc::Player { mutator: heap.mutator(), cache: &cache });
-        evicts_the_least_recent(&&owned::SlabCache::<Box<[u8]>>::new(2 * SHARDS));
-        evicts_the_least_recent(&&owned::SlabCache::<Arc<[u8]>>::new(2 * SHARDS));
+        evicts_the_least_recent(gc::Player { mutator: heap.mutator(), cache: &cache });
+        evicts_the_least_recent(&owned::SlabCache::<Box<[u8]>>::new(2 * SHARDS));
+        evicts_the_least_recent(&owned::SlabCache::<Arc<[u8]>>::new(2 * SHARDS));
+        #[cfg(feature = "peers")]
+        evicts_the_least_recent(ArenaCache::new(Pacing::Incremental, 2 * SHARDS));
     }
 
     #[test]

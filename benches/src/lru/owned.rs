@@ -97,7 +97,7 @@ impl<V: Value> SlabCache<V> {
 
 impl<V: Value> Cache for &SlabCache<V> {
     #[inline(always)]
-    fn look_up(&self, keys: impl Iterator<Item = u64>) -> Tally {
+    fn look_up(&mut self, keys: impl Iterator<Item = u64>) -> Tally {
         let mut tally = Tally::default();
         for key in keys {
             let (shard, bucket) = place(key, self.buckets);
@@ -114,7 +114,7 @@ impl<V: Value> Cache for &SlabCache<V> {
         tally
     }
 
-    fn intact(&self, shard: usize) -> u64 {
+    fn intact(&mut self, shard: usize) -> u64 {
         self.lock(shard).intact()
     }
 }

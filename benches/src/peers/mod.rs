@@ -11,7 +11,7 @@
 use std::cell::RefCell;
 use std::sync::{Mutex, PoisonError};
 
-use crate::args::Engine;
+use crate::engines::Engine;
 
 pub(crate) mod bacon_cc;
 pub(crate) mod boa;
