@@ -297,7 +297,8 @@ mod tests {
             ("mark --engine bacon-cc", "never marks"),
             ("window --engine bumpalo", "one by one"),
             ("mutate --engine boa --threads 2", "one thread"),
-            ("lru --engine dumpster-sync", "overflows the stack"),
+            ("lru --engine gc-arena", "one thread"),
+            ("lru --engine boa", "not shared"),
             ("btree --engine gc-arena --gc-percent 50", "mean nothing"),
         ] {
             let error = parse_line(line).unwrap_err();

@@ -70,10 +70,7 @@ impl Engine {
                 Some("it searches dead cycles only and never marks what is live")
             }
             (Workload::Mutate, Box) => Some("its nodes have two owners, a slot and another node"),
-            (Workload::Lru, Arc | Box) => None,
-            (Workload::Lru, DumpsterSync) => {
-                Some("its search for cycles recurses, and a recency list overflows the stack")
-            }
+            (Workload::Lru, Arc | Box | DumpsterSync) => None,
             (Workload::Window | Workload::Mutate | Workload::Lru, Bumpalo | TypedArena) => {
                 Some("objects die one by one, and an arena frees all at once")
             }

@@ -136,7 +136,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(runs, if cfg!(feature = "peers") { 85 } else { 30 });
+        assert_eq!(runs, if cfg!(feature = "peers") { 87 } else { 30 });
     }
 
     #[test]

@@ -25,10 +25,11 @@ use crate::args::Args;
 use crate::engines::Engine;
 use crate::measure::{Elapsed, Latencies, Stopwatch, noise_floor};
 #[cfg(feature = "peers")]
-use crate::peers::{Pacing, gc_arena::ArenaCache};
+use crate::peers::{Pacing, dumpster_sync::DumpsterCache, gc_arena::ArenaCache};
 use crate::random::{Random, mix};
 use crate::report::Report;
 use crate::{Outcome, check, heap_for, pin};
+use owned::SlabCache;
 use zipf::Zipf;
 
 /// Operations in one `mutate`.
@@ -88,8 +89,10 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
             fill(&mut cache, args.n);
             alone(args, zipf, &mut cache)
         }),
-        (None, Engine::Arc) => owned::<Arc<[u8]>>(args, zipf),
-        (None, _) => owned::<Box<[u8]>>(args, zipf),
+        #[cfg(feature = "peers")]
+        (None, Engine::DumpsterSync) => shared(args, zipf, || DumpsterCache::new(args.n)),
+        (None, Engine::Arc) => shared(args, zipf, || SlabCache::<Arc<[u8]>>::new(args.n)),
+        (None, _) => shared(args, zipf, || SlabCache::<Box<[u8]>>::new(args.n)),
     };
     if game.tally.broken > 0 {
         return Err(format!("{} hits found a wrong value", game.tally.broken));
@@ -107,9 +110,13 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
     check(report, game.intact, (SHARDS * capacity(args.n)) as u64)
 }
 
-fn owned<V: owned::Value>(args: &Args, zipf: Zipf) -> Game {
+/// A run on a cache outside of any closure.
+fn shared<C: Send + Sync>(args: &Args, zipf: Zipf, new: impl Fn() -> C + Sync) -> Game
+where
+    for<'c> &'c C: Cache,
+{
     let cache = pin::on_one_thread(args.pin, || {
-        let cache = owned::SlabCache::<V>::new(args.n);
+        let cache = new();
         fill(&mut &cache, args.n);
         cache
     });
@@ -237,10 +244,13 @@ mod tests {
         let heap = gc_core::Heap::new();
         let cache = gc::GcCache::new_in(&heap, 2 * SHARDS);
         evicts_the_least_recent(gc::Player { mutator: heap.mutator(), cache: &cache });
-        evicts_the_least_recent(&owned::SlabCache::<Box<[u8]>>::new(2 * SHARDS));
-        evicts_the_least_recent(&owned::SlabCache::<Arc<[u8]>>::new(2 * SHARDS));
+        evicts_the_least_recent(&SlabCache::<Box<[u8]>>::new(2 * SHARDS));
+        evicts_the_least_recent(&SlabCache::<Arc<[u8]>>::new(2 * SHARDS));
         #[cfg(feature = "peers")]
-        evicts_the_least_recent(ArenaCache::new(Pacing::Incremental, 2 * SHARDS));
+        {
+            evicts_the_least_recent(ArenaCache::new(Pacing::Incremental, 2 * SHARDS));
+            evicts_the_least_recent(&DumpsterCache::new(2 * SHARDS));
+        }
     }
 
     #[test]

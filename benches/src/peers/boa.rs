@@ -60,7 +60,7 @@ impl<T: Trace + Clone> Field<T> for GcRefCell<Option<T>> {
     }
 
     #[inline(always)]
-    fn replace(&self, value: Option<T>) -> Option<T> {
+    fn put(&self, value: Option<T>) -> Option<T> {
         std::mem::replace(&mut *self.borrow_mut(), value)
     }
 
@@ -108,8 +108,8 @@ impl Graph for BoaGraph {
     fn link(&mut self, edges: impl Iterator<Item = Edges>) {
         let array = self.0.borrow();
         for Edges { from, a, b } in edges {
-            drop(Field::replace(&array[from].a, Some(array[a].clone())));
-            drop(Field::replace(&array[from].b, Some(array[b].clone())));
+            drop(Field::put(&array[from].a, Some(array[a].clone())));
+            drop(Field::put(&array[from].b, Some(array[b].clone())));
         }
     }
 

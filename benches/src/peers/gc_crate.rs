@@ -57,7 +57,7 @@ impl<T: Trace + Clone> Field<T> for GcCell<Option<T>> {
     }
 
     #[inline(always)]
-    fn replace(&self, value: Option<T>) -> Option<T> {
+    fn put(&self, value: Option<T>) -> Option<T> {
         std::mem::replace(&mut *self.borrow_mut(), value)
     }
 

@@ -41,7 +41,8 @@ impl Pacing {
 trait Field<T> {
     fn holding(value: Option<T>) -> Self;
     fn load(&self) -> Option<T>;
-    fn replace(&self, value: Option<T>) -> Option<T>;
+    /// Returns what the field held.
+    fn put(&self, value: Option<T>) -> Option<T>;
     /// Lends what the field holds.
     fn lend<R>(&self, look: impl FnOnce(Option<&T>) -> R) -> R;
 }
@@ -58,7 +59,7 @@ impl<T: Clone> Field<T> for RefCell<Option<T>> {
     }
 
     #[inline(always)]
-    fn replace(&self, value: Option<T>) -> Option<T> {
+    fn put(&self, value: Option<T>) -> Option<T> {
         RefCell::replace(self, value)
     }
 
@@ -80,7 +81,7 @@ impl<T: Clone> Field<T> for Mutex<Option<T>> {
     }
 
     #[inline(always)]
-    fn replace(&self, value: Option<T>) -> Option<T> {
+    fn put(&self, value: Option<T>) -> Option<T> {
         std::mem::replace(&mut *self.lock().unwrap_or_else(PoisonError::into_inner), value)
     }
 
@@ -101,8 +102,8 @@ macro_rules! pointers {
                     return;
                 }
                 let new = || Some(<$engine as $crate::objects::Pointers>::node(None, None));
-                drop($crate::peers::Field::replace(&self.left, new()));
-                drop($crate::peers::Field::replace(&self.right, new()));
+                drop($crate::peers::Field::put(&self.left, new()));
+                drop($crate::peers::Field::put(&self.right, new()));
                 for child in [&self.left, &self.right] {
                     $crate::peers::Field::lend(child, |node| {
                         node.expect("it was just stored").populate(depth - 1);
@@ -196,7 +197,7 @@ macro_rules! pointers {
 
             #[inline(always)]
             fn replace(slot: &Self::Slot, link: Option<Self::Link>) -> Option<Self::Link> {
-                $crate::peers::Field::replace(slot, link)
+                $crate::peers::Field::put(slot, link)
             }
         }
     };

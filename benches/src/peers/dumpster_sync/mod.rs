@@ -13,6 +13,10 @@ use dumpster::sync::Gc;
 use super::pointers;
 use crate::objects::MESSAGE;
 
+mod cache;
+
+pub(crate) use cache::DumpsterCache;
+
 /// `--engine dumpster-sync`.
 #[derive(Debug)]
 pub(crate) struct DumpsterSync;
