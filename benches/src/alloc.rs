@@ -96,7 +96,8 @@ fn pointers<P: Pointers>(n: usize) -> u64 {
         let batch = left.min(BATCH);
         let intact = matches!(P::sides(&last), (None, None));
         for _ in 0..batch {
-            last = black_box(P::pair(None, None));
+            let right = if P::BECOMES_CALLOC { black_box(None) } else { None };
+            last = black_box(P::pair(None, right));
         }
         P::rest();
         count += if intact { batch as u64 } else { 0 };

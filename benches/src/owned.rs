@@ -16,8 +16,7 @@ pub(crate) trait Owner: 'static {
     /// The pointer.
     type Ptr<T>: Deref<Target = T>;
 
-    /// Whether the compiler makes a `calloc` of an object of known zeros: glibc's takes three times as long as
-    /// its `malloc`, so the nulls of a pair are hidden then.
+    /// As in [`Pointers`].
     const BECOMES_CALLOC: bool = false;
 
     /// Moves `value` to the heap.
@@ -169,13 +168,14 @@ impl<O: Owner> Node<O> {
 }
 
 impl<O: Owner> Pointers for O {
+    const BECOMES_CALLOC: bool = O::BECOMES_CALLOC;
+
     type Pair = O::Ptr<Pair<O>>;
     type Node = O::Ptr<Node<O>>;
     type Message = O::Ptr<[u8; MESSAGE]>;
 
     #[inline(always)]
     fn pair(left: Option<Self::Pair>, right: Option<Self::Pair>) -> Self::Pair {
-        let right = if O::BECOMES_CALLOC { black_box(right) } else { right };
         O::new(Pair { left, right })
     }
 
@@ -186,7 +186,8 @@ impl<O: Owner> Pointers for O {
 
     #[inline(always)]
     fn node(left: Option<Self::Node>, right: Option<Self::Node>) -> Self::Node {
-        O::new(Node { left, right, i: 0, j: 0 })
+        let i = if O::BECOMES_CALLOC { black_box(0) } else { 0 };
+        O::new(Node { left, right, i, j: 0 })
     }
 
     fn populate(node: &mut Self::Node, depth: u32) {
@@ -198,8 +199,8 @@ impl<O: Owner> Pointers for O {
     }
 
     #[inline(always)]
-    fn message(bytes: [u8; MESSAGE]) -> Self::Message {
-        O::new(bytes)
+    fn message(fill: u8) -> Self::Message {
+        O::new([fill; MESSAGE])
     }
 
     fn bytes(message: &Self::Message) -> &[u8; MESSAGE] {

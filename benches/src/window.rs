@@ -21,21 +21,14 @@ use crate::{Outcome, check, heap_for, pin, with_pointers};
 
 /// Slots of the ring.
 pub(crate) const WINDOW: usize = 200_000;
-const SIZE: usize = MESSAGE;
 
 #[derive(Trace)]
 struct Message {
-    bytes: [u8; SIZE],
-}
-
-/// The bytes of message `i`.
-#[inline(always)]
-pub(crate) fn bytes_of(i: usize) -> [u8; SIZE] {
-    [i as u8; SIZE]
+    bytes: [u8; MESSAGE],
 }
 
 /// The sum of the bytes of message `i`, or what no message has.
-pub(crate) fn sum_of(bytes: &[u8; SIZE], i: usize) -> u64 {
+pub(crate) fn sum_of(bytes: &[u8; MESSAGE], i: usize) -> u64 {
     let all_same = bytes.iter().all(|&b| b == i as u8);
     if all_same { bytes.iter().map(|&b| u64::from(b)).sum() } else { u64::from(u32::MAX) }
 }
@@ -65,7 +58,7 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
     if let Some(heap) = &heap {
         report.heap(heap, None, args.pauses);
     }
-    let bytes = |i: usize| (i as u8) as u64 * SIZE as u64;
+    let bytes = |i: usize| (i as u8) as u64 * MESSAGE as u64;
     check(report, run.sum, last(args.n).map(bytes).sum())
 }
 
@@ -91,7 +84,8 @@ fn gc(heap: &Heap, n: usize) -> Run {
     });
     let (elapsed, latencies) = pushes(n, |i| {
         mutator.mutate(|mc| {
-            ring.get(mc)[i % WINDOW].set(mc, Some(Gc::new(mc, Message { bytes: bytes_of(i) })));
+            ring.get(mc)[i % WINDOW]
+                .set(mc, Some(Gc::new(mc, Message { bytes: [i as u8; MESSAGE] })));
         });
     });
     let sum = |i: usize| {
@@ -105,7 +99,7 @@ fn gc(heap: &Heap, n: usize) -> Run {
 fn pointers<P: Pointers>(n: usize) -> Run {
     let mut ring: Vec<Option<P::Message>> = (0..WINDOW).map(|_| None).collect();
     let (elapsed, latencies) = pushes(n, |i| {
-        ring[i % WINDOW] = Some(black_box(P::message(bytes_of(i))));
+        ring[i % WINDOW] = Some(black_box(P::message(i as u8)));
         P::rest();
     });
     let sum =

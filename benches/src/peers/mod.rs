@@ -153,8 +153,8 @@ macro_rules! pointers {
             }
 
             #[inline(always)]
-            fn message(bytes: [u8; $crate::objects::MESSAGE]) -> Self::Message {
-                $ptr::new(Message { bytes })
+            fn message(fill: u8) -> Self::Message {
+                $ptr::new(Message { bytes: [fill; $crate::objects::MESSAGE] })
             }
 
             fn bytes(message: &Self::Message) -> &[u8; $crate::objects::MESSAGE] {

@@ -11,7 +11,7 @@ use crate::mutate::{self, BROKEN, NONE, Player};
 use crate::objects::MESSAGE;
 use crate::peers::Pacing;
 use crate::random::Random;
-use crate::window::{Run, WINDOW, bytes_of, last, pushes, sum_of};
+use crate::window::{Run, WINDOW, last, pushes, sum_of};
 
 #[derive(Collect)]
 #[collect(require_static)]
@@ -25,7 +25,7 @@ pub(crate) fn window(pacing: Pacing, n: usize) -> Run {
     let mut arena = pacing.pace(arena);
     let (elapsed, latencies) = pushes(n, |i| {
         arena.mutate(|mc, ring| {
-            ring[i % WINDOW].set(mc, Some(Gc::new(mc, Message { bytes: bytes_of(i) })));
+            ring[i % WINDOW].set(mc, Some(Gc::new(mc, Message { bytes: [i as u8; MESSAGE] })));
         });
         arena.collect_debt();
     });
