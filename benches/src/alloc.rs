@@ -9,14 +9,18 @@ use std::hint::black_box;
 
 use gc_core::{Gc, GcCell, Heap, Root, Trace};
 
-use crate::args::{Args, Engine};
+use crate::args::Args;
+#[cfg(feature = "peers")]
+use crate::engines::Engine;
 use crate::measure::Stopwatch;
-use crate::owned::{Arcs, Boxes, Owner, Rcs};
+use crate::objects::Pointers;
+#[cfg(feature = "peers")]
+use crate::peers::{self, Pacing};
 use crate::report::Report;
-use crate::{Outcome, check, heap_for, pin};
+use crate::{Outcome, check, heap_for, pin, with_pointers};
 
 /// Allocations in one `mutate`: about half a microsecond.
-const BATCH: usize = 256;
+pub(crate) const BATCH: usize = 256;
 
 pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
     let heap = heap_for(args)?;
@@ -26,9 +30,15 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
         let n = args.n / args.threads + usize::from(i < args.n % args.threads);
         match (&heap, args.engine) {
             (Some(heap), _) => gc(heap, n),
-            (None, Engine::Rc) => owned::<Rcs>(n),
-            (None, Engine::Arc) => owned::<Arcs>(n),
-            (None, _) => owned::<Boxes>(n),
+            #[cfg(feature = "peers")]
+            (None, Engine::GcArena | Engine::GcArenaStw) => {
+                peers::gc_arena::alloc(Pacing::of(args.engine), n)
+            }
+            #[cfg(feature = "peers")]
+            (None, Engine::Bumpalo) => peers::bumpalo::alloc(n),
+            #[cfg(feature = "peers")]
+            (None, Engine::TypedArena) => peers::typed_arena::alloc(n),
+            (None, engine) => with_pointers!(engine, P => pointers::<P>(n)),
         }
     });
     let elapsed = watch.stop();
@@ -79,21 +89,17 @@ fn gc(heap: &Heap, n: usize) -> u64 {
     count
 }
 
-struct OwnedNode<O: Owner> {
-    left: Option<O::Ptr<OwnedNode<O>>>,
-    right: Option<O::Ptr<OwnedNode<O>>>,
-}
-
-fn owned<O: Owner>(n: usize) -> u64 {
-    let mut last = O::new(OwnedNode::<O> { left: None, right: None });
+fn pointers<P: Pointers>(n: usize) -> u64 {
+    let mut last = P::pair(None, None);
     let (mut count, mut left) = (0, n);
     while left > 0 {
         let batch = left.min(BATCH);
-        let intact = last.left.is_none() && last.right.is_none();
+        let intact = matches!(P::sides(&last), (None, None));
         for _ in 0..batch {
-            let right = if O::BECOMES_CALLOC { black_box(None) } else { None };
-            last = black_box(O::new(OwnedNode { left: None, right }));
+            let right = if P::BECOMES_CALLOC { black_box(None) } else { None };
+            last = black_box(P::pair(None, right));
         }
+        P::rest();
         count += if intact { batch as u64 } else { 0 };
         left -= batch;
     }

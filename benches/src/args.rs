@@ -4,6 +4,8 @@
 
 use std::str::FromStr;
 
+use crate::engines::{ENGINES, Engine};
+
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
 gc-bench: the workloads on which speed, memory and pauses are compared
@@ -17,14 +19,18 @@ workloads, and the options of each with their defaults
   mark     collections of a live random graph  --n 10000000 nodes  --order sequential
   window   a ring of 200,000 live messages     --n 5000000 pushes
   mutate   random stores into a live table     --n 2000000 nodes  --seconds 20  --threads 1
+  lru      a cache under Zipf keys             --n 1000000 entries  --seconds 20  --threads 2
   idle     what an idle heap gives back        --n 100 MB live at first
 
 options
-  --engine E       gc (default); rc, arc and box as yardsticks: alloc, btree, gcbench and window with all
-                   three, mutate with rc (one thread) and arc
+  --engine E       gc (default)
+                   yardsticks: rc, arc, box
+                   peers, in a build with --features peers: gc-crate, gc-arena, gc-arena-stw, boa, dumpster,
+                   dumpster-sync, rust-cc, bacon-cc, bumpalo, typed-arena
+                   what an engine cannot express is refused with the reason
   --n N            size of the work; what it counts depends on the workload
   --threads T      mutator threads
-  --seconds S      how long mutate runs
+  --seconds S      how long mutate and lru run
   --depth D        depth of the long-lived tree of btree
   --order O        sequential: nodes lie in memory in the order of the array; shuffled: they do not
   --markers M      marker threads of the heap (engine gc; the default is the heap's)
@@ -37,6 +43,9 @@ options
 exit code: 0 good, 1 a wrong checksum or a failed run, 2 a wrong command line
 ";
 
+/// Entries of the smallest cache of `lru`: the checksum supposes that every shard gets full.
+const LEAST_LRU: usize = 1000;
+
 /// What to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Workload {
@@ -46,16 +55,8 @@ pub(crate) enum Workload {
     Mark,
     Window,
     Mutate,
+    Lru,
     Idle,
-}
-
-/// What manages the memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Engine {
-    Gc,
-    Rc,
-    Arc,
-    Box,
 }
 
 /// How the nodes of `mark` lie in memory.
@@ -97,14 +98,13 @@ const WORKLOADS: &[(&str, Workload)] = &[
     ("mark", Workload::Mark),
     ("window", Workload::Window),
     ("mutate", Workload::Mutate),
+    ("lru", Workload::Lru),
     ("idle", Workload::Idle),
 ];
-const ENGINES: &[(&str, Engine)] =
-    &[("gc", Engine::Gc), ("rc", Engine::Rc), ("arc", Engine::Arc), ("box", Engine::Box)];
 const ORDERS: &[(&str, Order)] =
     &[("sequential", Order::Sequential), ("shuffled", Order::Shuffled)];
 
-fn name_of<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &'static str {
+pub(crate) fn name_of<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &'static str {
     table.iter().find(|(_, v)| v == value).expect("every value has a name").0
 }
 
@@ -120,7 +120,7 @@ impl Workload {
             Workload::Btree => &["--depth", "--threads"],
             Workload::Gcbench | Workload::Window | Workload::Idle => &["--n"],
             Workload::Mark => &["--n", "--order"],
-            Workload::Mutate => &["--n", "--threads", "--seconds"],
+            Workload::Mutate | Workload::Lru => &["--n", "--threads", "--seconds"],
         }
     }
 
@@ -132,26 +132,13 @@ impl Workload {
             Workload::Mark => 10_000_000,
             Workload::Window => 5_000_000,
             Workload::Mutate => 2_000_000,
+            Workload::Lru => 1_000_000,
             Workload::Idle => 100,
         }
     }
 
-    fn can_run_on(self, engine: Engine) -> Result<(), String> {
-        let why = match (self, engine) {
-            (Workload::Mark | Workload::Idle, Engine::Rc | Engine::Arc | Engine::Box) => {
-                "it measures a collector"
-            }
-            (Workload::Mutate, Engine::Box) => "its nodes have two owners, a slot and another node",
-            _ => return Ok(()),
-        };
-        let (workload, engine) = (self.name(), engine.name());
-        Err(format!("{workload} cannot be expressed with --engine {engine}: {why}"))
-    }
-}
-
-impl Engine {
-    pub(crate) fn name(self) -> &'static str {
-        name_of(ENGINES, &self)
+    fn default_threads(self) -> usize {
+        if self == Workload::Lru { 2 } else { 1 }
     }
 }
 
@@ -174,7 +161,7 @@ pub(crate) fn parse(words: &[String]) -> Result<Command, String> {
         workload,
         engine: Engine::Gc,
         n: workload.default_n(),
-        threads: 1,
+        threads: workload.default_threads(),
         seconds: 20.0,
         depth: 18,
         order: Order::Sequential,
@@ -233,17 +220,18 @@ impl Args {
 
     /// Refuses combinations that mean nothing.
     fn check(&self) -> Result<(), String> {
-        self.workload.can_run_on(self.engine)?;
-        if self.engine != Engine::Gc {
-            let engine = self.engine.name();
-            if self.markers.is_some() || self.gc_percent.is_some() {
-                return Err(format!(
-                    "--markers and --gc-percent mean nothing to --engine {engine}"
-                ));
-            }
-            if self.engine == Engine::Rc && self.workload == Workload::Mutate && self.threads > 1 {
-                return Err("mutate with --engine rc has one thread: an Rc is not shared".into());
-            }
+        let (workload, engine) = (self.workload.name(), self.engine.name());
+        if self.engine.is_peer() && !cfg!(feature = "peers") {
+            return Err(format!("--engine {engine} needs a gc-bench built with --features peers"));
+        }
+        if let Some(why) = self.engine.refusal(self.workload, self.threads) {
+            return Err(format!("{workload} cannot be run with --engine {engine}: {why}"));
+        }
+        if self.engine != Engine::Gc && (self.markers.is_some() || self.gc_percent.is_some()) {
+            return Err(format!("--markers and --gc-percent mean nothing to --engine {engine}"));
+        }
+        if self.workload == Workload::Lru && self.n < LEAST_LRU {
+            return Err(format!("lru needs --n {LEAST_LRU}: smaller shards need not fill up"));
         }
         if self.workload == Workload::Alloc && self.threads > self.n {
             return Err(format!("--threads {} is more than --n {}", self.threads, self.n));
@@ -295,6 +283,31 @@ mod tests {
     }
 
     #[test]
+    #[cfg(not(feature = "peers"))]
+    fn peers_need_their_feature() {
+        let error = parse_line("btree --engine boa").unwrap_err();
+        assert!(error.contains("--features peers"), "{error}");
+    }
+
+    #[test]
+    #[cfg(feature = "peers")]
+    fn peers_refuse_what_they_cannot_express() {
+        for (line, part) in [
+            ("mark --engine gc-crate", "overflows the stack"),
+            ("mark --engine bacon-cc", "never marks"),
+            ("window --engine bumpalo", "one by one"),
+            ("mutate --engine boa --threads 2", "one thread"),
+            ("lru --engine gc-arena", "one thread"),
+            ("lru --engine boa", "not shared"),
+            ("btree --engine gc-arena --gc-percent 50", "mean nothing"),
+        ] {
+            let error = parse_line(line).unwrap_err();
+            assert!(error.contains(part), "{line}: {error}");
+        }
+        assert!(parse_line("mutate --engine dumpster-sync --threads 2").is_ok());
+    }
+
+    #[test]
     fn bad_lines_say_why() {
         for (line, part) in [
             ("", "no workload given"),
@@ -309,6 +322,9 @@ mod tests {
             ("mutate --engine box", "two owners"),
             ("mutate --engine rc --threads 2", "one thread"),
             ("btree --engine rc --markers 1", "mean nothing"),
+            ("lru --engine rc", "not shared"),
+            ("idle --engine box", "what our heap gives back"),
+            ("lru --n 999", "lru needs --n 1000"),
             ("mutate --seconds NaN", "--seconds is from"),
         ] {
             let error = parse_line(line).unwrap_err();

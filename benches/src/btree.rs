@@ -6,13 +6,19 @@
 
 #![forbid(unsafe_code)]
 
+use std::marker::PhantomData;
+
 use gc_core::{Gc, Mutation, Mutator, Root, Trace};
 
-use crate::args::{Args, Engine};
+use crate::args::Args;
+#[cfg(feature = "peers")]
+use crate::engines::Engine;
 use crate::measure::Stopwatch;
-use crate::owned::{Arcs, Boxes, Owner, Rcs};
+use crate::objects::Pointers;
+#[cfg(feature = "peers")]
+use crate::peers::{self, Pacing};
 use crate::report::Report;
-use crate::{Outcome, check, heap_for, pin};
+use crate::{Outcome, check, heap_for, pin, with_pointers};
 
 const LEAST_DEPTH: u32 = 4;
 
@@ -21,9 +27,16 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
     let watch = Stopwatch::start();
     let count = match (&heap, args.engine) {
         (Some(heap), _) => play(args, || GcForest(heap.mutator())),
-        (None, Engine::Rc) => play(args, || OwnedForest::<Rcs>::NEW),
-        (None, Engine::Arc) => play(args, || OwnedForest::<Arcs>::NEW),
-        (None, _) => play(args, || OwnedForest::<Boxes>::NEW),
+        #[cfg(feature = "peers")]
+        (None, Engine::GcArena | Engine::GcArenaStw) => {
+            let pacing = Pacing::of(args.engine);
+            play(args, || peers::gc_arena::Trees::new(pacing))
+        }
+        #[cfg(feature = "peers")]
+        (None, Engine::Bumpalo) => play(args, peers::bumpalo::Trees::default),
+        #[cfg(feature = "peers")]
+        (None, Engine::TypedArena) => play(args, || peers::typed_arena::Trees),
+        (None, engine) => with_pointers!(engine, P => play(args, PointerForest::<P>::new)),
     };
     let elapsed = watch.stop();
     report.count("depth", args.depth.into());
@@ -47,18 +60,12 @@ fn nodes(d: u32) -> u64 {
 }
 
 /// What one thread builds trees with.
-trait Forest {
-    /// A tree that stays.
-    type Kept;
-
+pub(crate) trait Forest {
     /// Builds a tree, counts it, drops it.
-    fn count_one(&self, depth: u32) -> u64;
+    fn count_one(&mut self, depth: u32) -> u64;
 
-    /// Builds a tree to stay.
-    fn keep(&self, depth: u32) -> Self::Kept;
-
-    /// Counts one that stayed.
-    fn count_kept(&self, kept: &Self::Kept) -> u64;
+    /// Builds a tree, works on while it is there, and counts it then.
+    fn keep_while<R>(&mut self, depth: u32, work: impl FnOnce(&mut Self) -> R) -> (u64, R);
 }
 
 /// The game. The first phase has a thread of its own like the second, so that `--pin` places it; the
@@ -66,10 +73,9 @@ trait Forest {
 fn play<F: Forest>(args: &Args, forest: impl Fn() -> F + Sync) -> u64 {
     let depth = args.depth;
     pin::on_one_thread(args.pin, || {
-        let here = forest();
+        let mut here = forest();
         let stretch = here.count_one(depth + 1);
-        let kept = here.keep(depth);
-        let share = |forest: &F, thread: u64| {
+        let share = |forest: &mut F, thread: u64| {
             let mut count = 0;
             for d in (LEAST_DEPTH..=depth).step_by(2) {
                 for _ in (thread..trees(depth, d)).step_by(args.threads) {
@@ -78,13 +84,15 @@ fn play<F: Forest>(args: &Args, forest: impl Fn() -> F + Sync) -> u64 {
             }
             count
         };
-        let short: u64 = if args.threads == 1 {
-            share(&here, 0)
-        } else {
-            let work = |i: usize| share(&forest(), i as u64);
-            pin::on_threads(args.threads, args.pin, work).iter().sum()
-        };
-        stretch + short + here.count_kept(&kept)
+        let (kept, short) = here.keep_while(depth, |here| -> u64 {
+            if args.threads == 1 {
+                share(here, 0)
+            } else {
+                let work = |i: usize| share(&mut forest(), i as u64);
+                pin::on_threads(args.threads, args.pin, work).iter().sum()
+            }
+        });
+        stretch + short + kept
     })
 }
 
@@ -111,58 +119,46 @@ impl Tree<'_> {
 struct GcForest(Mutator);
 
 impl Forest for GcForest {
-    type Kept = Root<Tree<'static>>;
-
-    fn count_one(&self, depth: u32) -> u64 {
+    fn count_one(&mut self, depth: u32) -> u64 {
         self.0.mutate(|mc| build(mc, depth).count())
     }
 
-    fn keep(&self, depth: u32) -> Self::Kept {
-        self.0.mutate(|mc| build(mc, depth).root(mc))
-    }
-
-    fn count_kept(&self, kept: &Self::Kept) -> u64 {
-        self.0.mutate(|mc| kept.get(mc).count())
+    fn keep_while<R>(&mut self, depth: u32, work: impl FnOnce(&mut Self) -> R) -> (u64, R) {
+        let kept: Root<Tree<'static>> = self.0.mutate(|mc| build(mc, depth).root(mc));
+        let done = work(self);
+        (self.0.mutate(|mc| kept.get(mc).count()), done)
     }
 }
 
-struct OwnedTree<O: Owner> {
-    left: Option<O::Ptr<OwnedTree<O>>>,
-    right: Option<O::Ptr<OwnedTree<O>>>,
-}
+struct PointerForest<P>(PhantomData<P>);
 
-impl<O: Owner> OwnedTree<O> {
-    fn build(depth: u32) -> O::Ptr<OwnedTree<O>> {
+impl<P: Pointers> PointerForest<P> {
+    fn new() -> Self {
+        PointerForest(PhantomData)
+    }
+
+    fn build(depth: u32) -> P::Pair {
         let child = || (depth > 0).then(|| Self::build(depth - 1));
         let (left, right) = (child(), child());
-        O::new(OwnedTree { left, right })
+        P::pair(left, right)
     }
 
-    fn count(&self) -> u64 {
-        let below =
-            |child: &Option<O::Ptr<OwnedTree<O>>>| child.as_ref().map_or(0, |tree| tree.count());
-        1 + below(&self.left) + below(&self.right)
+    fn count(tree: &P::Pair) -> u64 {
+        let (left, right) = P::sides(tree);
+        1 + left.map_or(0, Self::count) + right.map_or(0, Self::count)
     }
 }
 
-struct OwnedForest<O>(std::marker::PhantomData<O>);
-
-impl<O> OwnedForest<O> {
-    const NEW: Self = OwnedForest(std::marker::PhantomData);
-}
-
-impl<O: Owner> Forest for OwnedForest<O> {
-    type Kept = O::Ptr<OwnedTree<O>>;
-
-    fn count_one(&self, depth: u32) -> u64 {
-        OwnedTree::<O>::build(depth).count()
+impl<P: Pointers> Forest for PointerForest<P> {
+    fn count_one(&mut self, depth: u32) -> u64 {
+        let count = Self::count(&Self::build(depth));
+        P::rest();
+        count
     }
 
-    fn keep(&self, depth: u32) -> Self::Kept {
-        OwnedTree::<O>::build(depth)
-    }
-
-    fn count_kept(&self, kept: &Self::Kept) -> u64 {
-        kept.count()
+    fn keep_while<R>(&mut self, depth: u32, work: impl FnOnce(&mut Self) -> R) -> (u64, R) {
+        let kept = Self::build(depth);
+        let done = work(self);
+        (Self::count(&kept), done)
     }
 }

@@ -10,19 +10,24 @@
 #![forbid(unsafe_code)]
 
 use std::hint::black_box;
+use std::marker::PhantomData;
 
 use gc_core::{Gc, GcCell, Mutation, Mutator, Root, Trace};
 
-use crate::args::{Args, Engine};
+use crate::args::Args;
+#[cfg(feature = "peers")]
+use crate::engines::Engine;
 use crate::measure::{Stopwatch, median};
-use crate::owned::{Arcs, Boxes, Owner, Rcs};
+use crate::objects::Pointers;
+#[cfg(feature = "peers")]
+use crate::peers::{self, Pacing};
 use crate::report::Report;
-use crate::{Outcome, check, heap_for, pin};
+use crate::{Outcome, check, heap_for, pin, with_pointers};
 
 // The unit tests run without optimization.
 const STRETCH_DEPTH: u32 = if cfg!(test) { 9 } else { 18 };
-const LONG_LIVED_DEPTH: u32 = if cfg!(test) { 7 } else { 16 };
-const ARRAY_SIZE: usize = 500_000;
+pub(crate) const LONG_LIVED_DEPTH: u32 = if cfg!(test) { 7 } else { 16 };
+pub(crate) const ARRAY_SIZE: usize = 500_000;
 const LEAST_DEPTH: u32 = 4;
 const MOST_DEPTH: u32 = if cfg!(test) { 6 } else { 16 };
 
@@ -35,10 +40,18 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
         for _ in 0..args.n {
             let watch = Stopwatch::start();
             count += match (&heap, args.engine) {
-                (Some(heap), _) => bench(&GcGarden(heap.mutator())),
-                (None, Engine::Rc) => bench(&OwnedGarden::<Rcs>::NEW),
-                (None, Engine::Arc) => bench(&OwnedGarden::<Arcs>::NEW),
-                (None, _) => bench(&OwnedGarden::<Boxes>::NEW),
+                (Some(heap), _) => bench(&mut GcGarden(heap.mutator())),
+                #[cfg(feature = "peers")]
+                (None, Engine::GcArena | Engine::GcArenaStw) => {
+                    bench(&mut peers::gc_arena::Garden::new(Pacing::of(args.engine)))
+                }
+                #[cfg(feature = "peers")]
+                (None, Engine::Bumpalo) => bench(&mut peers::bumpalo::Trees::default()),
+                #[cfg(feature = "peers")]
+                (None, Engine::TypedArena) => bench(&mut peers::typed_arena::Trees),
+                (None, engine) => {
+                    with_pointers!(engine, P => bench(&mut PointerGarden::<P>::new()))
+                }
             };
             walls.push(watch.stop().wall_s);
         }
@@ -66,40 +79,37 @@ fn iterations(d: u32) -> u64 {
 }
 
 /// The array's elements: the first half are reciprocals.
-fn element(i: usize) -> f64 {
+pub(crate) fn element(i: usize) -> f64 {
     if i < ARRAY_SIZE / 2 { 1.0 / i as f64 } else { 0.0 }
 }
 
 /// What the program makes its objects with.
-trait Garden {
-    /// The two long-lived objects.
-    type Tree;
-    type Array;
-
+pub(crate) trait Garden {
     /// Makes a tree top down, drops it; its size if `count`.
-    fn top_down(&self, depth: u32, count: bool) -> u64;
+    fn top_down(&mut self, depth: u32, count: bool) -> u64;
     /// Makes a tree bottom up, drops it; its size if `count`.
-    fn bottom_up(&self, depth: u32, count: bool) -> u64;
-    fn long_lived(&self) -> (Self::Tree, Self::Array);
-    /// The size of the long-lived tree and element 1000 of the array.
-    fn inspect(&self, tree: &Self::Tree, array: &Self::Array) -> (u64, f64);
+    fn bottom_up(&mut self, depth: u32, count: bool) -> u64;
+    /// Makes the two long-lived objects and works on while they are there; then the size of the tree, which is made
+    /// top down, and element 1000 of the array.
+    fn keep_while<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> (u64, f64, R);
 }
 
 /// `main` of the published program.
-fn bench<G: Garden>(garden: &G) -> u64 {
+fn bench<G: Garden>(garden: &mut G) -> u64 {
     garden.bottom_up(STRETCH_DEPTH, false);
-    let (tree, array) = garden.long_lived();
-    let mut count = 0;
-    for depth in (LEAST_DEPTH..=MOST_DEPTH).step_by(2) {
-        let last = iterations(depth) - 1;
-        for i in 0..=last {
-            count += garden.top_down(depth, i == last);
+    let (size, element, count) = garden.keep_while(|garden| {
+        let mut count = 0;
+        for depth in (LEAST_DEPTH..=MOST_DEPTH).step_by(2) {
+            let last = iterations(depth) - 1;
+            for i in 0..=last {
+                count += garden.top_down(depth, i == last);
+            }
+            for i in 0..=last {
+                count += garden.bottom_up(depth, i == last);
+            }
         }
-        for i in 0..=last {
-            count += garden.bottom_up(depth, i == last);
-        }
-    }
-    let (size, element) = garden.inspect(&tree, &array);
+        count
+    });
     if element == 1.0 / 1000.0 { count + size } else { 0 }
 }
 
@@ -149,99 +159,70 @@ fn bottom_up<'gc>(mc: &'gc Mutation<'gc>, depth: u32) -> Gc<'gc, Node<'gc>> {
 struct GcGarden(Mutator);
 
 impl Garden for GcGarden {
-    type Tree = Root<Node<'static>>;
-    type Array = Root<[f64]>;
-
-    fn top_down(&self, depth: u32, count: bool) -> u64 {
+    fn top_down(&mut self, depth: u32, count: bool) -> u64 {
         self.0.mutate(|mc| {
             let tree = black_box(top_down(mc, depth));
             if count { tree.count() } else { 0 }
         })
     }
 
-    fn bottom_up(&self, depth: u32, count: bool) -> u64 {
+    fn bottom_up(&mut self, depth: u32, count: bool) -> u64 {
         self.0.mutate(|mc| {
             let tree = black_box(bottom_up(mc, depth));
             if count { tree.count() } else { 0 }
         })
     }
 
-    fn long_lived(&self) -> (Self::Tree, Self::Array) {
-        let tree = self.0.mutate(|mc| top_down(mc, LONG_LIVED_DEPTH).root(mc));
+    fn keep_while<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> (u64, f64, R) {
+        let tree: Root<Node<'static>> = self.0.mutate(|mc| top_down(mc, LONG_LIVED_DEPTH).root(mc));
         let elements = (0..ARRAY_SIZE).map(element);
-        (tree, self.0.mutate(|mc| Gc::from_iter_in(mc, elements).root(mc)))
-    }
-
-    fn inspect(&self, tree: &Self::Tree, array: &Self::Array) -> (u64, f64) {
-        self.0.mutate(|mc| (tree.get(mc).count(), array.get(mc)[1000]))
+        let array: Root<[f64]> = self.0.mutate(|mc| Gc::from_iter_in(mc, elements).root(mc));
+        let done = work(self);
+        self.0.mutate(|mc| (tree.get(mc).count(), array.get(mc)[1000], done))
     }
 }
 
-struct OwnedNode<O: Owner> {
-    left: Option<O::Ptr<OwnedNode<O>>>,
-    right: Option<O::Ptr<OwnedNode<O>>>,
-    i: i32,
-    j: i32,
-}
+struct PointerGarden<P>(PhantomData<P>);
 
-impl<O: Owner> OwnedNode<O> {
-    const EMPTY: Self = OwnedNode { left: None, right: None, i: 0, j: 0 };
-
-    fn count(&self) -> u64 {
-        debug_assert!(self.i == 0 && self.j == 0);
-        let below =
-            |child: &Option<O::Ptr<OwnedNode<O>>>| child.as_ref().map_or(0, |node| node.count());
-        1 + below(&self.left) + below(&self.right)
+impl<P: Pointers> PointerGarden<P> {
+    fn new() -> Self {
+        PointerGarden(PhantomData)
     }
 
-    fn populate(&mut self, depth: u32) {
-        if depth == 0 {
-            return;
-        }
-        let left = self.left.insert(O::new(Self::EMPTY));
-        let right = self.right.insert(O::new(Self::EMPTY));
-        O::get_mut(left).populate(depth - 1);
-        O::get_mut(right).populate(depth - 1);
-    }
-
-    fn top_down(depth: u32) -> O::Ptr<Self> {
-        let mut root = O::new(Self::EMPTY);
-        O::get_mut(&mut root).populate(depth);
+    fn top_down(depth: u32) -> P::Node {
+        let mut root = P::node(None, None);
+        P::populate(&mut root, depth);
         root
     }
 
-    fn bottom_up(depth: u32) -> O::Ptr<Self> {
+    fn bottom_up(depth: u32) -> P::Node {
         let child = || (depth > 0).then(|| Self::bottom_up(depth - 1));
         let (left, right) = (child(), child());
-        O::new(OwnedNode { left, right, i: 0, j: 0 })
+        P::node(left, right)
+    }
+
+    fn finish(tree: P::Node, count: bool) -> u64 {
+        let tree = black_box(tree);
+        let size = if count { P::size(&tree) } else { 0 };
+        drop(tree);
+        P::rest();
+        size
     }
 }
 
-struct OwnedGarden<O>(std::marker::PhantomData<O>);
-
-impl<O> OwnedGarden<O> {
-    const NEW: Self = OwnedGarden(std::marker::PhantomData);
-}
-
-impl<O: Owner> Garden for OwnedGarden<O> {
-    type Tree = O::Ptr<OwnedNode<O>>;
-    type Array = Box<[f64]>;
-
-    fn top_down(&self, depth: u32, count: bool) -> u64 {
-        let tree = black_box(OwnedNode::<O>::top_down(depth));
-        if count { tree.count() } else { 0 }
+impl<P: Pointers> Garden for PointerGarden<P> {
+    fn top_down(&mut self, depth: u32, count: bool) -> u64 {
+        Self::finish(Self::top_down(depth), count)
     }
 
-    fn bottom_up(&self, depth: u32, count: bool) -> u64 {
-        let tree = black_box(OwnedNode::<O>::bottom_up(depth));
-        if count { tree.count() } else { 0 }
+    fn bottom_up(&mut self, depth: u32, count: bool) -> u64 {
+        Self::finish(Self::bottom_up(depth), count)
     }
 
-    fn long_lived(&self) -> (Self::Tree, Self::Array) {
-        (OwnedNode::<O>::top_down(LONG_LIVED_DEPTH), (0..ARRAY_SIZE).map(element).collect())
-    }
-
-    fn inspect(&self, tree: &Self::Tree, array: &Self::Array) -> (u64, f64) {
-        (tree.count(), array[1000])
+    fn keep_while<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> (u64, f64, R) {
+        let tree = Self::top_down(LONG_LIVED_DEPTH);
+        let array: Box<[f64]> = (0..ARRAY_SIZE).map(element).collect();
+        let done = work(self);
+        (P::size(&tree), array[1000], done)
     }
 }

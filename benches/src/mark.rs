@@ -9,19 +9,149 @@
 
 #![forbid(unsafe_code)]
 
+use std::ops::Range;
 use std::time::Instant;
 
-use gc_core::{Gc, GcCell, Mutator, Root, Trace};
+use gc_core::{Gc, GcCell, Heap, Mutator, Root, Trace};
 
 use crate::args::{Args, Order};
-use crate::measure::{Stopwatch, median};
+#[cfg(feature = "peers")]
+use crate::engines::Engine;
+use crate::measure::{Elapsed, Stopwatch, median};
+#[cfg(feature = "peers")]
+use crate::peers::{Pacing, boa::BoaGraph, gc_arena::ArenaGraph};
 use crate::random::{Random, mix};
 use crate::report::Report;
-use crate::{Outcome, check, heap, pin};
+use crate::{Outcome, check, heap_for, pin};
 
 const COLLECTIONS: usize = 5;
 /// Nodes made or linked in one `mutate`.
 const BATCH: usize = 256;
+
+pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
+    let heap = heap_for(args)?;
+    let watch = Stopwatch::start();
+    let (mut times, elapsed, sums) = match (&heap, args.engine) {
+        (Some(heap), _) => gc(heap, args, &watch)?,
+        #[cfg(feature = "peers")]
+        (None, Engine::GcArena | Engine::GcArenaStw) => pin::on_one_thread(args.pin, || {
+            let graph = ArenaGraph::new(Pacing::of(args.engine), args.n);
+            alone(graph, ArenaGraph::collect, args, &watch)
+        }),
+        #[cfg(feature = "peers")]
+        (None, Engine::Boa) => {
+            pin::on_one_thread(args.pin, || alone(BoaGraph::new(), BoaGraph::collect, args, &watch))
+        }
+        (None, engine) => unreachable!("{} was refused while parsing", engine.name()),
+    };
+    let median_s = median(&mut times);
+    report.text("order", args.order.name());
+    report.count("n", args.n as u64);
+    report.number("median_ms", median_s * 1e3);
+    report.number("mnodes_per_s", args.n as f64 / median_s / 1e6);
+    report.elapsed(elapsed);
+    if let Some(heap) = &heap {
+        report.heap(heap, None, args.pauses);
+    }
+    let [before, after] = sums;
+    if after != before {
+        return Err(format!("the graph changed: {before:?} before, {after:?} after"));
+    }
+    let n = args.n as u64;
+    check(report, after.0, if n.is_multiple_of(2) { n / 2 * (n - 1) } else { n * (n / 2) })
+}
+
+/// The times of the collections, the time until their end, and the sums before and after.
+type Run = (Vec<f64>, Elapsed, [(u64, u64); 2]);
+
+/// Our heap is asked for collections from this thread, which is not a mutator.
+fn gc(heap: &Heap, args: &Args, watch: &Stopwatch) -> Result<Run, String> {
+    let (array, before) = pin::on_one_thread(args.pin, || {
+        let mut graph = GcGraph::new(heap, args.n);
+        build(&mut graph, args.n, args.order);
+        let sums = walk(&graph, args.n);
+        (graph.array, sums)
+    });
+    let mut times = Vec::new();
+    for _ in 0..COLLECTIONS {
+        let (time, collected) = seconds(|| heap.collect());
+        collected.map_err(|e| format!("a collection failed: {e}"))?;
+        times.push(time);
+    }
+    let elapsed = watch.stop();
+    let after = pin::on_one_thread(args.pin, || {
+        walk(&GcGraph { mutator: heap.mutator(), array: array.clone() }, args.n)
+    });
+    Ok((times, elapsed, [before, after]))
+}
+
+/// A collector that works on the thread of its mutator.
+#[cfg(feature = "peers")]
+fn alone<G: Graph>(mut graph: G, collect: fn(&mut G), args: &Args, watch: &Stopwatch) -> Run {
+    build(&mut graph, args.n, args.order);
+    let before = walk(&graph, args.n);
+    let times =
+        (0..COLLECTIONS).map(|_| seconds(|| collect(&mut graph))).map(|(s, ())| s).collect();
+    let elapsed = watch.stop();
+    (times, elapsed, [before, walk(&graph, args.n)])
+}
+
+/// How long `work` took.
+fn seconds<R>(work: impl FnOnce() -> R) -> (f64, R) {
+    let start = Instant::now();
+    let result = work();
+    (start.elapsed().as_secs_f64(), result)
+}
+
+/// Where the edges of a node lead, by the places in the array.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Edges {
+    pub(crate) from: usize,
+    pub(crate) a: usize,
+    pub(crate) b: usize,
+}
+
+/// The array and its nodes. Each call is a batch, and one `mutate` where there is one.
+pub(crate) trait Graph {
+    /// Makes the nodes with these payloads, without edges, each in the place of its payload.
+    fn make(&mut self, range: Range<usize>);
+    /// Exchanges two places of the array.
+    fn swap(&mut self, pairs: impl Iterator<Item = (usize, usize)>);
+    /// Sets both edges of nodes.
+    fn link(&mut self, edges: impl Iterator<Item = Edges>);
+    /// Gives the payloads of the nodes in these places and of the ends of their edges, `u64::MAX` for none.
+    fn read(&self, range: Range<usize>, each: impl FnMut(u64, u64, u64));
+}
+
+fn build(graph: &mut impl Graph, n: usize, order: Order) {
+    let mut random = Random::new(42);
+    in_batches(n, |range| graph.make(range));
+    if order == Order::Shuffled {
+        // Fisher and Yates, in place: a permutation on the side would show in the resident memory.
+        in_batches(n, |range| graph.swap(range.map(|i| (i, i + random.below(n - i)))));
+    }
+    in_batches(n, |range| {
+        graph.link(range.map(|from| Edges { from, a: random.below(n), b: random.below(n) }));
+    });
+}
+
+/// The sum of the payloads, and a sum over all edges of a mix of both ends.
+fn walk(graph: &impl Graph, n: usize) -> (u64, u64) {
+    let (mut payloads, mut edges) = (0u64, 0u64);
+    in_batches(n, |range| {
+        graph.read(range, |payload, a, b| {
+            payloads += payload;
+            edges = edges.wrapping_add(mix(payload ^ mix(a ^ mix(b))));
+        });
+    });
+    (payloads, edges)
+}
+
+fn in_batches(n: usize, mut work: impl FnMut(Range<usize>)) {
+    for start in (0..n).step_by(BATCH) {
+        work(start..(start + BATCH).min(n));
+    }
+}
 
 #[derive(Trace)]
 struct Node<'gc> {
@@ -32,99 +162,61 @@ struct Node<'gc> {
 
 const _: () = assert!(size_of::<Node<'static>>() == 24);
 
-type Graph = Root<[GcCell<'static, Node<'static>>]>;
-
-pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
-    let heap = heap(args)?;
-    let watch = Stopwatch::start();
-    let (graph, before) = pin::on_one_thread(args.pin, || {
-        let mutator = heap.mutator();
-        let graph = build(&mutator, args.n, args.order);
-        let sums = walk(&mutator, &graph, args.n);
-        (graph, sums)
-    });
-    let mut times = Vec::new();
-    for _ in 0..COLLECTIONS {
-        let start = Instant::now();
-        heap.collect().map_err(|e| format!("a collection failed: {e}"))?;
-        times.push(start.elapsed().as_secs_f64());
-    }
-    let elapsed = watch.stop();
-    let median_s = median(&mut times);
-    report.text("order", args.order.name());
-    report.count("n", args.n as u64);
-    report.number("median_ms", median_s * 1e3);
-    report.number("mnodes_per_s", args.n as f64 / median_s / 1e6);
-    report.elapsed(elapsed);
-    report.heap(&heap, None, args.pauses);
-    let after = pin::on_one_thread(args.pin, || walk(&heap.mutator(), &graph, args.n));
-    if after != before {
-        return Err(format!("the graph changed: {before:?} before, {after:?} after"));
-    }
-    let n = args.n as u64;
-    check(report, after.0, if n.is_multiple_of(2) { n / 2 * (n - 1) } else { n * (n / 2) })
+struct GcGraph {
+    mutator: Mutator,
+    array: Root<[GcCell<'static, Node<'static>>]>,
 }
 
-fn build(mutator: &Mutator, n: usize, order: Order) -> Graph {
-    let mut random = Random::new(42);
-    let graph: Graph = mutator
-        .mutate(|mc| Gc::from_iter_in(mc, (0..n).map(|_| GcCell::<Node>::new(None))).root(mc));
-    in_batches(n, |range| {
-        mutator.mutate(|mc| {
-            let slots = graph.get(mc);
+impl GcGraph {
+    fn new(heap: &Heap, n: usize) -> GcGraph {
+        let mutator = heap.mutator();
+        let array = mutator
+            .mutate(|mc| Gc::from_iter_in(mc, (0..n).map(|_| GcCell::<Node>::new(None))).root(mc));
+        GcGraph { mutator, array }
+    }
+}
+
+impl Graph for GcGraph {
+    fn make(&mut self, range: Range<usize>) {
+        self.mutator.mutate(|mc| {
+            let slots = self.array.get(mc);
             for i in range {
                 let (a, b) = (GcCell::new(None), GcCell::new(None));
                 slots[i].set(mc, Some(Gc::new(mc, Node { a, b, payload: i as u64 })));
             }
         });
-    });
-    if order == Order::Shuffled {
-        // Fisher and Yates, in place: a permutation on the side would show in the resident memory.
-        in_batches(n, |range| {
-            mutator.mutate(|mc| {
-                let slots = graph.get(mc);
-                for i in range {
-                    let j = i + random.below(n - i);
-                    let (here, there) = (slots[i].get(), slots[j].get());
-                    slots[i].set(mc, there);
-                    slots[j].set(mc, here);
-                }
-            });
-        });
     }
-    in_batches(n, |range| {
-        mutator.mutate(|mc| {
-            let slots = graph.get(mc);
-            for i in range {
-                let node = slots[i].get().expect("every slot was filled");
-                node.a.set(mc, slots[random.below(n)].get());
-                node.b.set(mc, slots[random.below(n)].get());
+
+    fn swap(&mut self, pairs: impl Iterator<Item = (usize, usize)>) {
+        self.mutator.mutate(|mc| {
+            let slots = self.array.get(mc);
+            for (i, j) in pairs {
+                let (here, there) = (slots[i].get(), slots[j].get());
+                slots[i].set(mc, there);
+                slots[j].set(mc, here);
             }
         });
-    });
-    graph
-}
+    }
 
-/// The sum of the payloads, and a sum over all edges of a mix of both ends.
-fn walk(mutator: &Mutator, graph: &Graph, n: usize) -> (u64, u64) {
-    let (mut payloads, mut edges) = (0u64, 0u64);
-    in_batches(n, |range| {
-        mutator.mutate(|mc| {
-            let slots = graph.get(mc);
+    fn link(&mut self, edges: impl Iterator<Item = Edges>) {
+        self.mutator.mutate(|mc| {
+            let slots = self.array.get(mc);
+            for Edges { from, a, b } in edges {
+                let node = slots[from].get().expect("every slot was filled");
+                node.a.set(mc, slots[a].get());
+                node.b.set(mc, slots[b].get());
+            }
+        });
+    }
+
+    fn read(&self, range: Range<usize>, mut each: impl FnMut(u64, u64, u64)) {
+        self.mutator.mutate(|mc| {
+            let slots = self.array.get(mc);
             for i in range {
                 let Some(node) = slots[i].get() else { continue };
                 let end = |cell: &GcCell<'_, Node<'_>>| cell.get().map_or(u64::MAX, |n| n.payload);
-                payloads += node.payload;
-                edges =
-                    edges.wrapping_add(mix(node.payload ^ mix(end(&node.a) ^ mix(end(&node.b)))));
+                each(node.payload, end(&node.a), end(&node.b));
             }
         });
-    });
-    (payloads, edges)
-}
-
-fn in_batches(n: usize, mut work: impl FnMut(std::ops::Range<usize>)) {
-    for start in (0..n).step_by(BATCH) {
-        work(start..(start + BATCH).min(n));
     }
 }

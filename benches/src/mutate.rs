@@ -14,21 +14,25 @@ use std::time::{Duration, Instant};
 
 use gc_core::{Gc, GcCell, Heap, Mutation, Mutator, Root, Trace};
 
-use crate::args::{Args, Engine};
+use crate::args::Args;
+use crate::engines::Engine;
 use crate::measure::{Elapsed, Latencies, Stopwatch, noise_floor};
-use crate::owned::{Arcs, Rcs, Shared};
+use crate::objects::SharedPointers;
+use crate::owned::Arcs;
+#[cfg(feature = "peers")]
+use crate::peers::{self, Pacing};
 use crate::random::{Random, mix};
 use crate::report::Report;
-use crate::{Outcome, check, heap_for, pin};
+use crate::{Outcome, check, heap_for, pin, with_shared_pointers};
 
 /// Operations in one `mutate`.
-const BATCH: u64 = 16;
+pub(crate) const BATCH: u64 = 16;
 /// Slots filled in one `mutate` while the table is made.
 const FILL: usize = 256;
 /// The `next` that no node has.
-const NONE: u64 = u64::MAX;
+pub(crate) const NONE: u64 = u64::MAX;
 /// What is said of a slot that is not as it must be.
-const BROKEN: (u64, u64) = (NONE, NONE);
+pub(crate) const BROKEN: (u64, u64) = (NONE, NONE);
 
 pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
     let heap = heap_for(args)?;
@@ -40,15 +44,15 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
             before = Some(heap.pauses());
             together(args, || GcPlayer { mutator: heap.mutator(), table: &table })
         }
-        (None, Engine::Arc) => {
-            let table = pin::on_one_thread(args.pin, || owned_table::<Arcs>(args.n));
-            together(args, || OwnedPlayer::<Arcs> { table: &table })
-        }
-        // An `Rc` does not leave its thread: the table is made, changed and checked on one.
-        (None, _) => pin::on_one_thread(args.pin, || {
-            let table = owned_table::<Rcs>(args.n);
-            alone(args, &OwnedPlayer::<Rcs> { table: &table })
+        (None, Engine::Arc) => shared::<Arcs>(args),
+        #[cfg(feature = "peers")]
+        (None, Engine::DumpsterSync) => shared::<peers::dumpster_sync::DumpsterSync>(args),
+        #[cfg(feature = "peers")]
+        (None, Engine::GcArena | Engine::GcArenaStw) => pin::on_one_thread(args.pin, || {
+            alone(args, &mut peers::gc_arena::Table::new(Pacing::of(args.engine), args.n))
         }),
+        // Others do not leave their thread: the table is made, changed and checked on one.
+        (None, engine) => with_shared_pointers!(engine, P => local::<P>(args)),
     };
     report.count("n", args.n as u64);
     report.count("ops", game.ops);
@@ -62,10 +66,25 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
     check(report, game.found, game.expected)
 }
 
+fn shared<P: SharedPointers>(args: &Args) -> Game
+where
+    P::Slot: Send + Sync,
+{
+    let table = pin::on_one_thread(args.pin, || pointer_table::<P>(args.n));
+    together(args, || PointerPlayer::<P> { table: &table })
+}
+
+fn local<P: SharedPointers>(args: &Args) -> Game {
+    pin::on_one_thread(args.pin, || {
+        let table = pointer_table::<P>(args.n);
+        alone(args, &mut PointerPlayer::<P> { table: &table })
+    })
+}
+
 /// One thread's hold of the table.
-trait Player {
+pub(crate) trait Player {
     /// Does [`BATCH`] operations; the new nodes get the values from `first` up.
-    fn batch(&self, random: &mut Random, first: u64);
+    fn batch(&mut self, random: &mut Random, first: u64);
 
     /// The `val` of the node in slot `i` and of its next ([`NONE`] without); [`BROKEN`] if either is not intact.
     fn slot(&self, i: usize) -> (u64, u64);
@@ -84,7 +103,7 @@ struct Game {
 fn together<P: Player>(args: &Args, player: impl Fn() -> P + Sync) -> Game {
     let watch = Stopwatch::start();
     let parts =
-        pin::on_threads(args.threads, args.pin, |i| play(&player(), i as u64, args.seconds));
+        pin::on_threads(args.threads, args.pin, |i| play(&mut player(), i as u64, args.seconds));
     let elapsed = watch.stop();
     let (mut ops, mut latencies) = (0, Latencies::new());
     for (part_ops, part) in &parts {
@@ -96,7 +115,7 @@ fn together<P: Player>(args: &Args, player: impl Fn() -> P + Sync) -> Game {
 }
 
 /// A run on this thread.
-fn alone(args: &Args, player: &impl Player) -> Game {
+fn alone(args: &Args, player: &mut impl Player) -> Game {
     let watch = Stopwatch::start();
     let (ops, latencies) = play(player, 0, args.seconds);
     let elapsed = watch.stop();
@@ -105,7 +124,7 @@ fn alone(args: &Args, player: &impl Player) -> Game {
 }
 
 /// Operations of one thread until the time is over.
-fn play(player: &impl Player, thread: u64, seconds: f64) -> (u64, Latencies) {
+fn play(player: &mut impl Player, thread: u64, seconds: f64) -> (u64, Latencies) {
     let (mut random, mut latencies) = (Random::new(seed(thread)), Latencies::new());
     let end = Instant::now() + Duration::from_secs_f64(seconds);
     let mut ops = 0;
@@ -120,12 +139,12 @@ fn seed(thread: u64) -> u64 {
 }
 
 /// The value of slot `i` before the first operation: none that an operation gives.
-fn initial(i: usize) -> u64 {
+pub(crate) fn initial(i: usize) -> u64 {
     (1 << 63) + i as u64
 }
 
 /// The three more words of a node.
-fn words(val: u64) -> [u64; 3] {
+pub(crate) fn words(val: u64) -> [u64; 3] {
     [!val, val.rotate_left(17), mix(val)]
 }
 
@@ -196,7 +215,7 @@ struct GcPlayer<'t> {
 
 impl Player for GcPlayer<'_> {
     #[inline(always)]
-    fn batch(&self, random: &mut Random, first: u64) {
+    fn batch(&mut self, random: &mut Random, first: u64) {
         self.mutator.mutate(|mc| {
             let slots = self.table.get(mc).as_ref();
             for val in first..first + BATCH {
@@ -234,55 +253,43 @@ fn gc_operation<'gc>(
     slots[i].set(mc, Some(Gc::new(mc, Node::new(next, val))));
 }
 
-type OwnedSlot<S> = <S as Shared>::Slot<OwnedNode<S>>;
-
-struct OwnedNode<S: Shared> {
-    next: OwnedSlot<S>,
-    val: u64,
-    words: [u64; 3],
+fn pointer_table<P: SharedPointers>(n: usize) -> Vec<P::Slot> {
+    let link = |i: usize| P::link(None, initial(i), words(initial(i)));
+    (0..n).map(|i| P::slot(Some(link(i)))).collect()
 }
 
-impl<S: Shared> OwnedNode<S> {
+struct PointerPlayer<'t, P: SharedPointers> {
+    table: &'t [P::Slot],
+}
+
+impl<P: SharedPointers> Player for PointerPlayer<'_, P> {
     #[inline(always)]
-    fn make(next: Option<S::Ptr<OwnedNode<S>>>, val: u64) -> Option<S::Ptr<OwnedNode<S>>> {
-        Some(S::new(OwnedNode { next: S::slot(next), val, words: words(val) }))
-    }
-
-    fn is_intact(&self) -> bool {
-        self.words == words(self.val)
-    }
-}
-
-fn owned_table<S: Shared>(n: usize) -> Vec<OwnedSlot<S>> {
-    (0..n).map(|i| S::slot(OwnedNode::<S>::make(None, initial(i)))).collect()
-}
-
-struct OwnedPlayer<'t, S: Shared> {
-    table: &'t [OwnedSlot<S>],
-}
-
-impl<S: Shared> Player for OwnedPlayer<'_, S> {
-    #[inline(always)]
-    fn batch(&self, random: &mut Random, first: u64) {
+    fn batch(&mut self, random: &mut Random, first: u64) {
         let n = self.table.len();
         for val in first..first + BATCH {
             let (i, j) = (random.below(n), random.below(n));
-            let next = S::load(&self.table[j]);
+            let next = P::load(&self.table[j]);
             if let Some(next) = &next {
-                drop(S::replace(&next.next, None));
+                drop(P::replace(P::next(next), None));
             }
-            drop(S::replace(&self.table[i], OwnedNode::<S>::make(next, val)));
+            drop(P::replace(&self.table[i], Some(P::link(next, val, words(val)))));
         }
+        P::rest();
     }
 
     fn slot(&self, i: usize) -> (u64, u64) {
-        let Some(node) = S::load(&self.table[i]).filter(|node| node.is_intact()) else {
-            return BROKEN;
+        let intact = |link: &P::Link| {
+            let (val, found) = P::words(link);
+            if found == words(val) { Some(val) } else { None }
         };
-        match S::load(&node.next) {
-            None => (node.val, NONE),
-            Some(next) if next.is_intact() && S::load(&next.next).is_none() => (node.val, next.val),
-            Some(_) => BROKEN,
+        let Some(link) = P::load(&self.table[i]) else { return BROKEN };
+        let Some(val) = intact(&link) else { return BROKEN };
+        match P::load(P::next(&link)) {
+            None => (val, NONE),
+            Some(next) => match (intact(&next), P::load(P::next(&next))) {
+                (Some(next), None) => (val, next),
+                _ => BROKEN,
+            },
         }
     }
 }

@@ -1,19 +1,22 @@
-//! The yardsticks `rc`, `arc` and `box`: what owns an object there, so that each workload is written once.
+//! The yardsticks `rc`, `arc` and `box`: the pointers of the standard library, and the objects of the workloads made
+//! with them.
 
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
+use std::hint::black_box;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::objects::{MESSAGE, Pointers, SharedPointers};
 
 /// A way to own an object on the ordinary heap.
 pub(crate) trait Owner: 'static {
     /// The pointer.
     type Ptr<T>: Deref<Target = T>;
 
-    /// Whether the compiler makes a `calloc` of an object of known zeros: glibc's takes three times as long as
-    /// its `malloc`, so `alloc` hides the zeros then.
+    /// As in [`Pointers`].
     const BECOMES_CALLOC: bool = false;
 
     /// Moves `value` to the heap.
@@ -129,5 +132,119 @@ impl Shared for Arcs {
     #[inline(always)]
     fn replace<T>(slot: &Self::Slot<T>, ptr: Option<Arc<T>>) -> Option<Arc<T>> {
         std::mem::replace(&mut *slot.lock().unwrap_or_else(PoisonError::into_inner), ptr)
+    }
+}
+
+/// An object of two pointers that never change.
+pub(crate) struct Pair<O: Owner> {
+    left: Option<O::Ptr<Pair<O>>>,
+    right: Option<O::Ptr<Pair<O>>>,
+}
+
+/// A node of `gcbench`: its pointers change through [`Owner::get_mut`].
+pub(crate) struct Node<O: Owner> {
+    left: Option<O::Ptr<Node<O>>>,
+    right: Option<O::Ptr<Node<O>>>,
+    i: i32,
+    j: i32,
+}
+
+impl<O: Owner> Node<O> {
+    fn populate(&mut self, depth: u32) {
+        if depth == 0 {
+            return;
+        }
+        let left = self.left.insert(O::node(None, None));
+        let right = self.right.insert(O::node(None, None));
+        O::get_mut(left).populate(depth - 1);
+        O::get_mut(right).populate(depth - 1);
+    }
+
+    fn size(&self) -> u64 {
+        debug_assert!(self.i == 0 && self.j == 0);
+        let below = |child: &Option<O::Ptr<Node<O>>>| child.as_ref().map_or(0, |node| node.size());
+        1 + below(&self.left) + below(&self.right)
+    }
+}
+
+impl<O: Owner> Pointers for O {
+    const BECOMES_CALLOC: bool = O::BECOMES_CALLOC;
+
+    type Pair = O::Ptr<Pair<O>>;
+    type Node = O::Ptr<Node<O>>;
+    type Message = O::Ptr<[u8; MESSAGE]>;
+
+    #[inline(always)]
+    fn pair(left: Option<Self::Pair>, right: Option<Self::Pair>) -> Self::Pair {
+        O::new(Pair { left, right })
+    }
+
+    #[inline(always)]
+    fn sides(pair: &Self::Pair) -> (Option<&Self::Pair>, Option<&Self::Pair>) {
+        (pair.left.as_ref(), pair.right.as_ref())
+    }
+
+    #[inline(always)]
+    fn node(left: Option<Self::Node>, right: Option<Self::Node>) -> Self::Node {
+        let i = if O::BECOMES_CALLOC { black_box(0) } else { 0 };
+        O::new(Node { left, right, i, j: 0 })
+    }
+
+    fn populate(node: &mut Self::Node, depth: u32) {
+        O::get_mut(node).populate(depth);
+    }
+
+    fn size(node: &Self::Node) -> u64 {
+        node.size()
+    }
+
+    #[inline(always)]
+    fn message(fill: u8) -> Self::Message {
+        O::new([fill; MESSAGE])
+    }
+
+    fn bytes(message: &Self::Message) -> &[u8; MESSAGE] {
+        message
+    }
+}
+
+/// A node of `mutate`.
+pub(crate) struct Link<S: Shared> {
+    next: S::Slot<Link<S>>,
+    val: u64,
+    words: [u64; 3],
+}
+
+impl<S: Shared> SharedPointers for S {
+    type Link = S::Ptr<Link<S>>;
+    type Slot = S::Slot<Link<S>>;
+
+    #[inline(always)]
+    fn link(next: Option<Self::Link>, val: u64, words: [u64; 3]) -> Self::Link {
+        S::new(Link { next: <S as Shared>::slot(next), val, words })
+    }
+
+    #[inline(always)]
+    fn next(link: &Self::Link) -> &Self::Slot {
+        &link.next
+    }
+
+    fn words(link: &Self::Link) -> (u64, [u64; 3]) {
+        (link.val, link.words)
+    }
+
+    #[inline(always)]
+    fn slot(link: Option<Self::Link>) -> Self::Slot {
+        <S as Shared>::slot(link)
+    }
+
+    #[inline(always)]
+    fn load(slot: &Self::Slot) -> Option<Self::Link> {
+        <S as Shared>::load(slot)
+    }
+
+    #[inline(always)]
+    fn replace(slot: &Self::Slot, link: Option<Self::Link>) -> Option<Self::Link> {
+        <S as Shared>::replace(slot, link)
     }
 }

@@ -9,39 +9,35 @@ use std::hint::black_box;
 
 use gc_core::{Gc, GcCell, Heap, Root, Trace};
 
-use crate::args::{Args, Engine};
+use crate::args::Args;
+#[cfg(feature = "peers")]
+use crate::engines::Engine;
 use crate::measure::{Elapsed, Latencies, Stopwatch, noise_floor};
-use crate::owned::{Arcs, Boxes, Owner, Rcs};
+use crate::objects::{MESSAGE, Pointers};
+#[cfg(feature = "peers")]
+use crate::peers::{self, Pacing};
 use crate::report::Report;
-use crate::{Outcome, check, heap_for, pin};
+use crate::{Outcome, check, heap_for, pin, with_pointers};
 
 /// Slots of the ring.
-const WINDOW: usize = 200_000;
-const SIZE: usize = 1024;
+pub(crate) const WINDOW: usize = 200_000;
 
 #[derive(Trace)]
 struct Message {
-    bytes: [u8; SIZE],
+    bytes: [u8; MESSAGE],
 }
 
-impl Message {
-    #[inline(always)]
-    fn new(i: usize) -> Message {
-        Message { bytes: [i as u8; SIZE] }
-    }
-
-    /// The sum of the bytes of message `i`, or what no message has.
-    fn sum(&self, i: usize) -> u64 {
-        let all_same = self.bytes.iter().all(|&b| b == i as u8);
-        if all_same { self.bytes.iter().map(|&b| u64::from(b)).sum() } else { u64::from(u32::MAX) }
-    }
+/// The sum of the bytes of message `i`, or what no message has.
+pub(crate) fn sum_of(bytes: &[u8; MESSAGE], i: usize) -> u64 {
+    let all_same = bytes.iter().all(|&b| b == i as u8);
+    if all_same { bytes.iter().map(|&b| u64::from(b)).sum() } else { u64::from(u32::MAX) }
 }
 
 /// What the pushes of one run gave.
-struct Run {
-    elapsed: Elapsed,
-    latencies: Latencies,
-    sum: u64,
+pub(crate) struct Run {
+    pub(crate) elapsed: Elapsed,
+    pub(crate) latencies: Latencies,
+    pub(crate) sum: u64,
 }
 
 pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
@@ -49,9 +45,11 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
     let floor = noise_floor(args.pin);
     let run = pin::on_one_thread(args.pin, || match (&heap, args.engine) {
         (Some(heap), _) => gc(heap, args.n),
-        (None, Engine::Rc) => owned::<Rcs>(args.n),
-        (None, Engine::Arc) => owned::<Arcs>(args.n),
-        (None, _) => owned::<Boxes>(args.n),
+        #[cfg(feature = "peers")]
+        (None, Engine::GcArena | Engine::GcArenaStw) => {
+            peers::gc_arena::window(Pacing::of(args.engine), args.n)
+        }
+        (None, engine) => with_pointers!(engine, P => pointers::<P>(args.n)),
     });
     report.count("n", args.n as u64);
     report.latencies(&run.latencies);
@@ -60,17 +58,17 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
     if let Some(heap) = &heap {
         report.heap(heap, None, args.pauses);
     }
-    let bytes = |i: usize| (i as u8) as u64 * SIZE as u64;
+    let bytes = |i: usize| (i as u8) as u64 * MESSAGE as u64;
     check(report, run.sum, last(args.n).map(bytes).sum())
 }
 
 /// The numbers of the messages that are in the ring at the end.
-fn last(n: usize) -> std::ops::Range<usize> {
+pub(crate) fn last(n: usize) -> std::ops::Range<usize> {
     n.saturating_sub(WINDOW)..n
 }
 
 /// Times `n` pushes.
-fn pushes(n: usize, mut push: impl FnMut(usize)) -> (Elapsed, Latencies) {
+pub(crate) fn pushes(n: usize, mut push: impl FnMut(usize)) -> (Elapsed, Latencies) {
     let mut latencies = Latencies::new();
     let watch = Stopwatch::start();
     for i in 0..n {
@@ -86,20 +84,25 @@ fn gc(heap: &Heap, n: usize) -> Run {
     });
     let (elapsed, latencies) = pushes(n, |i| {
         mutator.mutate(|mc| {
-            ring.get(mc)[i % WINDOW].set(mc, Some(Gc::new(mc, Message::new(i))));
+            ring.get(mc)[i % WINDOW]
+                .set(mc, Some(Gc::new(mc, Message { bytes: [i as u8; MESSAGE] })));
         });
     });
     let sum = |i: usize| {
-        mutator.mutate(|mc| ring.get(mc)[i % WINDOW].get().map_or(0, |message| message.sum(i)))
+        mutator.mutate(|mc| {
+            ring.get(mc)[i % WINDOW].get().map_or(0, |message| sum_of(&message.bytes, i))
+        })
     };
     Run { elapsed, latencies, sum: last(n).map(sum).sum() }
 }
 
-fn owned<O: Owner>(n: usize) -> Run {
-    let mut ring: Vec<Option<O::Ptr<Message>>> = (0..WINDOW).map(|_| None).collect();
+fn pointers<P: Pointers>(n: usize) -> Run {
+    let mut ring: Vec<Option<P::Message>> = (0..WINDOW).map(|_| None).collect();
     let (elapsed, latencies) = pushes(n, |i| {
-        ring[i % WINDOW] = Some(black_box(O::new(Message::new(i))));
+        ring[i % WINDOW] = Some(black_box(P::message(i as u8)));
+        P::rest();
     });
-    let sum = |i: usize| ring[i % WINDOW].as_ref().map_or(0, |message| message.sum(i));
+    let sum =
+        |i: usize| ring[i % WINDOW].as_ref().map_or(0, |message| sum_of(P::bytes(message), i));
     Run { elapsed, latencies, sum: last(n).map(sum).sum() }
 }
