@@ -136,6 +136,7 @@ pub mod model {
     pub use crate::handshake::{Crossing, Epoch, EpochWord, Mode, PinWord};
     pub use crate::heap::bitmap::MarkWord;
     pub use crate::heap::central::{Link, Stack};
+    pub use crate::heap::grey::{Grey, GreySpan};
     pub use crate::mark::detector::Detector;
     pub use crate::mark::ring::GreyRing;
     pub use crate::mark::roots::RootSlot;

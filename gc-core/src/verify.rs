@@ -105,6 +105,9 @@ pub(crate) fn check_marks(core: &Core) {
         if !core.space.is_marked(addr) {
             fatal(&format!("INV-4: {addr:#x} is reachable but not marked, in {class:?}"));
         }
+        if class.by_span && !core.space.is_scanned(addr) {
+            fatal(&format!("INV-16: {addr:#x} is reachable but not scanned, in {class:?}"));
+        }
         if !class.needs_trace() {
             continue;
         }

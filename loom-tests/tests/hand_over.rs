@@ -135,7 +135,7 @@ fn run(step: Step) {
     };
     world.collect(step);
     assert!(world.is_empty(), "a clean round left something grey");
-    assert_eq!(world.toy.marks.load(), 0b111_1110, "a clean round left something white");
+    assert_eq!(world.toy.marks.bits(), 0b111_1110, "a clean round left something white");
     owner.join().unwrap();
 }
 

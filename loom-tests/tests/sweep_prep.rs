@@ -92,7 +92,7 @@ fn run(step: Step, sweepers: usize) {
     }
     for span in 0..2 {
         assert_eq!(world.times[span].load(Ordering::Relaxed), 1, "each span is swept once");
-        assert_eq!(world.marks[span].load(), NEXT, "a sweep ran into the next Prep");
+        assert_eq!(world.marks[span].bits(), NEXT, "a sweep ran into the next Prep");
     }
 }
 

@@ -146,7 +146,7 @@ fn world(turns: bool) -> Arc<World> {
 }
 
 fn check(world: &World) {
-    let marks = world.toy.marks.load();
+    let marks = world.toy.marks.bits();
     assert_eq!(marks, 0b11110, "a clean round left something white");
     assert!(world.is_empty(), "a clean round left something grey");
     assert_eq!(world.held.load(Ordering::Relaxed), 0, "a clean round left something in hand");

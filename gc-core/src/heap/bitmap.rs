@@ -34,7 +34,17 @@ impl MarkWord {
             return marks & mask == 0;
         }
         self.0.load(Ordering::Relaxed) & mask == 0
-            && self.0.fetch_or(mask, Ordering::AcqRel) & mask == 0
+            && self.0.fetch_or(mask, Ordering::SeqCst) & mask == 0
+    }
+    /// The word as it is. Sequentially consistent, as is [`test_and_set`](Self::test_and_set): `GreySpan` says why.
+    #[inline(always)]
+    pub fn bits(&self) -> u64 {
+        self.0.load(if fault!("grey_unordered") { Ordering::Acquire } else { Ordering::SeqCst })
+    }
+    /// Sets the bits of `mask` and returns those of them that this call set.
+    #[inline(always)]
+    pub fn add(&self, mask: u64) -> u64 {
+        mask & !self.0.fetch_or(mask, Ordering::AcqRel)
     }
     /// Whether any bit of `mask` is set.
     #[inline(always)]
@@ -60,11 +70,6 @@ impl MarkWord {
             self.0.store(0, Ordering::Relaxed);
         }
         marks
-    }
-    /// The word as it is.
-    #[cfg(loom)]
-    pub fn load(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
     }
 }
 

@@ -14,12 +14,13 @@
 //!
 //! All metadata lies in dense side tables indexed by block number, never in the blocks and never in the
 //! objects. Within this folder: `os`, `bitmap`, `central`, `size_class`, `object` know nothing of each other;
-//! `span` builds on them, `page_alloc` on `central`, `cache` on `span`; this file on all.
+//! `span` builds on them, `page_alloc` on `central`, `cache` on `span`; this file on all, and `grey` on this file.
 
 pub(crate) mod asan;
 pub(crate) mod bitmap;
 pub(crate) mod cache;
 pub mod central;
+pub mod grey;
 pub(crate) mod object;
 pub(crate) mod os;
 pub(crate) mod page_alloc;
@@ -40,6 +41,18 @@ use std::collections::HashMap;
 /// Words of one bitmap for each block.
 pub(crate) const BLOCK_WORDS: usize = BLOCK >> GRANULE_SHIFT >> 6;
 
+/// Asks for the cache line at `at`.
+#[inline(always)]
+pub(crate) fn prefetch<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch is a hint: it reads nothing and faults on nothing.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// The reservation of a heap with its side tables.
 #[derive(Debug)]
 pub(crate) struct Space {
@@ -48,6 +61,10 @@ pub(crate) struct Space {
     blocks: usize,
     /// One bit a granule: objects that the current cycle found (or made) live.
     marks: Reservation,
+    /// One bit a granule: objects that are scanned, or need not be; of classes that are scanned by spans (`grey`).
+    scans: Reservation,
+    /// One byte a block: whether its span is queued for scanning.
+    greys: Reservation,
     /// One bit a granule: slots that are allocated, or lie in a thread's current run.
     allocs: Reservation,
     metas: Reservation,
@@ -89,6 +106,8 @@ impl Space {
                 base: mem.base(),
                 blocks,
                 marks: table(bits)?,
+                scans: table(bits)?,
+                greys: table(1)?,
                 allocs: table(bits)?,
                 metas: table(size_of::<SpanMeta>())?,
                 classes: table(size_of::<usize>())?,
@@ -161,6 +180,12 @@ impl Space {
     pub(crate) fn bit_of(&self, addr: usize) -> (usize, u64) {
         let granule = (addr - self.base) >> GRANULE_SHIFT;
         (granule / 64, 1 << (granule % 64))
+    }
+    /// Asks for the mark word and the class of an object that will be marked soon.
+    #[inline(always)]
+    pub(crate) fn prefetch_mark(&self, addr: usize) {
+        prefetch(std::ptr::from_ref(self.mark_word(self.bit_of(addr).0)));
+        prefetch(std::ptr::from_ref(self.class_word(self.block_of(addr))));
     }
     /// Marks an object; says whether this call did it.
     #[inline(always)]

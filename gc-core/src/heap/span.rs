@@ -72,6 +72,10 @@ pub(crate) struct SpanClass {
     pub(crate) slots: usize,
     /// Bit for each granule in which an object of a span starts; one word for 64 granules.
     pub(crate) starts: Box<[u64]>,
+    /// Bit for each granule in whose second half an object starts; of classes that are scanned by spans.
+    pub(crate) halves: Box<[u64]>,
+    /// Whether markers scan the grey objects of a span together (`grey`): small ones, in spans of one block.
+    pub(crate) by_span: bool,
     /// Whether slots of this class hold leaf data whatever its type.
     pub(crate) leaf: bool,
     /// Spans with free slots and without, by the parity of their sweep number (`sweep`).
@@ -91,7 +95,14 @@ impl SpanClass {
             let granule = (origin + i * slot) >> super::bitmap::GRANULE_SHIFT;
             starts[granule / 64] |= 1 << (granule % 64);
         }
-        SpanClass { slot, blocks, slots, ..Self::bare(info, id, starts.into()) }
+        let by_span = info.needs_trace && !info.array && blocks == 1;
+        let mut halves = vec![0; if by_span { super::BLOCK_WORDS } else { 0 }];
+        for at in (0..slots).map(|i| i * slot).filter(|at| by_span && at % 16 != 0) {
+            let granule = at >> super::bitmap::GRANULE_SHIFT;
+            halves[granule / 64] |= 1 << (granule % 64);
+        }
+        let bare = Self::bare(info, id, starts.into());
+        SpanClass { slot, blocks, slots, halves: halves.into(), by_span, ..bare }
     }
 
     /// A class of large objects, each alone in its span.
@@ -111,6 +122,8 @@ impl SpanClass {
             origin: info.origin(),
             slots: 1,
             starts,
+            halves: Box::new([]),
+            by_span: false,
             leaf: info.is_leaf(),
             partial: [Stack::new(), Stack::new()],
             full: [Stack::new(), Stack::new()],

@@ -35,6 +35,10 @@ use detector::Detector;
 pub(crate) enum Work {
     /// Marked objects to scan.
     Objects(Vec<usize>),
+    /// Spans with grey objects, each by the object by which it was queued.
+    Spans(Vec<usize>),
+    /// What a mutator has shaded.
+    Shaded(Vec<usize>),
     /// The elements of the array at `addr` from `from` on.
     Piece { addr: usize, from: usize },
 }

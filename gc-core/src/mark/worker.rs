@@ -1,19 +1,28 @@
 //! A marker: the loop that turns grey into black.
 //!
-//! Addresses leave the private stack through a short ring ([`RING`]), where the object's first line is
-//! prefetched; by the time an address leaves the ring its object is in the cache. Marks are tested with a plain
-//! load before the locked instruction. Full halves of the stack go to this marker's deque, oldest first, where
-//! other markers steal them.
+//! 1. The *stack* holds addresses of objects to scan. They leave it through a short ring ([`RING`]), where the object is
+//!    prefetched; by the time an address leaves the ring its object is in the cache.
+//! 2. Scanning an object only notes its *edges*. Every [`EDGES`] of them are looked at together: their mark words and
+//!    classes are prefetched, then tested with a plain load before the locked instruction.
+//! 3. A marked object of a small class is not put on the stack: its span is queued, once ([`crate::heap::grey`]). When the
+//!    stack is empty, the oldest span of the queue puts its grey objects there, in order of address. Arrays and large
+//!    objects go to the stack directly.
+//! 4. Full halves of the stack go to this marker's deque, oldest first, where other markers steal them, and half of the
+//!    queue to the shared one when another marker is hungry.
 
 use super::ring::GreyRing;
 use super::{Marking, Work};
-use crate::heap::Space;
+use crate::heap::{Space, prefetch};
 use crate::sync::Ordering;
 use crate::trace::{PACKET, Tracer};
 use crossbeam_deque::Worker;
+use std::collections::VecDeque;
 
-/// Objects prefetched ahead of the scan. By measurement (docs/DESIGN.md): 16 to 64 are alike, 4 too few.
+/// Objects prefetched ahead of the scan, edges looked at together, and spans whose bitmaps are prefetched ahead: by
+/// measurement (docs/DESIGN.md).
 const RING: usize = 32;
+const EDGES: usize = 64;
+const SPANS: usize = 4;
 /// Bytes of an array scanned at once, and by a mutator that assists.
 const PIECE: usize = 16 << 10;
 const ASSIST_PIECE: usize = 512;
@@ -33,6 +42,8 @@ struct Sink {
     space: *const Space,
     /// Marked, to be scanned.
     stack: Vec<usize>,
+    /// Spans with grey objects, each by the object by which it was queued.
+    spans: VecDeque<usize>,
     bytes: u64,
     objects: u64,
 }
@@ -52,9 +63,41 @@ impl Sink {
         self.objects += 1;
         self.bytes +=
             if class.is_large() { large_bytes(self.space(), addr) } else { class.slot as u64 };
-        if class.needs_trace() {
+        if class.by_span {
+            self.queue(addr);
+        } else if class.needs_trace() {
             self.stack.push(addr);
         }
+    }
+    /// `addr` of a class that is scanned by spans is marked.
+    #[inline(always)]
+    fn queue(&mut self, addr: usize) {
+        if self.space().add_grey(addr) && !fault!("span_dropped") {
+            self.spans.push_back(addr);
+        }
+    }
+    /// A mutator has marked `addr`.
+    fn shaded(&mut self, addr: usize) {
+        if self.space().class_of(addr).by_span {
+            self.queue(addr);
+        } else {
+            self.stack.push(addr);
+        }
+    }
+    /// Puts the grey objects of the oldest queued span on the stack; says whether there was one.
+    fn open_span(&mut self) -> bool {
+        let Some(addr) = self.spans.pop_front() else { return false };
+        // SAFETY: INV-10: as in `space`, which would borrow all of `self`.
+        let space = unsafe { &*self.space };
+        if let Some(&ahead) = self.spans.get(SPANS) {
+            space.prefetch_grey(ahead);
+        }
+        space.take_grey(addr, |addr| self.stack.push(addr));
+        true
+    }
+    /// Whether nothing is left that was found.
+    fn is_empty(&self) -> bool {
+        self.stack.is_empty() && self.spans.is_empty()
     }
 }
 
@@ -72,10 +115,10 @@ unsafe fn spill(tracer: *mut Tracer<'static>) {
     // SAFETY: INV-7: `Marker::new` made the owner a boxed `Sink` that only this function and the marker use,
     // and the marker holds no reference to it while it traces.
     let sink = unsafe { &mut *tracer.owner.cast::<Sink>() };
-    for i in 0..tracer.len {
-        // SAFETY: INV-7: `len` entries of the buffer are written.
-        sink.edge(unsafe { tracer.buf.add(i).read() });
-    }
+    // SAFETY: INV-7: `len` entries of the buffer are written.
+    let edges = unsafe { std::slice::from_raw_parts(tracer.buf, tracer.len) };
+    edges.iter().for_each(|&addr| sink.space().prefetch_mark(addr));
+    edges.iter().for_each(|&addr| sink.edge(addr));
     tracer.len = 0;
 }
 
@@ -83,6 +126,8 @@ unsafe fn spill(tracer: *mut Tracer<'static>) {
 pub(crate) struct Marker {
     sink: *mut Sink,
     edges: Box<[usize; PACKET]>,
+    /// How many of them are not looked at yet.
+    pending: usize,
     ahead: [usize; RING],
     /// First entry of `ahead`, and how many.
     first: usize,
@@ -115,10 +160,17 @@ impl Drop for Marker {
 impl Marker {
     /// A marker of `space`, which outlives it (the caller keeps the heap's shared state alive).
     pub(crate) fn new(space: &Space, own: Worker<Work>) -> Marker {
-        let sink = Sink { space, stack: Vec::with_capacity(4 * PACKET), bytes: 0, objects: 0 };
+        let sink = Sink {
+            space,
+            stack: Vec::with_capacity(4 * PACKET),
+            spans: VecDeque::new(),
+            bytes: 0,
+            objects: 0,
+        };
         Marker {
             sink: Box::into_raw(Box::new(sink)),
             edges: Box::new([0; PACKET]),
+            pending: 0,
             ahead: [0; RING],
             first: 0,
             len: 0,
@@ -163,13 +215,10 @@ impl Marker {
             let done = self.scan_some(n);
             left -= done;
             self.publish_found(marking);
-            let stack = &mut self.sink().stack;
-            if stack.len() > 2 * PACKET {
+            if self.sink().stack.len() > 2 * PACKET {
                 self.spare(PACKET);
-            } else if stack.len() > 64 && marking.hungry.load(Ordering::Relaxed) > 0 {
-                let half = stack.len() / 2;
-                let oldest = stack.drain(..half).collect();
-                marking.share(Work::Objects(oldest));
+            } else if marking.hungry.load(Ordering::Relaxed) > 0 {
+                self.share_half(marking);
             }
             if left == 0 {
                 return false;
@@ -177,7 +226,7 @@ impl Marker {
             if done < n {
                 // Nothing of our own is left.
                 self.take_rings(rings);
-                if self.sink().stack.is_empty() && !self.take_work(marking) {
+                if self.sink().is_empty() && !self.take_work(marking) {
                     return true;
                 }
             }
@@ -186,11 +235,14 @@ impl Marker {
 
     /// Puts everything that this marker holds into the shared queue: the end of an assist.
     pub(crate) fn give_all(&mut self, marking: &Marking) {
+        self.look_at_edges();
+        // In portions, so that others who assist find some too.
+        let spans: Vec<usize> = std::mem::take(&mut self.sink().spans).into();
+        spans.chunks(SHARE).for_each(|some| marking.share(Work::Spans(some.to_vec())));
         let mut all = std::mem::take(&mut self.sink().stack);
         while let Some(addr) = self.next_ahead() {
             all.push(addr);
         }
-        // In portions, so that others who assist find some too.
         while all.len() > SHARE {
             marking.share(Work::Objects(all.split_off(all.len() - SHARE)));
         }
@@ -227,6 +279,17 @@ impl Marker {
         }
     }
 
+    /// Gives half of what waits to be scanned to whoever is hungry: spans, if there are some.
+    fn share_half(&mut self, marking: &Marking) {
+        let sink = self.sink();
+        let (spans, objects) = (sink.spans.len(), sink.stack.len());
+        if spans > 16 {
+            marking.share(Work::Spans(sink.spans.drain(..spans / 2).collect()));
+        } else if objects > 64 {
+            marking.share(Work::Objects(sink.stack.drain(..objects / 2).collect()));
+        }
+    }
+
     /// Moves the oldest `n` of the stack to this marker's deque.
     fn spare(&mut self, n: usize) {
         let oldest = self.sink().stack.drain(..n).collect();
@@ -238,7 +301,7 @@ impl Marker {
     fn take_rings(&mut self, rings: EachRing<'_>) {
         let sink = self.sink();
         rings(&mut |ring| {
-            ring.take(usize::MAX, |addr| sink.stack.push(addr));
+            ring.take(usize::MAX, |addr| sink.shaded(addr));
         });
     }
 
@@ -251,6 +314,14 @@ impl Marker {
                 } else {
                     stack.extend(objects);
                 }
+                true
+            }
+            Some(Work::Spans(spans)) => {
+                self.sink().spans.extend(spans);
+                true
+            }
+            Some(Work::Shaded(addrs)) => {
+                addrs.into_iter().for_each(|addr| self.sink().shaded(addr));
                 true
             }
             Some(Work::Piece { addr, from }) => {
@@ -275,10 +346,25 @@ impl Marker {
     /// Scans up to `most` objects of the stack; fewer only if it is empty.
     fn scan_some(&mut self, most: usize) -> usize {
         for done in 0..most {
+            if self.pending >= EDGES {
+                self.look_at_edges();
+            }
             while self.len < RING {
                 // SAFETY: INV-7: as in `sink`.
-                let Some(addr) = (unsafe { &mut *self.sink }).stack.pop() else { break };
-                prefetch(addr);
+                let sink = unsafe { &mut *self.sink };
+                let Some(addr) = sink.stack.pop() else {
+                    if sink.open_span() {
+                        continue;
+                    }
+                    if self.pending == 0 {
+                        break;
+                    }
+                    self.look_at_edges();
+                    continue;
+                };
+                prefetch(addr as *const u8);
+                // A small object may lie across two lines.
+                prefetch((addr + 16) as *const u8);
                 self.ahead[(self.first + self.len) % RING] = addr;
                 self.len += 1;
             }
@@ -316,22 +402,19 @@ impl Marker {
     fn trace(&mut self, info: &crate::heap::object::TypeInfo, at: usize, n: usize) {
         let owner = self.sink.cast();
         let mut tracer = Tracer::new(self.edges.as_mut_ptr(), spill, owner, self.cycle);
+        // If a `trace` panics, what was noted before stays noted.
+        tracer.len = self.pending;
         // SAFETY: INV-6: `n` values of the span's type lie at `at`, allocated and initialised, because a
         // marked address was found in an object, a root or a shade; INV-7 for the tracer.
         unsafe { (info.trace)(at as *const u8, n, &mut tracer) };
+        self.pending = tracer.len;
+    }
+
+    /// Marks what the noted edges point to.
+    fn look_at_edges(&mut self) {
+        let mut tracer = Tracer::new(self.edges.as_mut_ptr(), spill, self.sink.cast(), self.cycle);
+        tracer.len = std::mem::take(&mut self.pending);
         // SAFETY: INV-7: `tracer` is live, its buffer is ours and its owner is the sink.
         unsafe { spill(&mut tracer) };
     }
-}
-
-/// Asks for the first line of an object that will be scanned soon.
-#[inline(always)]
-fn prefetch(addr: usize) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch is a hint: it reads nothing and faults on nothing.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(addr as *const i8);
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = addr;
 }

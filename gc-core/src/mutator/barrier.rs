@@ -127,7 +127,7 @@ impl Record {
         all.push(addr);
         self.ring.take(usize::MAX, |addr| all.push(addr));
         if !fault!("handover_dropped") {
-            core.marking.share(Work::Objects(all));
+            core.marking.share(Work::Shaded(all));
         }
         self.ring.count_elsewhere();
         self.pauses.record(PauseKind::Handover, since);

@@ -263,8 +263,14 @@ impl Record {
     }
 
     fn set_marks(&self, core: &Core, class: &SpanClass, span: u32, run: Run) {
-        core.space
-            .for_bits(class, span, run, |word, mask| core.space.mark_word(word).set_own(mask));
+        core.space.for_bits(class, span, run, |word, mask| {
+            if !fault!("black_unscanned") {
+                // First: a marker that sees the mark must not take the slot for an object that waits to be scanned.
+                core.space.set_scanned(class, word, mask);
+            }
+            chaos();
+            core.space.mark_word(word).set_own(mask);
+        });
     }
 
     /// Gives every span of the cache up: unmarks the unused rest, *then* lets go of it (rule 11). The owner, or

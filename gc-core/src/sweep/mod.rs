@@ -133,6 +133,7 @@ pub(crate) fn sweep_span(
     for (i, starts) in class.starts.iter().enumerate() {
         let allocated = space.allocated(first + i);
         let marked = space.mark_word(first + i).take();
+        space.clear_scanned(class, first + i);
         if cfg!(gc_verify) && (marked & !allocated != 0 || allocated & !starts != 0) {
             crate::error::fatal("INV-5: a mark without an object, or an object off its slot");
         }

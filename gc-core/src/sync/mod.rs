@@ -24,7 +24,7 @@ mod imp {
     pub(crate) use parking_lot::{Condvar, Mutex, RwLock};
     pub(crate) use std::sync::Arc;
     pub(crate) use std::sync::atomic::{
-        AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
     };
     pub(crate) use std::thread;
     pub(crate) use std::thread_local;

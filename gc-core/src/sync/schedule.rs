@@ -97,6 +97,7 @@ macro_rules! atomic {
 }
 
 atomic!(AtomicBool, bool, fetch_or, fetch_and);
+atomic!(AtomicU8, u8, fetch_or, fetch_and);
 atomic!(AtomicU32, u32, fetch_add, fetch_sub, fetch_or, fetch_and, fetch_max);
 atomic!(AtomicU64, u64, fetch_add, fetch_sub, fetch_or, fetch_and, fetch_max);
 atomic!(AtomicUsize, usize, fetch_add, fetch_sub, fetch_or, fetch_and, fetch_max);

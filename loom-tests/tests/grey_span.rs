@@ -1,0 +1,199 @@
+//! INV-16: of the objects of a span that are marked, each is scanned exactly once, whoever finds it in whatever order; and a
+//! slot that is born black never is.
+#![cfg(loom)]
+
+use gc_core::model::{Grey, GreySpan, MarkWord};
+use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use loom::sync::{Arc, Mutex};
+use loom::thread;
+
+const A: u64 = 1;
+const B: u64 = 2;
+const C: u64 = 4;
+const BLACK: u64 = 8;
+
+/// What a twin does wrong.
+#[derive(Clone, Copy, PartialEq)]
+enum Twin {
+    No,
+    /// The marks are looked at before the span is taken out of its queue.
+    LooksThenTakes,
+    /// The span is queued before the object is marked.
+    QueuesThenMarks,
+    /// A black slot is marked before it is entered as scanned.
+    MarksThenEnters,
+}
+
+struct World {
+    twin: Twin,
+    span: GreySpan,
+    marks: MarkWord,
+    scans: MarkWord,
+    /// The queue: objects by which the span waits. A lock, and so an order of its own between what it separates.
+    queue: Mutex<Vec<u64>>,
+    queued: AtomicUsize,
+    scanned: [AtomicU64; 4],
+}
+
+impl World {
+    fn new(twin: Twin) -> World {
+        World {
+            twin,
+            span: GreySpan::new(),
+            marks: MarkWord::new(),
+            scans: MarkWord::new(),
+            queue: Mutex::new(Vec::new()),
+            queued: AtomicUsize::new(0),
+            scanned: Default::default(),
+        }
+    }
+    fn mark(&self, object: u64) {
+        let early = self.twin == Twin::QueuesThenMarks && self.span.add();
+        if self.marks.test_and_set(object)
+            && (early || self.twin != Twin::QueuesThenMarks && self.span.add())
+        {
+            self.queue.lock().unwrap().push(object);
+            self.queued.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    fn born_black(&self) {
+        if self.twin == Twin::MarksThenEnters {
+            self.marks.set_own(BLACK);
+        }
+        let _ = self.scans.add(BLACK);
+        if self.twin != Twin::MarksThenEnters {
+            self.marks.set_own(BLACK);
+        }
+    }
+    /// Takes the span out of the queue, if it is there, and scans.
+    fn scan(&self) -> bool {
+        // A relaxed look first, so that an empty queue's lock orders nothing.
+        if self.queued.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let Some(object) = self.queue.lock().unwrap().pop() else { return false };
+        self.queued.fetch_sub(1, Ordering::Relaxed);
+        let early = self.marks.bits();
+        let mine = match self.span.take() {
+            Grey::One => self.scans.add(object),
+            Grey::Many if self.twin == Twin::LooksThenTakes => {
+                self.scans.add(early & !self.scans.bits())
+            }
+            Grey::Many => {
+                let marks = self.marks.bits();
+                self.scans.add(marks & !self.scans.bits())
+            }
+        };
+        for (i, count) in self.scanned.iter().enumerate() {
+            if mine >> i & 1 == 1 {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        true
+    }
+    fn check(&self) {
+        while self.scan() {}
+        let counts = self.scanned.each_ref().map(|count| count.load(Ordering::Relaxed));
+        let expected = [A, B, C].map(|object| u64::from(self.marks.is_set(object)));
+        assert!(counts.iter().zip(&expected).all(|(n, e)| n >= e), "a marked object was lost");
+        assert_eq!(counts[..3], expected, "scanned once");
+        assert_eq!(counts[3], 0, "a slot was scanned that held no object yet");
+    }
+}
+
+/// A marker marks A and B; another one marks B and scans.
+fn two_markers(twin: Twin) {
+    let world = Arc::new(World::new(twin));
+    let other = {
+        let world = world.clone();
+        thread::spawn(move || {
+            world.mark(A);
+            world.mark(B);
+        })
+    };
+    world.mark(B);
+    world.scan();
+    other.join().unwrap();
+    world.check();
+}
+
+/// A marker marks A and B, another one scans what the first has queued.
+fn one_scans(twin: Twin) {
+    let world = Arc::new(World::new(twin));
+    let other = {
+        let world = world.clone();
+        thread::spawn(move || {
+            world.scan();
+            world.scan();
+        })
+    };
+    world.mark(A);
+    world.mark(B);
+    other.join().unwrap();
+    world.check();
+}
+
+/// Both objects are queued, and a mutator takes a run in the span while a marker scans.
+fn black(twin: Twin) {
+    let world = Arc::new(World::new(twin));
+    world.mark(A);
+    world.mark(B);
+    let mutator = {
+        let world = world.clone();
+        thread::spawn(move || world.born_black())
+    };
+    world.scan();
+    mutator.join().unwrap();
+    world.check();
+}
+
+/// The span is queued with two objects; a marker marks a third while another one scans. Nothing but the order between mark and
+/// look says who sees what (fault `grey_unordered`).
+#[test]
+fn what_is_marked_without_queueing_is_seen() {
+    loom_tests::check(None, || {
+        let world = Arc::new(World::new(Twin::No));
+        world.mark(A);
+        world.mark(B);
+        let other = {
+            let world = world.clone();
+            thread::spawn(move || world.mark(C))
+        };
+        world.scan();
+        other.join().unwrap();
+        world.check();
+    });
+}
+
+#[test]
+fn two_markers_scan_each_object_once() {
+    loom_tests::check(None, || two_markers(Twin::No));
+}
+
+#[test]
+fn what_is_marked_during_a_scan_is_scanned_by_it_or_after_it() {
+    loom_tests::check(None, || one_scans(Twin::No));
+}
+
+#[test]
+fn a_slot_that_is_born_black_is_not_scanned() {
+    loom_tests::check(None, || black(Twin::No));
+}
+
+#[test]
+#[should_panic(expected = "was lost")]
+fn broken_the_marks_are_looked_at_before_the_span_is_taken() {
+    loom_tests::check(None, || one_scans(Twin::LooksThenTakes));
+}
+
+#[test]
+#[should_panic(expected = "was lost")]
+fn broken_the_span_is_queued_before_the_mark() {
+    loom_tests::check(None, || one_scans(Twin::QueuesThenMarks));
+}
+
+#[test]
+#[should_panic(expected = "held no object yet")]
+fn broken_a_black_slot_is_marked_before_it_is_entered() {
+    loom_tests::check(None, || black(Twin::MarksThenEnters));
+}
