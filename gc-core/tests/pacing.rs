@@ -3,6 +3,7 @@
 
 use gc_core::{ConfigError, External, Gc, GcCell, Heap, Mutator, Root, Trace};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 const MB: u64 = 1 << 20;
@@ -64,6 +65,13 @@ fn churn(
     done
 }
 
+/// One test at a time: they measure.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// CPU time of this process's threads called `gc`, or of all, in ticks of the system.
 #[cfg(target_os = "linux")]
 fn cpu_ticks(of_collector: bool) -> u64 {
@@ -78,25 +86,28 @@ fn cpu_ticks(of_collector: bool) -> u64 {
     sum.sum()
 }
 
-/// In its own process this would be exact; with other tests beside it the collector gets less than a core, and the
-/// middle of all cycles is what can be asked for.
+/// On a machine with other work the collector gets less than a core, and the middle of all cycles is what can be asked for.
 #[test]
 fn in_steady_state_the_heap_stays_near_its_goal() {
+    let _alone = alone();
     const N: usize = 400_000;
     let heap = Heap::new();
     let mutator = heap.mutator();
     let table = table(&mutator, N);
     churn(&mutator, &table, N, Duration::from_millis(500), || ());
     let (mut cycle, mut peak, mut peaks) = (heap.stats().cycles, 0.0f64, Vec::new());
-    churn(&mutator, &table, N, Duration::from_secs(2), || {
-        let now = heap.stats();
-        if now.cycles != cycle {
-            peaks.push(std::mem::take(&mut peak));
-            cycle = now.cycles;
-        }
-        peak = peak.max(now.paced_bytes as f64 / now.goal_bytes as f64);
-    });
-    assert!(peaks.len() > 5, "{} cycles", peaks.len());
+    let begin = Instant::now();
+    while peaks.len() < 9 {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{} cycles in a minute", peaks.len());
+        churn(&mutator, &table, N, Duration::from_secs(2), || {
+            let now = heap.stats();
+            if now.cycles != cycle {
+                peaks.push(std::mem::take(&mut peak));
+                cycle = now.cycles;
+            }
+            peak = peak.max(now.paced_bytes as f64 / now.goal_bytes as f64);
+        });
+    }
     peaks.sort_by(f64::total_cmp);
     let median = peaks[peaks.len() / 2];
     assert!(median < 1.1, "peak over goal: {peaks:?}");
@@ -107,6 +118,7 @@ fn in_steady_state_the_heap_stays_near_its_goal() {
 #[test]
 #[cfg(target_os = "linux")]
 fn near_the_soft_limit_the_collector_takes_half_of_the_time() {
+    let _alone = alone();
     const N: usize = 600_000;
     let live = {
         let heap = Heap::new();
@@ -127,16 +139,15 @@ fn near_the_soft_limit_the_collector_takes_half_of_the_time() {
         think();
     });
     let collector = (cpu_ticks(true) - collector) as f64;
-    let share = collector / (cpu_ticks(all == 0) - all) as f64;
+    let share = collector / (cpu_ticks(false) - all) as f64;
     let cycles = heap.stats().cycles - cycles;
     println!(
         "share {share:.2}, {cycles} cycles, {done} stores, peak {:.2}",
         peak as f64 / limit as f64
     );
-    // Other tests of this process run beside it: their time is the mutators', so the share can only be less.
     assert!(share < 0.55, "{share}");
-    assert!(cycles >= 10, "{cycles} cycles");
-    assert!(done > 500_000, "{done} stores");
+    assert!(cycles >= 4, "{cycles} cycles");
+    assert!(done > 100_000, "{done} stores");
     assert!(peak < limit * 3 / 2, "{peak} of {limit}");
 }
 
@@ -148,6 +159,7 @@ struct Buffer {
 
 #[test]
 fn external_bytes_make_cycles() {
+    let _alone = alone();
     let heap = Heap::new();
     let mutator = heap.mutator();
     let mut most = 0;
@@ -170,6 +182,7 @@ fn external_bytes_make_cycles() {
 
 #[test]
 fn external_bytes_may_outlive_the_heap() {
+    let _alone = alone();
     let heap = Heap::new();
     let mut external = heap.mutate(|mc| External::new(mc, 1000));
     let other = heap.mutate(|mc| External::new(mc, 24));
@@ -183,6 +196,7 @@ fn external_bytes_may_outlive_the_heap() {
 
 #[test]
 fn external_bytes_count_under_the_soft_limit() {
+    let _alone = alone();
     static MOST: AtomicU64 = AtomicU64::new(0);
     let heap =
         Heap::builder().memory_limit(64 * MB as usize).min_heap(MB as usize).build().unwrap();
@@ -212,6 +226,7 @@ fn external_bytes_count_under_the_soft_limit() {
 
 #[test]
 fn the_limit_of_a_cgroup_is_a_part_of_it() {
+    let _alone = alone();
     for percent in [0, 101] {
         let error = Heap::builder().cgroup_memory_limit(percent).build().unwrap_err();
         assert!(matches!(error, ConfigError::OutOfRange { setting: "cgroup_memory_limit", .. }));
