@@ -6,15 +6,20 @@
 mod alloc;
 mod args;
 mod btree;
+mod compare;
 mod gcbench;
 mod idle;
+mod json;
 mod mark;
 mod measure;
 mod mutate;
 mod owned;
 mod pin;
+mod plot;
 mod random;
 mod report;
+mod timeline;
+mod warm;
 mod window;
 
 use std::process::ExitCode;
@@ -29,6 +34,9 @@ type Outcome = Result<(), String>;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(code) = compare::main(&words) {
+        return code;
+    }
     let args = match args::parse(&words) {
         Ok(Command::Run(args)) => args,
         Ok(Command::Help) => {
@@ -40,6 +48,9 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if args.timeline.is_some() {
+        timeline::turn_on();
+    }
     match run(&args) {
         Ok(report) => {
             println!("{}", if args.json { report.json() } else { report.line() });
@@ -67,6 +78,12 @@ fn run(args: &Args) -> Result<Report, String> {
         Workload::Mutate => mutate::run(args, &mut report),
         Workload::Idle => idle::run(args, &mut report),
     }?;
+    if args.quantiles {
+        report.quantiles();
+    }
+    if let Some(path) = &args.timeline {
+        report.write_timeline(path)?;
+    }
     Ok(report)
 }
 
@@ -84,7 +101,14 @@ fn heap(args: &Args) -> Result<Heap, String> {
     if let Some(percent) = args.gc_percent {
         builder = builder.gc_percent(percent);
     }
-    builder.build().map_err(|e| format!("the heap cannot be built: {e}"))
+    if args.idle_mb.is_some() {
+        builder = builder.min_heap(warm::NEVER_REACHED);
+    }
+    let heap = builder.build().map_err(|e| format!("the heap cannot be built: {e}"))?;
+    if let Some(mb) = args.idle_mb {
+        warm::warm(&heap, mb)?;
+    }
+    Ok(heap)
 }
 
 /// Adds `checksum` to the report, if it is what it must be.
@@ -113,6 +137,7 @@ mod tests {
             "mutate --n 100 --seconds 0.02",
             "mutate --n 100 --seconds 0.02 --threads 2",
             "idle --n 2",
+            "mutate --n 100 --seconds 0.02 --quantiles --idle-mb 3",
         ] {
             for engine in ["gc", "rc", "arc", "box"] {
                 let line = format!("{work} --engine {engine}");
@@ -125,7 +150,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(runs, 24);
+        assert_eq!(runs, 25);
     }
 
     #[test]
