@@ -136,8 +136,8 @@ mod tests {
     use super::*;
     use crate::compare::{contenders, rows};
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
     use std::path::PathBuf;
+    use std::process::Command;
 
     /// A folder with a program that behaves by its `--engine`.
     struct Fake(PathBuf);
@@ -147,9 +147,12 @@ mod tests {
             let folder =
                 std::env::temp_dir().join(format!("gc-bench-{name}-{}", std::process::id()));
             fs::create_dir_all(&folder).unwrap();
-            let program = folder.join("gc-bench");
-            fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
-            fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+            // Another process writes it: one that is started by another test while this one has the file open for
+            // writing would keep it open, and what is open for writing cannot be run.
+            let make = "printf '#!/bin/sh\\n%s\\n' \"$1\" > gc-bench && chmod +x gc-bench";
+            let mut shell = Command::new("sh");
+            shell.current_dir(&folder).args(["-c", make, "sh", script]);
+            assert!(shell.status().unwrap().success());
             Fake(folder)
         }
     }

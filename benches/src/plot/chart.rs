@@ -28,6 +28,8 @@ pub(crate) struct Axis {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Line {
     pub(crate) name: String,
+    /// The number of its colour and mark: the same thing looks the same in all charts.
+    pub(crate) style: usize,
     pub(crate) points: Vec<(f64, f64)>,
     /// Notes of the first points.
     pub(crate) notes: Vec<String>,
@@ -108,20 +110,20 @@ impl Chart {
             let places: Vec<_> = line.points.iter().map(place).collect();
             let drawn: Vec<_> = places.iter().flatten().copied().collect();
             if drawn.len() > 1 {
-                svg.path(&Svg::line_class(number), &drawn);
+                svg.path(&Svg::line_class(line.style), &drawn);
             }
             for (i, &at) in places.iter().enumerate().filter_map(|(i, p)| Some((i, p.as_ref()?))) {
                 if line.marked || drawn.len() == 1 {
-                    svg.mark(number, at);
+                    svg.mark(line.style, at);
                 }
                 if let Some(note) = line.notes.get(i) {
                     svg.text("small", (at.0 + 6.0, at.1 - 6.0), "start", note);
                 }
             }
             let row = TOP + 10.0 + 21.0 * number as f64;
-            svg.path(&Svg::line_class(number), &[(RIGHT + 16.0, row), (RIGHT + 44.0, row)]);
+            svg.path(&Svg::line_class(line.style), &[(RIGHT + 16.0, row), (RIGHT + 44.0, row)]);
             if line.marked {
-                svg.mark(number, (RIGHT + 30.0, row));
+                svg.mark(line.style, (RIGHT + 30.0, row));
             }
             svg.text("", (RIGHT + 51.0, row + 4.0), "start", &line.name);
         }
@@ -140,6 +142,7 @@ mod tests {
             y: Axis::log("µs"),
             lines: vec![Line {
                 name: "gc <ours>".into(),
+                style: 0,
                 points,
                 notes: vec!["25 %".into()],
                 marked: true,
@@ -161,7 +164,8 @@ mod tests {
     #[test]
     fn own_bounds_and_ticks() {
         let mut chart = chart(vec![(1.0, 1.0), (3.0, 2.0)]);
-        chart.x = chart.x.within(0.0, 2.0).with_ticks(vec![(1.0, "one".into()), (9.0, "out".into())]);
+        chart.x =
+            chart.x.within(0.0, 2.0).with_ticks(vec![(1.0, "one".into()), (9.0, "out".into())]);
         let svg = chart.svg().unwrap();
         assert!(svg.contains(">one<") && !svg.contains(">out<"), "{svg}");
         assert_eq!(svg.matches("<circle").count(), 2, "one point lies outside");

@@ -26,9 +26,9 @@ impl Scale {
     /// A scale that holds all values, with round bounds; none if no value has a place.
     pub(crate) fn around(kind: Kind, values: impl Iterator<Item = f64>) -> Option<Scale> {
         let has_place = |v: &f64| v.is_finite() && (kind == Kind::Linear || *v > 0.0);
-        let (low, high) = values.filter(has_place).fold((f64::MAX, f64::MIN), |(low, high), v| {
-            (low.min(v), high.max(v))
-        });
+        let (low, high) = values
+            .filter(has_place)
+            .fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(v), high.max(v)));
         if low > high {
             return None;
         }
@@ -76,7 +76,8 @@ impl Scale {
                 let factors: &[f64] = if decades > 3.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };
                 let first = self.low.log10().floor() as i32;
                 let last = self.high.log10().ceil() as i32;
-                let all = (first..=last).flat_map(|e| factors.iter().map(move |f| f * 10f64.powi(e)));
+                let all =
+                    (first..=last).flat_map(|e| factors.iter().map(move |f| f * 10f64.powi(e)));
                 all.filter(|v| *v >= self.low * 0.999 && *v <= self.high * 1.001).collect()
             }
         };

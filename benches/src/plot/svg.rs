@@ -60,8 +60,10 @@ impl Svg {
         let class = format!("m c{}", number % COLOURS.len());
         let (r, d) = (3.0, 3.6);
         let polygon = |points: &[(f64, f64)]| {
-            let points: Vec<String> =
-                points.iter().map(|(dx, dy)| format!("{:.1},{:.1}", x + dx * d, y + dy * d)).collect();
+            let points: Vec<String> = points
+                .iter()
+                .map(|(dx, dy)| format!("{:.1},{:.1}", x + dx * d, y + dy * d))
+                .collect();
             points.join(" ")
         };
         match number % 4 {
