@@ -18,5 +18,11 @@ for engine in rc arc box; do
   "$bench" alloc --n 2000000 --engine $engine
   "$bench" btree --depth 12 --engine $engine
 done
+step "comparison and report"
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+"$bench" compare --quick --rounds 1 alloc-1 gcbench --only rc,box --out "$folder/results.jsonl"
+"$bench" report --replot --from "$folder/results.jsonl" --to "$folder/performance.md"
+grep -q '^### gcbench' "$folder/performance.md"
 step "index example"
 cargo run --release --example index -- gc-core/src

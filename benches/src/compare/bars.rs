@@ -167,7 +167,7 @@ impl Bar {
             }
             Against::BestCrate => match self.best_crate(session) {
                 Some((spread, label)) => (Some(spread), label),
-                None => (None, "every crate".into()),
+                None => return Verdict::Unknown("no crate ran".into()),
             },
         };
         let Some(spread) = found else {

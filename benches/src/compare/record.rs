@@ -141,13 +141,21 @@ fn parse(text: &str) -> Result<Vec<Session>, String> {
     Ok(sessions)
 }
 
-/// The newest runs of each row, from whatever session, and the header of the newest session.
+/// What the rows of a report's own sweeps begin with.
+pub(crate) const SWEEP: &str = "sweep ";
+
+/// The newest runs of each row, and the header of the newest comparison. Comparisons of the other sizes are left out;
+/// sweeps are taken from whatever session.
 pub(crate) fn newest(sessions: &[Session]) -> Option<Session> {
-    let mut newest = Session { header: sessions.last()?.header.clone(), runs: Vec::new() };
+    let compares = |session: &&Session| session.runs.iter().any(|run| !run.row.starts_with(SWEEP));
+    let last = sessions.iter().rev().find(compares).or(sessions.last())?;
+    let mut newest = Session { header: last.header.clone(), runs: Vec::new() };
     for session in sessions.iter().rev() {
+        let same_sizes = session.is_quick() == last.is_quick();
         let older: Vec<Run> = session
             .runs
             .iter()
+            .filter(|run| same_sizes || run.row.starts_with(SWEEP))
             .filter(|run| newest.runs.iter().all(|known| known.row != run.row))
             .cloned()
             .collect();
@@ -206,6 +214,26 @@ mod tests {
         assert_eq!(all.series("a", "gc", "x"), [(1, 3.0), (2, 4.0)].into());
         assert_eq!(all.series("b", "gc", "x"), [(1, 2.0)].into());
         assert_eq!(newest(&[]), None);
+    }
+
+    #[test]
+    fn sizes_are_not_mixed() {
+        let session = |quick, runs: Vec<Run>| {
+            let mut session = Session { header: Object::default(), runs };
+            session.header.0.push(("quick".into(), Json::Bool(quick)));
+            session
+        };
+        let full = session(false, vec![run("a", 1, "gc", "{\"x\":1}")]);
+        let quick = session(true, vec![run("b", 1, "gc", "{\"x\":2}")]);
+        let sweep = session(true, vec![run("sweep c 1", 1, "gc", "{\"x\":3}")]);
+        let rows = |sessions: &[Session]| {
+            let all = newest(sessions).unwrap();
+            let rows: Vec<String> = all.runs.iter().map(|run| run.row.clone()).collect();
+            (all.is_quick(), rows)
+        };
+        let known = [full.clone(), quick.clone(), full, sweep.clone()];
+        assert_eq!(rows(&known), (false, vec!["sweep c 1".into(), "a".into()]));
+        assert_eq!(rows(&[sweep, quick]), (true, vec!["b".into(), "sweep c 1".into()]));
     }
 
     #[test]

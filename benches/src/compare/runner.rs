@@ -170,7 +170,7 @@ mod tests {
             rows: rows::all(true).into_iter().filter(keep).collect(),
             contenders: contenders::all().into_iter().filter(named).collect(),
             rounds,
-            patience: Duration::from_millis(500),
+            patience: Duration::from_secs(4),
         };
         let tools = Tools::only_ours(fake.0.join("gc-bench"));
         let mut runs = Vec::new();
@@ -189,7 +189,7 @@ mod tests {
             "case \"$*\" in \
              *'--engine rc'*) echo '{\"checksum\":2}';; \
              *'--engine box'*) echo 'gc-bench: cannot be expressed' >&2; exit 2;; \
-             *'--engine boa'*) exec sleep 20;; \
+             *'--engine boa'*) exec sleep 60;; \
              *) echo '{\"checksum\":1,\"wall_s\":0.5}';; esac",
         );
         let labels = ["gc", "rc", "arc", "box", "boa", "go"];

@@ -81,12 +81,11 @@ fn floor(session: &Session, row: &Row) -> String {
 
 /// Who did not run, by reason.
 fn absent(session: &Session, row: &Row, failed: &[&Contender]) -> String {
-    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+    let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
     for contender in failed {
         let label = contender.label();
         let reason = session.reason(row.id, &label).unwrap_or("no reason recorded");
-        // "not \"boa\"" and the like: the same refusal of several engines is one line.
-        let reason = reason.split(", not \"").next().unwrap_or(reason);
+        let reason = without_engine(reason, contender.engine);
         match reasons.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, labels)) => labels.push(label),
             None => reasons.push((reason, vec![label])),
@@ -101,6 +100,15 @@ fn absent(session: &Session, row: &Row, failed: &[&Contender]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// A refusal without the engine's name, so that the same refusal of several is one line.
+fn without_engine(reason: &str, engine: &str) -> String {
+    let own = format!("--engine {engine}");
+    if let Some((_, why)) = reason.split_once(&format!("{own}: ")) {
+        return why.into();
+    }
+    reason.replace(&own, "this engine").replace(&format!(", not \"{engine}\""), "")
 }
 
 #[cfg(test)]
@@ -121,6 +129,9 @@ mod tests {
             run(1, "gc", Ok("{\"ns_per_op\":2,\"floor_max_us\":7}")),
             run(1, "go", Ok("{\"ns_per_op\":16}")),
             run(1, "rc+mimalloc", Err("no such file")),
+            run(1, "arc", Err("alloc cannot be run with --engine arc: why not")),
+            run(1, "box", Err("alloc cannot be run with --engine box: why not")),
+            run(1, "gc-crate", Err("--engine gc-crate needs more")),
             run(1, "boa", Err("engine is one of gc, rc, not \"boa\"")),
             run(1, "rust-cc", Err("engine is one of gc, rc, not \"rust-cc\"")),
             run(2, "gc", Ok("{\"ns_per_op\":3}")),
@@ -135,6 +146,8 @@ mod tests {
             "0.188 (0.125..0.250)",
             "max 7.00 µs",
             "- did not run: rc+mimalloc – no such file\n",
+            "- did not run: arc, box – why not\n",
+            "- did not run: gc-crate – this engine needs more\n",
             "- did not run: boa, rust-cc – engine is one of gc, rc\n",
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");

@@ -32,6 +32,9 @@ pub(crate) struct Tools {
     pub(crate) cores: Vec<usize>,
 }
 
+/// The same program with mimalloc as its allocator.
+const MIMALLOC: &str = "gc-bench-mimalloc";
+
 /// The folder of this package: the other languages' sources are below it.
 pub(crate) const PACKAGE: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -40,7 +43,10 @@ impl Tools {
     pub(crate) fn find() -> Result<Tools, String> {
         let own =
             std::env::current_exe().map_err(|e| format!("cannot find my own program: {e}"))?;
-        let beside = own.with_file_name("gc-bench-mimalloc");
+        let beside = own.with_file_name(MIMALLOC);
+        if own == beside {
+            return Err(format!("{MIMALLOC} is one of those that gc-bench compares; run gc-bench"));
+        }
         let sources = Path::new(PACKAGE);
         Ok(Tools {
             mimalloc: if beside.is_file() {

@@ -73,7 +73,11 @@ impl Scale {
             }
             Kind::Log => {
                 let decades = (self.high / self.low).log10();
-                let factors: &[f64] = if decades > 3.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+                let factors: &[f64] = match decades {
+                    4.0.. => &[1.0],
+                    1.0.. => &[1.0, 2.0, 5.0],
+                    _ => &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0],
+                };
                 let first = self.low.log10().floor() as i32;
                 let last = self.high.log10().ceil() as i32;
                 let all =
@@ -150,6 +154,8 @@ mod tests {
         assert_eq!(labels(&scale), ["1", "10", "100", "1000", "10k", "100k"]);
         assert!((scale.place(1000.0).unwrap() - 0.6).abs() < 1e-9);
         assert_eq!(scale.place(0.0), None);
+        let narrow = Scale::around(Kind::Log, [100.0, 180.0].into_iter()).unwrap();
+        assert_eq!(labels(&narrow), ["100", "150", "200"]);
         let short = Scale::around(Kind::Log, [0.3, 4.0].into_iter()).unwrap();
         assert_eq!(labels(&short), ["0.2", "0.5", "1", "2", "5"]);
         let same = Scale::around(Kind::Log, [5.0].into_iter()).unwrap();

@@ -37,8 +37,8 @@ pub(crate) fn all(session: &Session) -> Vec<Plot> {
         "Mops/s",
     ));
     plots.push(heap(session, HEAP_BTREE, "wall_s", "btree: time against memory", "wall s"));
-    plots.push(pauses(session, PAUSE_HEAP, &NODES, "nodes in the table", true));
-    plots.push(pauses(session, PAUSE_THREADS, &THREADS, "mutators", false));
+    plots.push(pauses(session, PAUSE_HEAP, &NODES, "nodes in the table"));
+    plots.push(pauses(session, PAUSE_THREADS, &THREADS, "mutators"));
     plots.retain(|plot| plot.chart.lines.iter().any(|line| !line.points.is_empty()));
     plots
 }
@@ -155,7 +155,7 @@ fn heap(session: &Session, plot: &str, key: &str, title: &str, unit: &str) -> Pl
     }
 }
 
-fn pauses(session: &Session, plot: &str, xs: &[u64], name: &str, is_log: bool) -> Plot {
+fn pauses(session: &Session, plot: &str, xs: &[u64], name: &str) -> Plot {
     let line = |label: &str, key: &str, what: &str, style: usize| {
         let point = |&x: &u64| {
             let runs = results(session, &id(plot, x));
@@ -169,22 +169,21 @@ fn pauses(session: &Session, plot: &str, xs: &[u64], name: &str, is_log: bool) -
         line("gc", "p9999_us", "p99.99", 0),
         line("go", "p9999_us", "p99.99", 1),
         line("arc", "p9999_us", "p99.99", 3),
-        line("gc", "pause_p999_us", "own pauses p99.9", 2),
+        line("gc", "pause_p999_us", "pauses p99.9", 2),
         line("gc", "max_us", "max", 4),
         line("go", "max_us", "max", 5),
     ];
     lines.retain(|line| !line.points.is_empty());
     let ticks = xs.iter().map(|&x| (x as f64, count(x))).collect();
-    let x = if is_log { Axis::log(name) } else { Axis::linear(name) };
     Plot {
         name: plot.into(),
         caption: format!(
-            "The longest batches of `mutate` against the number of {name}. `own pauses` are those that the heap \
+            "The longest batches of `mutate` against the number of {name}. `gc pauses` are those that the heap \
              recorded (`heap.pauses()`), all kinds together."
         ),
         chart: Chart {
             title: format!("mutate: pauses against {name}"),
-            x: x.with_ticks(ticks),
+            x: Axis::log(name).with_ticks(ticks),
             y: Axis::log("µs"),
             lines,
         },

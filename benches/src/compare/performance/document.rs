@@ -34,7 +34,7 @@ pub(crate) fn text(session: &Session, plots: &[Plot], notes: &str) -> String {
         "# Performance\n\n\
          <!-- Written by `gc-bench report`. Only what stands between the marks of the notes survives the next run. -->\n\n\
          Ours beside Go, the JVM's concurrent collectors, `Rc`, `Arc` and `Box`, arenas, and the collectors of other \
-         crates, all on one machine in one session. What each workload does stands at the head of its file in \
+         crates, in turns on one machine. What each workload does stands at the head of its file in \
          `benches/src/`.\n\n## The machine\n\n{}\n",
         machine(session).render()
     );

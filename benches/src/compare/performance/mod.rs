@@ -75,16 +75,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, String> {
     // Whatever could go wrong without measuring goes wrong before.
     let mut sessions = record::read(&args.from)?;
     let notes = notes::kept(&args.to)?;
-    let header = match record::newest(&sessions) {
-        Some(session) => session.header,
-        None => return Err(format!("{} holds no session", args.from.display())),
-    };
+    if sessions.is_empty() {
+        return Err(format!("{} holds no session", args.from.display()));
+    }
     if !args.replot {
         sessions.push(measure(args)?);
     }
-    let newest = record::newest(&sessions).ok_or("there are no sessions")?;
-    // The machine is that of the comparison, which the tables are of.
-    let session = Session { header, ..newest };
+    let session = record::newest(&sessions).ok_or("there are no sessions")?;
     let plots = charts::all(&session);
     let folder = args.to.parent().unwrap_or(Path::new(".")).join("plots");
     let write = |path: &Path, text: &str| {

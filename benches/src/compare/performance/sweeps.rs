@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::mmu::{WINDOWS_US, mmu};
 use crate::compare::child;
 use crate::compare::contenders::{self, Contender, Kind};
-use crate::compare::record::{Run, Session};
+use crate::compare::record::{Run, SWEEP, Session};
 use crate::compare::rows::{self, Row, words};
 use crate::compare::tools::Tools;
 use crate::json::{Json, Object};
@@ -42,12 +42,14 @@ pub(crate) const THREADS: [u64; 4] = [1, 2, 4, 8];
 
 /// The row under which a point is kept.
 pub(crate) fn id(plot: &str, x: impl std::fmt::Display) -> String {
-    format!("sweep {plot} {x}")
+    format!("{SWEEP}{plot} {x}")
 }
 
 /// All points, in the order in which they are run.
 pub(crate) fn all(quick: bool) -> Vec<Point> {
     let (seconds, depth) = if quick { (1, 16) } else { (5, 18) };
+    // Small enough for a few cycles in the time, at the largest percentage too.
+    let nodes = if quick { 400_000 } else { 2_000_000 };
     let named = |label: &str| {
         contenders::all()
             .into_iter()
@@ -96,7 +98,8 @@ pub(crate) fn all(quick: bool) -> Vec<Point> {
             }
         };
     for x in PERCENTS {
-        let (size, more) = (format!("--seconds {seconds}"), format!("--gc-percent {x}"));
+        let size = format!("--n {nodes} --seconds {seconds}");
+        let more = format!("--gc-percent {x}");
         add(HEAP_MUTATE, x, "mutate", size, more, &["gc", "go"]);
     }
     for x in PERCENTS {
