@@ -38,5 +38,11 @@ if command -v javac >/dev/null 2>&1 && command -v java >/dev/null 2>&1; then
 else
   skip "the workloads in Java: a JDK of 17 or later"
 fi
+step "comparison and report"
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+"$bench" compare --quick --rounds 1 alloc-1 gcbench --only rc,box --out "$folder/results.jsonl"
+"$bench" report --replot --from "$folder/results.jsonl" --to "$folder/performance.md"
+grep -q '^### gcbench' "$folder/performance.md"
 step "index example"
 cargo run --release --example index -- gc-core/src

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::engines::{ENGINES, Engine};
@@ -21,6 +22,7 @@ workloads, and the options of each with their defaults
   mutate   random stores into a live table     --n 2000000 nodes  --seconds 20  --threads 1
   lru      a cache under Zipf keys             --n 1000000 entries  --seconds 20  --threads 2
   idle     what an idle heap gives back        --n 100 MB live at first
+and in turns with others: gc-bench compare --help, gc-bench report --help
 
 options
   --engine E       gc (default)
@@ -35,6 +37,10 @@ options
   --order O        sequential: nodes lie in memory in the order of the array; shuffled: they do not
   --markers M      marker threads of the heap (engine gc; the default is the heap's)
   --gc-percent P   garbage allowed for 100 live bytes (engine gc; the default is the heap's)
+  --idle-mb M      the collector stays idle: M MB are used and freed first, and no cycle starts by itself
+                   (engine gc)
+  --quantiles      window and mutate: more percentiles, up to p999999_us
+  --timeline F     window and mutate: the batches of over 10 µs and when they were, into the file F
   --pauses         the heap's pauses by kind, as a table on standard error
   --pin            mutators on the first cores, markers on the last
   --json           one JSON object instead of one line of key=value
@@ -78,6 +84,11 @@ pub(crate) struct Args {
     pub(crate) order: Order,
     pub(crate) markers: Option<usize>,
     pub(crate) gc_percent: Option<u32>,
+    /// Memory that is used and freed before a run without cycles.
+    pub(crate) idle_mb: Option<usize>,
+    pub(crate) quantiles: bool,
+    /// The file for the long batches.
+    pub(crate) timeline: Option<PathBuf>,
     pub(crate) pin: bool,
     /// Whether to print the table of pauses on standard error.
     pub(crate) pauses: bool,
@@ -118,9 +129,10 @@ impl Workload {
         match self {
             Workload::Alloc => &["--n", "--threads"],
             Workload::Btree => &["--depth", "--threads"],
-            Workload::Gcbench | Workload::Window | Workload::Idle => &["--n"],
+            Workload::Gcbench | Workload::Idle => &["--n"],
+            Workload::Window => &["--n", "--timeline"],
             Workload::Mark => &["--n", "--order"],
-            Workload::Mutate | Workload::Lru => &["--n", "--threads", "--seconds"],
+            Workload::Mutate | Workload::Lru => &["--n", "--threads", "--seconds", "--timeline"],
         }
     }
 
@@ -167,6 +179,9 @@ pub(crate) fn parse(words: &[String]) -> Result<Command, String> {
         order: Order::Sequential,
         markers: None,
         gc_percent: None,
+        idle_mb: None,
+        quantiles: false,
+        timeline: None,
         pin: false,
         pauses: false,
         json: false,
@@ -178,14 +193,15 @@ pub(crate) fn parse(words: &[String]) -> Result<Command, String> {
             None => (word.as_str(), None),
         };
         match option {
-            "--pin" | "--json" | "--pauses" if attached.is_some() => {
+            "--pin" | "--json" | "--pauses" | "--quantiles" if attached.is_some() => {
                 return Err(format!("{option} takes no value"));
             }
             "--pin" => args.pin = true,
             "--json" => args.json = true,
             "--pauses" => args.pauses = true,
+            "--quantiles" => args.quantiles = true,
             "--n" | "--threads" | "--seconds" | "--depth" | "--order" | "--engine"
-            | "--markers" | "--gc-percent" => {
+            | "--markers" | "--gc-percent" | "--idle-mb" | "--timeline" => {
                 let value = attached.or_else(|| rest.next().map(String::as_str));
                 let value = value.ok_or_else(|| format!("{option} needs a value"))?;
                 args.set(option, value)?;
@@ -199,7 +215,7 @@ pub(crate) fn parse(words: &[String]) -> Result<Command, String> {
 
 impl Args {
     fn set(&mut self, option: &str, value: &str) -> Result<(), String> {
-        let shared = ["--engine", "--markers", "--gc-percent"];
+        let shared = ["--engine", "--markers", "--gc-percent", "--idle-mb"];
         if !shared.contains(&option) && !self.workload.options().contains(&option) {
             let (workload, own) = (self.workload.name(), self.workload.options().join(", "));
             return Err(format!("{workload} has no {option}; its own options are {own}"));
@@ -213,6 +229,8 @@ impl Args {
             "--engine" => self.engine = choice(option, value, ENGINES)?,
             // The heap itself knows what it allows; its `ConfigError` says so.
             "--markers" => self.markers = Some(number(option, value, 0, usize::MAX)?),
+            "--idle-mb" => self.idle_mb = Some(number(option, value, 1, 1 << 14)?),
+            "--timeline" => self.timeline = Some(value.into()),
             _ => self.gc_percent = Some(number(option, value, 0, u32::MAX)?),
         }
         Ok(())
@@ -227,11 +245,17 @@ impl Args {
         if let Some(why) = self.engine.refusal(self.workload, self.threads) {
             return Err(format!("{workload} cannot be run with --engine {engine}: {why}"));
         }
-        if self.engine != Engine::Gc && (self.markers.is_some() || self.gc_percent.is_some()) {
-            return Err(format!("--markers and --gc-percent mean nothing to --engine {engine}"));
+        let ours = self.markers.is_some() || self.gc_percent.is_some() || self.idle_mb.is_some();
+        if self.engine != Engine::Gc && ours {
+            return Err(format!(
+                "--markers, --gc-percent and --idle-mb mean nothing to --engine {engine}"
+            ));
         }
         if self.workload == Workload::Lru && self.n < LEAST_LRU {
             return Err(format!("lru needs --n {LEAST_LRU}: smaller shards need not fill up"));
+        }
+        if self.quantiles && !self.workload.options().contains(&"--timeline") {
+            return Err(format!("{} times no batches: no --quantiles", self.workload.name()));
         }
         if self.workload == Workload::Alloc && self.threads > self.n {
             return Err(format!("--threads {} is more than --n {}", self.threads, self.n));
@@ -325,6 +349,10 @@ mod tests {
             ("lru --engine rc", "not shared"),
             ("idle --engine box", "what our heap gives back"),
             ("lru --n 999", "lru needs --n 1000"),
+            ("btree --engine rc --idle-mb 1", "mean nothing"),
+            ("btree --quantiles", "times no batches"),
+            ("btree --timeline x", "btree has no --timeline"),
+            ("window --quantiles=1", "takes no value"),
             ("mutate --seconds NaN", "--seconds is from"),
         ] {
             let error = parse_line(line).unwrap_err();

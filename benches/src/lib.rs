@@ -6,9 +6,11 @@
 mod alloc;
 mod args;
 mod btree;
+mod compare;
 mod engines;
 mod gcbench;
 mod idle;
+mod json;
 mod lru;
 mod mark;
 mod measure;
@@ -18,8 +20,11 @@ mod owned;
 #[cfg(feature = "peers")]
 mod peers;
 mod pin;
+mod plot;
 mod random;
 mod report;
+mod timeline;
+mod warm;
 mod window;
 
 use std::process::ExitCode;
@@ -36,6 +41,9 @@ type Outcome = Result<(), String>;
 /// The program. `allocator` is the name of the global allocator, for the report.
 pub fn main(allocator: &str) -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(code) = compare::main(&words) {
+        return code;
+    }
     let args = match args::parse(&words) {
         Ok(Command::Run(args)) => args,
         Ok(Command::Help) => {
@@ -47,6 +55,9 @@ pub fn main(allocator: &str) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if args.timeline.is_some() {
+        timeline::turn_on();
+    }
     match run(&args, allocator) {
         Ok(report) => {
             println!("{}", if args.json { report.json() } else { report.line() });
@@ -76,6 +87,12 @@ fn run(args: &Args, allocator: &str) -> Result<Report, String> {
         Workload::Lru => lru::run(args, &mut report),
         Workload::Idle => idle::run(args, &mut report),
     }?;
+    if args.quantiles {
+        report.quantiles();
+    }
+    if let Some(path) = &args.timeline {
+        report.write_timeline(path)?;
+    }
     Ok(report)
 }
 
@@ -93,7 +110,14 @@ fn heap(args: &Args) -> Result<Heap, String> {
     if let Some(percent) = args.gc_percent {
         builder = builder.gc_percent(percent);
     }
-    builder.build().map_err(|e| format!("the heap cannot be built: {e}"))
+    if args.idle_mb.is_some() {
+        builder = builder.min_heap(warm::NEVER_REACHED);
+    }
+    let heap = builder.build().map_err(|e| format!("the heap cannot be built: {e}"))?;
+    if let Some(mb) = args.idle_mb {
+        warm::warm(&heap, mb)?;
+    }
+    Ok(heap)
 }
 
 /// Adds `checksum` to the report, if it is what it must be.
@@ -124,6 +148,7 @@ mod tests {
             "lru --n 1000 --seconds 0.1",
             "lru --n 1000 --seconds 0.1 --threads 1 --pin",
             "idle --n 2",
+            "mutate --n 100 --seconds 0.02 --quantiles --idle-mb 3",
         ] {
             for (engine, _) in engines::ENGINES {
                 let line = format!("{work} --engine {engine}");
@@ -136,7 +161,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(runs, if cfg!(feature = "peers") { 87 } else { 30 });
+        assert_eq!(runs, if cfg!(feature = "peers") { 88 } else { 31 });
     }
 
     #[test]

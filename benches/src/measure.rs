@@ -6,6 +6,7 @@ use hdrhistogram::Histogram;
 
 use crate::pin;
 use crate::random::Random;
+use crate::timeline::{self, Long};
 
 /// Bytes of the unit in which memory is reported.
 pub(crate) const MB: f64 = (1u64 << 20) as f64;
@@ -69,13 +70,29 @@ pub(crate) fn current_rss() -> Result<f64, String> {
 
 /// A histogram of latencies in nanoseconds, to three significant digits.
 #[derive(Clone, Debug)]
-pub(crate) struct Latencies(Histogram<u64>);
+pub(crate) struct Latencies {
+    histogram: Histogram<u64>,
+    /// The long ones, if a timeline was asked for.
+    long: Vec<Long>,
+    /// From how many nanoseconds on one is long.
+    threshold: u64,
+    /// The zero of the timeline.
+    begin: Instant,
+    /// How many were merged into this one.
+    merged: u32,
+}
 
 impl Latencies {
     /// An empty one. A latency above a minute counts as a minute.
     pub(crate) fn new() -> Latencies {
         let bounds = Histogram::new_with_bounds(1, 60_000_000_000, 3);
-        Latencies(bounds.expect("1 ns to 60 s in three digits are valid bounds"))
+        Latencies {
+            histogram: bounds.expect("1 ns to 60 s in three digits are valid bounds"),
+            long: Vec::new(),
+            threshold: timeline::threshold(),
+            begin: Instant::now(),
+            merged: 0,
+        }
     }
 
     /// Runs `work`, records how long it took, and returns the time of its end.
@@ -84,23 +101,41 @@ impl Latencies {
         let start = Instant::now();
         work();
         let end = Instant::now();
-        self.0.saturating_record((end - start).as_nanos() as u64);
+        let nanos = (end - start).as_nanos() as u64;
+        self.histogram.saturating_record(nanos);
+        if nanos >= self.threshold {
+            self.note(start, nanos);
+        }
         end
+    }
+
+    #[cold]
+    fn note(&mut self, start: Instant, nanos: u64) {
+        let start = (start - self.begin).as_nanos() as u64;
+        self.long.push(Long { thread: 0, start, nanos });
+    }
+
+    /// The long ones, by thread and time.
+    pub(crate) fn long(&self) -> &[Long] {
+        &self.long
     }
 
     /// Adds what `other` recorded.
     pub(crate) fn merge(&mut self, other: &Latencies) {
-        self.0.add(&other.0).expect("both have the same bounds");
+        self.histogram.add(&other.histogram).expect("both have the same bounds");
+        let thread = self.merged;
+        self.long.extend(other.long.iter().map(|long| Long { thread, ..*long }));
+        self.merged += 1;
     }
 
     /// The latency that the share `q` of all stayed at or below, in microseconds.
     pub(crate) fn quantile_us(&self, q: f64) -> f64 {
-        self.0.value_at_quantile(q) as f64 / 1e3
+        self.histogram.value_at_quantile(q) as f64 / 1e3
     }
 
     /// The longest, in microseconds.
     pub(crate) fn max_us(&self) -> f64 {
-        self.0.max() as f64 / 1e3
+        self.histogram.max() as f64 / 1e3
     }
 }
 

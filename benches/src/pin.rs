@@ -48,7 +48,7 @@ pub(crate) fn on_one_thread<R: Send>(pin: bool, work: impl Fn() -> R + Sync) -> 
 }
 
 /// The cores of this thread's affinity mask, in order; empty if the system does not say.
-fn allowed_cores() -> Vec<usize> {
+pub(crate) fn allowed_cores() -> Vec<usize> {
     // SAFETY: a `cpu_set_t` is an array of integers, for which zero is a value.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     // SAFETY: `set` is writable and its size is given; 0 names the calling thread.

@@ -5,11 +5,13 @@
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
-use std::fmt::Write;
+use std::path::Path;
 
 use gc_core::{Heap, Pauses};
 
+use crate::json::quote;
 use crate::measure::{Elapsed, Latencies, MB};
+use crate::timeline;
 
 /// One value of a [`Report`].
 #[derive(Clone, Debug)]
@@ -24,22 +26,32 @@ pub(crate) enum Value {
 
 /// The keys and values of one run, in the order in which they were added.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Report(Vec<(Cow<'static, str>, Value)>);
+pub(crate) struct Report {
+    pairs: Vec<(Cow<'static, str>, Value)>,
+    /// What the percentiles are of, for more of them.
+    latencies: Option<Latencies>,
+}
+
+/// The percentiles that `--quantiles` adds: the digits after the point.
+const MORE_QUANTILES: [&str; 13] = [
+    "75", "90", "95", "98", "995", "998", "9995", "9998", "99995", "99998", "99999", "999995",
+    "999999",
+];
 
 impl Report {
     /// Adds a count.
     pub(crate) fn count(&mut self, key: impl Into<Cow<'static, str>>, value: u64) {
-        self.0.push((key.into(), Value::Count(value)));
+        self.pairs.push((key.into(), Value::Count(value)));
     }
 
     /// Adds a measurement.
     pub(crate) fn number(&mut self, key: impl Into<Cow<'static, str>>, value: f64) {
-        self.0.push((key.into(), Value::Number(value)));
+        self.pairs.push((key.into(), Value::Number(value)));
     }
 
     /// Adds a name.
     pub(crate) fn text(&mut self, key: impl Into<Cow<'static, str>>, value: impl Into<String>) {
-        self.0.push((key.into(), Value::Text(value.into())));
+        self.pairs.push((key.into(), Value::Text(value.into())));
     }
 
     /// Adds `wall_s`, `cpu_s`, and as `rss_mb` the peak of the process until the stopwatch was stopped.
@@ -56,6 +68,26 @@ impl Report {
         self.number("p999_us", latencies.quantile_us(0.999));
         self.number("p9999_us", latencies.quantile_us(0.9999));
         self.number("max_us", latencies.max_us());
+        self.latencies = Some(latencies.clone());
+    }
+
+    /// Adds more percentiles of the same.
+    pub(crate) fn quantiles(&mut self) {
+        let Some(latencies) = self.latencies.clone() else { return };
+        for digits in MORE_QUANTILES {
+            let q = format!("0.{digits}").parse().expect("these are digits");
+            self.number(format!("p{digits}_us"), latencies.quantile_us(q));
+        }
+    }
+
+    /// Writes the long batches of the same.
+    pub(crate) fn write_timeline(&self, path: &Path) -> Result<(), String> {
+        let wall = self.pairs.iter().find(|(key, _)| key == "wall_s").map(|(_, value)| value);
+        let (Some(Value::Number(wall_s)), Some(latencies)) = (wall, &self.latencies) else {
+            return Err("nothing was timed for a timeline".into());
+        };
+        std::fs::write(path, timeline::text(latencies.long(), *wall_s))
+            .map_err(|e| format!("cannot write {}: {e}", path.display()))
     }
 
     /// Adds the tail of the machine itself, to judge the percentiles against.
@@ -95,14 +127,15 @@ impl Report {
 
     /// The report on one line.
     pub(crate) fn line(&self) -> String {
-        let pairs: Vec<String> = self.0.iter().map(|(k, v)| format!("{k}={}", plain(v))).collect();
+        let pairs: Vec<String> =
+            self.pairs.iter().map(|(k, v)| format!("{k}={}", plain(v))).collect();
         pairs.join(" ")
     }
 
     /// The report as one JSON object.
     pub(crate) fn json(&self) -> String {
         let pairs: Vec<String> =
-            self.0.iter().map(|(k, v)| format!("\"{k}\":{}", json(v))).collect();
+            self.pairs.iter().map(|(k, v)| format!("\"{k}\":{}", json(v))).collect();
         format!("{{{}}}", pairs.join(","))
     }
 }
@@ -117,17 +150,7 @@ fn plain(value: &Value) -> String {
 
 fn json(value: &Value) -> String {
     let Value::Text(text) = value else { return plain(value) };
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => {
-                write!(quoted, "\\u{:04x}", c as u32).expect("a String takes every write");
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted + "\""
+    quote(text)
 }
 
 #[cfg(test)]
