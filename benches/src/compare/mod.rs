@@ -20,11 +20,12 @@ mod summary;
 mod table;
 mod tools;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use args::Args;
-use contenders::OURS;
+use contenders::{Contender, Kind, OURS};
 use record::{Run, Session, Sink};
 use runner::Plan;
 use tools::Tools;
@@ -67,9 +68,9 @@ fn wrong(command: &str, message: &str) -> ExitCode {
 }
 
 fn compare(args: &Args) -> Result<ExitCode, String> {
-    let tools = Tools::find()?;
+    let tools = Tools::find(&args.contenders)?;
     let header = machine::header(&tools, args.quick);
-    say_what_is_missing(&tools);
+    say_what_is_missing(&tools, &args.contenders);
     let mut sink = Sink::open(&args.out, &header)?;
     let mut session = Session { header, runs: Vec::new() };
     let plan = Plan {
@@ -109,13 +110,19 @@ fn compare(args: &Args) -> Result<ExitCode, String> {
 }
 
 /// What the machine lacks, before the run begins: it may take hours.
-fn say_what_is_missing(tools: &Tools) {
-    let reasons =
-        [tools.mimalloc.as_ref().err(), tools.go.as_ref().err(), tools.java.as_ref().err()];
-    for reason in reasons.into_iter().flatten() {
+fn say_what_is_missing(tools: &Tools, contenders: &[Contender]) {
+    let missing = |kind: Kind| match kind {
+        Kind::Mimalloc => tools.mimalloc.as_ref().err(),
+        Kind::Go => tools.go.as_ref().err(),
+        Kind::Java(_) => tools.java.as_ref().err(),
+        Kind::Ours | Kind::Idle | Kind::Rust => None,
+    };
+    let reasons: BTreeSet<&String> = contenders.iter().filter_map(|c| missing(c.kind)).collect();
+    for reason in reasons {
         eprintln!("note: {reason}");
     }
-    if tools.taskset.is_none() {
+    let placed = contenders.iter().any(|c| matches!(c.kind, Kind::Go | Kind::Java(_)));
+    if placed && tools.taskset.is_none() {
         eprintln!("note: there is no taskset on the PATH: Go and the JVM may use all cores");
     }
 }

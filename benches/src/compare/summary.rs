@@ -5,10 +5,10 @@
 use std::fmt::Write;
 
 use super::bars::range;
-use super::contenders::{self, Contender, OURS};
+use super::contenders::{self, Contender, Kind, OURS};
 use super::record::Session;
 use super::rows::Row;
-use super::stats::{paired_ratios, spread};
+use super::stats::{Series, paired_ratios, spread};
 use super::table::{NOTHING, Table, short};
 
 /// The keys of the noise floor, and their names.
@@ -23,9 +23,14 @@ pub(crate) fn row(session: &Session, row: &Row) -> Option<String> {
         return None;
     }
     let figures = row.figures();
-    let values = |c: &Contender, key: &str| session.series(row.id, &c.label(), key);
-    let (finished, failed): (Vec<&Contender>, Vec<&Contender>) =
-        all.iter().partition(|c| session.reason(row.id, &c.label()).is_none());
+    let values = |c: &Contender, key: &str| match c.kind {
+        Kind::Idle if !is_of_any_size(key) => Series::new(),
+        _ => session.series(row.id, &c.label(), key),
+    };
+    // Who failed in a later round is in both.
+    let finished: Vec<&Contender> = all.iter().filter(|c| has_run(session, row, c)).collect();
+    let failed: Vec<&Contender> =
+        all.iter().filter(|c| session.reason(row.id, &c.label()).is_some()).collect();
     let mut names = vec!["engine", "allocator"];
     names.extend(figures.iter().map(|(_, name)| name));
     let (mut medians, mut ratios) = (Table::new(&names), Table::new(&names));
@@ -60,6 +65,17 @@ pub(crate) fn row(session: &Session, row: &Row) -> Option<String> {
     Some(text)
 }
 
+/// Whether a figure says the same whatever the size of the run: the idle one is shorter, and its memory is made warm.
+fn is_of_any_size(key: &str) -> bool {
+    key == "mops_per_s" || (key.starts_with('p') && key.ends_with("_us"))
+}
+
+/// Whether the contender had a good run in the row.
+fn has_run(session: &Session, row: &Row, contender: &Contender) -> bool {
+    let label = contender.label();
+    session.runs.iter().any(|r| r.row == row.id && r.label == label && r.outcome.is_ok())
+}
+
 /// The median noise of the machine during the row, from every run that measured it.
 fn floor(session: &Session, row: &Row) -> String {
     let median = |key: &str| {
@@ -81,19 +97,21 @@ fn floor(session: &Session, row: &Row) -> String {
 
 /// Who did not run, by reason.
 fn absent(session: &Session, row: &Row, failed: &[&Contender]) -> String {
-    let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
+    let mut reasons: Vec<((&str, String), Vec<String>)> = Vec::new();
     for contender in failed {
         let label = contender.label();
         let reason = session.reason(row.id, &label).unwrap_or("no reason recorded");
-        let reason = without_engine(reason, contender.engine);
+        let times =
+            if has_run(session, row, contender) { "did not run again" } else { "did not run" };
+        let reason = (times, without_engine(reason, contender.engine));
         match reasons.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, labels)) => labels.push(label),
             None => reasons.push((reason, vec![label])),
         }
     }
     let mut text = String::new();
-    for (reason, labels) in reasons {
-        writeln!(text, "- did not run: {} – {reason}", labels.join(", "))
+    for ((times, reason), labels) in reasons {
+        writeln!(text, "- {times}: {} – {reason}", labels.join(", "))
             .expect("a String takes every write");
     }
     if !text.is_empty() {
@@ -136,15 +154,19 @@ mod tests {
             run(1, "rust-cc", Err("engine is one of gc, rc, not \"rust-cc\"")),
             run(2, "gc", Ok("{\"ns_per_op\":3}")),
             run(2, "go", Ok("{\"ns_per_op\":12}")),
+            run(1, "bumpalo", Ok("{\"ns_per_op\":1}")),
+            run(2, "bumpalo", Err("signal: 6")),
         ];
         let session = Session { runs, ..Session::default() };
         let rows = rows::all(true);
         let text = row(&session, &rows[0]).unwrap();
         for part in [
-            "| engine | allocator | ns/op | CPU s | RSS MB |",
-            "| gc     |       own |  2.50 |     – |      – |",
+            "| engine  | allocator | ns/op | CPU s | RSS MB |",
+            "| gc      |       own |  2.50 |     – |      – |",
             "0.188 (0.125..0.250)",
             "max 7.00 µs",
+            "| bumpalo |    system |  1.00 |",
+            "- did not run again: bumpalo – signal: 6\n",
             "- did not run: rc+mimalloc – no such file\n",
             "- did not run: arc, box – why not\n",
             "- did not run: gc-crate – this engine needs more\n",
@@ -153,5 +175,18 @@ mod tests {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
         assert_eq!(row(&session, &rows[1]), None);
+    }
+
+    #[test]
+    fn the_idle_run_shows_what_its_size_does_not_change() {
+        let figures = "{\"mops_per_s\":8,\"p99_us\":2,\"rss_mb\":2000}";
+        let mut runs = vec![run(1, "gc", Ok(figures)), run(1, "gc-idle", Ok(figures))];
+        runs.iter_mut().for_each(|run| run.row = "mutate-1".into());
+        let rows = rows::all(true);
+        let mutate = rows.iter().find(|row| row.id == "mutate-1").unwrap();
+        let text = row(&Session { runs, ..Session::default() }, mutate).unwrap();
+        let line = text.lines().find(|line| line.starts_with("| gc-idle |")).unwrap();
+        assert!(line.contains("8.00") && line.contains("2.00"), "{line}");
+        assert!(!line.contains("2000"), "{line}");
     }
 }

@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::contenders::{Contender, Kind};
 use super::rows::Row;
 
 /// Why something cannot run.
@@ -39,8 +40,10 @@ const MIMALLOC: &str = "gc-bench-mimalloc";
 pub(crate) const PACKAGE: &str = env!("CARGO_MANIFEST_DIR");
 
 impl Tools {
-    /// Looks for everything, and builds what must be built.
-    pub(crate) fn find() -> Result<Tools, String> {
+    /// Looks for what the contenders need, and builds what must be built.
+    pub(crate) fn find(contenders: &[Contender]) -> Result<Tools, String> {
+        let is_wanted = |is: fn(Kind) -> bool| contenders.iter().any(|c| is(c.kind));
+        let unwanted = || "nobody needs it here".to_string();
         let own =
             std::env::current_exe().map_err(|e| format!("cannot find my own program: {e}"))?;
         let beside = own.with_file_name(MIMALLOC);
@@ -55,8 +58,16 @@ impl Tools {
                 Err("there is no gc-bench-mimalloc beside gc-bench: build with --features peers"
                     .into())
             },
-            go: build_go(&sources.join("go"), &own),
-            java: build_java(&sources.join("java"), &own),
+            go: if is_wanted(|kind| kind == Kind::Go) {
+                build_go(&sources.join("go"), &own)
+            } else {
+                Err(unwanted())
+            },
+            java: if is_wanted(|kind| matches!(kind, Kind::Java(_))) {
+                build_java(&sources.join("java"), &own)
+            } else {
+                Err(unwanted())
+            },
             taskset: on_path("taskset"),
             cores: crate::pin::allowed_cores(),
             own,

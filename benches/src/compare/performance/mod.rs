@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::args::{RESULTS, split, value};
+use super::contenders::Contender;
 use super::record::{self, Run, Session, Sink};
 use super::tools::Tools;
 use super::{PATIENCE, QUICK_PATIENCE, machine, say_what_is_missing};
@@ -101,12 +102,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, String> {
 
 /// Runs the sweeps and keeps their results in the file of the others.
 fn measure(args: &Args) -> Result<Session, String> {
-    let tools = Tools::find()?;
-    say_what_is_missing(&tools);
+    let points = sweeps::all(args.quick);
+    let contenders: Vec<Contender> = points.iter().map(|point| point.contender).collect();
+    let tools = Tools::find(&contenders)?;
+    say_what_is_missing(&tools, &contenders);
     let header = machine::header(&tools, args.quick);
     let mut sink = Sink::open(&args.from, &header)?;
     let mut session = Session { header, runs: Vec::new() };
-    let points = sweeps::all(args.quick);
     let patience = if args.quick { QUICK_PATIENCE } else { PATIENCE };
     sweeps::run(&points, &tools, patience, &mut |run: &Run, command| {
         session.runs.push(run.clone());

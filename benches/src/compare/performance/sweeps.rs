@@ -22,7 +22,7 @@ pub(crate) struct Point {
     /// The row that the result is kept under.
     pub(crate) id: String,
     row: Row,
-    contender: Contender,
+    pub(crate) contender: Contender,
     more: Vec<String>,
     /// Whether the utilisation is wanted too.
     timeline: bool,
