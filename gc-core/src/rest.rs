@@ -10,7 +10,8 @@ use crate::mutator::Core;
 use crate::pacing::{Idle, Scavenger, Signs};
 use std::time::{Duration, Instant};
 
-/// The longest sleep of a collector that has nothing to wait for; how soon it notices that roots were dropped.
+/// The longest sleep of a collector that has nothing to wait for, which is how soon it notices that roots were dropped:
+/// four times the time of quiet, and at most this.
 const LOOK: Duration = Duration::from_secs(20);
 
 /// The collector's part of the policies.
@@ -21,7 +22,8 @@ pub(crate) struct Rest {
     born: Instant,
     /// The scavenger has not given everything back that it will.
     more: bool,
-    /// Flagged roots were looked for.
+    /// How often flagged roots are looked for, and when they were.
+    look: Duration,
     looked: Duration,
     /// CPU time of the markers when this cycle began.
     cpu: Duration,
@@ -47,6 +49,7 @@ impl Rest {
             ),
             born: Instant::now(),
             more: false,
+            look: config.idle_after.saturating_mul(4).min(LOOK),
             looked: Duration::ZERO,
             cpu: Duration::ZERO,
         }
@@ -102,13 +105,13 @@ impl Rest {
             }
             self.more = self.scavenger.has_more(used, idle.saturating_sub(slice), goal);
         }
-        let next = if self.more { LOOK.min(self.scavenger.pause()) } else { LOOK };
+        let next = if self.more { self.look.min(self.scavenger.pause()) } else { self.look };
         if cfg!(shuttle) {
             return Next::Sleep(next);
         }
         self.idle.look(now, Rest::signs(core));
         // A look at every root is not for every wake-up.
-        if quiet && self.idle.is_at_rest() && now.saturating_sub(self.looked) >= LOOK / 2 {
+        if quiet && self.idle.is_at_rest() && now.saturating_sub(self.looked) >= self.look / 2 {
             self.looked = now;
             if core.roots.any_flagged() {
                 self.idle.note(now);
