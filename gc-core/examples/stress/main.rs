@@ -424,8 +424,11 @@ fn main() {
         }
     }
     println!("stress: --seconds {seconds} --threads {threads} --seed {seed} --markers {markers}");
-    let heap = Heap::builder().min_heap(256 << 10).markers(markers).build();
-    let heap = heap.unwrap_or_else(|error| {
+    let heap = Heap::builder().min_heap(256 << 10).markers(markers).scavenge_rate(4 << 30);
+    // What is free is given away all the time, so that what a thread gets has been away.
+    #[cfg(gc_verify)]
+    let heap = heap.scavenge_all();
+    let heap = heap.build().unwrap_or_else(|error| {
         eprintln!("stress: {error}");
         std::process::exit(2);
     });
