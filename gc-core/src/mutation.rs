@@ -223,6 +223,7 @@ impl Heap {
             external_bytes: credit.external(),
             goal_bytes: credit.goal(),
             spans_in_use: used as u64,
+            released_bytes: core.space.pages.released() * BLOCK as u64,
             refills_reused: refills.reused,
             refills_fresh: refills.fresh,
             spans_idle: core.space.pages.idle() as u64,

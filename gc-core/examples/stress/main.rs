@@ -392,7 +392,7 @@ fn report(heap: &Heap, since: Instant) {
     let verified = "";
     let stats = heap.stats();
     println!(
-        "stress: t={:.0}s ops={} cycles={}{verified} drops={} panics={} drop_panics={} threads={} heaps={} live_kb={} heap_kb={}",
+        "stress: t={:.0}s ops={} cycles={}{verified} drops={} panics={} drop_panics={} threads={} heaps={} live_kb={} heap_kb={} released_kb={}",
         since.elapsed().as_secs_f64(),
         OPS.load(Relaxed),
         stats.cycles,
@@ -403,6 +403,7 @@ fn report(heap: &Heap, since: Instant) {
         SHORT.load(Relaxed),
         stats.live_bytes >> 10,
         stats.heap_bytes >> 10,
+        stats.released_bytes >> 10,
     );
 }
 

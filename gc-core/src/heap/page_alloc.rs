@@ -10,7 +10,7 @@
 
 use super::central::{Link, Stack};
 use super::page_map::PageMap;
-use crate::sync::{AtomicUsize, Backoff, Mutex, Ordering};
+use crate::sync::{AtomicUsize, Backoff, Mutex, Ordering, chaos, plain};
 
 /// Free blocks fetched at once for the stack of singles.
 const BATCH: usize = 16;
@@ -38,6 +38,8 @@ pub(crate) struct PageAlloc {
     /// No block at or above was ever taken.
     high: AtomicUsize,
     limit: usize,
+    /// Blocks that were given back so far.
+    released: plain::AtomicU64,
 }
 
 /// The blocks asked for would exceed the limit, or there is no free run that long.
@@ -64,6 +66,7 @@ impl PageAlloc {
             used: AtomicUsize::new(0),
             high: AtomicUsize::new(0),
             limit: limit.min(blocks),
+            released: plain::AtomicU64::new(0),
         }
     }
 
@@ -74,6 +77,10 @@ impl PageAlloc {
     /// Blocks in use.
     pub(crate) fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
+    }
+    /// Blocks whose memory was given back, each time that it was.
+    pub(crate) fn released(&self) -> u64 {
+        self.released.load(Ordering::Relaxed)
     }
     /// Blocks below which everything that was ever taken lies.
     pub(crate) fn high(&self) -> usize {
@@ -183,10 +190,9 @@ impl PageAlloc {
         let (mut released, mut refused) = (0, 0);
         let mut at = usize::MAX;
         while released < most && refused < REFUSALS {
-            let piece = self.map.lock().lend_idle_below(at, PIECE.min(most - released));
-            let Some((first, n)) = piece else { break };
-            let done = pages.release_blocks(first, n);
-            self.map.lock().take_back(first, n, done);
+            let Some((first, n, done)) = self.release_piece(at, most - released, pages) else {
+                break;
+            };
             at = first;
             if done {
                 released += n;
@@ -202,16 +208,30 @@ impl PageAlloc {
     pub(crate) fn release_all(&self, pages: &impl Pages) -> usize {
         let (mut released, mut at) = (0, usize::MAX);
         self.drain_singles(|b| pages.link(b));
-        loop {
-            let piece = self.map.lock().lend_idle_below(at, PIECE);
-            let Some((first, n)) = piece else { break };
-            let done = pages.release_blocks(first, n);
-            self.map.lock().take_back(first, n, done);
+        while let Some((first, n, done)) = self.release_piece(at, PIECE, pages) {
             at = first;
             released += if done { n } else { 0 };
         }
         self.release_bitmaps(0, self.high().div_ceil(64), pages);
         released
+    }
+
+    /// Gives back the memory of the highest idle blocks below `at`, in a row and `most` at most; says which, and whether the
+    /// system took it.
+    fn release_piece(
+        &self,
+        at: usize,
+        most: usize,
+        pages: &impl Pages,
+    ) -> Option<(usize, usize, bool)> {
+        let (first, n) = self.map.lock().lend_idle_below(at, most.min(PIECE))?;
+        chaos();
+        let done = pages.release_blocks(first, n);
+        self.map.lock().take_back(first, n, done);
+        if done {
+            self.released.fetch_add(n as u64, Ordering::Relaxed);
+        }
+        Some((first, n, done))
     }
 
     /// Gives back what it may of the bitmaps of the words `[from, to)`.
@@ -222,6 +242,7 @@ impl PageAlloc {
             let word = self.map.lock().lend_word(at, glance);
             at = glance;
             if let Some(word) = word {
+                chaos();
                 let done = pages.release_bitmaps(word);
                 self.map.lock().take_word_back(word, done);
                 at = word + 1;

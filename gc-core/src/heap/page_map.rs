@@ -176,7 +176,7 @@ impl PageMap {
             self.idle_top = first;
         }
         for (word, mask) in words(first, end - first) {
-            self.taken[word] |= mask;
+            self.taken[word] |= if fault!("slice_not_lent") { 0 } else { mask };
         }
         self.idle -= end - first;
         self.lent += 1;
@@ -188,7 +188,9 @@ impl PageMap {
         if clean {
             words(first, n).for_each(|(word, mask)| self.dirty[word] &= !mask);
         }
-        self.give_run(first, n);
+        if !fault!("slice_not_lent") {
+            self.give_run(first, n);
+        }
         self.lent -= 1;
     }
 
