@@ -23,16 +23,16 @@ use crate::mutator::{Core, Record, enter_collector_thread};
 use crate::observe::clock::ns_per_tick;
 use crate::observe::gctrace::CycleLine;
 use crate::pacing::{Footprint, Limiter, Marked, Pacer};
+use crate::rest::{Next, Rest};
 use crate::sweep::{self, Keep};
 use crate::sync::{Arc, Backoff, chaos, heavy_fence, yield_now};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-/// The collector's shortest and longest timed sleep, and how long it sleeps when nothing happens.
+/// The collector's shortest and longest timed sleep while something happens.
 const SHORT: Duration = Duration::from_micros(30);
 const LONG: Duration = Duration::from_millis(2);
-const DEEP: Duration = Duration::from_secs(60);
 /// Sleeps without any allocation before the next one is deep.
 const QUIET: u32 = 16;
 /// The shortest marking that says whether this thread has a core to itself.
@@ -65,6 +65,7 @@ pub(crate) struct Collector {
     /// Bytes outside of the heap that had been released by the end of this marking.
     released: u64,
     number: u64,
+    rest: Rest,
     born: Instant,
     straggler: Option<(Duration, u64)>,
     /// The threads wait at the start of their pins (the stopped mode).
@@ -163,6 +164,7 @@ impl Collector {
     pub(crate) fn new(core: Arc<Core>, marker: Marker, pacer: Pacer) -> Collector {
         let now = Instant::now();
         Collector {
+            rest: Rest::new(&core),
             core,
             marker,
             pacer,
@@ -210,8 +212,17 @@ impl Collector {
             let moved = bytes != 0 || credit.pressure() != pressure;
             pressure = credit.pressure();
             quiet = if moved { 0 } else { quiet + 1 };
+            let sleep = match self.rest.step(&core, quiet > QUIET) {
+                Next::Cycle => {
+                    self.cycle();
+                    last = (Instant::now(), self.core.credit.allocated());
+                    quiet = QUIET / 2;
+                    continue;
+                }
+                Next::Sleep(time) => time,
+            };
             if quiet > QUIET {
-                self.control().sleep(DEEP, true);
+                self.control().sleep(sleep, true);
                 last = (Instant::now(), self.core.credit.allocated());
                 quiet = QUIET / 2;
                 continue;
@@ -293,6 +304,7 @@ impl Collector {
         self.number = number;
         core.control.begin(number);
         core.credit.begin();
+        self.rest.cycle_begins(&core, thread_cpu());
         self.is_crowded = core.is_crowded();
         self.straggler = None;
         let mut line = CycleLine { number, goal: core.credit.goal(), ..CycleLine::default() };
@@ -356,12 +368,14 @@ impl Collector {
             core.stop.open();
         }
 
+        self.rest.marked(&core);
         let sweep = Instant::now();
         core.sweep.open();
         self.sweep(number);
         core.marking.heal();
         line.sweep = sweep.elapsed();
         self.plan_again();
+        self.rest.cycle_ended(&core, thread_cpu());
         core.totals.cycles.add(1);
         core.control.end();
 
@@ -591,7 +605,7 @@ impl Collector {
             core.count(sweep::sweep_span(&core.space, class, span, number, Keep::Nothing));
             core.space.free_span(span);
         }
-        core.space.release(usize::MAX);
+        core.space.release_all();
     }
 
     /// Verifying build: stops the world and compares reachability with the marks.

@@ -88,6 +88,8 @@ mod observe;
 #[cfg(not(loom))]
 mod pacing;
 mod pointers;
+#[cfg(not(loom))]
+mod rest;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod sweep;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
@@ -110,7 +112,7 @@ pub use hdrhistogram::Histogram;
 #[cfg(not(loom))]
 pub use mutation::{Heap, HeapBuilder, Mutation, Mutator};
 #[cfg(not(loom))]
-pub use observe::{PauseKind, Pauses, Stats};
+pub use observe::{ClassStats, PauseKind, Pauses, Stats};
 #[cfg(not(loom))]
 pub use pointers::{
     Ephemeron, External, Gc, GcCell, GcMutex, GcMutexGuard, GcOnceCell, GcRef, GcRefCell, GcRefMut,

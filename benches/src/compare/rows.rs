@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn every_row_is_a_command_line_of_ours() {
-        for row in all(true).iter().chain(&all(false)).filter(|row| row.workload != "lru") {
+        for row in all(true).iter().chain(&all(false)) {
             let mut sizes = vec![row.size.clone()];
             sizes.extend(row.idle.clone().map(|(size, _)| size));
             for size in sizes {

@@ -392,7 +392,7 @@ fn report(heap: &Heap, since: Instant) {
     let verified = "";
     let stats = heap.stats();
     println!(
-        "stress: t={:.0}s ops={} cycles={}{verified} drops={} panics={} drop_panics={} threads={} heaps={} live_kb={} heap_kb={}",
+        "stress: t={:.0}s ops={} cycles={}{verified} drops={} panics={} drop_panics={} threads={} heaps={} live_kb={} heap_kb={} released_kb={}",
         since.elapsed().as_secs_f64(),
         OPS.load(Relaxed),
         stats.cycles,
@@ -403,6 +403,7 @@ fn report(heap: &Heap, since: Instant) {
         SHORT.load(Relaxed),
         stats.live_bytes >> 10,
         stats.heap_bytes >> 10,
+        stats.released_bytes >> 10,
     );
 }
 
@@ -424,8 +425,11 @@ fn main() {
         }
     }
     println!("stress: --seconds {seconds} --threads {threads} --seed {seed} --markers {markers}");
-    let heap = Heap::builder().min_heap(256 << 10).markers(markers).build();
-    let heap = heap.unwrap_or_else(|error| {
+    let heap = Heap::builder().min_heap(256 << 10).markers(markers).scavenge_rate(4 << 30);
+    // What is free is given away all the time, so that what a thread gets has been away.
+    #[cfg(gc_verify)]
+    let heap = heap.scavenge_all();
+    let heap = heap.build().unwrap_or_else(|error| {
         eprintln!("stress: {error}");
         std::process::exit(2);
     });

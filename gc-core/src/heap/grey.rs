@@ -138,6 +138,10 @@ impl Space {
             self.scan_word(word).take();
         }
     }
+    /// Whether no bit of a word is entered.
+    pub(crate) fn is_unscanned(&self, word: usize) -> bool {
+        !self.scan_word(word).is_set(u64::MAX)
+    }
     /// Whether an object of a class that is scanned by spans is scanned, or need not be.
     #[cfg(gc_verify)]
     pub(crate) fn is_scanned(&self, addr: usize) -> bool {

@@ -14,7 +14,8 @@
 //!
 //! All metadata lies in dense side tables indexed by block number, never in the blocks and never in the
 //! objects. Within this folder: `os`, `bitmap`, `central`, `size_class`, `object` know nothing of each other;
-//! `span` builds on them, `page_alloc` on `central`, `cache` on `span`; this file on all, and `grey` on this file.
+//! `span` builds on them, `page_map` on `bitmap`, `page_alloc` on `page_map` and `central`, `cache` on `span`; this file
+//! on all, and `grey` and `waste` on this file.
 
 pub(crate) mod asan;
 pub(crate) mod bitmap;
@@ -24,8 +25,11 @@ pub mod grey;
 pub(crate) mod object;
 pub(crate) mod os;
 pub(crate) mod page_alloc;
+mod page_map;
 pub(crate) mod size_class;
 pub(crate) mod span;
+#[cfg(not(loom))]
+mod waste;
 
 use crate::config::{BLOCK, BLOCK_SHIFT, Config};
 use crate::error::ConfigError;
@@ -34,7 +38,7 @@ use bitmap::{GRANULE_SHIFT, MarkWord, range_mask};
 use central::Link;
 use object::TypeInfo;
 use os::Reservation;
-use page_alloc::PageAlloc;
+use page_alloc::{PageAlloc, Pages};
 use span::{SpanClass, SpanMeta};
 use std::collections::HashMap;
 
@@ -233,6 +237,7 @@ impl Space {
     /// Makes a span of fresh blocks of a class of small objects, with sweep number `number`.
     pub(crate) fn fresh_span(&self, class: &'static SpanClass, number: u64) -> Option<u32> {
         let first = self.pages.alloc(class.blocks, |b| self.link(b)).ok()?;
+        class.count_fresh();
         asan::poison(self.address(first), class.blocks * BLOCK);
         self.publish_span(first, class.blocks, class, number);
         for block in 1..class.blocks {
@@ -252,6 +257,7 @@ impl Space {
     ) -> Option<u32> {
         let blocks = bytes.div_ceil(BLOCK);
         let first = self.pages.alloc(blocks, |b| self.link(b)).ok()?;
+        class.count_fresh();
         asan::unpoison(self.address(first), bytes);
         // Only the first block speaks: the address of a large object lies in it.
         self.publish_span(first, blocks, class, number);
@@ -271,7 +277,7 @@ impl Space {
         self.class_word(block).store(std::ptr::from_ref(class).cast_mut(), Ordering::Release);
     }
 
-    /// Gives an empty span's blocks back to the page heap. Its bitmaps are zero.
+    /// Gives an empty span's blocks back to the page heap. Its bitmaps are zero (INV-17).
     pub(crate) fn free_span(&self, span: u32) {
         let meta = self.meta(span as usize);
         let blocks = meta.blocks() as usize;
@@ -284,14 +290,13 @@ impl Space {
         self.pages.free(span, blocks, |b| self.link(b));
     }
 
-    /// Gives idle blocks to the system, up to `most` bytes; returns how many bytes it took.
+    /// Gives the memory of idle blocks to the system, up to `most` bytes; returns how many bytes of blocks it took.
     pub(crate) fn release(&self, most: usize) -> usize {
-        let blocks = self.pages.release(
-            most / BLOCK,
-            |b| self.link(b),
-            |first, n| self.mem.release(self.base + first * BLOCK, n * BLOCK),
-        );
-        blocks * BLOCK
+        self.pages.release(most / BLOCK, self) * BLOCK
+    }
+    /// The same with all that is not in use.
+    pub(crate) fn release_all(&self) -> usize {
+        self.pages.release_all(self) * BLOCK
     }
 
     /// The first run of free slots of a span that begins at or after `at`. The caller owns the span.
@@ -421,6 +426,37 @@ impl Space {
                 _ => block += 1,
             }
         }
+    }
+}
+
+impl Pages for Space {
+    fn link(&self, block: u32) -> &Link {
+        Space::link(self, block)
+    }
+    fn release_blocks(&self, first: usize, n: usize) -> bool {
+        self.mem.release(self.base + first * BLOCK, n * BLOCK)
+    }
+    /// The words of free blocks are zero and stay so until one of them is taken (INV-17), so for whoever reads one
+    /// nothing changes.
+    fn release_bitmaps(&self, word: usize) -> bool {
+        let words = 64 * BLOCK_WORDS;
+        let first = word * words;
+        // In a schedule every look at a word is a step.
+        if cfg!(all(any(debug_assertions, gc_verify), not(shuttle))) {
+            let end = (first + words).min(self.blocks * BLOCK_WORDS);
+            let is_zero = |i| {
+                !self.mark_word(i).is_set(u64::MAX)
+                    && self.allocated(i) == 0
+                    && self.is_unscanned(i)
+            };
+            if !(first..end).all(is_zero) {
+                crate::error::fatal("INV-17: a free block has a mark bit or an alloc bit");
+            }
+        }
+        let bytes = words * size_of::<u64>();
+        let go = |table: &Reservation| table.release(table.base() + word * bytes, bytes);
+        // All, whatever the first says.
+        go(&self.marks) & go(&self.allocs) & go(&self.scans)
     }
 }
 

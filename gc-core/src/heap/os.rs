@@ -14,6 +14,7 @@ pub(crate) struct Reservation {
     /// First byte, aligned to a block.
     base: usize,
     bytes: usize,
+    page: usize,
 }
 
 impl Reservation {
@@ -21,7 +22,7 @@ impl Reservation {
     pub(crate) fn new(bytes: usize) -> std::io::Result<Reservation> {
         let map = MmapOptions::new().len(bytes + BLOCK).no_reserve_swap().map_anon()?;
         let base = (map.as_ptr() as usize).next_multiple_of(BLOCK);
-        Ok(Reservation { map, base, bytes })
+        Ok(Reservation { map, base, bytes, page: page_size() })
     }
 
     /// Address of the first byte.
@@ -34,10 +35,13 @@ impl Reservation {
         self.base as *const T
     }
 
-    /// Gives the pages of `[from, from + len)` back; they read as zero afterwards. Both are multiples of a page.
-    /// Returns whether the system took them.
+    /// Gives the pages of `[from, from + len)` back; they read as zero afterwards. Returns whether the system took them:
+    /// never where its pages are larger than the range's alignment, because it would take the neighbours along.
     pub(crate) fn release(&self, from: usize, len: usize) -> bool {
         assert!(from >= self.base && from + len <= self.base + self.bytes, "release inside only");
+        if !from.is_multiple_of(self.page) || !len.is_multiple_of(self.page) {
+            return false;
+        }
         let offset = from - self.map.as_ptr() as usize;
         // SAFETY: INV-10: the caller owns the range and nothing in it is read again before it is written;
         // the mapping is private and anonymous, so its pages become zero pages.
@@ -49,6 +53,12 @@ impl Reservation {
         #[cfg(target_os = "linux")]
         let _ = self.map.advise(memmap2::Advice::NoHugePage);
     }
+}
+
+/// Bytes of a page of the system; the largest number where nobody says.
+fn page_size() -> usize {
+    // SAFETY: the call takes a plain integer and touches nothing of ours.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(usize::MAX)
 }
 
 /// Tries `reserve` with ever smaller sizes, from `bytes` down to the smallest that is still a heap.
@@ -88,6 +98,9 @@ mod tests {
         let word = r.base() as *mut u64;
         // SAFETY: the reservation is ours alone, and the word lies at its start.
         unsafe { word.write(7) };
+        assert!(!r.release(r.base(), 100), "the rest of the page is somebody else's");
+        // SAFETY: as above.
+        assert_eq!(unsafe { word.read() }, 7);
         assert!(r.release(r.base(), BLOCK));
         // SAFETY: as above.
         assert_eq!(unsafe { word.read() }, 0);

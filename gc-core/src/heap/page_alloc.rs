@@ -1,21 +1,35 @@
 #![forbid(unsafe_code)]
 //! The page heap: which blocks of the reservation are in use, and which free ones still hold memory.
 //!
-//! Single blocks, nearly all requests, go through a lock-free stack of free blocks in front of the bitmap; it
-//! is refilled in batches under the lock and emptied when a longer run is wanted or memory is given back.
+//! Single blocks, nearly all requests, go through a lock-free stack of free blocks in front of the map (`page_map`). It
+//! is refilled in batches under the lock, holds [`SINGLES`] at most, and is emptied when a longer run is wanted or
+//! memory is given back. What happens under the lock is short, whatever the heap's size: a refill may wait for it.
+//!
+//! Memory goes back to the system in slices ([`PageAlloc::release`]). A slice is *lent* meanwhile, neither free nor in
+//! use, and the lock is free, so that no refill waits for the system; one that finds nothing else waits for the slice.
 
 use super::central::{Link, Stack};
-use crate::sync::{AtomicUsize, Mutex, Ordering};
+use super::page_map::PageMap;
+use crate::sync::{AtomicUsize, Backoff, Mutex, Ordering, chaos, plain};
 
 /// Free blocks fetched at once for the stack of singles.
 const BATCH: usize = 16;
+/// Free blocks in that stack, about: 16 MiB. A sweep that frees more gives them to the map, or the stack would be as long
+/// as a burst was large, and emptying it would take as long.
+const SINGLES: usize = 1024;
+/// Singles moved to the map under one hold of the lock: some 5 µs.
+const DRAIN: usize = 256;
 /// Blocks given back to the system in one call: 4 MiB, some 100 µs.
 const PIECE: usize = 256;
+/// Words looked at under one hold of the lock, for bitmaps to give back.
+const GLANCE: usize = 4096;
+/// Pieces that the system may refuse before a slice gives up.
+const REFUSALS: usize = 8;
 
 /// Which blocks are in use.
 #[derive(Debug)]
 pub(crate) struct PageAlloc {
-    map: Mutex<Map>,
+    map: Mutex<PageMap>,
     singles: Stack,
     /// Blocks in `singles`, roughly: a hint for when to empty it.
     single_count: AtomicUsize,
@@ -24,37 +38,35 @@ pub(crate) struct PageAlloc {
     /// No block at or above was ever taken.
     high: AtomicUsize,
     limit: usize,
-}
-
-#[derive(Debug)]
-struct Map {
-    /// A bit for each block that is in use or in the stack of singles; words as far as `high`, for a heap that stays
-    /// small must not pay for its whole address space.
-    taken: Vec<u64>,
-    /// A bit for each block whose pages may be resident; as many words.
-    dirty: Vec<u64>,
-    blocks: usize,
-    /// No free block lies below.
-    hint: usize,
-    /// No block at or above was ever taken.
-    high: usize,
+    /// Blocks that were given back so far.
+    released: plain::AtomicU64,
 }
 
 /// The blocks asked for would exceed the limit, or there is no free run that long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NoSpace;
 
+/// What the page heap needs to give memory back: the links of blocks, and the system.
+pub(crate) trait Pages {
+    /// The link of a block.
+    fn link(&self, block: u32) -> &Link;
+    /// Gives the memory of `n` blocks back; says whether the system took it.
+    fn release_blocks(&self, first: usize, n: usize) -> bool;
+    /// Gives the part of the bitmaps for the 64 blocks of a word back; says whether the system took it.
+    fn release_bitmaps(&self, word: usize) -> bool;
+}
+
 impl PageAlloc {
     /// A page heap over `blocks` blocks, of which at most `limit` may be in use.
     pub(crate) fn new(blocks: usize, limit: usize) -> Self {
-        let map = Map { taken: Vec::new(), dirty: Vec::new(), blocks, hint: 0, high: 0 };
         PageAlloc {
-            map: Mutex::new(map),
+            map: Mutex::new(PageMap::new(blocks)),
             singles: Stack::new(),
             single_count: AtomicUsize::new(0),
             used: AtomicUsize::new(0),
             high: AtomicUsize::new(0),
             limit: limit.min(blocks),
+            released: plain::AtomicU64::new(0),
         }
     }
 
@@ -66,9 +78,17 @@ impl PageAlloc {
     pub(crate) fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }
+    /// Blocks whose memory was given back, each time that it was.
+    pub(crate) fn released(&self) -> u64 {
+        self.released.load(Ordering::Relaxed)
+    }
     /// Blocks below which everything that was ever taken lies.
     pub(crate) fn high(&self) -> usize {
         self.high.load(Ordering::Acquire)
+    }
+    /// Free blocks that may be resident.
+    pub(crate) fn idle(&self) -> usize {
+        self.map.lock().idle() + self.single_count.load(Ordering::Relaxed)
     }
 
     /// Takes `n` adjacent blocks and returns the first.
@@ -89,42 +109,72 @@ impl PageAlloc {
     }
 
     fn alloc_one<'a>(&self, link: impl Fn(u32) -> &'a Link) -> Option<u32> {
-        if let Some(block) = self.singles.pop(&link) {
-            self.single_count.fetch_sub(1, Ordering::Relaxed);
-            return Some(block);
+        let mut backoff = Backoff::new();
+        loop {
+            if let Some(block) = self.singles.pop(&link) {
+                self.single_count.fetch_sub(1, Ordering::Relaxed);
+                return Some(block);
+            }
+            let mut map = self.map.lock();
+            if let Some(first) = map.take_run(1) {
+                for _ in 1..BATCH {
+                    let Some(block) = map.take_run(1) else { break };
+                    self.single_count.fetch_add(1, Ordering::Relaxed);
+                    self.singles.push(block, &link);
+                }
+                self.high.fetch_max(map.high(), Ordering::Release);
+                return Some(first);
+            }
+            if !map.has_lent() {
+                return None;
+            }
+            drop(map);
+            backoff.wait();
         }
-        let mut map = self.map.lock();
-        let first = map.take_run(1)?;
-        for _ in 1..BATCH {
-            let Some(block) = map.take_run(1) else { break };
-            self.single_count.fetch_add(1, Ordering::Relaxed);
-            self.singles.push(block, &link);
-        }
-        self.high.fetch_max(map.high, Ordering::Release);
-        Some(first)
     }
 
     fn alloc_run<'a>(&self, n: usize, link: impl Fn(u32) -> &'a Link) -> Option<u32> {
-        let mut map = self.map.lock();
         // A run among free blocks that are only waiting in the stack is better than new memory.
         if self.single_count.load(Ordering::Relaxed) >= n.max(64) {
-            self.empty_singles(&mut map, link);
+            self.drain_singles(&link);
         }
-        let first = map.take_run(n)?;
-        self.high.fetch_max(map.high, Ordering::Release);
-        Some(first)
+        let mut backoff = Backoff::new();
+        loop {
+            let mut map = self.map.lock();
+            if let Some(first) = map.take_run(n) {
+                self.high.fetch_max(map.high(), Ordering::Release);
+                return Some(first);
+            }
+            let has_lent = map.has_lent();
+            drop(map);
+            if self.drain_singles(&link) == 0 {
+                if !has_lent {
+                    return None;
+                }
+                backoff.wait();
+            }
+        }
     }
 
-    fn empty_singles<'a>(&self, map: &mut Map, link: impl Fn(u32) -> &'a Link) {
-        while let Some(block) = self.singles.pop(&link) {
-            self.single_count.fetch_sub(1, Ordering::Relaxed);
-            map.give_run(block as usize, 1);
+    /// Moves the singles to the map, as many as there are now, and returns how many it moved.
+    fn drain_singles<'a>(&self, link: impl Fn(u32) -> &'a Link) -> usize {
+        let most = self.single_count.load(Ordering::Relaxed);
+        let mut moved = 0;
+        while moved < most {
+            let mut map = self.map.lock();
+            for _ in 0..DRAIN {
+                let Some(block) = self.singles.pop(&link) else { return moved };
+                self.single_count.fetch_sub(1, Ordering::Relaxed);
+                map.give_run(block as usize, 1);
+                moved += 1;
+            }
         }
+        moved
     }
 
     /// Gives `n` adjacent blocks back.
     pub(crate) fn free<'a>(&self, first: u32, n: usize, link: impl Fn(u32) -> &'a Link) {
-        if n == 1 {
+        if n == 1 && self.single_count.load(Ordering::Relaxed) < SINGLES {
             self.single_count.fetch_add(1, Ordering::Relaxed);
             self.singles.push(first, link);
         } else {
@@ -133,139 +183,138 @@ impl PageAlloc {
         self.used.fetch_sub(n, Ordering::Relaxed);
     }
 
-    /// Calls `release(first, n)` for runs of free blocks that may be resident, up to `most` blocks in all, and
-    /// returns how many blocks it said were released. Each run counts as taken meanwhile, and the lock is free, so
-    /// that no refill waits for the system.
-    pub(crate) fn release<'a>(
-        &self,
-        most: usize,
-        link: impl Fn(u32) -> &'a Link,
-        mut release: impl FnMut(usize, usize) -> bool,
-    ) -> usize {
-        self.empty_singles(&mut self.map.lock(), link);
-        let mut released = 0;
-        // From the top down: what lies low is used first.
-        let mut at = self.high();
-        while released < most {
-            let Some((first, n)) = self.map.lock().take_idle_below(at, most - released) else {
+    /// Gives the memory of up to `most` idle blocks back, the highest first: what lies low is used first. Where it frees
+    /// the last blocks of a word, the word's part of the bitmaps goes too. Returns how many blocks the system took.
+    pub(crate) fn release(&self, most: usize, pages: &impl Pages) -> usize {
+        self.drain_singles(|b| pages.link(b));
+        let (mut released, mut refused) = (0, 0);
+        let mut at = usize::MAX;
+        while released < most && refused < REFUSALS {
+            let Some((first, n, done)) = self.release_piece(at, most - released, pages) else {
                 break;
             };
             at = first;
-            let done = release(first, n);
-            let mut map = self.map.lock();
-            map.give_run(first, n);
             if done {
-                (first..first + n).for_each(|b| map.dirty[b / 64] &= !(1 << (b % 64)));
                 released += n;
+                self.release_bitmaps(first / 64, (first + n).div_ceil(64), pages);
+            } else {
+                refused += 1;
             }
         }
         released
     }
 
-    /// Free blocks that may be resident.
-    pub(crate) fn idle(&self) -> usize {
-        let map = self.map.lock();
-        let words = map.high.div_ceil(64);
-        let idle: u32 = (0..words).map(|w| (map.dirty[w] & !map.taken[w]).count_ones()).sum();
-        idle as usize + self.single_count.load(Ordering::Relaxed)
-    }
-}
-
-impl Map {
-    fn is_idle(&self, block: usize) -> bool {
-        (self.dirty[block / 64] & !self.taken[block / 64]) >> (block % 64) & 1 == 1
-    }
-
-    /// Takes the highest run of idle blocks below `at`, of at most `most` blocks and [`PIECE`].
-    fn take_idle_below(&mut self, mut at: usize, most: usize) -> Option<(usize, usize)> {
-        while at > 0 && !self.is_idle(at - 1) {
-            let word = (at - 1) / 64;
-            // Whole words without idle blocks are skipped.
-            at = if self.dirty[word] & !self.taken[word] == 0 { word * 64 } else { at - 1 };
+    /// Gives all memory back that is not in use; returns how many blocks the system took.
+    pub(crate) fn release_all(&self, pages: &impl Pages) -> usize {
+        let (mut released, mut at) = (0, usize::MAX);
+        self.drain_singles(|b| pages.link(b));
+        while let Some((first, n, done)) = self.release_piece(at, PIECE, pages) {
+            at = first;
+            released += if done { n } else { 0 };
         }
-        let end = at;
-        while at > 0 && self.is_idle(at - 1) && end - at < most.min(PIECE) {
-            at -= 1;
-            self.taken[at / 64] |= 1 << (at % 64);
-        }
-        (at < end).then_some((at, end - at))
+        self.release_bitmaps(0, self.high().div_ceil(64), pages);
+        released
     }
 
-    /// First fit.
-    fn take_run(&mut self, n: usize) -> Option<u32> {
-        let mut at = self.hint;
-        let mut free = 0;
-        while free < n {
-            if at >= self.blocks {
-                return None;
-            }
-            let word = self.taken.get(at / 64).copied().unwrap_or(0);
-            if at.is_multiple_of(64) && word == u64::MAX {
-                (at, free) = (at + 64, 0);
-            } else if at.is_multiple_of(64) && word == 0 && n - free >= 64 && at + 64 <= self.blocks
-            {
-                (at, free) = (at + 64, free + 64);
-            } else if word >> (at % 64) & 1 == 1 {
-                (at, free) = (at + 1, 0);
-            } else {
-                (at, free) = (at + 1, free + 1);
+    /// Gives back the memory of the highest idle blocks below `at`, in a row and `most` at most; says which, and whether the
+    /// system took it.
+    fn release_piece(
+        &self,
+        at: usize,
+        most: usize,
+        pages: &impl Pages,
+    ) -> Option<(usize, usize, bool)> {
+        let (first, n) = self.map.lock().lend_idle_below(at, most.min(PIECE))?;
+        chaos();
+        let done = pages.release_blocks(first, n);
+        self.map.lock().take_back(first, n, done);
+        if done {
+            self.released.fetch_add(n as u64, Ordering::Relaxed);
+        }
+        Some((first, n, done))
+    }
+
+    /// Gives back what it may of the bitmaps of the words `[from, to)`.
+    fn release_bitmaps(&self, from: usize, to: usize, pages: &impl Pages) {
+        let mut at = from;
+        while at < to {
+            let glance = to.min(at + GLANCE);
+            let word = self.map.lock().lend_word(at, glance);
+            at = glance;
+            if let Some(word) = word {
+                chaos();
+                let done = pages.release_bitmaps(word);
+                self.map.lock().take_word_back(word, done);
+                at = word + 1;
             }
         }
-        let first = at - n;
-        if at > 64 * self.taken.len() {
-            self.taken.resize(at.div_ceil(64), 0);
-            self.dirty.resize(at.div_ceil(64), 0);
-        }
-        for b in first..at {
-            self.taken[b / 64] |= 1 << (b % 64);
-            self.dirty[b / 64] |= 1 << (b % 64);
-        }
-        if n == 1 || first == self.hint {
-            self.hint = at;
-        }
-        self.high = self.high.max(at);
-        Some(first as u32)
-    }
-
-    fn give_run(&mut self, first: usize, n: usize) {
-        for b in first..first + n {
-            debug_assert!(self.taken[b / 64] >> (b % 64) & 1 == 1, "block {b} freed twice");
-            self.taken[b / 64] &= !(1 << (b % 64));
-        }
-        self.hint = self.hint.min(first);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicBool;
+    use std::time::Duration;
 
-    fn links(n: usize) -> Vec<Link> {
-        (0..n).map(|_| Link::new(0)).collect()
+    /// A page heap with its links and a system that takes everything but what lies in `locked`.
+    struct World {
+        links: Vec<Link>,
+        locked: AtomicUsize,
+        pieces: Mutex<Vec<(usize, usize)>>,
+        bitmaps: Mutex<Vec<usize>>,
+        delay: Duration,
+        is_called: AtomicBool,
+    }
+
+    impl World {
+        fn new(blocks: usize) -> World {
+            World {
+                links: (0..blocks).map(|_| Link::new(0)).collect(),
+                locked: AtomicUsize::new(usize::MAX),
+                pieces: Mutex::new(Vec::new()),
+                bitmaps: Mutex::new(Vec::new()),
+                delay: Duration::ZERO,
+                is_called: AtomicBool::new(false),
+            }
+        }
+    }
+
+    impl Pages for World {
+        fn link(&self, block: u32) -> &Link {
+            &self.links[block as usize]
+        }
+        fn release_blocks(&self, first: usize, n: usize) -> bool {
+            self.is_called.store(true, Ordering::Relaxed);
+            std::thread::sleep(self.delay);
+            self.pieces.lock().push((first, n));
+            !(first..first + n).contains(&self.locked.load(Ordering::Relaxed))
+        }
+        fn release_bitmaps(&self, word: usize) -> bool {
+            self.bitmaps.lock().push(word);
+            true
+        }
     }
 
     #[test]
     fn a_large_heap_with_little_in_it_has_a_small_map() {
-        let table = links(1 << 10);
+        let world = World::new(1 << 10);
+        let link = |b| world.link(b);
         let pages = PageAlloc::new(1 << 22, 1 << 22);
-        // One lock at a time.
-        let words = || {
-            let map = pages.map.lock();
-            (map.taken.len(), map.dirty.len())
-        };
-        assert_eq!(words(), (0, 0));
-        let first = pages.alloc(100, |b| &table[b as usize]).unwrap();
-        assert_eq!((first, words()), (0, (2, 2)));
-        pages.free(first, 100, |b| &table[b as usize]);
+        let words = || pages.map.lock().extent().0;
+        assert_eq!(words(), 0);
+        let first = pages.alloc(100, link).unwrap();
+        assert_eq!((first, words()), (0, 2));
+        pages.free(first, 100, link);
         assert_eq!((pages.used(), pages.idle()), (0, 100));
-        assert!(pages.alloc((1 << 22) + 1, |b| &table[b as usize]).is_err());
-        assert_eq!(pages.release(usize::MAX, |b| &table[b as usize], |_, _| true), 100);
+        assert!(pages.alloc((1 << 22) + 1, link).is_err());
+        assert_eq!((pages.release_all(&world), words()), (100, 2));
     }
 
     #[test]
     fn runs_do_not_overlap_and_come_back() {
-        let table = links(1024);
-        let link = |i: u32| &table[i as usize];
+        let world = World::new(1024);
+        let link = |b| world.link(b);
         let pages = PageAlloc::new(1024, 1024);
         let a = pages.alloc(3, link).unwrap();
         let b = pages.alloc(1, link).unwrap();
@@ -274,23 +323,89 @@ mod tests {
         assert!(!(c..c + 100).contains(&b) && !(c..c + 100).contains(&a));
         pages.free(a, 3, link);
         pages.free(c, 100, link);
+        assert_eq!(pages.alloc(1024, link), Err(NoSpace));
         pages.free(b, 1, link);
-        assert_eq!(pages.used(), 0);
-        assert_eq!(pages.alloc(1025, link), Err(NoSpace));
-        assert_eq!(pages.alloc(1024, link), Err(NoSpace), "singles still hold some");
-        let released = pages.release(usize::MAX, link, |_, _| true);
-        assert_eq!(released, pages.high());
-        assert_eq!((pages.idle(), pages.alloc(1024, link)), (0, Ok(0)));
+        assert_eq!((pages.used(), pages.alloc(1025, link)), (0, Err(NoSpace)));
+        let released = pages.release_all(&world);
+        assert_eq!((released, pages.idle()), (pages.high(), 0));
+        let d = pages.alloc(1, link).unwrap();
+        pages.free(d, 1, link);
+        assert_eq!(pages.alloc(1024, link), Ok(0), "the singles stand in nobody's way");
     }
 
     #[test]
     fn the_limit_is_exact() {
-        let table = links(64);
-        let link = |i: u32| &table[i as usize];
+        let world = World::new(64);
+        let link = |b| world.link(b);
         let pages = PageAlloc::new(64, 10);
         let taken: Vec<u32> = (0..10).map(|_| pages.alloc(1, link).unwrap()).collect();
         assert_eq!(pages.alloc(1, link), Err(NoSpace));
         pages.free(taken[4], 1, link);
         assert!(pages.alloc(1, link).is_ok());
+    }
+
+    #[test]
+    fn slices_come_from_the_top_and_take_the_bitmaps_along() {
+        let world = World::new(4096);
+        let link = |b| world.link(b);
+        let pages = PageAlloc::new(4096, 4096);
+        let low = pages.alloc(10, link).unwrap();
+        let rest = pages.alloc(1000, link).unwrap();
+        pages.free(rest, 1000, link);
+        assert_eq!(pages.release(64, &world), 64);
+        assert_eq!(*world.pieces.lock(), [(946, 64)]);
+        // Blocks 946 to 1009 lie in words 14 and 15; in word 14 idle ones are left, which does not matter.
+        assert_eq!(*world.bitmaps.lock(), [14, 15]);
+        assert_eq!((pages.idle(), pages.release(usize::MAX, &world)), (936, 936));
+        let word_0 = world.bitmaps.lock().contains(&0);
+        assert!(!word_0, "its first blocks are in use");
+        pages.free(low, 10, link);
+        pages.release_all(&world);
+        assert!(world.bitmaps.lock().contains(&0));
+    }
+
+    #[test]
+    fn a_refused_piece_is_passed_over() {
+        let world = World::new(4096);
+        let link = |b| world.link(b);
+        let pages = PageAlloc::new(4096, 4096);
+        let all = pages.alloc(2048, link).unwrap();
+        pages.free(all, 2048, link);
+        world.locked.store(2000, Ordering::Relaxed);
+        assert_eq!(pages.release(256, &world), 256);
+        assert_eq!(world.pieces.lock()[..], [(1792, 256), (1536, 256)]);
+        assert_eq!((pages.release_all(&world), pages.idle()), (1536, 256));
+        assert_eq!(pages.release(256, &world), 0);
+        assert_eq!(pages.alloc(4096, link), Ok(0), "what was refused is still ours");
+    }
+
+    #[test]
+    fn the_stack_of_singles_is_bounded() {
+        let world = World::new(4096);
+        let link = |b| world.link(b);
+        let pages = PageAlloc::new(4096, 4096);
+        let taken: Vec<u32> = (0..3000).map(|_| pages.alloc(1, link).unwrap()).collect();
+        taken.iter().for_each(|b| pages.free(*b, 1, link));
+        assert!(pages.single_count.load(Ordering::Relaxed) <= SINGLES);
+        // A batch may hold a few that were never used.
+        assert!((3000..3016).contains(&pages.idle()), "{}", pages.idle());
+        assert_eq!(pages.alloc(4096, link), Ok(0));
+    }
+
+    #[test]
+    fn who_finds_nothing_else_waits_for_what_is_lent() {
+        let world = World { delay: Duration::from_millis(50), ..World::new(64) };
+        let link = |b| world.link(b);
+        let pages = PageAlloc::new(64, 64);
+        let all = pages.alloc(64, link).unwrap();
+        pages.free(all, 64, link);
+        std::thread::scope(|s| {
+            s.spawn(|| assert_eq!(pages.release(64, &world), 64));
+            while !world.is_called.load(Ordering::Relaxed) {
+                std::thread::yield_now();
+            }
+            assert_eq!(pages.alloc(1, link), Ok(0));
+            assert_eq!(world.pieces.lock().len(), 1, "the slice was over");
+        });
     }
 }

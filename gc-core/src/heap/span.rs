@@ -4,7 +4,7 @@ use super::central::{Link, Stack};
 use super::object::TypeInfo;
 use super::size_class;
 use crate::config::BLOCK;
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Ordering, plain};
 
 /// What is known of a block; for a span, the entry of its first block speaks. Zero is a free block, so a table
 /// of these is a zeroed reservation.
@@ -81,6 +81,9 @@ pub(crate) struct SpanClass {
     /// Spans with free slots and without, by the parity of their sweep number (`sweep`).
     partial: [Stack; 2],
     full: [Stack; 2],
+    /// Refills served by spans in use (partly free or just swept), and by fresh blocks.
+    reused: plain::AtomicU64,
+    fresh: plain::AtomicU64,
 }
 
 impl SpanClass {
@@ -127,6 +130,8 @@ impl SpanClass {
             leaf: info.is_leaf(),
             partial: [Stack::new(), Stack::new()],
             full: [Stack::new(), Stack::new()],
+            reused: plain::AtomicU64::new(0),
+            fresh: plain::AtomicU64::new(0),
         }
     }
 
@@ -148,6 +153,18 @@ impl SpanClass {
     /// Whether the sweep has something to run for each dead object.
     pub(crate) fn needs_drop(&self) -> bool {
         !self.leaf && self.info.needs_drop
+    }
+    /// Counts a refill from a span in use.
+    pub(crate) fn count_reused(&self) {
+        self.reused.fetch_add(1, Ordering::Relaxed);
+    }
+    /// Counts a refill from fresh blocks.
+    pub(crate) fn count_fresh(&self) {
+        self.fresh.fetch_add(1, Ordering::Relaxed);
+    }
+    /// Refills so far: from spans in use, from fresh blocks.
+    pub(crate) fn refills(&self) -> (u64, u64) {
+        (self.reused.load(Ordering::Relaxed), self.fresh.load(Ordering::Relaxed))
     }
     /// Spans of sweep number `number` that have free slots.
     pub(crate) fn partial(&self, number: u64) -> &Stack {

@@ -53,11 +53,15 @@ impl RootSlot {
         let addr = self.value.load(Ordering::Acquire);
         (addr != 0).then_some(addr)
     }
+    /// Whether the slot was flagged.
+    pub fn is_flagged(&self) -> bool {
+        // Value first: a slot that is being created has its count before its value.
+        self.value.load(Ordering::Acquire) != 0 && self.count.load(Ordering::Acquire) == 0
+    }
     /// flagged to free; says whether it was flagged. The collector.
     #[must_use]
     pub fn free_if_flagged(&self) -> bool {
-        // Value first: a slot that is being created has its count before its value.
-        if self.value.load(Ordering::Acquire) == 0 || self.count.load(Ordering::Acquire) != 0 {
+        if !self.is_flagged() {
             return false;
         }
         self.value.store(0, Ordering::Relaxed);
@@ -138,6 +142,11 @@ impl RootTable {
         slots.collect()
     }
 
+    /// Whether a slot is flagged, so that a cycle would free something.
+    pub(crate) fn any_flagged(&self) -> bool {
+        self.all().iter().any(|s| s.slot().is_flagged())
+    }
+
     /// Frees every flagged slot: after Prep is set, strictly before Mark is set.
     pub(crate) fn free_flagged(&self) {
         let mut freed: Vec<SlotRef> =
@@ -163,6 +172,7 @@ mod tests {
         let mut mine = Vec::new();
         assert!(table.take_batch(&mut mine));
         let slot = mine.pop().unwrap();
+        assert!(!table.any_flagged(), "free slots are not flagged");
         slot.slot().create(64);
         slot.slot().share();
         slot.slot().release();
@@ -175,6 +185,7 @@ mod tests {
         assert_eq!(live(&table), [64]);
         slot.slot().release();
         assert_eq!(live(&table), [64], "flagged, not free");
+        assert!(table.any_flagged());
         table.free_flagged();
         assert!(live(&table).is_empty());
     }

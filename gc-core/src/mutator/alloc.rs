@@ -193,6 +193,7 @@ impl Record {
     ) -> Result<(u32, PauseKind), AllocError> {
         let (space, number) = (&core.space, self.sweeps.get());
         if let Some(span) = class.partial(number).pop(|b| space.link(b)) {
+            class.count_reused();
             return Ok((span, PauseKind::Refill));
         }
         if let Some(span) = self.sweep_for(core, class, SWEEPS_PER_REFILL) {
@@ -228,6 +229,7 @@ impl Record {
             let swept = sweep::sweep_span(space, class, span, number, core.keep());
             core.count(swept);
             if (swept.live as usize) < class.slots {
+                class.count_reused();
                 return Some(span);
             }
             sweep::put_back(space, class, span, number, false);

@@ -36,6 +36,12 @@ pub struct Stats {
     pub spans_in_use: u64,
     /// Free blocks whose memory the system still holds for us.
     pub spans_idle: u64,
+    /// Bytes of free blocks that were given back to the system, each time that they were.
+    pub released_bytes: u64,
+    /// How often a thread that had used up its span got another one with free slots in it, or just swept.
+    pub refills_reused: u64,
+    /// How often it got fresh blocks instead; each large object is one.
+    pub refills_fresh: u64,
     /// Cycles completed.
     pub cycles: u64,
     /// Handshakes completed.

@@ -4,10 +4,12 @@
 //! histogram of its own thread ([`histogram::Recorder`]); reading merges them ([`Pauses`]). Cycles are told by
 //! one line each ([`gctrace`]) and counted in [`metrics`].
 
+pub(crate) mod classes;
 pub(crate) mod clock;
 pub(crate) mod gctrace;
 pub(crate) mod histogram;
 pub(crate) mod metrics;
 
+pub use classes::ClassStats;
 pub use histogram::{PauseKind, Pauses};
 pub use metrics::Stats;

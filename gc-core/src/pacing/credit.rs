@@ -116,6 +116,10 @@ impl Credit {
     pub(crate) fn pressure(&self) -> u64 {
         self.pressure.load(Ordering::Relaxed)
     }
+    /// Bytes that threads took for their objects since the heap was made, whether they used them or not.
+    pub(crate) fn taken(&self) -> u64 {
+        self.allocated.load(Ordering::Relaxed)
+    }
     /// Bytes allocated since the heap was made.
     pub(crate) fn allocated(&self) -> u64 {
         self.allocated.load(Ordering::Relaxed).saturating_sub(self.unused.load(Ordering::Relaxed))

@@ -24,12 +24,16 @@
 //! Literature: Go's `mgcpacer.go` (cons/mark ratio, assist ratio) and `mgclimit.go` (the leaky bucket).
 
 mod credit;
+mod idle;
 mod limiter;
+mod scavenger;
 #[cfg(all(test, not(loom)))]
 mod simulate;
 
 pub(crate) use credit::{Credit, Demand, Held};
+pub(crate) use idle::{Idle, Signs};
 pub(crate) use limiter::Limiter;
+pub(crate) use scavenger::Scavenger;
 
 /// Cycles whose measurements the pacer keeps: the worst of them sets the runway.
 const MEMORY: usize = 4;

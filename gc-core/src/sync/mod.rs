@@ -44,8 +44,8 @@ pub(crate) use imp::*;
 
 /// Atomics of counters and histograms, which take no part in any protocol: a schedule must not depend on what a clock
 /// put into them.
-#[cfg(not(loom))]
 pub(crate) mod plain {
+    #[cfg_attr(loom, allow(unused_imports, reason = "the models know few counters"))]
     pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 }
 

@@ -16,6 +16,8 @@ mod pin;
 mod process;
 #[cfg(target_os = "linux")]
 mod refused;
+#[cfg(target_os = "linux")]
+mod rest;
 mod size;
 mod threads;
 

@@ -184,7 +184,7 @@ mod tests {
     fn every_point_of_ours_is_a_command_line() {
         let tools = Tools::only_ours("gc-bench".into());
         let mut ours = 0;
-        for point in all(true).iter().chain(&all(false)).filter(|p| p.row.workload != "lru") {
+        for point in all(true).iter().chain(&all(false)) {
             let Ok(line) = point.contender.command(&tools, &point.row, 64, &point.more) else {
                 continue;
             };
@@ -193,7 +193,7 @@ mod tests {
             assert_eq!(args.threads, point.row.threads, "{line:?}");
             ours += 1;
         }
-        assert_eq!(ours, 2 * (3 + 3 + 2 + 5 + 5 + 7 + 8));
+        assert_eq!(ours, 2 * (3 + 3 + 2 + 2 + 5 + 5 + 7 + 8));
     }
 
     #[test]

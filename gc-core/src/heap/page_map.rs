@@ -1,0 +1,317 @@
+#![forbid(unsafe_code)]
+//! The map of blocks, under the page heap's lock: which are taken, which may hold memory, and where to look first.
+//!
+//! A block is *taken* (in a span, in the stack of singles, or lent to whoever gives its memory back) or free. A free
+//! block is *idle* while its pages may be resident. A word is 64 blocks, 1 MiB of heap; its part of the two bitmaps is
+//! 8 KiB, which may be given back while all of its blocks are free.
+//!
+//! Nothing here scans what it has scanned in vain before: a search for a run starts at the hint of its length, counts
+//! are kept and not taken, and the search for idle blocks starts below the highest. The longest scan left, over every
+//! word of the map, reads a bit for each block: 64 µs in a heap of 64 GiB that is full.
+
+use super::bitmap::range_mask;
+
+/// Lengths of runs, by their logarithm: as many as there are bits in the number of a block.
+const LENGTHS: usize = 32;
+
+/// Which blocks are taken.
+#[derive(Debug)]
+pub(super) struct PageMap {
+    /// A bit for each block that is taken; words as far as `high`, for a heap that stays small must not pay for its
+    /// whole address space.
+    taken: Vec<u64>,
+    /// A bit for each block whose pages may be resident; as many words.
+    dirty: Vec<u64>,
+    /// For each word, whether its part of the bitmaps may be resident.
+    tables: Vec<bool>,
+    blocks: usize,
+    /// No `2^k` free blocks in a row begin below `hints[k]`.
+    hints: [usize; LENGTHS],
+    /// No block at or above was ever taken.
+    high: usize,
+    /// Idle blocks, and a block at or above which there is none.
+    idle: usize,
+    idle_top: usize,
+    /// Runs that are lent.
+    lent: usize,
+}
+
+/// The words that `[first, first + n)` touches, and its bits in each.
+fn words(first: usize, n: usize) -> impl Iterator<Item = (usize, u64)> {
+    let end = first + n;
+    (first / 64..end.div_ceil(64)).map(move |word| (word, range_mask(word, first, end)))
+}
+
+impl PageMap {
+    /// A map of `blocks` free blocks that were never used.
+    pub(super) fn new(blocks: usize) -> PageMap {
+        PageMap {
+            taken: Vec::new(),
+            dirty: Vec::new(),
+            tables: Vec::new(),
+            blocks,
+            hints: [0; LENGTHS],
+            high: 0,
+            idle: 0,
+            idle_top: 0,
+            lent: 0,
+        }
+    }
+
+    /// No block at or above was ever taken.
+    pub(super) fn high(&self) -> usize {
+        self.high
+    }
+    /// Idle blocks.
+    pub(super) fn idle(&self) -> usize {
+        self.idle
+    }
+    /// Whether some free blocks are only lent.
+    pub(super) fn has_lent(&self) -> bool {
+        self.lent > 0
+    }
+
+    fn next_free(&self, at: usize) -> usize {
+        let mut word = at / 64;
+        let Some(taken) = self.taken.get(word) else { return at };
+        let mut free = !taken & (u64::MAX << (at % 64));
+        while free == 0 {
+            word += 1;
+            let Some(taken) = self.taken.get(word) else { return word * 64 };
+            free = !taken;
+        }
+        word * 64 + free.trailing_zeros() as usize
+    }
+
+    fn next_taken(&self, at: usize, limit: usize) -> usize {
+        for (word, mask) in words(at, limit - at) {
+            let Some(taken) = self.taken.get(word) else { break };
+            if taken & mask != 0 {
+                return word * 64 + (taken & mask).trailing_zeros() as usize;
+            }
+        }
+        limit
+    }
+
+    /// Takes `n` free blocks in a row, the first that there are.
+    pub(super) fn take_run(&mut self, n: usize) -> Option<u32> {
+        let length = n.ilog2() as usize;
+        let mut at = self.hints[length];
+        let mut hint = None;
+        loop {
+            let from = self.next_free(at).min(self.blocks);
+            let end = self.next_taken(from, (from + n).min(self.blocks));
+            if end - from >= 1 << length {
+                hint = hint.or(Some(from));
+            }
+            if end - from == n {
+                self.hints[length] = hint.filter(|at| *at < from).unwrap_or(end);
+                self.take(from, n);
+                return Some(from as u32);
+            }
+            if end == self.blocks {
+                self.hints[length] = hint.unwrap_or(end);
+                return None;
+            }
+            at = end;
+        }
+    }
+
+    fn take(&mut self, first: usize, n: usize) {
+        let end = first + n;
+        if end > 64 * self.taken.len() {
+            let len = end.div_ceil(64);
+            self.taken.resize(len, 0);
+            self.dirty.resize(len, 0);
+            self.tables.resize(len, false);
+        }
+        for (word, mask) in words(first, n) {
+            self.idle -= (self.dirty[word] & mask).count_ones() as usize;
+            self.taken[word] |= mask;
+            self.dirty[word] |= mask;
+            self.tables[word] = true;
+        }
+        self.high = self.high.max(end);
+    }
+
+    /// Gives blocks back.
+    pub(super) fn give_run(&mut self, first: usize, n: usize) {
+        for (word, mask) in words(first, n) {
+            debug_assert!(self.taken[word] & mask == mask, "a block of {first}+{n} is freed twice");
+            self.taken[word] &= !mask;
+            self.idle += (self.dirty[word] & mask).count_ones() as usize;
+        }
+        for (length, hint) in self.hints.iter_mut().enumerate() {
+            // The earliest run that has one of these blocks in it.
+            *hint = (*hint).min((first + 1).saturating_sub(1 << length));
+        }
+        self.idle_top = self.idle_top.max(first + n);
+    }
+
+    fn idle_bits(&self, word: usize) -> u64 {
+        self.dirty[word] & !self.taken[word]
+    }
+
+    /// Lends the highest idle blocks below `at`, at most `most` in a row.
+    pub(super) fn lend_idle_below(&mut self, at: usize, most: usize) -> Option<(usize, usize)> {
+        let at = at.min(self.idle_top);
+        let is_top = at == self.idle_top;
+        let found = (0..at.div_ceil(64))
+            .rev()
+            .map(|word| (word, self.idle_bits(word) & range_mask(word, 0, at)))
+            .find(|(_, bits)| *bits != 0);
+        let Some((word, bits)) = found else {
+            self.idle_top = if is_top { 0 } else { self.idle_top };
+            return None;
+        };
+        let end = (word + 1) * 64 - bits.leading_zeros() as usize;
+        let mut first = end;
+        while first > 0
+            && end - first < most
+            && self.idle_bits((first - 1) / 64) >> ((first - 1) % 64) & 1 == 1
+        {
+            first -= 1;
+        }
+        if is_top {
+            self.idle_top = first;
+        }
+        for (word, mask) in words(first, end - first) {
+            self.taken[word] |= if fault!("slice_not_lent") { 0 } else { mask };
+        }
+        self.idle -= end - first;
+        self.lent += 1;
+        Some((first, end - first))
+    }
+
+    /// Takes back what [`lend_idle_below`](Self::lend_idle_below) lent; `clean` if its pages are gone.
+    pub(super) fn take_back(&mut self, first: usize, n: usize, clean: bool) {
+        if clean {
+            words(first, n).for_each(|(word, mask)| self.dirty[word] &= !mask);
+        }
+        if !fault!("slice_not_lent") {
+            self.give_run(first, n);
+        }
+        self.lent -= 1;
+    }
+
+    /// Lends all blocks of the first word at or above `word`, and below `limit`, that are all free and whose part of the
+    /// bitmaps may be resident.
+    pub(super) fn lend_word(&mut self, word: usize, limit: usize) -> Option<usize> {
+        let limit = limit.min(self.taken.len());
+        let is_due =
+            |w: &usize| self.tables[*w] && (self.taken[*w] == 0 || fault!("tables_in_use"));
+        let word = (word..limit).find(is_due)?;
+        if !fault!("tables_in_use") {
+            self.idle -= self.dirty[word].count_ones() as usize;
+            self.taken[word] = u64::MAX;
+            self.lent += 1;
+        }
+        Some(word)
+    }
+
+    /// Takes back what [`lend_word`](Self::lend_word) lent; `clean` if its part of the bitmaps is gone.
+    pub(super) fn take_word_back(&mut self, word: usize, clean: bool) {
+        self.tables[word] = !clean;
+        if !fault!("tables_in_use") {
+            self.give_run(word * 64, 64);
+            self.lent -= 1;
+        }
+    }
+
+    /// Words of the map, and those whose part of the bitmaps may be resident.
+    #[cfg(test)]
+    pub(super) fn extent(&self) -> (usize, usize) {
+        (self.taken.len(), self.tables.iter().filter(|resident| **resident).count())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same by the book: a flag for each block.
+    struct Plain {
+        taken: Vec<bool>,
+        dirty: Vec<bool>,
+    }
+
+    impl Plain {
+        fn first_fit(&self, n: usize) -> Option<usize> {
+            (0..=self.taken.len().checked_sub(n)?)
+                .find(|at| self.taken[*at..at + n].iter().all(|taken| !taken))
+        }
+        fn idle(&self) -> usize {
+            self.taken.iter().zip(&self.dirty).filter(|(taken, dirty)| !**taken && **dirty).count()
+        }
+    }
+
+    #[test]
+    fn hints_and_counts_agree_with_a_plain_search() {
+        const BLOCKS: usize = 300;
+        let mut map = PageMap::new(BLOCKS);
+        let mut plain = Plain { taken: vec![false; BLOCKS], dirty: vec![false; BLOCKS] };
+        let mut runs: Vec<(usize, usize)> = Vec::new();
+        let mut seed = 1u64;
+        let mut random = |n: usize| {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize % n
+        };
+        let mut refused = 0;
+        for step in 0..20_000 {
+            match random(8) {
+                0..=3 => {
+                    let most = [3, 40, 120][random(3)];
+                    let n = 1 + random(most);
+                    let expected = plain.first_fit(n);
+                    assert_eq!(
+                        map.take_run(n),
+                        expected.map(|at| at as u32),
+                        "step {step}, {n} blocks"
+                    );
+                    refused += usize::from(expected.is_none());
+                    if let Some(at) = expected {
+                        plain.taken[at..at + n].fill(true);
+                        plain.dirty[at..at + n].fill(true);
+                        runs.push((at, n));
+                    }
+                }
+                4..=6 if !runs.is_empty() => {
+                    let (at, n) = runs.swap_remove(random(runs.len()));
+                    map.give_run(at, n);
+                    plain.taken[at..at + n].fill(false);
+                }
+                _ => {
+                    let (below, most, clean) = (random(2 * BLOCKS), 1 + random(80), random(4) > 0);
+                    let top =
+                        (0..below.min(BLOCKS)).rev().find(|b| plain.dirty[*b] && !plain.taken[*b]);
+                    let lent = map.lend_idle_below(below, most);
+                    assert_eq!(lent.map(|(first, n)| first + n), top.map(|b| b + 1), "step {step}");
+                    if let Some((first, n)) = lent {
+                        assert!(n <= most && map.has_lent() && map.idle() + n == plain.idle());
+                        map.take_back(first, n, clean);
+                        plain.dirty[first..first + n].iter_mut().for_each(|dirty| *dirty &= !clean);
+                    }
+                }
+            }
+            assert_eq!((map.idle(), map.has_lent()), (plain.idle(), false), "step {step}");
+        }
+        assert!(refused > 100, "the map is full now and then: {refused}");
+    }
+
+    #[test]
+    fn the_bitmaps_of_a_word_go_when_all_of_it_is_free() {
+        let mut map = PageMap::new(256);
+        assert_eq!(map.take_run(130), Some(0));
+        assert_eq!((map.extent(), map.lend_word(0, 4)), ((3, 3), None));
+        map.give_run(0, 129);
+        assert_eq!(map.lend_word(0, 4), Some(0));
+        assert_eq!(map.take_run(64), Some(64), "what is lent cannot be taken");
+        map.take_word_back(0, true);
+        assert_eq!((map.extent(), map.idle()), ((3, 2), 65));
+        assert_eq!(map.lend_word(0, 4), None, "one has gone, one is taken, one has a block in use");
+        assert_eq!(map.take_run(64), Some(0), "the hint came back with the word");
+        assert_eq!(map.extent(), (3, 3));
+    }
+}

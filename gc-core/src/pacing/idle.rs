@@ -1,0 +1,184 @@
+#![forbid(unsafe_code)]
+//! Cycles that nobody's allocation asks for: when a program rests, and when it only trickles.
+//!
+//! A burst that ends leaves its garbage below the next trigger, and a program that allocates no more never reaches that.
+//! So the collector looks for *signs of life* ([`Signs`]): allocation, bytes outside of the heap, roots dropped. From them
+//! follows when it runs a cycle by itself ([`Idle::due`]):
+//!
+//! - after `idle_after` (5 s) without a sign, if there was one since the last cycle began;
+//! - once more after the same time, to confirm: what was allocated while the last cycle ran was born black, what
+//!   destructors let go of is garbage only now, and the scavenger forgets the burst with the second cycle after it;
+//! - after [`TRICKLE`] times as long from the first sign on, if they go on and the trigger is far.
+//!
+//! Never sooner after the last cycle than [`SPARING`] times what that one cost: at most 2 % of a core goes into such
+//! cycles, however large the heap. When a cycle has confirmed that nothing happens, there is none until something does.
+
+use std::time::Duration;
+
+/// How much longer a heap may trickle without a cycle.
+const TRICKLE: u32 = 4;
+/// The least time between such cycles, in costs of one.
+const SPARING: u32 = 50;
+
+/// What tells that a program does something with its heap; each only grows, but for the pressure.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Signs {
+    /// Bytes that threads took for their objects.
+    pub(crate) taken: u64,
+    /// Bytes taken and released outside of the heap.
+    pub(crate) external: u64,
+    /// Bytes outside of the heap that the next cycle may free; a cycle sets it to zero.
+    pub(crate) pressure: u64,
+}
+
+/// When the collector runs a cycle by itself. Times are since the heap was made.
+#[derive(Debug)]
+pub(crate) struct Idle {
+    after: Duration,
+    seen: Signs,
+    /// There was a sign since the last cycle began.
+    active: bool,
+    /// There was none between the last cycle and the one before.
+    settled: bool,
+    /// The first sign since the last cycle, the last one, and the end of that cycle.
+    began: Duration,
+    changed: Duration,
+    ended: Duration,
+    cost: Duration,
+}
+
+impl Idle {
+    /// A heap that nobody has used; `after` is how long a quiet one is left alone, for ever with the largest number.
+    pub(crate) fn new(after: Duration) -> Idle {
+        Idle {
+            after,
+            seen: Signs::default(),
+            active: false,
+            settled: true,
+            began: Duration::ZERO,
+            changed: Duration::ZERO,
+            ended: Duration::ZERO,
+            cost: Duration::ZERO,
+        }
+    }
+
+    /// Looks at the signs; says whether there was one since the last look.
+    pub(crate) fn look(&mut self, now: Duration, signs: Signs) -> bool {
+        let before = std::mem::replace(&mut self.seen, signs);
+        let moved = signs.taken != before.taken
+            || signs.external != before.external
+            || signs.pressure > before.pressure;
+        if moved {
+            self.note(now);
+        }
+        moved
+    }
+    /// There was a sign of another kind.
+    pub(crate) fn note(&mut self, now: Duration) {
+        if !std::mem::replace(&mut self.active, true) {
+            self.began = now;
+        }
+        self.changed = now;
+    }
+    /// Whether only a sign can be the reason for another cycle.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        !self.active && self.settled
+    }
+
+    /// A cycle begins, for whatever reason.
+    pub(crate) fn cycle_begins(&mut self, signs: Signs) {
+        self.look(self.changed, signs);
+        self.settled = !std::mem::take(&mut self.active);
+    }
+    /// It has ended, and took `cost` of CPU time.
+    pub(crate) fn cycle_ended(&mut self, now: Duration, cost: Duration) {
+        self.seen.pressure = 0;
+        (self.ended, self.cost) = (now, cost);
+    }
+
+    /// When the next such cycle is due, if nothing changes.
+    pub(crate) fn due(&self) -> Option<Duration> {
+        if self.is_at_rest() {
+            return None;
+        }
+        let since = |at: Duration, wait: Duration| at.checked_add(wait.max(self.cost * SPARING));
+        let trickle = since(self.ended.max(self.began), self.after.checked_mul(TRICKLE)?)?;
+        let quiet = since(self.ended, self.after)?.max(self.changed.checked_add(self.after)?);
+        Some(quiet.min(trickle))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+    const MB: u64 = 1 << 20;
+    const IDLE_AFTER: Duration = Duration::from_secs(5);
+
+    /// A program that allocates `rate(second)` bytes a second, and its cycles (each costs `cost`), looked at every 100 ms
+    /// for `seconds`: when they were.
+    fn simulate(seconds: u32, cost: Duration, rate: impl Fn(u32) -> u64) -> Vec<u32> {
+        let mut idle = Idle::new(IDLE_AFTER);
+        let (mut signs, mut cycles) = (Signs::default(), Vec::new());
+        for step in 0..seconds * 10 {
+            let now = step * 100 * MS;
+            signs.taken += rate(step / 10) / 10;
+            idle.look(now, signs);
+            if idle.due().is_some_and(|at| at <= now) {
+                idle.cycle_begins(signs);
+                idle.cycle_ended(now, cost);
+                cycles.push(step / 10);
+            }
+        }
+        cycles
+    }
+
+    #[test]
+    fn a_burst_is_collected_twice_and_then_never() {
+        let burst = |second| if second < 3 { 100 * MB } else { 0 };
+        assert_eq!(simulate(600, 10 * MS, burst), [7, 12]);
+        // Marking it takes a second: each waits for fifty.
+        assert_eq!(simulate(600, 1000 * MS, burst), [7, 57]);
+        assert_eq!(simulate(600, MS, |_| 0), [], "nobody uses the heap");
+    }
+
+    #[test]
+    fn a_trickle_comes_down_and_pays_two_percent_at_most() {
+        let trickle = |second| if second < 3 { 100 * MB } else { 1000 };
+        assert_eq!(simulate(100, 10 * MS, trickle), [20, 40, 60, 80]);
+        assert_eq!(simulate(400, 2000 * MS, trickle), [20, 120, 220, 320]);
+        let now_and_then = |second| if second % 60 == 0 { MB } else { 0 };
+        assert_eq!(simulate(180, MS, now_and_then), [5, 10, 65, 70, 125, 130]);
+    }
+
+    #[test]
+    fn other_signs_and_other_cycles_count() {
+        let mut idle = Idle::new(IDLE_AFTER);
+        let at = |seconds| Duration::from_secs(seconds);
+        let signs = Signs { taken: MB, external: 3, pressure: 5 };
+        assert!(idle.look(at(1), signs) && !idle.look(at(2), signs));
+        // The trigger was reached: the cycle has to be confirmed.
+        idle.cycle_begins(signs);
+        idle.cycle_ended(at(3), MS);
+        let signs = Signs { pressure: 0, ..signs };
+        assert!(!idle.look(at(4), signs), "the cycle took the pressure off");
+        assert_eq!((idle.due(), idle.is_at_rest()), (Some(at(8)), false));
+        idle.cycle_begins(signs);
+        idle.cycle_ended(at(8), MS);
+        assert!(idle.due().is_none() && idle.is_at_rest());
+        for sign in [Signs { pressure: 1, ..signs }, Signs { external: 4, ..signs }] {
+            assert!(idle.look(at(20), sign) && idle.due() == Some(at(25)));
+            idle.cycle_begins(sign);
+            idle.cycle_begins(sign);
+            idle.look(at(20), signs);
+            idle.cycle_begins(signs);
+            idle.cycle_begins(signs);
+            idle.cycle_ended(at(20), MS);
+        }
+        idle.note(at(30));
+        assert_eq!(idle.due(), Some(at(35)), "a root was dropped");
+        let mut never = Idle::new(Duration::MAX);
+        assert!(never.look(at(1), signs) && never.due().is_none());
+    }
+}

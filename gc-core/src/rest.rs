@@ -1,0 +1,126 @@
+#![forbid(unsafe_code)]
+//! What the collector does between cycles, beside waiting for the trigger: it gives memory back, and runs a cycle by
+//! itself where nobody asks for one. The policies are `pacing::scavenger` and `pacing::idle`; here they meet the heap.
+//!
+//! Under a scheduler (`cfg(shuttle)`) there is no clock, so there are no such cycles, and slices are given back without
+//! looking at the time.
+
+use crate::config::BLOCK;
+use crate::mutator::Core;
+use crate::pacing::{Idle, Scavenger, Signs};
+use std::time::{Duration, Instant};
+
+/// The longest sleep of a collector that has nothing to wait for, which is how soon it notices that roots were dropped:
+/// four times the time of quiet, and at most this.
+const LOOK: Duration = Duration::from_secs(20);
+
+/// The collector's part of the policies.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    idle: Idle,
+    scavenger: Scavenger,
+    born: Instant,
+    /// The scavenger has not given everything back that it will.
+    more: bool,
+    /// How often flagged roots are looked for, and when they were.
+    look: Duration,
+    looked: Duration,
+    /// CPU time of the markers when this cycle began.
+    cpu: Duration,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    Cycle,
+    /// Nothing, for so long.
+    Sleep(Duration),
+}
+
+impl Rest {
+    pub(crate) fn new(core: &Core) -> Rest {
+        let config = &core.config;
+        Rest {
+            idle: Idle::new(config.idle_after),
+            scavenger: Scavenger::new(
+                config.scavenge_rate,
+                config.soft_limit(),
+                config.scavenge_all,
+            ),
+            born: Instant::now(),
+            more: false,
+            look: config.idle_after.saturating_mul(4).min(LOOK),
+            looked: Duration::ZERO,
+            cpu: Duration::ZERO,
+        }
+    }
+
+    fn signs(core: &Core) -> Signs {
+        let (credit, held) = (&core.credit, core.credit.held());
+        Signs {
+            taken: credit.taken(),
+            external: held.taken().wrapping_add(held.released()),
+            pressure: credit.pressure(),
+        }
+    }
+
+    fn used(core: &Core) -> u64 {
+        (core.space.pages.used() * BLOCK) as u64
+    }
+
+    /// CPU time of all markers, that of the collector's thread being `own`.
+    fn cpu(core: &Core, own: Duration) -> Duration {
+        own + Duration::from_nanos(core.totals.marker_ns.get())
+    }
+
+    /// A cycle begins; the collector's thread has had so much CPU time.
+    pub(crate) fn cycle_begins(&mut self, core: &Core, own: Duration) {
+        self.idle.cycle_begins(Self::signs(core));
+        self.cpu = Self::cpu(core, own);
+    }
+    /// The sweep is about to begin: as much is in use as will be in this period.
+    pub(crate) fn marked(&mut self, core: &Core) {
+        self.scavenger.saw(Self::used(core));
+    }
+    /// It has ended.
+    pub(crate) fn cycle_ended(&mut self, core: &Core, own: Duration) {
+        let cost = Self::cpu(core, own).saturating_sub(self.cpu);
+        self.idle.cycle_ended(self.born.elapsed(), cost);
+        self.scavenger.cycle_ended(Self::used(core));
+    }
+
+    /// Does what is due between cycles, in a bounded time, and says what comes next. A `quiet` program's roots are
+    /// looked at as well.
+    pub(crate) fn step(&mut self, core: &Core, quiet: bool) -> Next {
+        let now = if cfg!(shuttle) { Duration::ZERO } else { self.born.elapsed() };
+        let used = Rest::used(core);
+        self.scavenger.saw(used);
+        if self.scavenger.is_time(now) {
+            let idle = (core.space.pages.idle() * BLOCK) as u64;
+            let goal = core.credit.goal().saturating_sub(core.credit.external());
+            let slice = self.scavenger.due(now, used, idle, goal);
+            if slice > 0 {
+                let taken = core.space.release(slice as usize);
+                self.scavenger.gave(slice, taken as u64);
+            }
+            self.more = self.scavenger.has_more(used, idle.saturating_sub(slice), goal);
+        }
+        let next = if self.more { self.look.min(self.scavenger.pause()) } else { self.look };
+        if cfg!(shuttle) {
+            return Next::Sleep(next);
+        }
+        self.idle.look(now, Rest::signs(core));
+        // A look at every root is not for every wake-up.
+        if quiet && self.idle.is_at_rest() && now.saturating_sub(self.looked) >= self.look / 2 {
+            self.looked = now;
+            if core.roots.any_flagged() {
+                self.idle.note(now);
+            }
+        }
+        match self.idle.due() {
+            Some(at) if at <= now => Next::Cycle,
+            Some(at) => Next::Sleep(next.min(at - now)),
+            None => Next::Sleep(next),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! A program at rest: what a burst took goes back to the system without a call, an idle heap takes next to nothing, and
+//! a heap is made quickly.
+//!
+//! The waits are shortened here. `GC_DEFAULTS=1` takes those of `Heap::new()`, and up to a minute.
+
+use crate::common::Node;
+use crate::process;
+use gc_core::{Gc, GcCell, Heap, HeapBuilder, Root};
+use std::time::{Duration, Instant};
+
+const MB: usize = 1 << 20;
+
+/// RSS in KiB, by `statm`: `status` rounds what each thread has counted.
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("/proc is there");
+    let pages: usize = statm.split(' ').nth(1).and_then(|n| n.parse().ok()).expect("a number");
+    pages * 4
+}
+
+/// CPU time of this process.
+fn cpu() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a place for the answer.
+    let done = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    assert_eq!(done, 0);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+fn builder() -> HeapBuilder {
+    if std::env::var_os("GC_DEFAULTS").is_some() {
+        Heap::builder()
+    } else {
+        Heap::builder().idle_after(Duration::from_millis(200)).scavenge_rate(1 << 30)
+    }
+}
+
+type List = Root<Node<'static>>;
+
+/// A list of 1 MB: nodes of 16 bytes, and a text of a kilobyte for each 64 of them.
+fn list(heap: &Heap) -> List {
+    heap.mutate(|mc| {
+        let head = Gc::new(mc, Node { next: GcCell::new(None), value: 0 });
+        for value in 0..1 << 15 {
+            let next = GcCell::new(head.next.get());
+            head.next.set(mc, Some(Gc::new(mc, Node { next, value })));
+            if value % 64 == 0 {
+                std::hint::black_box(Gc::from_slice(mc, &[0u8; 1000]));
+            }
+        }
+        head.root(mc)
+    })
+}
+
+/// 200 MB, of which every tenth list is kept.
+fn burst(heap: &Heap) -> Vec<List> {
+    let mut index = 0;
+    let mut lists: Vec<List> = (0..320).map(|_| list(heap)).collect();
+    lists.retain(|_| {
+        index += 1;
+        index % 10 == 0
+    });
+    lists
+}
+
+/// Waits until RSS is down to `kib`, and returns how long that took.
+fn comes_down_to(kib: usize, meanwhile: impl Fn()) -> Duration {
+    let begin = Instant::now();
+    while resident() > kib {
+        assert!(
+            begin.elapsed() < Duration::from_secs(60),
+            "RSS is {} KiB after a minute, and should be {kib}",
+            resident()
+        );
+        meanwhile();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    begin.elapsed()
+}
+
+/// The burst, and then only `meanwhile`.
+fn burst_and_rest(what: &str, meanwhile: impl Fn(&Heap)) {
+    let before = resident();
+    let heap = builder().build().unwrap();
+    let kept = std::thread::scope(|s| s.spawn(|| burst(&heap)).join().unwrap());
+    let (full, cycles) = (resident(), heap.stats().cycles);
+    assert!(full > before + 150 * 1024, "{full} KiB");
+    // 16 MB of nodes are live, or a little more by what was born black: the goal is twice that.
+    let time = comes_down_to(before + 36 * 1024 * 11 / 10, || meanwhile(&heap));
+    // Where it comes to rest.
+    std::thread::sleep(Duration::from_secs(1));
+    let (lean, stats) = (resident(), heap.stats());
+    let goal = stats.goal_bytes as usize / 1024;
+    eprintln!(
+        "hard: {what}: RSS {before} KiB before the heap, {full} full, {lean} {time:.1?} later; goal {goal}, {} cycles",
+        stats.cycles - cycles
+    );
+    assert!(lean <= before + goal * 11 / 10, "{lean} KiB, goal {goal}, before {before}");
+    let sum: u64 = heap.mutate(|mc| {
+        let links = |root: &List| std::iter::successors(root.get(mc).next.get(), |n| n.next.get());
+        kept.iter().flat_map(|root| links(root).map(|node| node.value)).sum()
+    });
+    assert_eq!(sum, 32 * ((1 << 15) * ((1 << 15) - 1) / 2));
+}
+
+#[test]
+#[cfg_attr(
+    any(gc_asan, gc_tsan, gc_verify),
+    ignore = "it measures the process, of which the checker takes a part"
+)]
+fn after_a_burst_memory_falls_to_the_goal_without_a_call() {
+    process::alone("rest::after_a_burst_memory_falls_to_the_goal_without_a_call", || {
+        burst_and_rest("a burst", |_| ());
+    });
+}
+
+#[test]
+#[cfg_attr(
+    any(gc_asan, gc_tsan, gc_verify),
+    ignore = "it measures the process, of which the checker takes a part"
+)]
+fn a_heap_that_trickles_after_a_burst_comes_down_as_well() {
+    process::alone("rest::a_heap_that_trickles_after_a_burst_comes_down_as_well", || {
+        burst_and_rest("a burst and a trickle", |heap| {
+            // More than a refill's worth, or nobody would see it.
+            heap.mutate(|mc| _ = std::hint::black_box(Gc::from_slice(mc, &[0u8; 20_000])));
+        });
+    });
+}
+
+#[test]
+#[cfg_attr(
+    any(gc_asan, gc_tsan, gc_verify),
+    ignore = "it measures the process, of which the checker takes a part"
+)]
+fn roots_dropped_at_rest_are_noticed() {
+    process::alone("rest::roots_dropped_at_rest_are_noticed", || {
+        let before = resident();
+        let heap = builder().build().unwrap();
+        let lists: Vec<List> = (0..100).map(|_| list(&heap)).collect();
+        heap.collect().unwrap();
+        heap.collect().unwrap();
+        drop(lists);
+        let time = comes_down_to(before + 6 * 1024, || ());
+        eprintln!("hard: roots dropped at rest: RSS {} KiB {time:.1?} later", resident());
+    });
+}
+
+/// CPU time and cycles of three seconds.
+fn three_seconds(heap: &Heap) -> (Duration, u64) {
+    let (before, cycles) = (cpu(), heap.stats().cycles);
+    std::thread::sleep(Duration::from_secs(3));
+    (cpu() - before, heap.stats().cycles - cycles)
+}
+
+#[test]
+#[cfg_attr(
+    any(gc_asan, gc_tsan, gc_verify),
+    ignore = "it measures the process, of which the checker takes a part"
+)]
+fn an_idle_heap_takes_neither_memory_nor_time() {
+    process::alone("rest::an_idle_heap_takes_neither_memory_nor_time", || {
+        let heap = builder().build().unwrap();
+        let (new_cpu, new_cycles) = three_seconds(&heap);
+        let new = resident();
+        // Used, and at rest again: two cycles, and what looks for roots.
+        let kept = list(&heap);
+        std::thread::sleep(Duration::from_secs(2));
+        let (used_cpu, used_cycles) = three_seconds(&heap);
+        let used = resident();
+        eprintln!(
+            "hard: an idle heap in 3 s: never used: {new_cpu:.1?}, RSS {new} KiB; used: {used_cpu:.1?}, RSS {used} KiB"
+        );
+        assert_eq!((new_cycles, used_cycles), (0, 0));
+        // A wake-up is 10 µs, and there are some ten in a second with these waits.
+        let most = Duration::from_millis(30);
+        assert!(new_cpu < most && used_cpu < most, "{new_cpu:?}, {used_cpu:?}");
+        assert!(new < 8 * MB / 1024 && used < 8 * MB / 1024, "{new} KiB, {used} KiB");
+        drop(kept);
+    });
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "in a release build only")]
+#[cfg_attr(
+    any(gc_asan, gc_tsan, gc_verify),
+    ignore = "it measures the process, of which the checker takes a part"
+)]
+fn a_heap_is_made_quickly() {
+    process::alone("rest::a_heap_is_made_quickly", || {
+        let mut times: Vec<Duration> = (0..101)
+            .map(|_| {
+                let begin = Instant::now();
+                let heap = Heap::new();
+                let time = begin.elapsed();
+                drop(heap);
+                time
+            })
+            .collect();
+        times.sort_unstable();
+        eprintln!(
+            "hard: a new heap: {:.1?} (median of 101; longest {:.1?})",
+            times[50], times[100]
+        );
+        assert!(times[50] < Duration::from_millis(1), "{:?}", times[50]);
+    });
+}
