@@ -65,7 +65,7 @@ impl Rest {
     }
 
     fn used(core: &Core) -> u64 {
-        (core.space.pages.used() * BLOCK) as u64
+        core.space.resident() as u64
     }
 
     /// CPU time of all markers, that of the collector's thread being `own`.

@@ -38,6 +38,8 @@ pub(crate) struct PageAlloc {
     /// No block at or above was ever taken.
     high: AtomicUsize,
     limit: usize,
+    /// Words whose part of the bitmaps may be resident, as of the last change under the lock.
+    tables: AtomicUsize,
     /// Blocks that were given back so far.
     released: plain::AtomicU64,
 }
@@ -66,6 +68,7 @@ impl PageAlloc {
             used: AtomicUsize::new(0),
             high: AtomicUsize::new(0),
             limit: limit.min(blocks),
+            tables: AtomicUsize::new(0),
             released: plain::AtomicU64::new(0),
         }
     }
@@ -77,6 +80,10 @@ impl PageAlloc {
     /// Blocks in use.
     pub(crate) fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
+    }
+    /// Words of 64 blocks whose part of the bitmaps may be resident.
+    pub(crate) fn tables(&self) -> usize {
+        self.tables.load(Ordering::Relaxed)
     }
     /// Blocks whose memory was given back, each time that it was.
     pub(crate) fn released(&self) -> u64 {
@@ -108,6 +115,12 @@ impl PageAlloc {
         })
     }
 
+    /// Tells those without the lock what has changed.
+    fn publish(&self, map: &PageMap) {
+        self.high.fetch_max(map.high(), Ordering::Release);
+        self.tables.store(map.tables(), Ordering::Relaxed);
+    }
+
     fn alloc_one<'a>(&self, link: impl Fn(u32) -> &'a Link) -> Option<u32> {
         let mut backoff = Backoff::new();
         loop {
@@ -122,7 +135,7 @@ impl PageAlloc {
                     self.single_count.fetch_add(1, Ordering::Relaxed);
                     self.singles.push(block, &link);
                 }
-                self.high.fetch_max(map.high(), Ordering::Release);
+                self.publish(&map);
                 return Some(first);
             }
             if !map.has_lent() {
@@ -142,7 +155,7 @@ impl PageAlloc {
         loop {
             let mut map = self.map.lock();
             if let Some(first) = map.take_run(n) {
-                self.high.fetch_max(map.high(), Ordering::Release);
+                self.publish(&map);
                 return Some(first);
             }
             let has_lent = map.has_lent();
@@ -244,7 +257,9 @@ impl PageAlloc {
             if let Some(word) = word {
                 chaos();
                 let done = pages.release_bitmaps(word);
-                self.map.lock().take_word_back(word, done);
+                let mut map = self.map.lock();
+                map.take_word_back(word, done);
+                self.publish(&map);
                 at = word + 1;
             }
         }

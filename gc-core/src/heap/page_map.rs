@@ -24,6 +24,8 @@ pub(super) struct PageMap {
     dirty: Vec<u64>,
     /// For each word, whether its part of the bitmaps may be resident.
     tables: Vec<bool>,
+    /// How many of them.
+    table_count: usize,
     blocks: usize,
     /// No `2^k` free blocks in a row begin below `hints[k]`.
     hints: [usize; LENGTHS],
@@ -49,6 +51,7 @@ impl PageMap {
             taken: Vec::new(),
             dirty: Vec::new(),
             tables: Vec::new(),
+            table_count: 0,
             blocks,
             hints: [0; LENGTHS],
             high: 0,
@@ -65,6 +68,10 @@ impl PageMap {
     /// Idle blocks.
     pub(super) fn idle(&self) -> usize {
         self.idle
+    }
+    /// Words whose part of the bitmaps may be resident.
+    pub(super) fn tables(&self) -> usize {
+        self.table_count
     }
     /// Whether some free blocks are only lent.
     pub(super) fn has_lent(&self) -> bool {
@@ -129,7 +136,7 @@ impl PageMap {
             self.idle -= (self.dirty[word] & mask).count_ones() as usize;
             self.taken[word] |= mask;
             self.dirty[word] |= mask;
-            self.tables[word] = true;
+            self.table_count += usize::from(!std::mem::replace(&mut self.tables[word], true));
         }
         self.high = self.high.max(end);
     }
@@ -212,6 +219,7 @@ impl PageMap {
     /// Takes back what [`lend_word`](Self::lend_word) lent; `clean` if its part of the bitmaps is gone.
     pub(super) fn take_word_back(&mut self, word: usize, clean: bool) {
         self.tables[word] = !clean;
+        self.table_count -= usize::from(clean);
         if !fault!("tables_in_use") {
             self.give_run(word * 64, 64);
             self.lent -= 1;
@@ -221,7 +229,7 @@ impl PageMap {
     /// Words of the map, and those whose part of the bitmaps may be resident.
     #[cfg(test)]
     pub(super) fn extent(&self) -> (usize, usize) {
-        (self.taken.len(), self.tables.iter().filter(|resident| **resident).count())
+        (self.taken.len(), self.tables())
     }
 }
 

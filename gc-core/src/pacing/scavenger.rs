@@ -1,7 +1,7 @@
 #![forbid(unsafe_code)]
 //! The scavenger's policy: how much memory of free blocks the collector gives back to the system, and when.
 //!
-//! *How much.* Blocks in use and idle ones together are kept up to the goal, because the heap will have grown to it when
+//! *How much.* Blocks in use with their side tables, and idle ones, together are kept up to the goal, because the heap will have grown to it when
 //! the next cycle ends, and up to what was in use at most in this period and the one before, because that is what a cycle
 //! of this program takes, with overshoot and with free slots that serve nobody. (A period is the time from the end of one
 //! cycle to the end of the next.) So in a steady state nothing is given back, and after a burst everything above the goal

@@ -47,7 +47,7 @@ fn no_address_space_is_an_error_that_says_so() {
     // The smallest heap takes 16 MiB and its tables, and its collector a stack.
     let small = run(16 << 10);
     assert!(small.contains("could not reserve even 16777216 bytes of address space"), "{small}");
-    let narrow = run(24 << 10);
+    let narrow = run(25 << 10);
     assert!(narrow.contains("could not "), "{narrow}");
     for mib in [128, 1 << 10, 16 << 10] {
         let enough = run(mib << 10);
