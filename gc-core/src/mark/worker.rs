@@ -213,7 +213,7 @@ impl Marker {
                 self.take_rings(rings);
             }
             let done = self.scan_some(n);
-            left -= done;
+            left = left.saturating_sub(done);
             self.publish_found(marking);
             if self.sink().stack.len() > 2 * PACKET {
                 self.spare(PACKET);
@@ -306,29 +306,45 @@ impl Marker {
     }
 
     fn take_work(&mut self, marking: &Marking) -> bool {
-        match self.own.pop().or_else(|| marking.take()) {
-            Some(Work::Objects(objects)) => {
+        let work = marking.take();
+        work.is_some_and(|work| {
+            self.accept(work);
+            true
+        })
+    }
+
+    fn accept(&mut self, work: Work) {
+        match work {
+            Work::Objects(objects) => {
                 let stack = &mut self.sink().stack;
                 if stack.is_empty() && stack.capacity() <= objects.capacity() {
                     *stack = objects;
                 } else {
                     stack.extend(objects);
                 }
-                true
             }
-            Some(Work::Spans(spans)) => {
-                self.sink().spans.extend(spans);
-                true
-            }
-            Some(Work::Shaded(addrs)) => {
-                addrs.into_iter().for_each(|addr| self.sink().shaded(addr));
-                true
-            }
-            Some(Work::Piece { addr, from }) => {
-                self.scan_array(addr, from);
-                true
-            }
-            None => false,
+            Work::Spans(spans) => self.sink().spans.extend(spans),
+            Work::Shaded(addrs) => addrs.into_iter().for_each(|addr| self.sink().shaded(addr)),
+            Work::Piece { addr, from } => self.scan_array(addr, from),
+        }
+    }
+
+    /// The stack is empty: looks for more of this marker's own, and says at what cost in objects; `None` if there is
+    /// nothing. Spans come last, and the longer they wait the more gathers in them: an array of a million nodes is looked
+    /// at from end to end before any of them is.
+    #[inline(never)]
+    fn refill(&mut self) -> Option<usize> {
+        if let Some(work) = self.own.pop() {
+            let cost = if matches!(work, Work::Piece { .. }) { self.piece / 64 } else { 0 };
+            self.accept(work);
+            Some(cost)
+        } else if self.sink().open_span() {
+            Some(0)
+        } else if self.pending > 0 {
+            self.look_at_edges();
+            Some(0)
+        } else {
+            None
         }
     }
 
@@ -343,23 +359,23 @@ impl Marker {
         Some(addr)
     }
 
-    /// Scans up to `most` objects of the stack; fewer only if it is empty.
+    /// Scans about `most` objects; fewer only if nothing of this marker's own is left.
     fn scan_some(&mut self, most: usize) -> usize {
-        for done in 0..most {
+        let mut done = 0;
+        while done < most {
             if self.pending >= EDGES {
                 self.look_at_edges();
             }
             while self.len < RING {
                 // SAFETY: INV-7: as in `sink`.
-                let sink = unsafe { &mut *self.sink };
-                let Some(addr) = sink.stack.pop() else {
-                    if sink.open_span() {
-                        continue;
+                let Some(addr) = (unsafe { &mut *self.sink }).stack.pop() else {
+                    match self.refill() {
+                        Some(cost) => done += cost,
+                        None => break,
                     }
-                    if self.pending == 0 {
-                        break;
+                    if done >= most {
+                        return done;
                     }
-                    self.look_at_edges();
                     continue;
                 };
                 prefetch(addr as *const u8);
@@ -372,8 +388,9 @@ impl Marker {
                 Some(addr) => self.scan(addr),
                 None => return done,
             }
+            done += 1;
         }
-        most
+        done
     }
 
     #[inline(always)]
