@@ -41,12 +41,6 @@ const WORTH_JUDGING: Duration = Duration::from_micros(300);
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 /// Spans swept between two yields: some 5 µs.
 const SWEEP_QUANTUM: u32 = 32;
-/// How long a marker that shares its core with mutators runs before it rests. Long, because each return to a core
-/// interrupts a mutator: many short runs would show at p99.9.
-const RUN: Duration = Duration::from_millis(1);
-/// Objects marked between two looks at the clock.
-const LOOK: usize = 1024;
-
 /// What the collector's thread owns.
 #[derive(Debug)]
 pub(crate) struct Collector {
@@ -79,7 +73,6 @@ pub(crate) fn marker_thread(core: &Core, mut marker: Marker) {
     enter_collector_thread();
     let mut backoff = Backoff::new();
     let mut hungry = false;
-    let mut rest = None;
     while core.control.wait_for_marking() {
         let worked = core.marking.detector.start() && {
             marker.cycle = core.epoch.load().cycle();
@@ -90,21 +83,13 @@ pub(crate) fn marker_thread(core: &Core, mut marker: Marker) {
             let worked = !hungry;
             if worked {
                 let cpu = thread_cpu();
-                rest = if drain_for(core, &mut marker, core.marker_rest(RUN).map(|_| RUN)) {
-                    None
-                } else {
-                    core.marker_rest(RUN)
-                };
+                drain(core, &mut marker);
                 let cpu = thread_cpu().saturating_sub(cpu);
                 core.totals.marker_ns.add(cpu.as_nanos() as u64);
             }
             core.marking.detector.stop();
             worked
         };
-        if let Some(rest) = rest.take() {
-            pause(rest);
-            continue;
-        }
         if worked {
             backoff = Backoff::new();
         }
@@ -119,44 +104,19 @@ pub(crate) fn marker_thread(core: &Core, mut marker: Marker) {
     }
 }
 
-/// Drains until nothing is left to take, or about `budget` objects are scanned; says whether nothing is left. A panic in
-/// a `trace` poisons the cycle and the draining goes on.
-fn drain(core: &Core, marker: &mut Marker, budget: usize) -> bool {
+/// Drains until nothing is left to take; a panic in a `trace` poisons the cycle and the draining goes on.
+fn drain(core: &Core, marker: &mut Marker) {
     loop {
         let result = catch_unwind(AssertUnwindSafe(|| {
-            marker.drain(&core.marking, &|each| core.each_ring(each), budget)
+            marker.drain(&core.marking, &|each| core.each_ring(each), usize::MAX)
         }));
         match result {
-            Ok(done) => return done,
+            Ok(_) => return,
             Err(payload) => {
                 crate::error::discard(payload);
                 core.trace_panicked();
             }
         }
-    }
-}
-
-/// Drains for about `time`, if there is a limit to it, and leaves what is not done to everybody; says whether nothing is
-/// left.
-fn drain_for(core: &Core, marker: &mut Marker, time: Option<Duration>) -> bool {
-    let Some(time) = time else { return drain(core, marker, usize::MAX) };
-    let begin = Instant::now();
-    while !drain(core, marker, LOOK) {
-        // A schedule must not depend on a clock.
-        if begin.elapsed() >= time || cfg!(shuttle) {
-            marker.give_all(&core.marking);
-            return false;
-        }
-    }
-    true
-}
-
-/// Lets a core go for `time`.
-fn pause(time: Duration) {
-    if cfg!(any(loom, shuttle)) {
-        yield_now();
-    } else {
-        std::thread::sleep(time);
     }
 }
 
@@ -454,10 +414,9 @@ impl Collector {
     }
 
     fn drain(&mut self) {
-        while self.core.marking.detector.start() {
-            let rest = if self.is_stopped { None } else { self.core.marker_rest(RUN) };
+        if self.core.marking.detector.start() {
             let (wall, cpu) = (Instant::now(), thread_cpu());
-            let done = drain_for(&self.core, &mut self.marker, rest.map(|_| RUN));
+            drain(&self.core, &mut self.marker);
             self.core.marking.detector.stop();
             let wall = wall.elapsed();
             // Clocks would make a schedule depend on more than its seed.
@@ -465,10 +424,6 @@ impl Collector {
                 let got = thread_cpu().saturating_sub(cpu);
                 self.core.credit.judge(got > wall * 9 / 10 && !self.is_crowded);
             }
-            if done {
-                return;
-            }
-            pause(rest.unwrap_or_default());
         }
     }
 
@@ -584,7 +539,11 @@ impl Collector {
             *quantum += 1;
             if *quantum >= SWEEP_QUANTUM {
                 *quantum = 0;
-                yield_now();
+                // Whoever shares the core may have it for a slice of milliseconds. Past the trigger there is no time for that:
+                // the next cycle waits for the end of this sweep.
+                if core.credit.heap() < core.credit.trigger() {
+                    yield_now();
+                }
             }
         }
     }

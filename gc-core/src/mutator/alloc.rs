@@ -3,8 +3,8 @@
 //! 1. The fast path is [`Record::alloc`]: a cursor of the cache, add, compare, store.
 //! 2. A used-up run leads to the next one of the span, a used-up span to the central list of its class, to an unswept
 //!    span, or to fresh blocks (`Record::find_span`).
-//! 3. At every span, and while marking every [`PACE`] bytes, the thread looks at how far allocation is ahead of the
-//!    collector, and marks a quantum or yields if too far (`Record::pace`).
+//! 3. At every span the thread looks at how far allocation is ahead of the collector, and marks a quantum or yields if
+//!    too far (`Record::pace`).
 
 use super::{Core, Record, on_collector_thread};
 use crate::config::BLOCK;
@@ -26,12 +26,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Spans that one refill sweeps at most.
 const SWEEPS_PER_REFILL: usize = 8;
-/// Objects that one assist scans: 3 to 10 µs, and below 20 when every one of them misses the cache.
-const ASSIST: usize = 128;
-/// Bytes allocated between two looks at the pace while marking, and where the last look found the collector behind:
-/// many small assists instead of a few large ones.
-const PACE: usize = 4 << 10;
-const PACE_BEHIND: usize = 1 << 10;
+/// Objects that one assist scans: 1 to 3 µs, and below 20 whatever they are; a longer one shows at p99.9.
+const ASSIST: usize = 32;
 
 impl Record {
     /// Room for one value of the type of `info`, uninitialised. The caller writes it before anything else.
@@ -119,7 +115,6 @@ impl Record {
         let core = self.core();
         if let Some(held) = cursor.held() {
             if let Some(run) = core.space.next_run(class, held.span, held.rest.to) {
-                let run = self.step(core, class, run);
                 return Ok(self.use_run(core, cursor, class, held.span, run));
             }
             cursor.take();
@@ -135,25 +130,9 @@ impl Record {
         core.totals.allocated_objects.add(free as u64);
         let start = core.space.address(span);
         let run = core.space.next_run(class, span, start).expect("the span has a free slot");
-        let run = self.step(core, class, run);
         let at = self.use_run(core, cursor, class, span, run);
         self.pauses.record(kind, since);
         Ok(at)
-    }
-
-    /// While marking: looks at the pace every few kilobytes, and takes no more than that of a run.
-    fn step(&self, core: &Core, class: &SpanClass, run: Run) -> Run {
-        if self.mode.get() != Mode::Mark {
-            return run;
-        }
-        let step = if self.behind.get() { PACE_BEHIND } else { PACE };
-        let to = run.to.min(run.from + (step / class.slot).max(1) * class.slot);
-        let unpaced = self.unpaced.get() + (to - run.from);
-        self.unpaced.set(unpaced);
-        if unpaced >= step {
-            self.pace(core);
-        }
-        Run { from: run.from, to }
     }
 
     fn use_run(
@@ -294,7 +273,6 @@ impl Record {
 
     /// Keeps allocation in step with the collector: at refill, in a bounded quantum.
     pub(crate) fn pace(&self, core: &Core) {
-        self.unpaced.set(0);
         self.busy.store(1, Ordering::Relaxed);
         // Before the trigger is looked at: from the end of marking to the end of the sweep the heap counts as small,
         // while its blocks are still in use.
@@ -303,13 +281,11 @@ impl Record {
             self.near_limit(core);
         }
         if core.credit.heap() < core.credit.trigger() {
-            self.behind.set(false);
             return;
         }
         core.control.nudge();
         let marking = self.mode.get() == Mode::Mark;
         let demand = core.credit.demand(marking.then(|| core.marking.found_bytes()));
-        self.behind.set(demand != Demand::Nothing);
         if demand != Demand::Nothing && !on_collector_thread() {
             let since = ticks();
             if marking {

@@ -17,7 +17,6 @@ use crate::sweep::ephemeron::Ephemerons;
 use crate::sweep::weak::Gate;
 use crate::sweep::{ActiveSweep, Keep, Swept};
 use crate::sync::{Arc, Mutex, Ordering};
-use std::time::Duration;
 
 /// The heap's shared state.
 #[derive(Debug)]
@@ -107,21 +106,6 @@ impl Core {
         let mut busy = 0;
         self.records.for_each(|record| busy += usize::from(record.was_busy()));
         busy >= self.config.cores
-    }
-    /// How long a marker should rest for every `run` of marking; `None` if it should not. All markers
-    /// together take a quarter of the cores while mutators want them all, and the mutators assist; they take what they
-    /// need when nobody wants their core, when somebody waits for the cycle, and over the goal.
-    pub(crate) fn marker_rest(&self, run: Duration) -> Option<Duration> {
-        let (cores, markers) = (self.config.cores, self.config.markers);
-        let credit = &self.credit;
-        if !credit.is_starved() || cores >= 4 * markers {
-            return None;
-        }
-        if self.control.is_asked() || credit.heap() > credit.goal() {
-            return None;
-        }
-        let share = cores as f64 / (4 * markers) as f64;
-        Some(run.mul_f64((1.0 - share) / share))
     }
     /// Calls `each` for every thread's ring.
     pub(crate) fn each_ring(&self, each: &mut dyn FnMut(&GreyRing)) {

@@ -80,10 +80,6 @@ pub(crate) struct Record {
     roots: RefCell<Vec<SlotRef>>,
     /// What this thread marks with when it assists; without work in between.
     assistant: RefCell<Option<Box<Marker>>>,
-    /// Bytes of runs taken since the thread last looked at its pace.
-    unpaced: Cell<usize>,
-    /// The collector was behind when it did.
-    behind: Cell<bool>,
     /// Whether the thread has allocated since the collector last asked: 0 or 1.
     busy: plain::AtomicU32,
     /// The thread that uses this record; 0 for none.
@@ -117,8 +113,6 @@ impl Record {
             pauses: Recorder::new(),
             roots: RefCell::new(Vec::new()),
             assistant: RefCell::new(None),
-            unpaced: Cell::new(0),
-            behind: Cell::new(false),
             busy: plain::AtomicU32::new(0),
             owner: AtomicU64::new(0),
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
