@@ -39,9 +39,14 @@ pub(crate) enum Work {
     Spans(Vec<usize>),
     /// What a mutator has shaded.
     Shaded(Vec<usize>),
-    /// The elements of the array at `addr` from `from` on.
-    Piece { addr: usize, from: usize },
+    /// The elements `[from, to)` of the array at `addr`.
+    Piece { addr: usize, from: usize, to: usize },
 }
+
+/// On lines of its own: markers read it every few microseconds, and next to it lie counters that they change.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Hungry(AtomicUsize);
 
 /// The work that markers share, and what they found.
 #[derive(Debug)]
@@ -50,7 +55,7 @@ pub(crate) struct Marking {
     injector: Injector<Work>,
     stealers: Vec<Stealer<Work>>,
     /// Markers that found nothing to do: the others share early.
-    hungry: AtomicUsize,
+    hungry: Hungry,
     /// Bytes and objects that markers marked in this cycle, for the pacing.
     found_bytes: AtomicU64,
     found_objects: AtomicU64,
@@ -76,7 +81,7 @@ impl Marking {
             detector: Detector::new(),
             injector: Injector::new(),
             stealers,
-            hungry: AtomicUsize::new(0),
+            hungry: Hungry(AtomicUsize::new(0)),
             found_bytes: AtomicU64::new(0),
             found_objects: AtomicU64::new(0),
             assisted_bytes: AtomicU64::new(0),

@@ -30,7 +30,7 @@ const ASSIST_PIECE: usize = 512;
 const SHARE: usize = 2 * PACKET;
 /// Objects between two looks at what others need.
 const STRIDE: usize = 128;
-/// Strides between two looks at the threads' rings: some 20 µs.
+/// Strides between two looks at the threads' rings, and between two additions to the counters that markers share.
 const RINGS_EVERY: usize = 4;
 
 /// Calls its argument for the grey ring of every registered thread.
@@ -117,8 +117,11 @@ unsafe fn spill(tracer: *mut Tracer<'static>) {
     let sink = unsafe { &mut *tracer.owner.cast::<Sink>() };
     // SAFETY: INV-7: `len` entries of the buffer are written.
     let edges = unsafe { std::slice::from_raw_parts(tracer.buf, tracer.len) };
-    edges.iter().for_each(|&addr| sink.space().prefetch_mark(addr));
-    edges.iter().for_each(|&addr| sink.edge(addr));
+    // A piece of an array has more of them than there are outstanding misses.
+    for batch in edges.chunks(EDGES) {
+        batch.iter().for_each(|&addr| sink.space().prefetch_mark(addr));
+        batch.iter().for_each(|&addr| sink.edge(addr));
+    }
     tracer.len = 0;
 }
 
@@ -211,20 +214,22 @@ impl Marker {
             if strides % RINGS_EVERY == 0 {
                 // Before they run full, which costs their owners a hand-over.
                 self.take_rings(rings);
+                self.publish_found(marking);
             }
             let done = self.scan_some(n);
             left = left.saturating_sub(done);
-            self.publish_found(marking);
             if self.sink().stack.len() > 2 * PACKET {
                 self.spare(PACKET);
-            } else if marking.hungry.load(Ordering::Relaxed) > 0 {
+            } else if marking.hungry.0.load(Ordering::Relaxed) > 0 {
                 self.share_half(marking);
             }
             if left == 0 {
+                self.publish_found(marking);
                 return false;
             }
             if done < n {
                 // Nothing of our own is left.
+                self.publish_found(marking);
                 self.take_rings(rings);
                 if self.sink().is_empty() && !self.take_work(marking) {
                     return true;
@@ -263,9 +268,9 @@ impl Marker {
     /// Says that this marker finds nothing to do (or does again), so that the others share early.
     pub(crate) fn set_hungry(marking: &Marking, hungry: bool) {
         if hungry {
-            marking.hungry.fetch_add(1, Ordering::Relaxed);
+            marking.hungry.0.fetch_add(1, Ordering::Relaxed);
         } else {
-            marking.hungry.fetch_sub(1, Ordering::Relaxed);
+            marking.hungry.0.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -325,7 +330,7 @@ impl Marker {
             }
             Work::Spans(spans) => self.sink().spans.extend(spans),
             Work::Shaded(addrs) => addrs.into_iter().for_each(|addr| self.sink().shaded(addr)),
-            Work::Piece { addr, from } => self.scan_array(addr, from),
+            Work::Piece { addr, from, to } => self.scan_piece(addr, from, to),
         }
     }
 
@@ -398,21 +403,33 @@ impl Marker {
         // SAFETY: INV-7: as in `sink`.
         let class = unsafe { &*self.sink }.space().class_of(addr);
         if class.info.array {
-            self.scan_array(addr, 0);
+            self.scan_array(addr);
         } else {
             self.trace(class.info, addr, 1);
         }
     }
 
-    fn scan_array(&mut self, addr: usize, from: usize) {
-        let info = self.sink().space().class_of(addr).info;
+    fn scan_array(&mut self, addr: usize) {
         // SAFETY: INV-6: an array that is traced has its length before its first element.
         let len = unsafe { (addr as *const usize).sub(1).read() };
+        self.scan_piece(addr, 0, len);
+    }
+
+    /// Scans the first piece of an array's elements `[from, to)` and puts the rest where others may steal it. In halves, so
+    /// that whoever steals has half of it for itself: with one remainder it would be stolen to and fro, and whoever lacks it
+    /// would go on to spans in which little has gathered. One that assists shares all it has and leaves one remainder.
+    fn scan_piece(&mut self, addr: usize, from: usize, mut to: usize) {
+        let info = self.sink().space().class_of(addr).info;
         let piece = (self.piece / info.size.max(1)).max(1);
-        if len - from > piece && !fault!("piece_dropped") {
-            self.own.push(Work::Piece { addr, from: from + piece });
+        while to - from > piece {
+            let pieces = (to - from).div_ceil(piece);
+            let mid = from + if self.piece == PIECE { pieces / 2 * piece } else { piece };
+            if !fault!("piece_dropped") {
+                self.own.push(Work::Piece { addr, from: mid, to });
+            }
+            to = mid;
         }
-        self.trace(info, addr + from * info.size, piece.min(len - from));
+        self.trace(info, addr + from * info.size, to - from);
     }
 
     #[inline(always)]
