@@ -539,11 +539,7 @@ impl Collector {
             *quantum += 1;
             if *quantum >= SWEEP_QUANTUM {
                 *quantum = 0;
-                // Whoever shares the core may have it for a slice of milliseconds. Past the trigger there is no time for that:
-                // the next cycle waits for the end of this sweep.
-                if core.credit.heap() < core.credit.trigger() {
-                    yield_now();
-                }
+                yield_now();
             }
         }
     }

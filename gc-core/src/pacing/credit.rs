@@ -194,7 +194,7 @@ impl Credit {
         let (heap, goal) = (self.heap(), self.goal());
         let starved = self.is_starved();
         if heap > goal {
-            if heap > goal + if starved { goal / 20 } else { goal } {
+            if heap > goal + if starved { goal / 10 } else { goal } {
                 self.yielded.store(true, Ordering::Relaxed);
                 return Demand::AssistAndYield;
             }

@@ -15,7 +15,7 @@
 //! 4. After the sweep the plan is made again with what is then known exactly: external bytes and free slots.
 //! 5. While it marks, a heap whose collector has no core of its own compares the share of the runway that is used
 //!    up with the share of the work that is done, and mutators assist when the work is behind ([`Credit::demand`]).
-//!    They yield over 1.05 times the goal. With a core of its own the collector is left alone up to the goal.
+//!    They yield over 1.1 times the goal. With a core of its own the collector is left alone up to the goal.
 //! 6. Where the limit sets the goal, the collector may take half of the process's time ([`Limiter`]): beyond that
 //!    the heap grows over the (soft) limit instead.
 //!
