@@ -187,10 +187,9 @@ fn an_idle_heap_takes_neither_memory_nor_time() {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "in a release build only")]
 #[cfg_attr(
-    any(gc_asan, gc_tsan, gc_verify),
-    ignore = "it measures the process, of which the checker takes a part"
+    any(debug_assertions, gc_asan, gc_tsan, gc_verify),
+    ignore = "in a release build only, without a checker: it measures"
 )]
 fn a_heap_is_made_quickly() {
     process::alone("rest::a_heap_is_made_quickly", || {
