@@ -161,8 +161,8 @@ impl Collector {
             }
             let is_due = credit.heap() >= credit.trigger();
             if self.control().is_asked() || (is_due && !self.has_had_its_share()) {
+                // The next look measures the rate of allocation since the one before the cycle.
                 self.cycle();
-                last = (Instant::now(), self.core.credit.allocated());
                 quiet = 0;
                 continue;
             }

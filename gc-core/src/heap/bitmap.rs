@@ -36,6 +36,18 @@ impl MarkWord {
         self.0.load(Ordering::Relaxed) & mask == 0
             && self.0.fetch_or(mask, Ordering::SeqCst) & mask == 0
     }
+    /// The same for any number of bits; returns those that this call set. One locked instruction for all that a marker
+    /// finds in a word.
+    #[inline(always)]
+    #[must_use]
+    pub fn test_and_set_all(&self, mask: u64) -> u64 {
+        let new = mask & !self.0.load(Ordering::Relaxed);
+        if fault!("mark_not_atomic") {
+            self.0.store(self.0.load(Ordering::Relaxed) | mask, Ordering::Release);
+            return new;
+        }
+        if new == 0 { 0 } else { new & !self.0.fetch_or(new, Ordering::SeqCst) }
+    }
     /// The word as it is. Sequentially consistent, as is [`test_and_set`](Self::test_and_set): `GreySpan` says why.
     #[inline(always)]
     pub fn bits(&self) -> u64 {
@@ -104,7 +116,9 @@ mod tests {
         let word = MarkWord::new();
         assert!(word.test_and_set(4));
         assert!(!word.test_and_set(4));
-        assert_eq!(word.take(), 4);
+        assert_eq!(word.test_and_set_all(7), 3);
+        assert_eq!(word.test_and_set_all(5), 0);
+        assert_eq!(word.take(), 7);
         assert!(!word.is_set(u64::MAX));
     }
 }

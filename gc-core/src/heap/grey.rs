@@ -44,6 +44,7 @@ pub enum Grey {
 /// |---|---|---|---|
 /// | idle | one | marker | `add`, after the mark; it queues the span |
 /// | one | many | marker | `add`, after the mark |
+/// | idle or one | many | marker | `add_several`, after the marks; from idle it queues the span |
 /// | one or many | idle | marker | `take`, before it looks at the marks |
 #[derive(Debug)]
 #[repr(transparent)]
@@ -79,6 +80,17 @@ impl GreySpan {
         }
     }
 
+    /// The same for several objects of the span, marked at once.
+    #[inline(always)]
+    #[must_use]
+    pub fn add_several(&self) -> bool {
+        if self.0.load(Ordering::SeqCst) == MANY {
+            return false;
+        }
+        chaos();
+        self.0.swap(MANY, Ordering::SeqCst) == IDLE
+    }
+
     /// The span has been taken out of its queue; the caller looks at the marks after this.
     #[inline(always)]
     #[must_use]
@@ -90,11 +102,13 @@ impl GreySpan {
 }
 
 impl Space {
-    /// Notes that `addr` of a class that is scanned by spans has been marked; says whether to queue its span by it.
+    /// Notes that `addr` of a class that is scanned by spans has been marked, or `several` objects of which it is one; says
+    /// whether to queue its span by it.
     #[inline(always)]
     #[must_use]
-    pub(crate) fn add_grey(&self, addr: usize) -> bool {
-        self.grey_span(self.block_of(addr)).add()
+    pub(crate) fn add_grey(&self, addr: usize, several: bool) -> bool {
+        let span = self.grey_span(self.block_of(addr));
+        if several { span.add_several() } else { span.add() }
     }
 
     /// Calls `each` for the grey objects of the span that was queued by `addr`, which are the caller's to scan.
@@ -186,6 +200,10 @@ mod tests {
         assert_eq!(span.take(), Grey::One);
         assert!(span.add() && !span.add() && !span.add());
         assert_eq!(span.take(), Grey::Many);
+        assert!(span.add_several() && !span.add_several() && !span.add());
+        assert_eq!(span.take(), Grey::Many);
+        assert!(span.add() && !span.add_several());
+        assert_eq!(span.take(), Grey::Many);
         assert!(span.add(), "idle again");
     }
 
@@ -202,7 +220,7 @@ mod tests {
             let all: Vec<usize> = (0..BLOCK / slot).map(object).collect();
             let mark = |addrs: &[usize]| -> Vec<usize> {
                 let fresh = addrs.iter().copied().filter(|&a| space.mark(a));
-                fresh.filter(|&a| space.add_grey(a)).collect()
+                fresh.filter(|&a| space.add_grey(a, false)).collect()
             };
             let take = |by: usize| {
                 let mut got = Vec::new();

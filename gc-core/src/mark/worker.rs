@@ -23,6 +23,10 @@ use std::collections::VecDeque;
 const RING: usize = 32;
 const EDGES: usize = 64;
 const SPANS: usize = 4;
+/// Grey objects in a span from which on they are scanned in place, not through the stack and the ring; and of them those
+/// that one call traces if they adjoin.
+const DENSE: usize = 64;
+const ADJOINING: usize = 64;
 /// Bytes of an array scanned at once, and by a mutator that assists.
 const PIECE: usize = 16 << 10;
 const ASSIST_PIECE: usize = 512;
@@ -54,46 +58,85 @@ impl Sink {
         // SAFETY: INV-10: a marker's heap outlives it (`Marker::new`).
         unsafe { &*self.space }
     }
+    /// Marks what `edges` point to. Neighbours in the list that are neighbours in memory, as children of one parent often
+    /// are, share the locked instructions.
     #[inline(always)]
-    fn edge(&mut self, addr: usize) {
-        if !self.space().mark(addr) {
-            return;
+    fn edges(&mut self, edges: &[usize]) {
+        let mut rest = edges;
+        while let [addr, after @ ..] = rest {
+            rest = after;
+            if self.space().is_marked(*addr) {
+                continue;
+            }
+            let (word, bit) = self.space().bit_of(*addr);
+            let mut mask = bit;
+            while let [next, after @ ..] = rest
+                && let (other, bit) = self.space().bit_of(*next)
+                && other == word
+            {
+                mask |= bit;
+                rest = after;
+            }
+            if mask == bit {
+                if self.space().mark(*addr) {
+                    self.found(*addr);
+                }
+            } else {
+                let new = self.space().mark_word(word).test_and_set_all(mask);
+                if new != 0 {
+                    let near = edges.len() - after.len() - 1..edges.len() - rest.len();
+                    self.found_in_word(&edges[near], new);
+                }
+            }
         }
+    }
+    /// `addr` is marked, by us.
+    #[inline(always)]
+    fn found(&mut self, addr: usize) {
         let class = self.space().class_of(addr);
         self.objects += 1;
         self.bytes +=
             if class.is_large() { large_bytes(self.space(), addr) } else { class.slot as u64 };
         if class.by_span {
-            self.queue(addr);
+            self.queue(addr, false);
         } else if class.needs_trace() {
             self.stack.push(addr);
         }
     }
-    /// `addr` of a class that is scanned by spans is marked.
+    /// The bits of `new`, of one mark word, are set, by us; `near` are addresses that the word speaks of. They lie in one
+    /// block, so they are of one class; and large objects have a block each.
     #[inline(always)]
-    fn queue(&mut self, addr: usize) {
-        if self.space().add_grey(addr) && !fault!("span_dropped") {
+    fn found_in_word(&mut self, near: &[usize], mut new: u64) {
+        let class = self.space().class_of(near[0]);
+        let several = new & (new - 1) != 0;
+        if class.by_span && several {
+            self.objects += u64::from(new.count_ones());
+            self.bytes += u64::from(new.count_ones()) * class.slot as u64;
+            self.queue(near[0], true);
+            return;
+        }
+        for &addr in near {
+            let (_, bit) = self.space().bit_of(addr);
+            if new & bit != 0 {
+                new &= !bit;
+                self.found(addr);
+            }
+        }
+    }
+    /// `addr` of a class that is scanned by spans is marked, or `several` of which it is one.
+    #[inline(always)]
+    fn queue(&mut self, addr: usize, several: bool) {
+        if self.space().add_grey(addr, several) && !fault!("span_dropped") {
             self.spans.push_back(addr);
         }
     }
     /// A mutator has marked `addr`.
     fn shaded(&mut self, addr: usize) {
         if self.space().class_of(addr).by_span {
-            self.queue(addr);
+            self.queue(addr, false);
         } else {
             self.stack.push(addr);
         }
-    }
-    /// Puts the grey objects of the oldest queued span on the stack; says whether there was one.
-    fn open_span(&mut self) -> bool {
-        let Some(addr) = self.spans.pop_front() else { return false };
-        // SAFETY: INV-10: as in `space`, which would borrow all of `self`.
-        let space = unsafe { &*self.space };
-        if let Some(&ahead) = self.spans.get(SPANS) {
-            space.prefetch_grey(ahead);
-        }
-        space.take_grey(addr, |addr| self.stack.push(addr));
-        true
     }
     /// Whether nothing is left that was found.
     fn is_empty(&self) -> bool {
@@ -120,7 +163,7 @@ unsafe fn spill(tracer: *mut Tracer<'static>) {
     // A piece of an array has more of them than there are outstanding misses.
     for batch in edges.chunks(EDGES) {
         batch.iter().for_each(|&addr| sink.space().prefetch_mark(addr));
-        batch.iter().for_each(|&addr| sink.edge(addr));
+        sink.edges(batch);
     }
     tracer.len = 0;
 }
@@ -136,6 +179,9 @@ pub(crate) struct Marker {
     first: usize,
     len: usize,
     own: Worker<Work>,
+    /// Grey objects of one span in order of address, and how many of them are scanned.
+    grey: Vec<usize>,
+    grey_at: usize,
     /// Bytes of an array scanned at once.
     piece: usize,
     /// Bytes marked since somebody asked.
@@ -178,6 +224,8 @@ impl Marker {
             first: 0,
             len: 0,
             own,
+            grey: Vec::new(),
+            grey_at: 0,
             piece: PIECE,
             marked: 0,
             cycle: 0,
@@ -245,6 +293,7 @@ impl Marker {
         let spans: Vec<usize> = std::mem::take(&mut self.sink().spans).into();
         spans.chunks(SHARE).for_each(|some| marking.share(Work::Spans(some.to_vec())));
         let mut all = std::mem::take(&mut self.sink().stack);
+        all.extend(self.grey.drain(..).skip(std::mem::take(&mut self.grey_at)));
         while let Some(addr) = self.next_ahead() {
             all.push(addr);
         }
@@ -262,7 +311,7 @@ impl Marker {
 
     /// Marks `addr` and keeps it if it was white: a root.
     pub(crate) fn root(&mut self, addr: usize) {
-        self.sink().edge(addr);
+        self.sink().edges(&[addr]);
     }
 
     /// Says that this marker finds nothing to do (or does again), so that the others share early.
@@ -343,7 +392,7 @@ impl Marker {
             let cost = if matches!(work, Work::Piece { .. }) { self.piece / 64 } else { 0 };
             self.accept(work);
             Some(cost)
-        } else if self.sink().open_span() {
+        } else if self.open_span() {
             Some(0)
         } else if self.pending > 0 {
             self.look_at_edges();
@@ -351,6 +400,55 @@ impl Marker {
         } else {
             None
         }
+    }
+
+    /// Takes the grey objects of the oldest queued span: to be scanned in place if they are many, else onto the stack; says
+    /// whether there was a span.
+    fn open_span(&mut self) -> bool {
+        // SAFETY: INV-7: as in `sink`, which would borrow all of `self`.
+        let sink = unsafe { &mut *self.sink };
+        let Some(addr) = sink.spans.pop_front() else { return false };
+        if let Some(&ahead) = sink.spans.get(SPANS) {
+            sink.space().prefetch_grey(ahead);
+        }
+        self.grey.clear();
+        self.grey_at = 0;
+        sink.space().take_grey(addr, |addr| self.grey.push(addr));
+        if self.grey.len() < DENSE {
+            sink.stack.append(&mut self.grey);
+        }
+        true
+    }
+
+    fn has_grey(&self) -> bool {
+        self.grey_at < self.grey.len()
+    }
+
+    /// Scans about `most` of the objects that are scanned in place; returns how many.
+    fn scan_grey(&mut self, most: usize) -> usize {
+        // SAFETY: INV-7: as in `sink`.
+        let class = unsafe { &*self.sink }.space().class_of(self.grey[self.grey_at]);
+        let is_packed = class.slot == class.info.size;
+        let from = self.grey_at;
+        while self.has_grey() && self.grey_at - from < most {
+            if self.pending >= EDGES {
+                self.look_at_edges();
+            }
+            let rest = &self.grey[self.grey_at..];
+            let addr = rest[0];
+            let adjoins = |(i, at): (usize, &usize)| *at == addr + i * class.slot;
+            let n = match is_packed {
+                true => rest.iter().take(ADJOINING).enumerate().take_while(|&e| adjoins(e)).count(),
+                false => 1,
+            };
+            if let Some(&ahead) = rest.get(RING) {
+                prefetch(ahead as *const u8);
+            }
+            // If a `trace` panics, the others stay.
+            self.grey_at += n;
+            self.trace(class.info, addr, n);
+        }
+        self.grey_at - from
     }
 
     #[inline(always)]
@@ -371,6 +469,10 @@ impl Marker {
             if self.pending >= EDGES {
                 self.look_at_edges();
             }
+            if self.has_grey() {
+                done += self.scan_grey(most - done);
+                continue;
+            }
             while self.len < RING {
                 // SAFETY: INV-7: as in `sink`.
                 let Some(addr) = (unsafe { &mut *self.sink }).stack.pop() else {
@@ -381,6 +483,9 @@ impl Marker {
                     if done >= most {
                         return done;
                     }
+                    if self.has_grey() {
+                        break;
+                    }
                     continue;
                 };
                 prefetch(addr as *const u8);
@@ -390,10 +495,13 @@ impl Marker {
                 self.len += 1;
             }
             match self.next_ahead() {
-                Some(addr) => self.scan(addr),
+                Some(addr) => {
+                    self.scan(addr);
+                    done += 1;
+                }
+                None if self.has_grey() => {}
                 None => return done,
             }
-            done += 1;
         }
         done
     }
