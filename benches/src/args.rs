@@ -34,7 +34,8 @@ options
   --threads T      mutator threads
   --seconds S      how long mutate and lru run
   --depth D        depth of the long-lived tree of btree
-  --order O        sequential: nodes lie in memory in the order of the array; shuffled: they do not
+  --order O        sequential: nodes lie in memory in the order of the array; shuffled: they do not;
+                   sparse: of N nodes only each that begins a block is kept (engine gc)
   --markers M      marker threads of the heap (engine gc; the default is the heap's)
   --gc-percent P   garbage allowed for 100 live bytes (engine gc; the default is the heap's)
   --idle-mb M      the collector stays idle: M MB are used and freed first, and no cycle starts by itself
@@ -70,6 +71,7 @@ pub(crate) enum Workload {
 pub(crate) enum Order {
     Sequential,
     Shuffled,
+    Sparse,
 }
 
 /// A parsed and checked command line.
@@ -113,7 +115,7 @@ const WORKLOADS: &[(&str, Workload)] = &[
     ("idle", Workload::Idle),
 ];
 const ORDERS: &[(&str, Order)] =
-    &[("sequential", Order::Sequential), ("shuffled", Order::Shuffled)];
+    &[("sequential", Order::Sequential), ("shuffled", Order::Shuffled), ("sparse", Order::Sparse)];
 
 pub(crate) fn name_of<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &'static str {
     table.iter().find(|(_, v)| v == value).expect("every value has a name").0
@@ -250,6 +252,9 @@ impl Args {
             return Err(format!(
                 "--markers, --gc-percent and --idle-mb mean nothing to --engine {engine}"
             ));
+        }
+        if self.engine != Engine::Gc && self.order == Order::Sparse {
+            return Err(format!("--order sparse is about the blocks of --engine gc, not {engine}"));
         }
         if self.workload == Workload::Lru && self.n < LEAST_LRU {
             return Err(format!("lru needs --n {LEAST_LRU}: smaller shards need not fill up"));

@@ -31,7 +31,7 @@ use std::process::ExitCode;
 
 use gc_core::Heap;
 
-use args::{Args, Command, Workload};
+use args::{Args, Command, Order, Workload};
 use engines::{Engine, with_pointers, with_shared_pointers};
 use report::Report;
 
@@ -110,7 +110,8 @@ fn heap(args: &Args) -> Result<Heap, String> {
     if let Some(percent) = args.gc_percent {
         builder = builder.gc_percent(percent);
     }
-    if args.idle_mb.is_some() {
+    // A cycle in between would let later nodes into the blocks of `sparse`.
+    if args.idle_mb.is_some() || args.order == Order::Sparse {
         builder = builder.min_heap(warm::NEVER_REACHED);
     }
     let heap = builder.build().map_err(|e| format!("the heap cannot be built: {e}"))?;
@@ -142,6 +143,7 @@ mod tests {
             "gcbench --n 1",
             "mark --n 1001",
             "mark --n 1000 --order shuffled --pin",
+            "mark --n 20000 --order sparse",
             "window --n 1500",
             "mutate --n 100 --seconds 0.02",
             "mutate --n 100 --seconds 0.02 --threads 2",

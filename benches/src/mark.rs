@@ -2,13 +2,15 @@
 //!
 //! One live array holds all nodes; a and b of each point to uniformly random ones. With `--order sequential` the
 //! array lists the nodes in the order in which they were allocated, so the marker walks memory in order;
-//! with `shuffled` it is a random permutation of that order.
+//! with `shuffled` it is a random permutation of that order; with `sparse` only every 682nd of N nodes is kept, alone in its
+//! block of 16 KiB.
 //!
 //! The checksum adds up the payloads, 0 to N-1, seen through the array, and is right only if the edges lead
 //! to the same payloads after the collections as before.
 
 #![forbid(unsafe_code)]
 
+use std::hint::black_box;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -27,8 +29,12 @@ use crate::{Outcome, check, heap_for, pin};
 const COLLECTIONS: usize = 5;
 /// Nodes made or linked in one `mutate`.
 const BATCH: usize = 256;
+/// Nodes of 24 bytes in a block.
+const IN_BLOCK: usize = 682;
 
 pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
+    let sparse = Args { n: args.n.div_ceil(IN_BLOCK), ..args.clone() };
+    let args = if args.order == Order::Sparse { &sparse } else { args };
     let heap = heap_for(args)?;
     let watch = Stopwatch::start();
     let (mut times, elapsed, sums) = match (&heap, args.engine) {
@@ -67,7 +73,7 @@ type Run = (Vec<f64>, Elapsed, [(u64, u64); 2]);
 /// Our heap is asked for collections from this thread, which is not a mutator.
 fn gc(heap: &Heap, args: &Args, watch: &Stopwatch) -> Result<Run, String> {
     let (array, before) = pin::on_one_thread(args.pin, || {
-        let mut graph = GcGraph::new(heap, args.n);
+        let mut graph = GcGraph::new(heap, args.n, args.order);
         build(&mut graph, args.n, args.order);
         let sums = walk(&graph, args.n);
         (graph.array, sums)
@@ -80,7 +86,7 @@ fn gc(heap: &Heap, args: &Args, watch: &Stopwatch) -> Result<Run, String> {
     }
     let elapsed = watch.stop();
     let after = pin::on_one_thread(args.pin, || {
-        walk(&GcGraph { mutator: heap.mutator(), array: array.clone() }, args.n)
+        walk(&GcGraph { mutator: heap.mutator(), array: array.clone(), garbage: 0 }, args.n)
     });
     Ok((times, elapsed, [before, after]))
 }
@@ -165,14 +171,16 @@ const _: () = assert!(size_of::<Node<'static>>() == 24);
 struct GcGraph {
     mutator: Mutator,
     array: Root<[GcCell<'static, Node<'static>>]>,
+    /// Nodes that are made beside each that is kept.
+    garbage: usize,
 }
 
 impl GcGraph {
-    fn new(heap: &Heap, n: usize) -> GcGraph {
+    fn new(heap: &Heap, n: usize, order: Order) -> GcGraph {
         let mutator = heap.mutator();
         let array = mutator
             .mutate(|mc| Gc::from_iter_in(mc, (0..n).map(|_| GcCell::<Node>::new(None))).root(mc));
-        GcGraph { mutator, array }
+        GcGraph { mutator, array, garbage: if order == Order::Sparse { IN_BLOCK - 1 } else { 0 } }
     }
 }
 
@@ -181,8 +189,12 @@ impl Graph for GcGraph {
         self.mutator.mutate(|mc| {
             let slots = self.array.get(mc);
             for i in range {
-                let (a, b) = (GcCell::new(None), GcCell::new(None));
-                slots[i].set(mc, Some(Gc::new(mc, Node { a, b, payload: i as u64 })));
+                let node = || {
+                    let (a, b) = (GcCell::new(None), GcCell::new(None));
+                    Gc::new(mc, Node { a, b, payload: i as u64 })
+                };
+                slots[i].set(mc, Some(node()));
+                (0..self.garbage).for_each(|_| _ = black_box(node()));
             }
         });
     }

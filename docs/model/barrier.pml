@@ -36,6 +36,18 @@ inline shade(p) {                       /* CAS the bit; then, separately, push (
   fi
 }
 
+#ifdef LATE                             /* one of what is noted, in whatever order */
+#define LATEOF(p) :: late[id] & BIT(p) -> v = p
+#if NOBJ > 3
+#define LATEANY if LATEOF(1) LATEOF(2) LATEOF(3) LATEOF(4) fi
+#elif NOBJ > 2
+#define LATEANY if LATEOF(1) LATEOF(2) LATEOF(3) fi
+#else
+#define LATEANY if LATEOF(1) LATEOF(2) fi
+#endif
+#define LATESHADE atomic { late[id] -> LATEANY }; shade(v); atomic { late[id] = late[id] & ~BIT(v); v = 0 }
+#endif
+
 #if defined(INSERTION) || defined(HYBALL) 
 #define SHADENEW (m == PREP || m == MARK)
 #elif defined(M_A) || defined(M_A1)
@@ -189,6 +201,8 @@ byte rn[NT], runtag[NT]; bit resv[NOBJ+1];
 #define UNPINOK !g ->
 #elif defined(WN_LATE)
 #define UNPINOK if :: bx[0] == 2+id -> bx[0] = 1 :: else fi;
+#elif defined(LATE) && !defined(LT_UNPIN)   /* LT_UNPIN: a pin may end before what it has overwritten is shaded */
+#define UNPINOK !late[id] ->
 #else
 #define UNPINOK
 #endif

@@ -159,7 +159,15 @@ pinned:
               if :: atomic { f[d] == old -> f[d] = v; break } :: atomic { f[d] != old -> skip } fi od;
 #endif
         atomic { old = 0; v = 0; d = 0 }
+#ifdef LATE                                                      /* in Mark the old value is only noted ... */
+     :: atomic { OP && STOREOK && m == MARK -> GO; OPERANDS; assert(used[d]); old = f[d] };
+        atomic { late[id] = (old -> late[id] | BIT(old) : late[id]); old = 0 };
+        atomic { assert(used[d]); f[d] = v; v = 0; d = 0 }
+     :: LATESHADE                                                /* ... and shaded later in the pin */
+     :: false ->
+#else
      :: atomic { OP && STOREOK && m == MARK -> GO; OPERANDS; old = SHADEOLD*f[d] };
+#endif
 #else
      :: atomic { OP && STOREOK && (m == PREP || m == MARK) -> GO; OPERANDS;   /* barriered store */
           assert(used[d]); old = SHADEOLD*f[d] };
@@ -235,6 +243,9 @@ upgrade:
 #if defined(RUNBULK) && !defined(RB_NAIVE) && !defined(RB_FAST)
   :: atomic { PINOK && pub[id] == UNPINNED && NEEDGIVE(epoch) -> pub[id] = LOCKED }; giveup(id);
      atomic { pub[id] = epoch; m = MODE(epoch) }; goto pinned
+#endif
+#ifdef LT_UNPIN
+  :: LATESHADE
 #endif
   :: atomic { OP && rs[0] == 1 -> GO; DROP(0) }                                 /* drop while unpinned */
 #if NROOT > 1

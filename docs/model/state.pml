@@ -28,6 +28,12 @@ byte f[NOBJ+2];                         /* F2: f[NOBJ+1] is a second field of ob
 byte rs[NROOT], rv[NROOT];              /* root slots: 0 free, 1 live, 2 dropped (flagged); value */
 byte l0[NT], l1[NT];                    /* mutator locals; a load shifts l0 into l1 */
 byte q[NT];                             /* mutator grey queues (sets) */
+#ifdef LATE
+byte late[NT];                          /* what a pin has overwritten in Mark and not shaded yet (sets) */
+#define LATES | late[0] | late[1]
+#else
+#define LATES
+#endif
 bit  dirty[NT];                         /* push counter differs from the collector's record */
 byte gray;                              /* the collector's private queue */
 byte ops = OPS;
@@ -125,7 +131,7 @@ inline reach(s) {                       /* ghost: what locals and live roots rea
 #endif
 inline FREE(x) {
   reach(s); assert(!(s & BIT(x)));                               /* S1, S2: no local or root reaches x */
-  assert(!((q[0] | q[1] | gray | INHAND) & BIT(x)));             /* S3 */
+  assert(!((q[0] | q[1] | gray | INHAND LATES) & BIT(x)));       /* S3 */
 #ifdef FIN
   assert(fr != x);                                               /* nothing that is registered dies */
 #endif

@@ -56,8 +56,10 @@ impl Toy {
                 self.shade(old, ring);
             }
             Mode::Mark => {
-                self.shade(field.load(Ordering::Acquire), ring);
+                let old = field.load(Ordering::Acquire);
                 field.store(new, Ordering::Release);
+                // The code may do other things first; here whoever else runs does them.
+                self.shade(old, ring);
             }
         }
     }

@@ -407,8 +407,9 @@ impl Pin<'_> {
                 self.shade(self.heap.toy.swap_plain(object, new));
             }
             Mode::Mark => {
-                self.shade(self.load(object));
+                let old = self.load(object);
                 self.heap.toy.swap_plain(object, new);
+                self.shade(old);
             }
         }
     }

@@ -27,14 +27,13 @@ fn run(shade: bool) {
         let world = world.clone();
         thread::spawn(move || {
             world.turn.step();
-            if shade {
-                let old = world.field.load(Ordering::Acquire);
-                if world.mark.test_and_set(1) {
-                    assert!(world.ring.push(old));
-                }
-            }
+            let old = world.field.load(Ordering::Acquire);
             world.turn.step();
             world.field.store(0, Ordering::Release);
+            world.turn.step();
+            if shade && world.mark.test_and_set(1) {
+                assert!(world.ring.push(old));
+            }
         })
     };
     // The marker scans the object, then looks at the ring.

@@ -56,6 +56,19 @@ impl World {
             self.queued.fetch_add(1, Ordering::Relaxed);
         }
     }
+    /// Both at once, as a marker does with neighbours.
+    fn mark_all(&self, objects: u64) {
+        let new = self.marks.test_and_set_all(objects);
+        let queue = match new.count_ones() {
+            0 => false,
+            1 => self.span.add(),
+            _ => self.span.add_several(),
+        };
+        if queue {
+            self.queue.lock().unwrap().push(new & new.wrapping_neg());
+            self.queued.fetch_add(1, Ordering::Relaxed);
+        }
+    }
     fn born_black(&self) {
         if self.twin == Twin::MarksThenEnters {
             self.marks.set_own(BLACK);
@@ -159,6 +172,22 @@ fn what_is_marked_without_queueing_is_seen() {
             let world = world.clone();
             thread::spawn(move || world.mark(C))
         };
+        world.scan();
+        other.join().unwrap();
+        world.check();
+    });
+}
+
+/// A marker marks B and C at once, while another one marks A and B at once and scans.
+#[test]
+fn neighbours_that_are_marked_at_once_are_scanned_once() {
+    loom_tests::check(None, || {
+        let world = Arc::new(World::new(Twin::No));
+        let other = {
+            let world = world.clone();
+            thread::spawn(move || world.mark_all(B | C))
+        };
+        world.mark_all(A | B);
         world.scan();
         other.join().unwrap();
         world.check();

@@ -3,14 +3,16 @@
 //! ```text
 //! Off         field = new
 //! Prep        shade(new); old = exchange(field, new); shade(old)
-//! Mark, Term  shade(field); field = new
+//! Mark, Term  note(field); field = new; and before the pin ends, shade all that is noted
 //! ```
 //!
 //! 1. `shade(old)` keeps what the snapshot could reach: whoever cuts the last white path to an object makes it grey.
 //! 2. `shade(new)` in Prep, because another thread may still be in Off and cut paths without a shade.
 //! 3. The exchange in Prep, because such a thread may store between a read of the old value and the write: its value
 //!    would be overwritten and never shaded. The SPIN model found this one.
-//! 4. A shade that begins in a pin ends in it (bit, ring, counter), so that a termination round can trust the pins.
+//! 4. A shade that begins in a pin ends in it (bit, ring, counter), so that a termination round can trust the pins. In Mark
+//!    it may end after its store: what was white and is cut from the heap is in [`Late`], and termination waits for its
+//!    pin. So stores do not wait for the mark words of what they overwrite, which are looked at together.
 //!
 //! Publication: stores are release and the marker's loads acquire, so a marker sees an object initialised.
 
@@ -26,9 +28,50 @@ use crate::sweep::ephemeron::EPHEMERON;
 use crate::sweep::weak::{WEAK_BOX, WeakBox};
 use crate::sync::{AtomicUsize, Ordering, chaos};
 use crate::trace::{PACKET, Trace, Tracer};
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+/// Old values that are shaded together. A checker's are few, so that they run over.
+const LATE: usize = if cfg!(any(gc_verify, shuttle)) { 3 } else { 64 };
+
+/// Old values that the stores of a pin have overwritten in Mark, and that are not shaded yet. Empty outside of pins.
+#[derive(Debug)]
+pub(super) struct Late {
+    len: Cell<usize>,
+    addrs: [Cell<usize>; LATE],
+}
+
+impl Late {
+    pub(super) const fn new() -> Late {
+        Late { len: Cell::new(0), addrs: [const { Cell::new(0) }; LATE] }
+    }
+    #[inline(always)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.len.get() == 0
+    }
+    /// Notes an address, or null; says whether there is no room for another.
+    #[inline(always)]
+    #[must_use]
+    fn note(&self, addr: usize) -> bool {
+        let len = self.len.get();
+        self.addrs[len].set(addr);
+        self.len.set(len + 1);
+        len + 1 == LATE
+    }
+}
+
 impl Record {
+    /// Shades what this pin has overwritten so far.
+    #[cold]
+    pub(super) fn shade_late(&self) {
+        let space = &self.core().space;
+        let late = &self.late.addrs[..self.late.len.replace(0)];
+        late.iter().filter(|addr| addr.get() != 0).for_each(|addr| space.prefetch_mark(addr.get()));
+        for addr in late {
+            chaos();
+            self.shade(addr.get());
+        }
+    }
     /// Stores `new` into a pointer field, whatever the mode.
     #[inline(always)]
     pub(crate) fn store(&self, field: &AtomicUsize, new: usize) {
@@ -47,11 +90,12 @@ impl Record {
         } else {
             // A plain read of the old value is enough from Mark on: what another thread stores meanwhile is its
             // local, and all threads shade or have crossed.
-            if !fault!("mark_old_unshaded") {
-                self.shade(field.load(Ordering::Acquire));
-            }
+            let old = if fault!("mark_old_unshaded") { 0 } else { field.load(Ordering::Acquire) };
             chaos();
             field.store(new, Ordering::Release);
+            if self.late.note(old) {
+                self.shade_late();
+            }
         }
     }
     /// Exchanges a pointer field, whatever the mode.

@@ -27,6 +27,7 @@ use crate::observe::clock::ticks;
 use crate::observe::histogram::{PauseKind, Recorder};
 use crate::sweep::{self};
 use crate::sync::{Arc, AtomicU64, Ordering, chaos, plain, thread_local};
+use barrier::Late;
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
@@ -75,6 +76,8 @@ pub(crate) struct Record {
     /// The cycle of the pin, for guarded cells.
     cycle: Cell<u64>,
     cache: Cache,
+    /// Old values of stores in Mark, to be shaded before the pin ends.
+    late: Late,
     pub(crate) ring: GreyRing,
     pub(crate) pauses: Recorder,
     roots: RefCell<Vec<SlotRef>>,
@@ -109,6 +112,7 @@ impl Record {
             sweeps: Cell::new(0),
             cycle: Cell::new(0),
             cache: Cache::new(),
+            late: Late::new(),
             ring: GreyRing::new(),
             pauses: Recorder::new(),
             roots: RefCell::new(Vec::new()),
@@ -202,6 +206,9 @@ impl Record {
         let depth = self.depth.get() - 1;
         self.depth.set(depth);
         if depth == 0 {
+            if !self.late.is_empty() && !fault!("late_kept") {
+                self.shade_late();
+            }
             self.pin.clear();
             if self.pressed.get() {
                 self.crossing.forget();
