@@ -163,7 +163,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(runs, if cfg!(feature = "peers") { 88 } else { 31 });
+        assert_eq!(runs, if cfg!(feature = "peers") { 89 } else { 32 });
     }
 
     #[test]
