@@ -11,6 +11,7 @@ bench=${CARGO_TARGET_DIR:-target}/release/gc-bench
 "$bench" gcbench
 "$bench" mark --n 300000
 "$bench" mark --n 300000 --order shuffled --markers 2
+"$bench" mark --n 3000000 --order sparse
 "$bench" window --n 200000
 "$bench" mutate --n 100000 --seconds 1
 "$bench" mutate --n 100000 --seconds 1 --threads 2 --json

@@ -92,14 +92,15 @@ impl Control {
             if state.stop {
                 return false;
             }
-            match deadline {
-                None => self.to_waiters.wait(&mut state),
-                Some(at) => {
-                    if self.to_waiters.wait_until(&mut state, at).timed_out() {
-                        return false;
-                    }
-                }
+            let Some(at) = deadline else {
+                state = self.to_waiters.wait(state);
+                continue;
+            };
+            let (held, timeout) = self.to_waiters.wait_until(state, at);
+            if timeout.timed_out() {
+                return false;
             }
+            state = held;
         }
         true
     }
@@ -127,7 +128,7 @@ impl Control {
     pub(crate) fn wait_for_marking(&self) -> bool {
         let mut state = self.state.lock();
         while !state.marking && !state.stop {
-            self.to_markers.wait(&mut state);
+            state = self.to_markers.wait(state);
         }
         !state.stop
     }
@@ -137,14 +138,14 @@ impl Control {
 
     /// The collector's sleep: for `time`, or until somebody asks. With `deep`, until a mutator nudges as well.
     pub(crate) fn sleep(&self, time: Duration, deep: bool) {
-        let mut state = self.state.lock();
+        let state = self.state.lock();
         if state.wanted > state.begun || state.stop {
             return;
         }
         if deep {
             self.deep.store(true, Ordering::Relaxed);
         }
-        self.to_collector.wait_for(&mut state, time);
+        let _woken = self.to_collector.wait_for(state, time);
         self.deep.store(false, Ordering::Relaxed);
     }
     /// The collector begins cycle `number`.

@@ -59,15 +59,16 @@ const LAYERS: [&[&str]; 10] = [
 const MAY_CALL_VERIFY: [&str; 3] = ["sweep", "mutator", "cycle"];
 
 /// What only some files may name: the text, and the files.
-const ONLY_IN: [(&str, &[&str]); 9] = [
+const ONLY_IN: [(&str, &[&str]); 10] = [
     (
         "std::sync::atomic",
         &["sync/mod.rs", "sync/schedule.rs", "mutator/mod.rs", "trace/std_impls.rs"],
     ),
+    ("std::sync::{self, MutexGuard", &["sync/locks.rs"]),
     ("std::sync::Mutex", &[]),
     ("std::sync::RwLock", &[]),
     ("std::sync::Condvar", &[]),
-    ("parking_lot", &["sync/mod.rs"]),
+    ("parking_lot", &[]),
     ("loom::", &["sync/mod.rs", "sync/model.rs"]),
     ("shuttle::", &["sync/schedule.rs"]),
     ("memmap2", &["heap/os.rs"]),

@@ -36,7 +36,7 @@ impl Stop {
     pub(crate) fn wait(&self) {
         let mut lock = self.lock.lock();
         while self.is_closed() {
-            self.opened.wait(&mut lock);
+            lock = self.opened.wait(lock);
         }
     }
 }

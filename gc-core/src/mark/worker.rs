@@ -5,8 +5,8 @@
 //! 2. Scanning an object only notes its *edges*. Every [`EDGES`] of them are looked at together: their mark words and
 //!    classes are prefetched, then tested with a plain load before the locked instruction.
 //! 3. A marked object of a small class is not put on the stack: its span is queued, once ([`crate::heap::grey`]). When the
-//!    stack is empty, the oldest span of the queue puts its grey objects there, in order of address. Arrays and large
-//!    objects go to the stack directly.
+//!    stack is empty, the oldest span of the queue puts its grey objects there, in order of address; if they are many
+//!    ([`DENSE`]) they are scanned where they lie. Arrays and large objects go to the stack directly.
 //! 4. Full halves of the stack go to this marker's deque, oldest first, where other markers steal them, and half of the
 //!    queue to the shared one when another marker is hungry.
 

@@ -3,7 +3,7 @@
 //!
 //! | build | primitives | what explores it |
 //! |---|---|---|
-//! | plain, `--cfg gc_verify` | std and parking_lot | threads; with random yields in [`chaos`] |
+//! | plain, `--cfg gc_verify` | std's, the locks without poison (`locks`) | threads; with random yields in [`chaos`] |
 //! | `--cfg loom` | loom's (`model`) | the protocol types, every interleaving and weak ordering |
 //! | `--cfg shuttle` | std atomics with a switch before each, shuttle's locks and threads (`schedule`) | whole heaps, random schedules from a seed |
 //!
@@ -20,8 +20,10 @@ mod imp;
 #[path = "schedule.rs"]
 mod imp;
 #[cfg(not(any(loom, shuttle)))]
+mod locks;
+#[cfg(not(any(loom, shuttle)))]
 mod imp {
-    pub(crate) use parking_lot::{Condvar, Mutex, RwLock};
+    pub(crate) use super::locks::{Condvar, Mutex, RwLock};
     pub(crate) use std::sync::Arc;
     pub(crate) use std::sync::atomic::{
         AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
@@ -41,6 +43,17 @@ mod imp {
 }
 
 pub(crate) use imp::*;
+
+/// Whether a wait ended because of its time limit.
+#[cfg(not(loom))]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TimedOut(bool);
+#[cfg(not(loom))]
+impl TimedOut {
+    pub(crate) fn timed_out(self) -> bool {
+        self.0
+    }
+}
 
 /// Atomics of counters and histograms, which take no part in any protocol: a schedule must not depend on what a clock
 /// put into them.

@@ -6,7 +6,7 @@ pub(crate) use loom::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
 };
 
-/// loom's mutex with parking_lot's face.
+/// loom's mutex with the real one's face.
 #[derive(Debug)]
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 impl<T> Mutex<T> {
@@ -17,7 +17,7 @@ impl<T> Mutex<T> {
         self.0.lock().expect("no model panics with a lock held")
     }
 }
-/// loom's reader-writer lock with parking_lot's face.
+/// loom's reader-writer lock with the real one's face.
 #[derive(Debug)]
 pub(crate) struct RwLock<T>(loom::sync::RwLock<T>);
 impl<T> RwLock<T> {

@@ -6,6 +6,7 @@
 //! Waits with a time limit have no clock here: they end at once, or after a random number of switches, so that a
 //! schedule follows from its seed alone.
 
+use super::TimedOut;
 use std::time::{Duration, Instant};
 
 pub(crate) use shuttle::thread;
@@ -117,12 +118,12 @@ impl<T> AtomicPtr<T> {
     }
 }
 
-/// A panic with a lock held poisons nothing, as in parking_lot.
+/// A panic with a lock held poisons nothing.
 fn unpoison<G>(result: Result<G, std::sync::PoisonError<G>>) -> G {
     result.unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// shuttle's mutex with parking_lot's face.
+/// shuttle's mutex.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
 impl<T> Mutex<T> {
@@ -130,28 +131,28 @@ impl<T> Mutex<T> {
         Mutex(shuttle::sync::Mutex::new(value))
     }
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-        MutexGuard { mutex: self, held: Some(unpoison(self.0.lock())) }
+        MutexGuard { mutex: self, held: unpoison(self.0.lock()) }
     }
 }
 
-/// What holds a [`Mutex`]; empty only within a wait.
+/// What holds a [`Mutex`].
 pub(crate) struct MutexGuard<'a, T> {
     mutex: &'a Mutex<T>,
-    held: Option<shuttle::sync::MutexGuard<'a, T>>,
+    held: shuttle::sync::MutexGuard<'a, T>,
 }
 impl<T> std::ops::Deref for MutexGuard<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
-        self.held.as_ref().expect("held outside of waits")
+        &self.held
     }
 }
 impl<T> std::ops::DerefMut for MutexGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.held.as_mut().expect("held outside of waits")
+        &mut self.held
     }
 }
 
-/// shuttle's reader-writer lock with parking_lot's face.
+/// shuttle's reader-writer lock.
 #[derive(Debug, Default)]
 pub(crate) struct RwLock<T>(shuttle::sync::RwLock<T>);
 impl<T> RwLock<T> {
@@ -166,16 +167,7 @@ impl<T> RwLock<T> {
     }
 }
 
-/// Whether a wait ended because of its time limit.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct TimedOut(bool);
-impl TimedOut {
-    pub(crate) fn timed_out(self) -> bool {
-        self.0
-    }
-}
-
-/// shuttle's condition variable with parking_lot's face.
+/// shuttle's condition variable.
 #[derive(Debug, Default)]
 pub(crate) struct Condvar(shuttle::sync::Condvar);
 impl Condvar {
@@ -185,21 +177,28 @@ impl Condvar {
     pub(crate) fn notify_all(&self) {
         self.0.notify_all();
     }
-    pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
-        let held = guard.held.take().expect("held outside of waits");
-        guard.held = Some(unpoison(self.0.wait(held)));
+    pub(crate) fn wait<'a, T>(&self, held: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        MutexGuard { held: unpoison(self.0.wait(held.held)), ..held }
     }
     /// Lets others run once.
-    pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _: Duration) -> TimedOut {
-        guard.held = None;
+    pub(crate) fn wait_for<'a, T>(
+        &self,
+        held: MutexGuard<'a, T>,
+        _: Duration,
+    ) -> (MutexGuard<'a, T>, TimedOut) {
+        let mutex = held.mutex;
+        drop(held);
         yield_now();
-        guard.held = Some(unpoison(guard.mutex.0.lock()));
-        TimedOut(true)
+        (mutex.lock(), TimedOut(true))
     }
     /// Lets others run, and has had enough of it at random.
-    pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _: Instant) -> TimedOut {
+    pub(crate) fn wait_until<'a, T>(
+        &self,
+        held: MutexGuard<'a, T>,
+        _: Instant,
+    ) -> (MutexGuard<'a, T>, TimedOut) {
         use shuttle::rand::RngCore;
-        self.wait_for(guard, Duration::ZERO);
-        TimedOut(shuttle::rand::thread_rng().next_u64().is_multiple_of(256))
+        let (held, _) = self.wait_for(held, Duration::ZERO);
+        (held, TimedOut(shuttle::rand::thread_rng().next_u64().is_multiple_of(256)))
     }
 }

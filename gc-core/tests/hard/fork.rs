@@ -136,6 +136,30 @@ fn the_child_works_without_collecting() {
     });
 }
 
+/// The child's threads get stacks and thread locals in which the parent's slept at the moment of the `fork`: whatever a
+/// lock had left there would be in the way of their own sleep.
+#[test]
+fn heaps_of_the_child_sleep_and_wake() {
+    process::alone("fork::heaps_of_the_child_sleep_and_wake", || {
+        let heaps: Vec<Heap> =
+            (0..3).map(|_| Heap::builder().markers(2).build().unwrap()).collect();
+        heaps.iter().for_each(settle);
+        for _ in 0..5 {
+            let end = forked(60, || {
+                for _ in 0..60 {
+                    let own = Heap::new();
+                    std::thread::scope(|s| {
+                        (0..2).for_each(|_| _ = s.spawn(|| length(&own, &list(&own, 100))));
+                    });
+                    check_usable(&own);
+                }
+            });
+            assert_eq!(end, End::Exit(0));
+        }
+        heaps.iter().for_each(check_usable);
+    });
+}
+
 #[test]
 fn the_last_handle_in_the_child_drops_nothing() {
     process::alone("fork::the_last_handle_in_the_child_drops_nothing", || {
