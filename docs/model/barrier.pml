@@ -24,15 +24,26 @@ byte ops0 = OPS0;
 #else
 #define LEAFSHADE skip
 #endif
-inline shade(p) {                       /* CAS the bit; then, separately, push (and count) */
+#ifdef COUNTAFTER                       /* mutation: a shade counts only when it pushes */
+#define COUNTFIRST(p) skip
+#elif defined(LEAFKEY)
+#define COUNTFIRST(p) if :: LEAF(p) -> LEAFSHADE :: else -> dirty[id] = 1 fi
+#else
+#define COUNTFIRST(p) dirty[id] = 1
+#endif
+inline shade(p) {                       /* count; then CAS the bit; then push (and count): three steps */
   if
   :: atomic { (p == 0 || mark[p] AHEAD(p)) -> skip }
-  :: atomic { (p != 0 && !(mark[p] AHEAD(p))) -> assert(used[p]); mark[p] = 1 };
+  :: atomic { (p != 0 && !(mark[p] AHEAD(p))) -> COUNTFIRST(p) };
+     if
+     :: atomic { (mark[p]) -> skip }    /* another was faster */
+     :: atomic { (!mark[p]) -> assert(used[p]); mark[p] = 1 };
 #ifdef LEAFKEY
-     if :: atomic { LEAF(p) -> LEAFSHADE } :: atomic { !LEAF(p) -> assert(used[p]); q[id] = q[id] | BIT(p); dirty[id] = 1 } fi
+        if :: atomic { LEAF(p) -> LEAFSHADE } :: atomic { !LEAF(p) -> assert(used[p]); q[id] = q[id] | BIT(p); dirty[id] = 1 } fi
 #else
-     atomic { assert(used[p]); q[id] = q[id] | BIT(p); dirty[id] = 1 }
+        atomic { assert(used[p]); q[id] = q[id] | BIT(p); dirty[id] = 1 }
 #endif
+     fi
   fi
 }
 

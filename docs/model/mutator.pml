@@ -147,6 +147,10 @@ pinned:
           :: else fi; v = 0 }
      :: atomic { OP && STOREOK && (m == OFF || m == SWEEP) -> GO; OPERANDS;   /* plain store */
           assert(used[d]); f[d] = v; d = 0; v = 0 }
+#ifdef SWAPMARK                                                  /* an exchange in Mark: what it returned is shaded after it */
+     :: atomic { OP && STOREOK && m == MARK -> GO; OPERANDS; assert(used[d]); old = f[d]; f[d] = v };
+        shade(old); atomic { old = 0; v = 0; d = 0 }
+#endif
 #if defined(R_SWAP) || defined(R_CAS)
      :: atomic { OP && STOREOK && m == PREP -> GO; OPERANDS };
 #if !defined(M_A) && !defined(M_A1)

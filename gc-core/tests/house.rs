@@ -64,7 +64,7 @@ const ONLY_IN: [(&str, &[&str]); 10] = [
         "std::sync::atomic",
         &["sync/mod.rs", "sync/schedule.rs", "mutator/mod.rs", "trace/std_impls.rs"],
     ),
-    ("std::sync::{self, MutexGuard", &["sync/locks.rs"]),
+    ("use std::sync;", &["sync/locks.rs"]),
     ("std::sync::Mutex", &[]),
     ("std::sync::RwLock", &[]),
     ("std::sync::Condvar", &[]),

@@ -41,8 +41,15 @@ impl Toy {
     }
     /// Makes a white object grey, by way of the thread's ring.
     pub fn shade(&self, object: usize, ring: &GreyRing) {
+        if object == 0 || self.is_marked(object) {
+            return;
+        }
+        ring.begin();
         if self.mark(object) {
             assert!(ring.push(object), "a model's ring is large enough");
+        } else {
+            // Acquire: what the one who marked it has counted.
+            let _marked = self.is_marked(object);
         }
     }
     /// The barrier's store.

@@ -5,6 +5,7 @@ use gc_core::model::{Detector, Epoch, EpochWord, GreyRing, MarkWord, PinWord, he
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
+use loom_tests::toy::{self, Toy};
 
 struct World {
     epoch: EpochWord,
@@ -55,6 +56,67 @@ fn a_round_sees_the_shades_of_older_pins() {
 #[should_panic(expected = "was missed")]
 fn broken_a_round_without_the_crossing() {
     loom_tests::check(None, || round(false));
+}
+
+/// X is white, and cut from the heap by the first mutator, who will shade it before its pin, an old one, ends. Meanwhile it
+/// can be reached by way of A, which is black. The second mutator, in a pin of its own, cuts that as well.
+fn two_shades(count_first: bool) {
+    const A: usize = 1;
+    const X: usize = 2;
+    let heap = Arc::new((
+        Toy::new(&[X, 0]),
+        EpochWord::new(),
+        [PinWord::new(), PinWord::new()],
+        [GreyRing::new(), GreyRing::new()],
+    ));
+    assert!(heap.0.mark(A));
+    let mark = Epoch::mark(1);
+    heap.1.advance(mark);
+    assert!(heap.2[0].publish(mark, &heap.1, false));
+    let shade = move |heap: &(Toy, EpochWord, [PinWord; 2], [GreyRing; 2]), i: usize| {
+        if count_first {
+            heap.0.shade(X, &heap.3[i]);
+        } else if heap.0.mark(X) {
+            assert!(heap.3[i].push(X));
+        }
+        heap.2[i].clear();
+    };
+    let first = {
+        let heap = heap.clone();
+        thread::spawn(move || shade(&heap, 0))
+    };
+    let second = {
+        let heap = heap.clone();
+        thread::spawn(move || {
+            toy::pin(&heap.2[1], &heap.1);
+            if heap.0.swap_plain(A, 0) == X {
+                shade(&heap, 1);
+            }
+        })
+    };
+    let pushed = || heap.3.iter().map(GreyRing::pushed).sum::<u64>();
+    let are_empty = || heap.3.iter().all(GreyRing::is_empty);
+    let recorded = pushed();
+    let mut clean = are_empty();
+    if clean {
+        let term = mark.next_round();
+        toy::handshake(&heap.1, &[&heap.2[0], &heap.2[1]], term);
+        clean = pushed() == recorded && are_empty();
+    }
+    first.join().unwrap();
+    second.join().unwrap();
+    assert!(!clean || are_empty(), "a grey object came after a clean round");
+}
+
+#[test]
+fn a_shade_that_another_found_done_is_counted() {
+    loom_tests::check(Some(3), || two_shades(true));
+}
+
+#[test]
+#[should_panic(expected = "after a clean round")]
+fn broken_a_shade_that_is_counted_when_it_is_pushed() {
+    loom_tests::check(Some(3), || two_shades(false));
 }
 
 /// A mutator assists: it takes an item, whose scan yields another, and puts that back.

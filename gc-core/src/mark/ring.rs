@@ -4,10 +4,14 @@
 //!    Nothing is left to hand over when the pin ends, and the mutator never wakes or waits for anybody.
 //! 2. A marker copies what lies between head and tail and then moves the head ([`GreyRing::take`]). Markers
 //!    exclude each other by a flag that the owner never looks at.
-//! 3. The tail never wraps: it is the thread's *push counter* for the termination (rule 7).
+//! 3. The tail never wraps: it is a part of the thread's *push counter* for the termination (rule 7). The other part
+//!    counts each shade once more, before its mark ([`GreyRing::begin`]), and what does not go through the ring
+//!    ([`GreyRing::count_elsewhere`]).
 //!
-//! When the ring is full the owner hands its addresses over through the shared queue, and counts them here
-//! ([`GreyRing::count_elsewhere`]).
+//! Why before the mark: two threads may come to shade one object, the first in a pin that a round does not wait for, the
+//! other in one that it does. The other finds the object marked, has nothing to do and ends its pin, while the first has
+//! not pushed yet. Whoever sees the mark, and whoever waits for him, must see the count. The SPIN model found this one
+//! (`COUNTAFTER`), after the stress program had.
 
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, chaos};
 
@@ -22,7 +26,7 @@ const LEN: usize = if cfg!(any(loom, shuttle)) { 2 } else { 4096 };
 /// | `slots` | owner, before `tail` | the taking marker, after `tail` | `tail` |
 /// | `tail` | owner (Release) | markers, the collector (Acquire) | itself |
 /// | `head` | the taking marker (Release) | owner (Acquire: the slot may be written again) | itself |
-/// | `elsewhere` | owner (Release) | the collector (Acquire) | the shared queue's push before it |
+/// | `counted` | owner (Release) | the collector (Acquire) | the mark after it, or the mark or the shared queue's push before it |
 #[derive(Debug)]
 pub struct GreyRing {
     slots: Box<[AtomicUsize]>,
@@ -35,7 +39,7 @@ pub struct GreyRing {
 #[repr(align(64))]
 struct Owner {
     tail: AtomicU64,
-    elsewhere: AtomicU64,
+    counted: AtomicU64,
 }
 
 /// What markers write.
@@ -55,7 +59,7 @@ impl GreyRing {
     pub fn new() -> Self {
         GreyRing {
             slots: (0..LEN).map(|_| AtomicUsize::new(0)).collect(),
-            owner: Owner { tail: AtomicU64::new(0), elsewhere: AtomicU64::new(0) },
+            owner: Owner { tail: AtomicU64::new(0), counted: AtomicU64::new(0) },
             taker: Taker { head: AtomicU64::new(0), taking: AtomicBool::new(false) },
         }
     }
@@ -84,16 +88,27 @@ impl GreyRing {
         tail - self.taker.head.load(Ordering::Acquire) == LEN as u64
     }
 
-    /// Counts a shade that was handed over through the shared queue, after it was. Owner only.
+    /// Counts a shade that is about to be made, before its mark. Owner only, inside a pin.
+    #[inline]
+    pub fn begin(&self) {
+        if !fault!("shade_counted_late") {
+            self.count();
+        }
+    }
+    /// Counts a shade that was handed over through the shared queue, or that of a leaf, after it was. Owner only.
     pub fn count_elsewhere(&self) {
-        let n = self.owner.elsewhere.load(Ordering::Relaxed);
-        self.owner.elsewhere.store(n + 1, Ordering::Release);
+        self.count();
+    }
+    #[inline]
+    fn count(&self) {
+        let n = self.owner.counted.load(Ordering::Relaxed);
+        self.owner.counted.store(n + 1, Ordering::Release);
     }
 
-    /// How many shades this thread has begun to hand over since it registered.
+    /// A number that grows when this thread begins a shade, and when it has handed it over.
     #[must_use]
     pub fn pushed(&self) -> u64 {
-        self.owner.tail.load(Ordering::Acquire) + self.owner.elsewhere.load(Ordering::Acquire)
+        self.owner.tail.load(Ordering::Acquire) + self.owner.counted.load(Ordering::Acquire)
     }
 
     /// Whether everything pushed so far has been taken.

@@ -10,7 +10,7 @@
 //! 2. `shade(new)` in Prep, because another thread may still be in Off and cut paths without a shade.
 //! 3. The exchange in Prep, because such a thread may store between a read of the old value and the write: its value
 //!    would be overwritten and never shaded. The SPIN model found this one.
-//! 4. A shade that begins in a pin ends in it (bit, ring, counter), so that a termination round can trust the pins. In Mark
+//! 4. A shade that begins in a pin ends in it (counter, bit, ring), so that a termination round can trust the pins. In Mark
 //!    it may end after its store: what was white and is cut from the heap is in [`Late`], and termination waits for its
 //!    pin. So stores do not wait for the mark words of what they overwrite, which are looked at together.
 //!
@@ -146,12 +146,21 @@ impl Record {
         if core.space.sweep_of(addr) != self.sweeps.get() as u32 {
             return;
         }
+        // A leaf has nothing to hand over; but it may be the key of an ephemeron, or its box.
+        let is_leaf = !core.space.class_of(addr).needs_trace();
+        let counts = !is_leaf || core.ephemerons.exist() && !fault!("key_uncounted");
+        if counts {
+            // Before the mark: whoever finds it marked, and the collector who waits for him, sees the count (rule 7).
+            self.ring.begin();
+        }
+        chaos();
         if !core.space.mark(addr) {
+            // Acquire: what the one who marked it has counted.
+            let _marked = core.space.is_marked(addr);
             return;
         }
-        if !core.space.class_of(addr).needs_trace() {
-            // Nothing to hand over; but it may be the key of an ephemeron, or its box.
-            if core.ephemerons.exist() && !fault!("key_uncounted") {
+        if is_leaf {
+            if counts {
                 self.ring.count_elsewhere();
             }
             return;

@@ -8,39 +8,105 @@
 #![allow(clippy::disallowed_types, reason = "this is where the crate's locks come from")]
 
 use super::TimedOut;
-use std::sync::{self, MutexGuard, RwLockReadGuard, RwLockWriteGuard};
+use std::ops::{Deref, DerefMut};
+use std::sync;
 use std::time::{Duration, Instant};
 
-/// What a lock gives, poisoned or not.
-pub(super) fn unpoison<G>(result: Result<G, sync::PoisonError<G>>) -> G {
+fn unpoison<G>(result: Result<G, sync::PoisonError<G>>) -> G {
     result.unwrap_or_else(sync::PoisonError::into_inner)
 }
 
+/// That a lock orders what its holders do, said once more for ThreadSanitizer, which does not see the waits inside of std.
+#[derive(Debug, Default)]
+struct Order {
+    #[cfg(gc_tsan)]
+    word: super::AtomicU32,
+}
+impl Order {
+    const fn new() -> Self {
+        Order {
+            #[cfg(gc_tsan)]
+            word: super::AtomicU32::new(0),
+        }
+    }
+    #[inline(always)]
+    fn say(&self) {
+        #[cfg(gc_tsan)]
+        self.word.fetch_add(1, super::Ordering::AcqRel);
+    }
+    #[inline(always)]
+    fn hold<G>(&self, held: G) -> Guard<'_, G> {
+        self.say();
+        Guard { until: Until(self), held }
+    }
+}
+
+struct Until<'a>(&'a Order);
+impl Drop for Until<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.0.say();
+    }
+}
+
+/// What holds a lock: one of std's guards.
+pub(crate) struct Guard<'a, G> {
+    // Before what it holds: fields are dropped in this order.
+    until: Until<'a>,
+    held: G,
+}
+impl<G: Deref> Deref for Guard<'_, G> {
+    type Target = G::Target;
+    #[inline(always)]
+    fn deref(&self) -> &G::Target {
+        &self.held
+    }
+}
+impl<G: DerefMut> DerefMut for Guard<'_, G> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut G::Target {
+        &mut self.held
+    }
+}
+
+type MutexGuard<'a, T> = Guard<'a, sync::MutexGuard<'a, T>>;
+
 /// std's mutex.
 #[derive(Debug, Default)]
-pub(crate) struct Mutex<T>(sync::Mutex<T>);
+pub(crate) struct Mutex<T> {
+    order: Order,
+    base: sync::Mutex<T>,
+}
 impl<T> Mutex<T> {
     pub(crate) const fn new(value: T) -> Self {
-        Mutex(sync::Mutex::new(value))
+        Mutex { order: Order::new(), base: sync::Mutex::new(value) }
     }
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-        unpoison(self.0.lock())
+        let held = unpoison(self.base.lock());
+        self.order.hold(held)
     }
 }
 
 /// std's reader-writer lock.
 #[derive(Debug, Default)]
-pub(crate) struct RwLock<T>(sync::RwLock<T>);
+pub(crate) struct RwLock<T> {
+    order: Order,
+    base: sync::RwLock<T>,
+}
 impl<T> RwLock<T> {
     pub(crate) const fn new(value: T) -> Self {
-        RwLock(sync::RwLock::new(value))
+        RwLock { order: Order::new(), base: sync::RwLock::new(value) }
     }
-    pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
-        unpoison(self.0.read())
+    #[inline]
+    pub(crate) fn read(&self) -> Guard<'_, sync::RwLockReadGuard<'_, T>> {
+        let held = unpoison(self.base.read());
+        self.order.hold(held)
     }
-    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
-        unpoison(self.0.write())
+    #[inline]
+    pub(crate) fn write(&self) -> Guard<'_, sync::RwLockWriteGuard<'_, T>> {
+        let held = unpoison(self.base.write());
+        self.order.hold(held)
     }
 }
 
@@ -54,24 +120,28 @@ impl Condvar {
     pub(crate) fn notify_all(&self) {
         self.0.notify_all();
     }
-    pub(crate) fn wait<'a, T>(&self, held: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        unpoison(self.0.wait(held))
+    pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        let (order, held) = (guard.until.0, guard.held);
+        order.say();
+        order.hold(unpoison(self.0.wait(held)))
     }
     /// Waits for `time` at most.
     pub(crate) fn wait_for<'a, T>(
         &self,
-        held: MutexGuard<'a, T>,
+        guard: MutexGuard<'a, T>,
         time: Duration,
     ) -> (MutexGuard<'a, T>, TimedOut) {
+        let (order, held) = (guard.until.0, guard.held);
+        order.say();
         let (held, timeout) = unpoison(self.0.wait_timeout(held, time));
-        (held, TimedOut(timeout.timed_out()))
+        (order.hold(held), TimedOut(timeout.timed_out()))
     }
     /// Waits until `at` at the latest.
     pub(crate) fn wait_until<'a, T>(
         &self,
-        held: MutexGuard<'a, T>,
+        guard: MutexGuard<'a, T>,
         at: Instant,
     ) -> (MutexGuard<'a, T>, TimedOut) {
-        self.wait_for(held, at.saturating_duration_since(Instant::now()))
+        self.wait_for(guard, at.saturating_duration_since(Instant::now()))
     }
 }
