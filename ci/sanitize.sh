@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# AddressSanitizer and ThreadSanitizer over the tests and the stress program, where a nightly toolchain is
-# installed. For the first, free slots are poisoned through its manual interface (--cfg gc_asan). std is not
-# instrumented, and ThreadSanitizer knows no fences, so in its build ours are read-modify-writes (--cfg gc_tsan) and
-# std's own reports are suppressed by name (ci/tsan.supp says which and why).
+# AddressSanitizer over the tests and the stress program, ThreadSanitizer over the stress program, where a nightly
+# toolchain is installed. For the first, free slots are poisoned through its manual interface (--cfg gc_asan). For the
+# second, std is not instrumented, and the tool knows no fences: ours are read-modify-writes there (--cfg gc_tsan), the
+# stress program joins its threads by hand and hands over under an instrumented lock, and ci/tsan.supp names what is left
+# of std's own reports. The tests are not run under it: their runner and their scopes hand over inside of std.
 source "$(dirname "$0")/lib.sh"
 if ! cargo +nightly --version >/dev/null 2>&1; then
   skip "sanitizers: no nightly toolchain"
@@ -14,15 +15,32 @@ case "$host" in
   *) skip "sanitizers: not on $host"; exit 0 ;;
 esac
 seconds=${SANITIZE_SECONDS:-30}
-run() { # name, flags
-  export RUSTFLAGS="-Zsanitizer=$1 -Cunsafe-allow-abi-mismatch=sanitizer --cfg gc_verify $2"
+flags() { # sanitizer, more flags
   export CARGO_TARGET_DIR=target/$1
-  step "$1: tests"
-  cargo +nightly test --release --target "$host" -p gc-core --lib --test smoke --test api --test derive --test hard \
-    --test lifetimes --test oracle --test ephemerons --test behaviours --test stopped
-  step "$1: stress, $seconds s"
-  cargo +nightly run --release --target "$host" -p gc-core --example stress -- --seconds "$seconds" --threads 4
+  export RUSTFLAGS="-Zsanitizer=$1 -Cunsafe-allow-abi-mismatch=sanitizer --cfg gc_verify $2"
 }
-ASAN_OPTIONS=detect_leaks=0 run address "--cfg gc_asan"
-# The tests of fork start threads in the child.
-TSAN_OPTIONS="suppressions=$PWD/ci/tsan.supp halt_on_error=1 die_after_fork=0" run thread "--cfg gc_tsan"
+stress() { # seconds, threads, markers
+  step "$CARGO_TARGET_DIR: stress, $1 s, $2 threads, $3 markers"
+  cargo +nightly run --release --target "$host" -p gc-core --example stress -- --seconds "$1" --threads "$2" --markers "$3"
+}
+flags address "--cfg gc_asan"
+export ASAN_OPTIONS=detect_leaks=0
+step "address: tests"
+cargo +nightly test --release --target "$host" -p gc-core --lib --test smoke --test api --test derive --test hard \
+  --test lifetimes --test oracle --test ephemerons --test behaviours --test stopped
+stress "$seconds" 4 1
+
+flags thread "--cfg gc_tsan"
+export TSAN_OPTIONS="suppressions=$PWD/ci/tsan.supp halt_on_error=1"
+step "thread: a race is reported"
+mkdir -p target/thread
+rustc +nightly --edition 2024 -O -Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer ci/race.rs -o target/thread/race
+status=0
+target/thread/race 2>target/thread/race.err || status=$?
+if [ "$status" != 66 ] || ! grep -q 'data race .* in race::race' target/thread/race.err; then
+  cat target/thread/race.err >&2
+  echo "ThreadSanitizer did not report ci/race.rs (exit status $status)" >&2
+  exit 1
+fi
+stress "$seconds" 4 1
+stress "$seconds" 3 2

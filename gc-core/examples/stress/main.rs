@@ -21,7 +21,6 @@ mod short;
 use gc_core::{Gc, GcCell, GcOnceCell, Heap, Mutation, unsize};
 use objects::*;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -56,7 +55,7 @@ fn move_token<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &mut Rng, pocket
             })
         }
         2 if from_pocket => {
-            let root = pockets.lock().unwrap().pop();
+            let root = pockets.lock().pop();
             root.map(|root| root.get(mc))
         }
         _ => world.places[rng.below(PLACES)].take(mc),
@@ -84,7 +83,7 @@ fn move_token<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &mut Rng, pocket
         }
         2 if from_pocket => {
             let root = token.root(mc);
-            pockets.lock().unwrap().push(if rng.one_in(2) { root.clone() } else { root });
+            pockets.lock().push(if rng.one_in(2) { root.clone() } else { root });
         }
         3 => {
             // Kept by nothing but a weak pointer and this pin.
@@ -377,7 +376,7 @@ fn check_tokens(shared: &Shared) {
         for parcel in world.parcels.read().iter() {
             parcel.content.get().copied().into_iter().for_each(&mut count);
         }
-        shared.pockets.lock().unwrap().iter().for_each(|root| count(root.get(mc)));
+        shared.pockets.lock().iter().for_each(|root| count(root.get(mc)));
     });
     let wrong: Vec<_> = seen.iter().enumerate().filter(|(_, n)| **n != 1).collect();
     if !wrong.is_empty() {
@@ -434,11 +433,15 @@ fn main() {
         std::process::exit(2);
     });
     let world = build(&heap);
-    let shared =
-        Shared { heap, world, pockets: Mutex::new(Vec::new()), stop: AtomicBool::new(false) };
+    let shared = Shared {
+        heap,
+        world,
+        pockets: parking_lot::Mutex::new(Vec::new()),
+        stop: AtomicBool::new(false),
+    };
     let since = Instant::now();
     std::thread::scope(|s| {
-        for t in 0..threads as u64 {
+        let slot = |t| {
             let shared = &shared;
             s.spawn(move || {
                 let mut rng = Rng::new(seed ^ (t + 1) << 32);
@@ -451,8 +454,9 @@ fn main() {
                         PANICS.fetch_add(u64::from(died), Relaxed);
                     });
                 }
-            });
-        }
+            })
+        };
+        let slots: Vec<_> = (0..threads as u64).map(slot).collect();
         let (mut cycles, mut progress) = (0, Instant::now());
         let mut next = Duration::from_secs(5);
         while since.elapsed() < Duration::from_secs(seconds) {
@@ -469,6 +473,10 @@ fn main() {
             }
         }
         shared.stop.store(true, Relaxed);
+        // By hand: a scope's own wait is inside of std, where ThreadSanitizer does not see it.
+        if slots.into_iter().any(|slot| slot.join().is_err()) {
+            broken("a slot's thread died");
+        }
     });
     check_tokens(&shared);
     if shared.heap.collect().is_err() {

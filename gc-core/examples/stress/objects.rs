@@ -5,7 +5,6 @@ use gc_core::{
     Gc, GcCell, GcMutex, GcOnceCell, GcRefCell, GcRwLock, GcWeak, Heap, Root, Trace, rootable_dyn,
 };
 use std::panic::resume_unwind;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 pub(crate) const TOKENS: usize = 512;
@@ -148,7 +147,7 @@ pub(crate) struct World<'gc> {
     pub(crate) shelves: Gc<'gc, [Gc<'gc, Shelf<'gc>>]>,
 }
 
-pub(crate) type Pockets = Mutex<Vec<Root<Token>>>;
+pub(crate) type Pockets = parking_lot::Mutex<Vec<Root<Token>>>;
 
 pub(crate) struct Shared {
     pub(crate) heap: Heap,

@@ -56,8 +56,8 @@ pub(crate) fn life(rng: &mut Rng) {
             let left = Arc::new(AtomicU64::new(0));
             let root = guests(&heap, &left, n);
             std::thread::scope(|s| {
-                s.spawn(|| drop(guests(&heap, &left, garbage + 1)));
-                if count(&heap, &root) != n {
+                let second = s.spawn(|| drop(guests(&heap, &left, garbage + 1)));
+                if count(&heap, &root) != n || second.join().is_err() {
                     broken("a short heap lost a guest");
                 }
             });

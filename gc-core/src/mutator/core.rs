@@ -16,7 +16,7 @@ use crate::pacing::Credit;
 use crate::sweep::ephemeron::Ephemerons;
 use crate::sweep::weak::Gate;
 use crate::sweep::{ActiveSweep, Keep, Swept};
-use crate::sync::{Arc, Mutex, Ordering};
+use crate::sync::{Arc, Mutex, OnceLock, Ordering};
 
 /// The heap's shared state.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(crate) struct Core {
     /// Records whose threads have ended.
     pub(super) spare: Mutex<Vec<Arc<Record>>>,
     pub(crate) config: Config,
-    pub(super) leaf: [std::sync::OnceLock<&'static SpanClass>; size_class::COUNT],
+    pub(super) leaf: [OnceLock<&'static SpanClass>; size_class::COUNT],
     pub(crate) stop: Stop,
 }
 
@@ -57,7 +57,7 @@ impl Core {
             records: Registry::new(),
             spare: Mutex::new(Vec::new()),
             config,
-            leaf: std::array::from_fn(|_| std::sync::OnceLock::new()),
+            leaf: std::array::from_fn(|_| OnceLock::new()),
             stop: Stop::default(),
         }
     }

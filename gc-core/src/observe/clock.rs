@@ -1,7 +1,7 @@
 //! A clock that costs a few nanoseconds: the processor's time-stamp counter where it is known to be steady, and
 //! the system's monotonic clock elsewhere. Ticks become nanoseconds only when somebody reads.
 
-use std::sync::OnceLock;
+use crate::sync::OnceLock;
 use std::time::Instant;
 
 /// Where ticks and time began.

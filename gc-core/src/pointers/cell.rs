@@ -3,12 +3,11 @@
 
 use crate::mutation::Mutation;
 use crate::pointers::Gc;
-use crate::sync::{AtomicUsize, Ordering};
+use crate::sync::{AtomicUsize, OnceLock, Ordering};
 use crate::trace::{Branded, Managed, Trace, Tracer};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
-use std::sync::OnceLock;
 
 /// An atomic pointer field of a heap object: null or a [`Gc`]. The write barrier is in its stores.
 ///

@@ -145,3 +145,29 @@ impl Condvar {
         self.wait_for(guard, at.saturating_duration_since(Instant::now()))
     }
 }
+
+/// std's once lock under a mutex, for ThreadSanitizer alone: its build does not see what std's own orders.
+#[cfg(gc_tsan)]
+#[derive(Debug, Default)]
+pub(crate) struct OnceLock<T> {
+    seen: Mutex<()>,
+    base: sync::OnceLock<T>,
+}
+#[cfg(gc_tsan)]
+impl<T> OnceLock<T> {
+    pub(crate) const fn new() -> Self {
+        OnceLock { seen: Mutex::new(()), base: sync::OnceLock::new() }
+    }
+    pub(crate) fn get(&self) -> Option<&T> {
+        let _seen = self.seen.lock();
+        self.base.get()
+    }
+    pub(crate) fn set(&self, value: T) -> Result<(), T> {
+        let _seen = self.seen.lock();
+        self.base.set(value)
+    }
+    pub(crate) fn get_or_init(&self, init: impl FnOnce() -> T) -> &T {
+        let _seen = self.seen.lock();
+        self.base.get_or_init(init)
+    }
+}

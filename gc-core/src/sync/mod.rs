@@ -44,6 +44,11 @@ mod imp {
 
 pub(crate) use imp::*;
 
+#[cfg(gc_tsan)]
+pub(crate) use locks::OnceLock;
+#[cfg(not(gc_tsan))]
+pub(crate) use std::sync::OnceLock;
+
 /// Whether a wait ended because of its time limit.
 #[cfg(not(loom))]
 #[derive(Debug, Clone, Copy)]

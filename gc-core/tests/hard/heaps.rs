@@ -84,10 +84,7 @@ fn hundred_in_sequence(drops: &Arc<AtomicUsize>) {
 }
 
 #[test]
-#[cfg_attr(
-    any(gc_asan, gc_tsan),
-    ignore = "it measures the process, of which the sanitizer takes a part"
-)]
+#[cfg_attr(gc_asan, ignore = "it measures the process, of which the sanitizer takes a part")]
 fn a_hundred_heaps_leave_no_page_and_no_thread() {
     process::alone("heaps::a_hundred_heaps_leave_no_page_and_no_thread", || {
         let (drops, threads) = (counter(), status("Threads"));

@@ -111,7 +111,7 @@ fn burst_and_rest(what: &str, meanwhile: impl Fn(&Heap)) {
 
 #[test]
 #[cfg_attr(
-    any(gc_asan, gc_tsan, gc_verify),
+    any(gc_asan, gc_verify),
     ignore = "it measures the process, of which the checker takes a part"
 )]
 fn after_a_burst_memory_falls_to_the_goal_without_a_call() {
@@ -122,7 +122,7 @@ fn after_a_burst_memory_falls_to_the_goal_without_a_call() {
 
 #[test]
 #[cfg_attr(
-    any(gc_asan, gc_tsan, gc_verify),
+    any(gc_asan, gc_verify),
     ignore = "it measures the process, of which the checker takes a part"
 )]
 fn a_heap_that_trickles_after_a_burst_comes_down_as_well() {
@@ -136,7 +136,7 @@ fn a_heap_that_trickles_after_a_burst_comes_down_as_well() {
 
 #[test]
 #[cfg_attr(
-    any(gc_asan, gc_tsan, gc_verify),
+    any(gc_asan, gc_verify),
     ignore = "it measures the process, of which the checker takes a part"
 )]
 fn roots_dropped_at_rest_are_noticed() {
@@ -161,7 +161,7 @@ fn three_seconds(heap: &Heap) -> (Duration, u64) {
 
 #[test]
 #[cfg_attr(
-    any(gc_asan, gc_tsan, gc_verify),
+    any(gc_asan, gc_verify),
     ignore = "it measures the process, of which the checker takes a part"
 )]
 fn an_idle_heap_takes_neither_memory_nor_time() {
@@ -188,7 +188,7 @@ fn an_idle_heap_takes_neither_memory_nor_time() {
 
 #[test]
 #[cfg_attr(
-    any(debug_assertions, gc_asan, gc_tsan, gc_verify),
+    any(debug_assertions, gc_asan, gc_verify),
     ignore = "in a release build only, without a checker: it measures"
 )]
 fn a_heap_is_made_quickly() {
