@@ -46,7 +46,7 @@ pub(crate) use imp::*;
 
 #[cfg(gc_tsan)]
 pub(crate) use locks::OnceLock;
-#[cfg(not(gc_tsan))]
+#[cfg(not(any(gc_tsan, loom)))]
 pub(crate) use std::sync::OnceLock;
 
 /// Whether a wait ended because of its time limit.
