@@ -252,7 +252,7 @@ impl Marker {
     /// Drains until there is nothing to take, or about `budget` objects are scanned; says whether everything
     /// is drained. The caller counts itself active (`Detector`), and until it is idle what this marker holds
     /// is grey. A panic in a `trace` unwinds through here and leaves the marker usable; only the object that
-    /// panicked is not scanned.
+    /// panicked, and those after it that were to be traced by the same call, are not scanned.
     pub(crate) fn drain(&mut self, marking: &Marking, rings: EachRing<'_>, budget: usize) -> bool {
         let mut left = budget;
         let mut strides = 0;
