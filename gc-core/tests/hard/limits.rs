@@ -211,10 +211,7 @@ fn every_path_panics_with_what_to_do_and_the_heap_goes_on() {
 }
 
 #[test]
-#[cfg_attr(
-    any(gc_asan, gc_tsan),
-    ignore = "it measures the process, of which the sanitizer takes a part"
-)]
+#[cfg_attr(gc_asan, ignore = "it measures the process, of which the sanitizer takes a part")]
 fn roots_are_not_counted_by_the_limit_and_come_back() {
     process::alone("limits::roots_are_not_counted_by_the_limit_and_come_back", || {
         let heap = limited();

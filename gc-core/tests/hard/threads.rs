@@ -107,10 +107,7 @@ fn record_number(mutator: &Mutator) -> u64 {
 }
 
 #[test]
-#[cfg_attr(
-    any(gc_asan, gc_tsan),
-    ignore = "it measures the process, of which the sanitizer takes a part"
-)]
+#[cfg_attr(gc_asan, ignore = "it measures the process, of which the sanitizer takes a part")]
 fn ten_thousand_threads_reuse_a_few_records() {
     process::alone("threads::ten_thousand_threads_reuse_a_few_records", || {
         const AT_ONCE: u64 = 8;
