@@ -28,17 +28,19 @@ export ASAN_OPTIONS=detect_leaks=0
 step "address: tests"
 cargo +nightly test --release --target "$host" -p gc-core --lib --test smoke --test api --test derive --test hard \
   --test lifetimes --test oracle --test ephemerons --test behaviours --test stopped
-stress "$seconds" 4 1
+stress "$seconds" 4 2
 
 flags thread "--cfg gc_tsan"
 export TSAN_OPTIONS="suppressions=$PWD/ci/tsan.supp halt_on_error=1"
 step "thread: a race is reported"
-mkdir -p target/thread
-rustc +nightly --edition 2024 -O -Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer ci/race.rs -o target/thread/race
+mkdir -p "$CARGO_TARGET_DIR"
+race=$CARGO_TARGET_DIR/race
+# The words of the flags are split on purpose.
+rustc +nightly --edition 2024 -O $RUSTFLAGS ci/race.rs -o "$race"
 status=0
-target/thread/race 2>target/thread/race.err || status=$?
-if [ "$status" != 66 ] || ! grep -q 'data race .* in race::race' target/thread/race.err; then
-  cat target/thread/race.err >&2
+"$race" 2>"$race.err" || status=$?
+if [ "$status" != 66 ] || ! grep -q 'data race .* in race::race' "$race.err"; then
+  cat "$race.err" >&2
   echo "ThreadSanitizer did not report ci/race.rs (exit status $status)" >&2
   exit 1
 fi

@@ -59,7 +59,7 @@ const LAYERS: [&[&str]; 10] = [
 const MAY_CALL_VERIFY: [&str; 3] = ["sweep", "mutator", "cycle"];
 
 /// What only some files may name: the text, and the files.
-const ONLY_IN: [(&str, &[&str]); 10] = [
+const ONLY_IN: [(&str, &[&str]); 11] = [
     (
         "std::sync::atomic",
         &["sync/mod.rs", "sync/schedule.rs", "mutator/mod.rs", "trace/std_impls.rs"],
@@ -68,6 +68,7 @@ const ONLY_IN: [(&str, &[&str]); 10] = [
     ("std::sync::Mutex", &[]),
     ("std::sync::RwLock", &[]),
     ("std::sync::Condvar", &[]),
+    ("std::sync::OnceLock", &["sync/mod.rs"]),
     ("parking_lot", &[]),
     ("loom::", &["sync/mod.rs", "sync/model.rs"]),
     ("shuttle::", &["sync/schedule.rs"]),

@@ -88,7 +88,7 @@ fn tsan_fence() {
 pub(crate) fn asymmetric() -> bool {
     #[cfg(all(target_os = "linux", not(loom), not(shuttle), not(gc_tsan)))]
     {
-        static REGISTERED: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+        static REGISTERED: OnceLock<bool> = OnceLock::new();
         *REGISTERED.get_or_init(|| {
             // SAFETY: membarrier takes plain integers and touches no memory of ours.
             unsafe { libc::syscall(libc::SYS_membarrier, REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 }
