@@ -89,7 +89,8 @@ fn a_hundred_heaps_at_once_and_one_after_another() {
         }
     }
     assert_eq!(drops.load(SeqCst), 2000, "a heap that ends drops what is left");
-    assert_eq!(collector_threads(), base, "threads have gone with their heaps");
+    // Threads have gone with their heaps; the system lists one for a moment after it was joined.
+    wait_for(|| collector_threads() == base);
     // This thread still knows of the last heap; the address space of the others is given back.
     let one = Heap::new();
     one.mutate(|_| ());
