@@ -8,18 +8,21 @@
 //! A cache belongs to its thread, and to the collector while the thread is known to be outside of every pin and
 //! kept there (INV-3, `handshake::Crossing`). Its cells are therefore plain.
 
-use super::Run;
+use super::bitmap::GRANULE_SHIFT;
 use super::object::TypeInfo;
 use super::size_class;
 use super::span::SpanClass;
+use super::{Holes, Run};
 use std::cell::{Cell, RefCell};
 
 /// Entries of the direct-mapped table.
 const TABLE: usize = 128;
+/// Bytes of the heap that a word of a bitmap speaks of.
+const WORD_BYTES: usize = 64 << GRANULE_SHIFT;
 
 /// A thread's place in a span: the unused rest of its current run, and where to look for the next.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(crate) struct Cursor {
     /// Next object.
     at: Cell<usize>,
@@ -30,6 +33,10 @@ pub(crate) struct Cursor {
     class: Cell<Option<&'static SpanClass>>,
     /// The span that the run lies in, plus one; 0 for none.
     span: Cell<u32>,
+    /// Bit for each granule of the bitmap word that ends at `end` in which a free slot begins that is this cursor's as
+    /// well, apart from the run (which is empty as long as there are some); and for those that begin in the second half.
+    holes: Cell<u64>,
+    halves: Cell<u64>,
 }
 
 /// What a cursor holds, moved out of its place.
@@ -39,6 +46,8 @@ pub(crate) struct Held {
     pub(crate) span: u32,
     /// The unused rest of the run.
     pub(crate) rest: Run,
+    /// The unused holes in the bitmap word that ends at the end of the rest.
+    pub(crate) holes: u64,
 }
 
 impl Cursor {
@@ -49,6 +58,8 @@ impl Cursor {
             tag: Cell::new(0),
             class: Cell::new(None),
             span: Cell::new(0),
+            holes: Cell::new(0),
+            halves: Cell::new(0),
         }
     }
     /// The next object of `slot` bytes, if the run has one left.
@@ -63,6 +74,18 @@ impl Cursor {
             None
         }
     }
+    /// The next hole, if there is one left.
+    #[inline(always)]
+    pub(crate) fn hole(&self) -> Option<usize> {
+        let holes = self.holes.get();
+        if holes == 0 {
+            return None;
+        }
+        let granule = holes.trailing_zeros() as usize;
+        self.holes.set(holes & (holes - 1));
+        let half = (self.halves.get() >> granule & 1) as usize;
+        Some(self.end.get() - WORD_BYTES + (granule << GRANULE_SHIFT) + 8 * half)
+    }
     /// The class that this cursor serves.
     pub(crate) fn class(&self) -> Option<&'static SpanClass> {
         self.class.get()
@@ -71,7 +94,8 @@ impl Cursor {
     pub(crate) fn held(&self) -> Option<Held> {
         let span = self.span.get().checked_sub(1)?;
         let rest = Run { from: self.at.get(), to: self.end.get() };
-        self.class.get().map(|class| Held { class, span, rest })
+        let holes = self.holes.get();
+        self.class.get().map(|class| Held { class, span, rest, holes })
     }
     /// Takes the span out.
     pub(crate) fn take(&self) -> Option<Held> {
@@ -79,6 +103,7 @@ impl Cursor {
         self.span.set(0);
         self.at.set(0);
         self.end.set(0);
+        self.holes.set(0);
         held
     }
     /// Makes `run` of `span` the current one.
@@ -88,11 +113,19 @@ impl Cursor {
         self.at.set(run.from);
         self.end.set(run.to);
     }
+    /// Makes the holes of a word of `span` the current ones; the word ends at address `end`.
+    pub(crate) fn put_holes(&self, class: &'static SpanClass, span: u32, end: usize, holes: Holes) {
+        self.put(class, span, Run { from: end, to: end });
+        self.holes.set(holes.bits);
+        self.halves.set(class.halves[holes.word]);
+    }
     fn swap_state(&self, other: &Cursor) {
         self.at.swap(&other.at);
         self.end.swap(&other.end);
         self.class.swap(&other.class);
         self.span.swap(&other.span);
+        self.holes.swap(&other.holes);
+        self.halves.swap(&other.halves);
     }
 }
 

@@ -35,6 +35,7 @@ use crate::config::{BLOCK, BLOCK_SHIFT, Config};
 use crate::error::ConfigError;
 use crate::sync::{AtomicPtr, AtomicU64, Mutex, Ordering};
 use bitmap::{GRANULE_SHIFT, MarkWord, range_mask};
+use cache::Held;
 use central::Link;
 use object::TypeInfo;
 use os::Reservation;
@@ -89,6 +90,22 @@ struct ClassMap {
 pub(crate) struct Run {
     pub(crate) from: usize,
     pub(crate) to: usize,
+}
+
+/// Free slots that lie scattered: bits of one word of a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Holes {
+    /// Which word of the span.
+    pub(crate) word: usize,
+    /// A bit for each granule in which one begins.
+    pub(crate) bits: u64,
+}
+
+/// What a thread takes next of a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Free {
+    Run(Run),
+    Holes(Holes),
 }
 
 impl Space {
@@ -305,8 +322,9 @@ impl Space {
         self.pages.release_all(self) * BLOCK
     }
 
-    /// The first run of free slots of a span that begins at or after `at`. The caller owns the span.
-    pub(crate) fn next_run(&self, class: &SpanClass, span: u32, at: usize) -> Option<Run> {
+    /// The first free slots of a span that begin at or after `at`: a run, or the holes of a word in which few are free.
+    /// The caller owns the span.
+    pub(crate) fn next_free(&self, class: &SpanClass, span: u32, at: usize) -> Option<Free> {
         let start = self.address(span);
         let first_word = self.first_word(span);
         let words = class.starts.len();
@@ -324,6 +342,9 @@ impl Space {
             }
             bits = class.starts[word] & !self.allocated(first_word + word);
         }
+        if bits.count_ones() * 4 < class.starts[word].count_ones() * 3 {
+            return Some(Free::Holes(Holes { word, bits }));
+        }
         let from = class.slot_at(word * 64 + bits.trailing_zeros() as usize);
         // The run ends at the next allocated slot.
         let skip = bits.trailing_zeros();
@@ -332,12 +353,12 @@ impl Space {
             word += 1;
             if word == words {
                 let to = class.slots;
-                return Some(self.run_of(class, start, from, to));
+                return Some(Free::Run(self.run_of(class, start, from, to)));
             }
             taken = self.allocated(first_word + word);
         }
         let to = class.slot_at(word * 64 + taken.trailing_zeros() as usize);
-        Some(self.run_of(class, start, from, to))
+        Some(Free::Run(self.run_of(class, start, from, to)))
     }
 
     fn run_of(&self, class: &SpanClass, start: usize, from: usize, to: usize) -> Run {
@@ -369,6 +390,21 @@ impl Space {
         }
     }
 
+    /// Calls `each(word index, mask)` for the slots of a span that are free, those of a thread that holds it included. The
+    /// caller owns the span.
+    pub(crate) fn for_unused(&self, held: &Held, mut each: impl FnMut(usize, u64)) {
+        let (start, first) = (self.address(held.span), self.first_word(held.span));
+        let from = (held.rest.from - start) >> GRANULE_SHIFT;
+        let to = (held.rest.to - start) >> GRANULE_SHIFT;
+        for (i, starts) in held.class.starts.iter().enumerate() {
+            let holes = if (i + 1) * 64 == to { held.holes } else { 0 };
+            let mask = starts & (!self.allocated(first + i) | range_mask(i, from, to)) | holes;
+            if mask != 0 {
+                each(first + i, mask);
+            }
+        }
+    }
+
     /// Lets the sanitizer allow the use of a run that is about to be taken.
     #[inline(always)]
     pub(crate) fn open_run(&self, class: &SpanClass, run: Run) {
@@ -381,16 +417,64 @@ impl Space {
             self.set_allocated(word, bits | mask);
         });
     }
-    /// The inverse, for the rest of a run that was not used.
-    pub(crate) fn give_run(&self, class: &SpanClass, span: u32, run: Run) {
-        // The pass over the weak boxes may have read the alloc bits already, and looks.
-        if !class.info.weak_box {
-            asan::poison(run.from - class.origin, run.to - run.from);
+    /// The same for holes; returns the address at which their word ends.
+    pub(crate) fn take_holes(&self, span: u32, holes: Holes) -> usize {
+        let word = self.first_word(span) + holes.word;
+        self.set_allocated(word, self.allocated(word) | holes.bits);
+        self.address(span) + ((holes.word + 1) * 64 << GRANULE_SHIFT)
+    }
+    /// Asks for the lines in which the free slots of a word begin.
+    #[inline(always)]
+    pub(crate) fn prefetch_holes(&self, class: &SpanClass, span: u32, word: usize) {
+        let Some(starts) = class.starts.get(word) else { return };
+        let bits = starts & !self.allocated(self.first_word(span) + word);
+        // One bit for each line of four granules.
+        let mut lines = (bits | bits >> 1 | bits >> 2 | bits >> 3) & 0x1111_1111_1111_1111;
+        let base = self.address(span) + (word * 64 << GRANULE_SHIFT);
+        while lines != 0 {
+            prefetch((base + ((lines.trailing_zeros() as usize) << GRANULE_SHIFT)) as *const u8);
+            lines &= lines - 1;
         }
-        self.for_bits(class, span, run, |word, mask| {
+    }
+    /// The inverse of both, for the rest that was not used; returns how many slots of the span are free then.
+    pub(crate) fn give_rest(&self, held: &Held) -> usize {
+        let class = held.class;
+        let mut free = 0;
+        self.for_unused(held, |word, mask| {
             let bits = self.allocated(word);
-            self.set_allocated(word, bits & !mask);
+            if bits & mask != 0 {
+                // The pass over the weak boxes may have read the alloc bits already, and looks.
+                if cfg!(gc_asan) && !class.info.weak_box {
+                    let i = word - self.first_word(held.span);
+                    self.each_slot(
+                        class,
+                        held.span,
+                        Holes { word: i, bits: bits & mask },
+                        |slot| {
+                            asan::poison(slot.from - class.origin, class.slot);
+                        },
+                    );
+                }
+                self.set_allocated(word, bits & !mask);
+            }
+            free += mask.count_ones() as usize;
         });
+        free
+    }
+    /// Calls `each` for every slot of `holes`.
+    pub(crate) fn each_slot(
+        &self,
+        class: &SpanClass,
+        span: u32,
+        holes: Holes,
+        mut each: impl FnMut(Run),
+    ) {
+        let mut bits = holes.bits;
+        while bits != 0 {
+            let i = class.slot_at(holes.word * 64 + bits.trailing_zeros() as usize);
+            bits &= bits - 1;
+            each(self.run_of(class, self.address(span), i, i + 1));
+        }
     }
 
     /// The class for a type (`size_class` 0) or for arrays of a type in one size class, made at first use.

@@ -72,7 +72,7 @@ pub(crate) struct SpanClass {
     pub(crate) slots: usize,
     /// Bit for each granule in which an object of a span starts; one word for 64 granules.
     pub(crate) starts: Box<[u64]>,
-    /// Bit for each granule in whose second half an object starts; of classes that are scanned by spans.
+    /// Bit for each granule in whose second half an object starts.
     pub(crate) halves: Box<[u64]>,
     /// Whether markers scan the grey objects of a span together (`grey`): small ones, in spans of one block.
     pub(crate) by_span: bool,
@@ -99,8 +99,8 @@ impl SpanClass {
             starts[granule / 64] |= 1 << (granule % 64);
         }
         let by_span = info.needs_trace && !info.array && blocks == 1;
-        let mut halves = vec![0; if by_span { super::BLOCK_WORDS } else { 0 }];
-        for at in (0..slots).map(|i| i * slot).filter(|at| by_span && at % 16 != 0) {
+        let mut halves = vec![0; blocks * super::BLOCK_WORDS];
+        for at in (0..slots).map(|i| origin + i * slot).filter(|at| at % 16 != 0) {
             let granule = at >> super::bitmap::GRANULE_SHIFT;
             halves[granule / 64] |= 1 << (granule % 64);
         }

@@ -10,10 +10,10 @@ use super::{Core, Record, on_collector_thread};
 use crate::config::BLOCK;
 use crate::error::AllocError;
 use crate::handshake::Mode;
-use crate::heap::cache::{self, Cursor};
+use crate::heap::cache::{self, Cursor, Held};
 use crate::heap::object::{LEAF_INFO, TypeInfo};
 use crate::heap::span::SpanClass;
-use crate::heap::{Run, size_class};
+use crate::heap::{Free, Run, size_class};
 use crate::mark::worker::Marker;
 use crate::observe::clock::ticks;
 use crate::observe::histogram::PauseKind;
@@ -91,6 +91,9 @@ impl Record {
     #[cold]
     #[inline(never)]
     fn alloc_typed(&self, info: &'static TypeInfo) -> Result<usize, AllocError> {
+        if let Some(at) = self.cache.owned_type(cache::tag_of(info)).and_then(Cursor::hole) {
+            return Ok(at);
+        }
         self.alloc_from(cache::tag_of(info), || self.core().typed_class(info))
     }
     #[cold]
@@ -110,12 +113,15 @@ impl Record {
         }
     }
 
-    /// The cursor's run is used up: moves it to the next one and takes the first slot.
+    /// The cursor's run is used up: takes a hole, or moves it to what is free next and takes the first slot.
     fn refill(&self, cursor: &Cursor, class: &'static SpanClass) -> Result<usize, AllocError> {
+        if let Some(at) = cursor.hole() {
+            return Ok(at);
+        }
         let core = self.core();
         if let Some(held) = cursor.held() {
-            if let Some(run) = core.space.next_run(class, held.span, held.rest.to) {
-                return Ok(self.use_run(core, cursor, class, held.span, run));
+            if let Some(free) = core.space.next_free(class, held.span, held.rest.to) {
+                return Ok(self.use_free(core, cursor, class, held.span, free));
             }
             cursor.take();
             core.space.meta(held.span as usize).set_live(class.slots as u32);
@@ -129,20 +135,51 @@ impl Record {
         core.credit.allocate((free * class.slot) as u64);
         core.totals.allocated_objects.add(free as u64);
         let start = core.space.address(span);
-        let run = core.space.next_run(class, span, start).expect("the span has a free slot");
-        let at = self.use_run(core, cursor, class, span, run);
+        let first = core.space.next_free(class, span, start).expect("the span has a free slot");
+        if self.mode.get() == Mode::Mark && !fault!("white_in_mark") {
+            // All free slots of the span at once: one locked instruction for a word of them, not for a run.
+            let rest = Run { from: start, to: start };
+            self.set_marks(core, &Held { class, span, rest, holes: 0 });
+            // Not only at the crossing: a record that was retired and taken up again within one epoch has given
+            // everything up and crosses no more.
+            self.black.set(true);
+        }
+        let at = self.use_free(core, cursor, class, span, first);
         self.pauses.record(kind, since);
         Ok(at)
     }
 
-    fn use_run(
+    /// Takes a run or the holes of a word, and the first slot of them.
+    fn use_free(
         &self,
         core: &Core,
         cursor: &Cursor,
         class: &'static SpanClass,
         span: u32,
-        run: Run,
+        free: Free,
     ) -> usize {
+        match free {
+            Free::Run(run) => {
+                self.open(core, class, run);
+                core.space.take_run(class, span, run);
+                cursor.put(class, span, run);
+                cursor.bump(class.slot).expect("a run is not empty")
+            }
+            Free::Holes(holes) => {
+                if class.info.weak_box || cfg!(any(gc_verify, gc_asan)) {
+                    core.space.each_slot(class, span, holes, |slot| self.open(core, class, slot));
+                }
+                core.space.prefetch_holes(class, span, holes.word + 1);
+                let end = core.space.take_holes(span, holes);
+                cursor.put_holes(class, span, end, holes);
+                cursor.hole().expect("holes are not empty")
+            }
+        }
+    }
+
+    /// Makes slots that are about to be taken usable.
+    #[inline(always)]
+    fn open(&self, core: &Core, class: &'static SpanClass, run: Run) {
         core.space.open_run(class, run);
         #[cfg(gc_verify)]
         crate::verify::check_free(class, run);
@@ -153,15 +190,6 @@ impl Record {
                 unsafe { &*(at as *const WeakBox) }.empty();
             }
         }
-        core.space.take_run(class, span, run);
-        if self.mode.get() == Mode::Mark && !fault!("white_in_mark") {
-            self.set_marks(core, class, span, run);
-            // Not only at the crossing: a record that was retired and taken up again within one epoch has given
-            // everything up and crosses no more.
-            self.black.set(true);
-        }
-        cursor.put(class, span, run);
-        cursor.bump(class.slot).expect("a run is not empty")
     }
 
     /// A span of `class` with a free slot, in no list.

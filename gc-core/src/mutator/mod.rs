@@ -17,9 +17,7 @@ mod core;
 
 pub(crate) use self::core::Core;
 use crate::handshake::{Crossing, Epoch, Mode, PinWord};
-use crate::heap::Run;
-use crate::heap::cache::Cache;
-use crate::heap::span::SpanClass;
+use crate::heap::cache::{Cache, Held};
 use crate::mark::ring::GreyRing;
 use crate::mark::roots::SlotRef;
 use crate::mark::worker::Marker;
@@ -252,7 +250,7 @@ impl Record {
             if epoch.mode() == Mode::Mark && !self.black.get() && !fault!("run_white_in_mark") {
                 self.cache.each(|cursor| {
                     if let Some(held) = cursor.held() {
-                        self.set_marks(core, held.class, held.span, held.rest);
+                        self.set_marks(core, &held);
                     }
                 });
                 self.black.set(true);
@@ -263,8 +261,10 @@ impl Record {
         self.pauses.record(PauseKind::Handshake, since);
     }
 
-    fn set_marks(&self, core: &Core, class: &SpanClass, span: u32, run: Run) {
-        core.space.for_bits(class, span, run, |word, mask| {
+    /// Marks the slots of a span that are free or this thread's.
+    fn set_marks(&self, core: &Core, held: &Held) {
+        let class = held.class;
+        core.space.for_unused(held, |word, mask| {
             if !fault!("black_unscanned") {
                 // First: a marker that sees the mark must not take the slot for an object that waits to be scanned.
                 core.space.set_scanned(class, word, mask);
@@ -282,18 +282,10 @@ impl Record {
             let Some(held) = cursor.take() else { return };
             let (class, span, space) = (held.class, held.span, &core.space);
             if black && !fault!("rest_kept_marked") {
-                space.for_bits(class, span, held.rest, |word, mask| {
-                    space.mark_word(word).clear_own(mask);
-                });
+                space.for_unused(&held, |word, mask| space.mark_word(word).clear_own(mask));
             }
             chaos();
-            space.give_run(class, span, held.rest);
-            let mut unused = 0;
-            let mut at = held.rest.from;
-            while let Some(run) = space.next_run(class, span, at) {
-                unused += (run.to - run.from) / class.slot;
-                at = run.to;
-            }
+            let unused = space.give_rest(&held);
             let meta = space.meta(span as usize);
             meta.set_live((class.slots - unused) as u32);
             core.credit.unuse((unused * class.slot) as u64);
