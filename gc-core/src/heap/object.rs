@@ -1,9 +1,15 @@
 //! What the collector knows of a type: one constant for each, in place of a header in each object.
 
+use super::prefetch;
 use crate::trace::{Trace, Tracer};
+
+/// How many values of a list are asked for ahead of the one that is traced.
+pub(crate) const AHEAD: usize = 24;
 
 /// Runs `trace` over `n` values at an address.
 pub(crate) type TraceFn = unsafe fn(*const u8, usize, *mut Tracer<'static>);
+/// Runs `trace` over the first of a list of single values, which lie where they lie: so many of so many.
+pub(crate) type TraceEachFn = unsafe fn(&[usize], usize, *mut Tracer<'static>);
 /// Runs drop glue over `n` values at an address.
 pub(crate) type DropFn = unsafe fn(*mut u8, usize);
 
@@ -25,6 +31,8 @@ pub(crate) struct TypeInfo {
     pub(crate) ephemeron: bool,
     /// Traces values.
     pub(crate) trace: TraceFn,
+    /// Traces values of a list.
+    pub(crate) trace_each: TraceEachFn,
     /// Drops values.
     pub(crate) drop: DropFn,
     /// The type's name, for traces and profiles.
@@ -74,10 +82,12 @@ const LEAF: TypeInfo = TypeInfo {
     weak_box: false,
     ephemeron: false,
     trace: no_trace,
+    trace_each: trace_none,
     drop: no_drop,
     name: || "leaf data",
 };
 unsafe fn no_trace(_: *const u8, _: usize, _: *mut Tracer<'static>) {}
+unsafe fn trace_none(_: &[usize], _: usize, _: *mut Tracer<'static>) {}
 unsafe fn no_drop(_: *mut u8, _: usize) {}
 
 /// The place of the constants for `T`.
@@ -97,6 +107,7 @@ impl<'gc, T: Trace<'gc>> InfoOf<'gc, T> {
             weak_box: false,
             ephemeron: false,
             trace: trace_values::<'gc, T>,
+            trace_each: trace_each::<T>,
             drop: drop_values::<T>,
             name: std::any::type_name::<T>,
         }
@@ -117,6 +128,22 @@ unsafe fn trace_values<'gc, T: Trace<'gc>>(at: *const u8, n: usize, tracer: *mut
     for i in 0..n {
         // SAFETY: INV-6: the object is initialised, its span is of type T, and `T: Sync` lets us share it.
         unsafe { &*at.add(i) }.trace(tracer);
+    }
+}
+
+/// # Safety
+///
+/// Each of `list` is the address of a valid value of `T`, and `n` is at most their number; `tracer` is a `Tracer<'gc>` with
+/// its brand erased.
+unsafe fn trace_each<'gc, T: Trace<'gc>>(list: &[usize], n: usize, tracer: *mut Tracer<'static>) {
+    // SAFETY: INV-7: the caller lends its tracer for this call; the brand is only a brand.
+    let tracer = unsafe { &mut *tracer.cast::<Tracer<'gc>>() };
+    for i in 0..n {
+        if let Some(&ahead) = list.get(i + AHEAD) {
+            prefetch(ahead as *const T);
+        }
+        // SAFETY: INV-6: as in `trace_values`.
+        unsafe { &*(list[i] as *const T) }.trace(tracer);
     }
 }
 

@@ -12,6 +12,7 @@
 
 use super::ring::GreyRing;
 use super::{Marking, Work};
+use crate::heap::object::AHEAD;
 use crate::heap::{Space, prefetch};
 use crate::sync::Ordering;
 use crate::trace::{PACKET, Tracer};
@@ -23,10 +24,10 @@ use std::collections::VecDeque;
 const RING: usize = 32;
 const EDGES: usize = 64;
 const SPANS: usize = 4;
-/// Grey objects in a span from which on they are scanned in place, not through the stack and the ring; and of them those
-/// that one call traces if they adjoin.
-const DENSE: usize = 64;
-const ADJOINING: usize = 64;
+/// Grey objects in a span from which on they are scanned in place, not through the stack and the ring; and those of them
+/// that one call traces.
+const DENSE: usize = 16;
+const TOGETHER: usize = 32;
 /// Bytes of an array scanned at once, and by a mutator that assists.
 const PIECE: usize = 16 << 10;
 const ASSIST_PIECE: usize = 512;
@@ -182,6 +183,8 @@ pub(crate) struct Marker {
     /// Grey objects of one span in order of address, and how many of them are scanned.
     grey: Vec<usize>,
     grey_at: usize,
+    /// Those of the span after it.
+    next: Vec<usize>,
     /// Bytes of an array scanned at once.
     piece: usize,
     /// Bytes marked since somebody asked.
@@ -226,6 +229,7 @@ impl Marker {
             own,
             grey: Vec::new(),
             grey_at: 0,
+            next: Vec::new(),
             piece: PIECE,
             marked: 0,
             cycle: 0,
@@ -294,6 +298,7 @@ impl Marker {
         spans.chunks(SHARE).for_each(|some| marking.share(Work::Spans(some.to_vec())));
         let mut all = std::mem::take(&mut self.sink().stack);
         all.extend(self.grey.drain(..).skip(std::mem::take(&mut self.grey_at)));
+        all.append(&mut self.next);
         while let Some(addr) = self.next_ahead() {
             all.push(addr);
         }
@@ -402,53 +407,67 @@ impl Marker {
         }
     }
 
-    /// Takes the grey objects of the oldest queued span: to be scanned in place if they are many, else onto the stack; says
-    /// whether there was a span.
+    /// Makes the grey objects of the span that was taken last the current ones, and takes those of the oldest queued span;
+    /// says whether there was a span. They are scanned in place if they are many, else through the stack.
     fn open_span(&mut self) -> bool {
-        // SAFETY: INV-7: as in `sink`, which would borrow all of `self`.
-        let sink = unsafe { &mut *self.sink };
-        let Some(addr) = sink.spans.pop_front() else { return false };
-        if let Some(&ahead) = sink.spans.get(SPANS) {
-            sink.space().prefetch_grey(ahead);
+        let was_next = !self.next.is_empty();
+        if !was_next && !self.take_span() {
+            return false;
         }
         self.grey.clear();
         self.grey_at = 0;
-        sink.space().take_grey(addr, |addr| self.grey.push(addr));
+        std::mem::swap(&mut self.grey, &mut self.next);
+        if self.piece == PIECE {
+            // So that its objects are on their way while those of this span are scanned.
+            self.take_span();
+        }
         if self.grey.len() < DENSE {
-            sink.stack.append(&mut self.grey);
+            // SAFETY: INV-7: as in `sink`, which would borrow all of `self`.
+            unsafe { &mut *self.sink }.stack.append(&mut self.grey);
         }
         true
+    }
+    /// Takes the grey objects of the oldest queued span to be the next ones.
+    fn take_span(&mut self) -> bool {
+        // SAFETY: INV-7: as in `sink`.
+        let sink = unsafe { &mut *self.sink };
+        loop {
+            let Some(addr) = sink.spans.pop_front() else { return false };
+            if let Some(&ahead) = sink.spans.get(SPANS) {
+                sink.space().prefetch_grey(ahead);
+            }
+            sink.space().take_grey(addr, |addr| self.next.push(addr));
+            if !self.next.is_empty() {
+                return true;
+            }
+        }
     }
 
     fn has_grey(&self) -> bool {
         self.grey_at < self.grey.len()
     }
 
-    /// Scans about `most` of the objects that are scanned in place; returns how many.
+    /// Scans some of the objects that are scanned in place, at most `most`; returns how many.
     fn scan_grey(&mut self, most: usize) -> usize {
-        // SAFETY: INV-7: as in `sink`.
-        let class = unsafe { &*self.sink }.space().class_of(self.grey[self.grey_at]);
-        let is_packed = class.slot == class.info.size;
-        let from = self.grey_at;
-        while self.has_grey() && self.grey_at - from < most {
-            if self.pending >= EDGES {
-                self.look_at_edges();
-            }
-            let rest = &self.grey[self.grey_at..];
-            let addr = rest[0];
-            let adjoins = |(i, at): (usize, &usize)| *at == addr + i * class.slot;
-            let n = match is_packed {
-                true => rest.iter().take(ADJOINING).enumerate().take_while(|&e| adjoins(e)).count(),
-                false => 1,
-            };
-            if let Some(&ahead) = rest.get(RING) {
-                prefetch(ahead as *const u8);
-            }
-            // If a `trace` panics, the others stay.
-            self.grey_at += n;
-            self.trace(class.info, addr, n);
+        if self.pending >= EDGES {
+            self.look_at_edges();
         }
-        self.grey_at - from
+        let from = self.grey_at;
+        let n = (self.grey.len() - from).min(most).min(TOGETHER);
+        if self.grey.len() - from == n {
+            // The last of this span: those of the next one.
+            self.next.iter().take(AHEAD).for_each(|&addr| prefetch(addr as *const u8));
+        }
+        // SAFETY: INV-7: as in `sink`.
+        let info = unsafe { &*self.sink }.space().class_of(self.grey[from]).info;
+        // If a `trace` panics, those after this call's stay.
+        self.grey_at += n;
+        let mut tracer = Tracer::new(self.edges.as_mut_ptr(), spill, self.sink.cast(), self.cycle);
+        tracer.len = self.pending;
+        // SAFETY: INV-6: the list holds objects of one span, of which `n` are left; INV-7 for the tracer.
+        unsafe { (info.trace_each)(&self.grey[from..], n, &mut tracer) };
+        self.pending = tracer.len;
+        n
     }
 
     #[inline(always)]
