@@ -86,17 +86,21 @@ impl Record {
     #[cold]
     #[inline(never)]
     fn alloc_leaf(&self, class: usize) -> Result<usize, AllocError> {
-        self.refill(self.cache.leaf(class), self.core().leaf_class(class))
+        match self.cache.leaf(class).hole() {
+            Some(at) => Ok(at),
+            None => self.refill(self.cache.leaf(class), self.core().leaf_class(class)),
+        }
     }
     #[cold]
     #[inline(never)]
     fn alloc_typed(&self, info: &'static TypeInfo) -> Result<usize, AllocError> {
-        if let Some(at) = self.cache.owned_type(cache::tag_of(info)).and_then(Cursor::hole) {
-            return Ok(at);
+        match self.cache.owned_type(cache::tag_of(info)).and_then(Cursor::hole) {
+            Some(at) => Ok(at),
+            None => self.alloc_from(cache::tag_of(info), || self.core().typed_class(info)),
         }
-        self.alloc_from(cache::tag_of(info), || self.core().typed_class(info))
     }
     #[cold]
+    #[inline(never)]
     fn alloc_from(
         &self,
         tag: usize,

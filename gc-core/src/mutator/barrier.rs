@@ -63,6 +63,7 @@ impl Late {
 impl Record {
     /// Shades what this pin has overwritten so far.
     #[cold]
+    #[inline(never)]
     pub(super) fn shade_late(&self) {
         let space = &self.core().space;
         let late = &self.late.addrs[..self.late.len.replace(0)];
@@ -82,21 +83,27 @@ impl Record {
             self.store_barrier(field, new);
         }
     }
+    /// The same where the collector marks. Short, and with its calls last, so that it saves no registers: what a store waits
+    /// for here is the old value, and the fewer instructions there are, the more such loads are under way at once.
     #[cold]
     #[inline(never)]
     fn store_barrier(&self, field: &AtomicUsize, new: usize) {
         if self.mode.get() == Mode::Prep {
-            self.swap(field, new);
-        } else {
-            // A plain read of the old value is enough from Mark on: what another thread stores meanwhile is its
-            // local, and all threads shade or have crossed.
-            let old = if fault!("mark_old_unshaded") { 0 } else { field.load(Ordering::Acquire) };
-            chaos();
-            field.store(new, Ordering::Release);
-            if self.late.note(old) {
-                self.shade_late();
-            }
+            return self.store_prep(field, new);
         }
+        // A plain read of the old value is enough from Mark on: what another thread stores meanwhile is its
+        // local, and all threads shade or have crossed.
+        let old = if fault!("mark_old_unshaded") { 0 } else { field.load(Ordering::Acquire) };
+        chaos();
+        field.store(new, Ordering::Release);
+        if self.late.note(old) {
+            self.shade_late();
+        }
+    }
+    #[cold]
+    #[inline(never)]
+    fn store_prep(&self, field: &AtomicUsize, new: usize) {
+        self.swap(field, new);
     }
     /// Exchanges a pointer field, whatever the mode.
     pub(crate) fn swap(&self, field: &AtomicUsize, new: usize) -> usize {
