@@ -4,7 +4,7 @@
 //!    span into a queue, by that object's address; the others only leave word that there are more.
 //! 2. A marker takes the span out of the queue and calls [`GreySpan::take`], *then* looks at the marks. What it finds
 //!    marked and not in the *scans* bitmap is grey; it enters that there ([`MarkWord::add`]: of two markers that look at
-//!    once one gets each object) and scans it ([`Space::take_grey`]). If there was only one, it need not look.
+//!    once one gets each object) and scans it ([`Tables::take_grey`]). If there was only one, it need not look.
 //! 3. A span in a queue is grey work like any address, so termination counts it (rule 7).
 //!
 //! The scans bitmap has a bit for each object that is scanned *or need not be*: slots that are born black are entered
@@ -17,9 +17,10 @@
 //!
 //! Source: Go 1.26's garbage collector, "Green Tea" (golang/go issue 73581), which also has the case of the only object.
 
-use super::bitmap::{GRANULE_SHIFT, MarkWord};
+use super::BLOCK_WORDS;
+use super::bitmap::GRANULE_SHIFT;
 use super::span::SpanClass;
-use super::{BLOCK_WORDS, Space};
+use super::tables::Tables;
 use crate::sync::{AtomicU8, Ordering, chaos};
 
 /// No grey objects that are not in somebody's hands.
@@ -28,6 +29,11 @@ const IDLE: u8 = 0;
 const ONE: u8 = 1;
 /// Queued, and there may be more.
 const MANY: u8 = 2;
+
+/// Objects of a span that is scanned as one, at most.
+pub(crate) const MOST: usize = BLOCK_WORDS * 64;
+/// Room for their addresses.
+pub(crate) type GreyList = [usize; MOST];
 
 /// What a marker has to look for in a span that it takes out of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +107,7 @@ impl GreySpan {
     }
 }
 
-impl Space {
+impl Tables {
     /// Notes that `addr` of a class that is scanned by spans has been marked, or `several` objects of which it is one; says
     /// whether to queue its span by it.
     #[inline(always)]
@@ -111,18 +117,18 @@ impl Space {
         if several { span.add_several() } else { span.add() }
     }
 
-    /// Calls `each` for the grey objects of the span that was queued by `addr`, which are the caller's to scan.
-    pub(crate) fn take_grey(&self, addr: usize, mut each: impl FnMut(usize)) {
+    /// Writes down the grey objects of the span that was queued by `addr`, in order of address, and says how many there are;
+    /// they are the caller's to scan.
+    pub(crate) fn take_grey(&self, addr: usize, list: &mut GreyList) -> usize {
         let block = self.block_of(addr);
         if self.grey_span(block).take() == Grey::One {
             let (word, bit) = self.bit_of(addr);
-            if self.scan_word(word).add(bit) != 0 {
-                each(addr);
-            }
-            return;
+            list[0] = addr;
+            return usize::from(self.scan_word(word).add(bit) != 0);
         }
         let (first, start) = (self.first_word(block as u32), self.address(block as u32));
-        let class = self.class_of(addr);
+        let halves = &self.class_of(addr).halves[..BLOCK_WORDS];
+        let mut n = 0;
         for i in 0..BLOCK_WORDS {
             let marks = self.mark_word(first + i).bits();
             let grey = marks & !self.scan_word(first + i).bits();
@@ -134,10 +140,13 @@ impl Space {
             while mine != 0 {
                 let at = mine.trailing_zeros() as usize;
                 mine &= mine - 1;
-                let half = (class.halves[i] >> at & 1) as usize;
-                each(start + ((i * 64 + at) << GRANULE_SHIFT) + 8 * half);
+                let half = (halves[i] >> at & 1) as usize;
+                // There are no more granules than places: no test is needed.
+                list[n % MOST] = start + ((i * 64 + at) << GRANULE_SHIFT) + 8 * half;
+                n += 1;
             }
         }
+        n
     }
 
     /// Says that the slots of `mask` in one word are black without being scanned; before they are marked.
@@ -172,22 +181,11 @@ impl Space {
             super::prefetch(std::ptr::from_ref(self.scan_word(first + line)));
         }
     }
-
-    #[inline(always)]
-    fn scan_word(&self, index: usize) -> &MarkWord {
-        // SAFETY: INV-10: the table has `BLOCK_WORDS` words for each block, zeroed, and lives as long as the space.
-        unsafe { &*self.scans.table::<MarkWord>().add(index) }
-    }
-    #[inline(always)]
-    fn grey_span(&self, block: usize) -> &GreySpan {
-        debug_assert!(block < self.blocks);
-        // SAFETY: INV-10: the table has a byte for each block, and zero is idle.
-        unsafe { &*self.greys.table::<GreySpan>().add(block) }
-    }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use super::super::Space;
     use super::super::object::InfoOf;
     use super::*;
     use crate::config::{BLOCK, Config};
@@ -223,9 +221,9 @@ mod tests {
                 fresh.filter(|&a| space.add_grey(a, false)).collect()
             };
             let take = |by: usize| {
-                let mut got = Vec::new();
-                space.take_grey(by, |addr| got.push(addr));
-                got
+                let mut list = [0; MOST];
+                let n = space.take_grey(by, &mut list);
+                list[..n].to_vec()
             };
             assert_eq!(mark(&all[1..2]), &all[1..2]);
             assert_eq!(take(all[1]), &all[1..2], "the only one");

@@ -28,13 +28,14 @@ pub(crate) mod page_alloc;
 mod page_map;
 pub(crate) mod size_class;
 pub(crate) mod span;
+pub(crate) mod tables;
 #[cfg(not(loom))]
 mod waste;
 
-use crate::config::{BLOCK, BLOCK_SHIFT, Config};
+use crate::config::{BLOCK, Config};
 use crate::error::ConfigError;
-use crate::sync::{AtomicPtr, AtomicU64, Mutex, Ordering};
-use bitmap::{GRANULE_SHIFT, MarkWord, range_mask};
+use crate::sync::{Mutex, Ordering};
+use bitmap::{GRANULE_SHIFT, range_mask};
 use cache::Held;
 use central::Link;
 use object::TypeInfo;
@@ -42,6 +43,8 @@ use os::Reservation;
 use page_alloc::{PageAlloc, Pages};
 use span::{SpanClass, SpanMeta};
 use std::collections::HashMap;
+use std::ops::Deref;
+use tables::{TABLES, Tables};
 
 /// Words of one bitmap for each block.
 pub(crate) const BLOCK_WORDS: usize = BLOCK >> GRANULE_SHIFT >> 6;
@@ -62,19 +65,9 @@ pub(crate) fn prefetch<T>(at: *const T) {
 #[derive(Debug)]
 pub(crate) struct Space {
     mem: Reservation,
-    base: usize,
-    blocks: usize,
-    /// One bit a granule: objects that the current cycle found (or made) live.
-    marks: Reservation,
-    /// One bit a granule: objects that are scanned, or need not be; of classes that are scanned by spans (`grey`).
-    scans: Reservation,
-    /// One byte a block: whether its span is queued for scanning.
-    greys: Reservation,
-    /// One bit a granule: slots that are allocated, or lie in a thread's current run.
-    allocs: Reservation,
-    metas: Reservation,
-    /// Class of the span each block belongs to; null for a block of no span.
-    classes: Reservation,
+    /// The memory of the tables, in their order.
+    table_memory: [Reservation; TABLES],
+    tables: Tables,
     pub(crate) pages: PageAlloc,
     by_key: Mutex<ClassMap>,
 }
@@ -108,6 +101,14 @@ pub(crate) enum Free {
     Holes(Holes),
 }
 
+impl Deref for Space {
+    type Target = Tables;
+    #[inline(always)]
+    fn deref(&self) -> &Tables {
+        &self.tables
+    }
+}
+
 impl Space {
     /// Reserves a heap, smaller than asked if the system refuses.
     pub(crate) fn new(config: &Config) -> Result<Space, ConfigError> {
@@ -121,17 +122,16 @@ impl Space {
             };
             let mem = Reservation::new(bytes)?;
             mem.no_huge_pages();
-            let bits = BLOCK_WORDS * size_of::<u64>();
             let limit = config.heap_limit / BLOCK;
+            let mut table_memory = Vec::with_capacity(TABLES);
+            for entry in Tables::ENTRIES {
+                table_memory.push(table(entry)?);
+            }
+            let table_memory: [Reservation; TABLES] =
+                table_memory.try_into().expect("one for each entry");
             Ok(Space {
-                base: mem.base(),
-                blocks,
-                marks: table(bits)?,
-                scans: table(bits)?,
-                greys: table(1)?,
-                allocs: table(bits)?,
-                metas: table(size_of::<SpanMeta>())?,
-                classes: table(size_of::<usize>())?,
+                tables: Tables::new(mem.base(), blocks, &table_memory),
+                table_memory,
                 pages: PageAlloc::new(blocks, limit),
                 by_key: Mutex::new(ClassMap::default()),
                 mem,
@@ -145,112 +145,12 @@ impl Space {
     }
     /// Bytes of the address space.
     pub(crate) fn reserved(&self) -> usize {
-        self.blocks * BLOCK
-    }
-    /// First byte of a block.
-    pub(crate) fn address(&self, block: u32) -> usize {
-        self.base + block as usize * BLOCK
-    }
-    /// Block in which an address lies.
-    #[inline(always)]
-    pub(crate) fn block_of(&self, addr: usize) -> usize {
-        debug_assert!(addr >= self.base && addr < self.base + self.blocks * BLOCK);
-        (addr - self.base) >> BLOCK_SHIFT
-    }
-    #[inline(always)]
-    pub(crate) fn meta(&self, block: usize) -> &SpanMeta {
-        debug_assert!(block < self.blocks);
-        // SAFETY: INV-10: the table has an entry for each block; zeroed memory is a valid `SpanMeta` and it is
-        // never unmapped while the space lives.
-        unsafe { &*self.metas.table::<SpanMeta>().add(block) }
-    }
-    #[inline(always)]
-    fn class_word(&self, block: usize) -> &AtomicPtr<SpanClass> {
-        debug_assert!(block < self.blocks);
-        // SAFETY: INV-10: as for `meta`; null is a valid pointer word.
-        unsafe { &*self.classes.table::<AtomicPtr<SpanClass>>().add(block) }
-    }
-    /// The class of the span that a block belongs to.
-    #[inline(always)]
-    pub(crate) fn class_at(&self, block: usize) -> Option<&'static SpanClass> {
-        // SAFETY: INV-10: classes are leaked until the heap's end, and published with Release.
-        unsafe { self.class_word(block).load(Ordering::Acquire).as_ref() }
-    }
-    /// The class of a live object's span.
-    #[inline(always)]
-    pub(crate) fn class_of(&self, addr: usize) -> &'static SpanClass {
-        let class = self.class_word(self.block_of(addr)).load(Ordering::Acquire);
-        debug_assert!(!class.is_null(), "{addr:#x} lies in no span");
-        // SAFETY: INV-6: `addr` is an allocated object, so its block has a class; classes outlive the heap.
-        unsafe { &*class }
-    }
-    #[inline(always)]
-    pub(crate) fn mark_word(&self, index: usize) -> &MarkWord {
-        debug_assert!(index < self.blocks * BLOCK_WORDS);
-        // SAFETY: INV-10: as for `meta`.
-        unsafe { &*self.marks.table::<MarkWord>().add(index) }
-    }
-    #[inline(always)]
-    fn alloc_word(&self, index: usize) -> &AtomicU64 {
-        debug_assert!(index < self.blocks * BLOCK_WORDS);
-        // SAFETY: INV-10: as for `meta`.
-        unsafe { &*self.allocs.table::<AtomicU64>().add(index) }
-    }
-    /// The word and the bit of an object in each bitmap.
-    #[inline(always)]
-    pub(crate) fn bit_of(&self, addr: usize) -> (usize, u64) {
-        let granule = (addr - self.base) >> GRANULE_SHIFT;
-        (granule / 64, 1 << (granule % 64))
-    }
-    /// Asks for the mark word and the class of an object that will be marked soon.
-    #[inline(always)]
-    pub(crate) fn prefetch_mark(&self, addr: usize) {
-        prefetch(std::ptr::from_ref(self.mark_word(self.bit_of(addr).0)));
-        prefetch(std::ptr::from_ref(self.class_word(self.block_of(addr))));
-    }
-    /// Marks an object; says whether this call did it.
-    #[inline(always)]
-    #[must_use]
-    pub(crate) fn mark(&self, addr: usize) -> bool {
-        let (word, bit) = self.bit_of(addr);
-        self.mark_word(word).test_and_set(bit)
-    }
-    /// Whether an object is marked.
-    #[inline(always)]
-    pub(crate) fn is_marked(&self, addr: usize) -> bool {
-        let (word, bit) = self.bit_of(addr);
-        self.mark_word(word).is_set(bit)
-    }
-    /// Whether an object is allocated or lies in a thread's current run.
-    #[cfg(gc_verify)]
-    pub(crate) fn is_allocated(&self, addr: usize) -> bool {
-        let (word, bit) = self.bit_of(addr);
-        self.alloc_word(word).load(Ordering::Acquire) & bit != 0
+        self.blocks() * BLOCK
     }
     /// The link of a block's first span entry, for the central lists and the page heap.
     pub(crate) fn link(&self, block: u32) -> &Link {
         self.meta(block as usize).link()
     }
-    /// The sweep number of the span in which an object lies.
-    pub(crate) fn sweep_of(&self, addr: usize) -> u32 {
-        let meta = self.meta(self.block_of(addr));
-        // A large object's address lies in its first block, whose `first` is itself.
-        self.meta(meta.first() as usize).sweep()
-    }
-
-    /// Index of the first bitmap word of a span.
-    pub(crate) fn first_word(&self, span: u32) -> usize {
-        span as usize * BLOCK_WORDS
-    }
-    /// The alloc bits of one word of the heap.
-    pub(crate) fn allocated(&self, index: usize) -> u64 {
-        self.alloc_word(index).load(Ordering::Acquire)
-    }
-    /// Sets the alloc bits of one word: the sweeper or the owner of the span.
-    pub(crate) fn set_allocated(&self, index: usize, bits: u64) {
-        self.alloc_word(index).store(bits, Ordering::Release);
-    }
-
     /// Makes a span of fresh blocks of a class of small objects, with sweep number `number`.
     pub(crate) fn fresh_span(&self, class: &'static SpanClass, number: u64) -> Option<u32> {
         let first = self.pages.alloc(class.blocks, |b| self.link(b)).ok()?;
@@ -524,7 +424,7 @@ impl Pages for Space {
         Space::link(self, block)
     }
     fn release_blocks(&self, first: usize, n: usize) -> bool {
-        self.mem.release(self.base + first * BLOCK, n * BLOCK)
+        self.mem.release(self.address(first as u32), n * BLOCK)
     }
     /// The words of free blocks are zero and stay so until one of them is taken (INV-17), so for whoever reads one
     /// nothing changes.
@@ -533,7 +433,7 @@ impl Pages for Space {
         let first = word * words;
         // In a schedule every look at a word is a step.
         if cfg!(all(any(debug_assertions, gc_verify), not(shuttle))) {
-            let end = (first + words).min(self.blocks * BLOCK_WORDS);
+            let end = (first + words).min(self.blocks() * BLOCK_WORDS);
             let is_zero = |i| {
                 !self.mark_word(i).is_set(u64::MAX)
                     && self.allocated(i) == 0
@@ -546,14 +446,14 @@ impl Pages for Space {
         let bytes = words * size_of::<u64>();
         let go = |table: &Reservation| table.release(table.base() + word * bytes, bytes);
         // All, whatever the first says.
-        go(&self.marks) & go(&self.allocs) & go(&self.scans)
+        Tables::BITMAPS.iter().fold(true, |all, &i| go(&self.table_memory[i]) & all)
     }
 }
 
 impl Drop for Space {
     fn drop(&mut self) {
         // Whoever gets these addresses next is not to blame.
-        asan::unpoison(self.base, self.high() * BLOCK);
+        asan::unpoison(self.address(0), self.high() * BLOCK);
         for class in std::mem::take(&mut self.by_key.lock().all) {
             let class = std::ptr::from_ref(class).cast_mut();
             // SAFETY: INV-10: made by `Box::leak` in `class_for`; the block table and the caches, its only

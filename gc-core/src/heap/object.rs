@@ -3,8 +3,9 @@
 use super::prefetch;
 use crate::trace::{Trace, Tracer};
 
-/// How many values of a list are asked for ahead of the one that is traced.
-pub(crate) const AHEAD: usize = 24;
+/// How far ahead of the value that is traced those of a list are asked for: about so many bytes, and values.
+const AHEAD_BYTES: usize = 1024;
+const AHEAD: [usize; 2] = [16, 64];
 
 /// Runs `trace` over `n` values at an address.
 pub(crate) type TraceFn = unsafe fn(*const u8, usize, *mut Tracer<'static>);
@@ -138,8 +139,9 @@ unsafe fn trace_values<'gc, T: Trace<'gc>>(at: *const u8, n: usize, tracer: *mut
 unsafe fn trace_each<'gc, T: Trace<'gc>>(list: &[usize], n: usize, tracer: *mut Tracer<'static>) {
     // SAFETY: INV-7: the caller lends its tracer for this call; the brand is only a brand.
     let tracer = unsafe { &mut *tracer.cast::<Tracer<'gc>>() };
+    let ahead = (AHEAD_BYTES / size_of::<T>().max(1)).clamp(AHEAD[0], AHEAD[1]);
     for i in 0..n {
-        if let Some(&ahead) = list.get(i + AHEAD) {
+        if let Some(&ahead) = list.get(i + ahead) {
             prefetch(ahead as *const T);
         }
         // SAFETY: INV-6: as in `trace_values`.

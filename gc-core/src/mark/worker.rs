@@ -12,7 +12,8 @@
 
 use super::ring::GreyRing;
 use super::{Marking, Work};
-use crate::heap::object::AHEAD;
+use crate::heap::grey::{GreyList, MOST};
+use crate::heap::tables::Tables;
 use crate::heap::{Space, prefetch};
 use crate::sync::Ordering;
 use crate::trace::{PACKET, Tracer};
@@ -44,7 +45,7 @@ pub(crate) type EachRing<'a> = &'a dyn Fn(&mut dyn FnMut(&GreyRing));
 /// What the tracer's spill needs; apart from the rest of the marker, which is borrowed meanwhile.
 #[derive(Debug)]
 struct Sink {
-    space: *const Space,
+    tables: Tables,
     /// Marked, to be scanned.
     stack: Vec<usize>,
     /// Spans with grey objects, each by the object by which it was queued.
@@ -54,52 +55,47 @@ struct Sink {
 }
 
 impl Sink {
-    #[inline(always)]
-    fn space(&self) -> &Space {
-        // SAFETY: INV-10: a marker's heap outlives it (`Marker::new`).
-        unsafe { &*self.space }
-    }
     /// Marks what `edges` point to. Neighbours in the list that are neighbours in memory, as children of one parent often
     /// are, share the locked instructions.
     #[inline(always)]
     fn edges(&mut self, edges: &[usize]) {
+        let tables = self.tables;
         let mut rest = edges;
         while let [addr, after @ ..] = rest {
             rest = after;
-            if self.space().is_marked(*addr) {
+            if tables.is_marked(*addr) {
                 continue;
             }
-            let (word, bit) = self.space().bit_of(*addr);
+            let (word, bit) = tables.bit_of(*addr);
             let mut mask = bit;
             while let [next, after @ ..] = rest
-                && let (other, bit) = self.space().bit_of(*next)
+                && let (other, bit) = tables.bit_of(*next)
                 && other == word
             {
                 mask |= bit;
                 rest = after;
             }
             if mask == bit {
-                if self.space().mark(*addr) {
-                    self.found(*addr);
+                if tables.mark(*addr) {
+                    self.found(*addr, tables);
                 }
             } else {
-                let new = self.space().mark_word(word).test_and_set_all(mask);
+                let new = tables.mark_word(word).test_and_set_all(mask);
                 if new != 0 {
                     let near = edges.len() - after.len() - 1..edges.len() - rest.len();
-                    self.found_in_word(&edges[near], new);
+                    self.found_in_word(&edges[near], new, tables);
                 }
             }
         }
     }
     /// `addr` is marked, by us.
     #[inline(always)]
-    fn found(&mut self, addr: usize) {
-        let class = self.space().class_of(addr);
+    fn found(&mut self, addr: usize, tables: Tables) {
+        let class = tables.class_of(addr);
         self.objects += 1;
-        self.bytes +=
-            if class.is_large() { large_bytes(self.space(), addr) } else { class.slot as u64 };
+        self.bytes += if class.is_large() { large_bytes(&tables, addr) } else { class.slot as u64 };
         if class.by_span {
-            self.queue(addr, false);
+            self.queue(addr, false, tables);
         } else if class.needs_trace() {
             self.stack.push(addr);
         }
@@ -107,34 +103,34 @@ impl Sink {
     /// The bits of `new`, of one mark word, are set, by us; `near` are addresses that the word speaks of. They lie in one
     /// block, so they are of one class; and large objects have a block each.
     #[inline(always)]
-    fn found_in_word(&mut self, near: &[usize], mut new: u64) {
-        let class = self.space().class_of(near[0]);
+    fn found_in_word(&mut self, near: &[usize], mut new: u64, tables: Tables) {
+        let class = tables.class_of(near[0]);
         let several = new & (new - 1) != 0;
         if class.by_span && several {
             self.objects += u64::from(new.count_ones());
             self.bytes += u64::from(new.count_ones()) * class.slot as u64;
-            self.queue(near[0], true);
+            self.queue(near[0], true, tables);
             return;
         }
         for &addr in near {
-            let (_, bit) = self.space().bit_of(addr);
+            let (_, bit) = tables.bit_of(addr);
             if new & bit != 0 {
                 new &= !bit;
-                self.found(addr);
+                self.found(addr, tables);
             }
         }
     }
     /// `addr` of a class that is scanned by spans is marked, or `several` of which it is one.
     #[inline(always)]
-    fn queue(&mut self, addr: usize, several: bool) {
-        if self.space().add_grey(addr, several) && !fault!("span_dropped") {
+    fn queue(&mut self, addr: usize, several: bool, tables: Tables) {
+        if tables.add_grey(addr, several) && !fault!("span_dropped") {
             self.spans.push_back(addr);
         }
     }
     /// A mutator has marked `addr`.
     fn shaded(&mut self, addr: usize) {
-        if self.space().class_of(addr).by_span {
-            self.queue(addr, false);
+        if self.tables.class_of(addr).by_span {
+            self.queue(addr, false, self.tables);
         } else {
             self.stack.push(addr);
         }
@@ -146,8 +142,8 @@ impl Sink {
 }
 
 #[cold]
-fn large_bytes(space: &Space, addr: usize) -> u64 {
-    u64::from(space.meta(space.block_of(addr)).blocks()) * crate::config::BLOCK as u64
+fn large_bytes(tables: &Tables, addr: usize) -> u64 {
+    u64::from(tables.meta(tables.block_of(addr)).blocks()) * crate::config::BLOCK as u64
 }
 
 /// # Safety
@@ -163,10 +159,29 @@ unsafe fn spill(tracer: *mut Tracer<'static>) {
     let edges = unsafe { std::slice::from_raw_parts(tracer.buf, tracer.len) };
     // A piece of an array has more of them than there are outstanding misses.
     for batch in edges.chunks(EDGES) {
-        batch.iter().for_each(|&addr| sink.space().prefetch_mark(addr));
+        batch.iter().for_each(|&addr| sink.tables.prefetch_mark(addr));
         sink.edges(batch);
     }
     tracer.len = 0;
+}
+
+/// The grey objects of one span, in order of address.
+#[derive(Debug)]
+struct Gathered {
+    list: Box<GreyList>,
+    len: usize,
+}
+
+impl Default for Gathered {
+    fn default() -> Self {
+        Gathered { list: Box::new([0; MOST]), len: 0 }
+    }
+}
+
+impl Gathered {
+    fn addrs(&self) -> &[usize] {
+        &self.list[..self.len]
+    }
 }
 
 /// One marker's private state.
@@ -181,10 +196,10 @@ pub(crate) struct Marker {
     len: usize,
     own: Worker<Work>,
     /// Grey objects of one span in order of address, and how many of them are scanned.
-    grey: Vec<usize>,
+    grey: Gathered,
     grey_at: usize,
     /// Those of the span after it.
-    next: Vec<usize>,
+    next: Gathered,
     /// Bytes of an array scanned at once.
     piece: usize,
     /// Bytes marked since somebody asked.
@@ -213,7 +228,7 @@ impl Marker {
     /// A marker of `space`, which outlives it (the caller keeps the heap's shared state alive).
     pub(crate) fn new(space: &Space, own: Worker<Work>) -> Marker {
         let sink = Sink {
-            space,
+            tables: **space,
             stack: Vec::with_capacity(4 * PACKET),
             spans: VecDeque::new(),
             bytes: 0,
@@ -227,9 +242,9 @@ impl Marker {
             first: 0,
             len: 0,
             own,
-            grey: Vec::new(),
+            grey: Gathered::default(),
             grey_at: 0,
-            next: Vec::new(),
+            next: Gathered::default(),
             piece: PIECE,
             marked: 0,
             cycle: 0,
@@ -297,8 +312,9 @@ impl Marker {
         let spans: Vec<usize> = std::mem::take(&mut self.sink().spans).into();
         spans.chunks(SHARE).for_each(|some| marking.share(Work::Spans(some.to_vec())));
         let mut all = std::mem::take(&mut self.sink().stack);
-        all.extend(self.grey.drain(..).skip(std::mem::take(&mut self.grey_at)));
-        all.append(&mut self.next);
+        all.extend(&self.grey.addrs()[self.grey_at..]);
+        all.extend(self.next.addrs());
+        (self.grey.len, self.grey_at, self.next.len) = (0, 0, 0);
         while let Some(addr) = self.next_ahead() {
             all.push(addr);
         }
@@ -410,20 +426,19 @@ impl Marker {
     /// Makes the grey objects of the span that was taken last the current ones, and takes those of the oldest queued span;
     /// says whether there was a span. They are scanned in place if they are many, else through the stack.
     fn open_span(&mut self) -> bool {
-        let was_next = !self.next.is_empty();
-        if !was_next && !self.take_span() {
+        if self.next.len == 0 && !self.take_span() {
             return false;
         }
-        self.grey.clear();
-        self.grey_at = 0;
         std::mem::swap(&mut self.grey, &mut self.next);
+        (self.grey_at, self.next.len) = (0, 0);
         if self.piece == PIECE {
             // So that its objects are on their way while those of this span are scanned.
             self.take_span();
         }
-        if self.grey.len() < DENSE {
+        if self.grey.len < DENSE {
             // SAFETY: INV-7: as in `sink`, which would borrow all of `self`.
-            unsafe { &mut *self.sink }.stack.append(&mut self.grey);
+            unsafe { &mut *self.sink }.stack.extend(self.grey.addrs());
+            self.grey.len = 0;
         }
         true
     }
@@ -431,20 +446,20 @@ impl Marker {
     fn take_span(&mut self) -> bool {
         // SAFETY: INV-7: as in `sink`.
         let sink = unsafe { &mut *self.sink };
-        loop {
-            let Some(addr) = sink.spans.pop_front() else { return false };
+        while let Some(addr) = sink.spans.pop_front() {
             if let Some(&ahead) = sink.spans.get(SPANS) {
-                sink.space().prefetch_grey(ahead);
+                sink.tables.prefetch_grey(ahead);
             }
-            sink.space().take_grey(addr, |addr| self.next.push(addr));
-            if !self.next.is_empty() {
+            self.next.len = sink.tables.take_grey(addr, &mut self.next.list);
+            if self.next.len > 0 {
                 return true;
             }
         }
+        false
     }
 
     fn has_grey(&self) -> bool {
-        self.grey_at < self.grey.len()
+        self.grey_at < self.grey.len
     }
 
     /// Scans some of the objects that are scanned in place, at most `most`; returns how many.
@@ -453,19 +468,19 @@ impl Marker {
             self.look_at_edges();
         }
         let from = self.grey_at;
-        let n = (self.grey.len() - from).min(most).min(TOGETHER);
-        if self.grey.len() - from == n {
+        let n = (self.grey.len - from).min(most).min(TOGETHER);
+        if self.grey.len - from == n {
             // The last of this span: those of the next one.
-            self.next.iter().take(AHEAD).for_each(|&addr| prefetch(addr as *const u8));
+            self.next.addrs().iter().take(TOGETHER).for_each(|&addr| prefetch(addr as *const u8));
         }
         // SAFETY: INV-7: as in `sink`.
-        let info = unsafe { &*self.sink }.space().class_of(self.grey[from]).info;
+        let info = unsafe { &*self.sink }.tables.class_of(self.grey.list[from]).info;
         // If a `trace` panics, those after this call's stay.
         self.grey_at += n;
         let mut tracer = Tracer::new(self.edges.as_mut_ptr(), spill, self.sink.cast(), self.cycle);
         tracer.len = self.pending;
         // SAFETY: INV-6: the list holds objects of one span, of which `n` are left; INV-7 for the tracer.
-        unsafe { (info.trace_each)(&self.grey[from..], n, &mut tracer) };
+        unsafe { (info.trace_each)(&self.grey.addrs()[from..], n, &mut tracer) };
         self.pending = tracer.len;
         n
     }
@@ -528,7 +543,7 @@ impl Marker {
     #[inline(always)]
     fn scan(&mut self, addr: usize) {
         // SAFETY: INV-7: as in `sink`.
-        let class = unsafe { &*self.sink }.space().class_of(addr);
+        let class = unsafe { &*self.sink }.tables.class_of(addr);
         if class.info.array {
             self.scan_array(addr);
         } else {
@@ -546,7 +561,7 @@ impl Marker {
     /// that whoever steals has half of it for itself: with one remainder it would be stolen to and fro, and whoever lacks it
     /// would go on to spans in which little has gathered. One that assists shares all it has and leaves one remainder.
     fn scan_piece(&mut self, addr: usize, from: usize, mut to: usize) {
-        let info = self.sink().space().class_of(addr).info;
+        let info = self.sink().tables.class_of(addr).info;
         let piece = (self.piece / info.size.max(1)).max(1);
         while to - from > piece {
             let pieces = (to - from).div_ceil(piece);

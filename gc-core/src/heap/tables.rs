@@ -1,0 +1,183 @@
+//! The side tables: all that is known of an address follows from it by a shift and a load.
+//!
+//! Addresses of tables and nothing else, so that a marker can keep a copy in registers while it works: what it reaches
+//! through [`Space`](super::Space) the compiler loads again after every store. Whoever holds a copy lives in the heap's
+//! time (INV-10).
+
+use super::bitmap::{GRANULE_SHIFT, MarkWord};
+use super::grey::GreySpan;
+use super::os::Reservation;
+use super::span::{SpanClass, SpanMeta};
+use super::{BLOCK_WORDS, prefetch};
+use crate::config::{BLOCK, BLOCK_SHIFT};
+use crate::sync::{AtomicPtr, AtomicU64, Ordering};
+
+/// How many tables there are.
+pub(super) const TABLES: usize = 6;
+
+/// Where the tables are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tables {
+    base: usize,
+    blocks: usize,
+    /// One bit a granule: objects that the current cycle found (or made) live.
+    marks: *const MarkWord,
+    /// One bit a granule: objects that are scanned, or need not be; of classes that are scanned by spans (`grey`).
+    scans: *const MarkWord,
+    /// One bit a granule: slots that are allocated, or in a thread's hands.
+    allocs: *const AtomicU64,
+    /// One byte a block: whether its span is queued for scanning.
+    greys: *const GreySpan,
+    metas: *const SpanMeta,
+    /// Class of the span each block belongs to; null for a block of no span.
+    classes: *const AtomicPtr<SpanClass>,
+}
+
+// SAFETY: INV-10: the tables hold atomics, and live as long as whoever uses them.
+unsafe impl Send for Tables {}
+// SAFETY: INV-10: as above.
+unsafe impl Sync for Tables {}
+
+impl Tables {
+    /// Bytes that each table takes for a block, in the order of `new`.
+    pub(super) const ENTRIES: [usize; TABLES] = [
+        BLOCK_WORDS * size_of::<MarkWord>(),
+        BLOCK_WORDS * size_of::<MarkWord>(),
+        BLOCK_WORDS * size_of::<AtomicU64>(),
+        size_of::<GreySpan>(),
+        size_of::<SpanMeta>(),
+        size_of::<AtomicPtr<SpanClass>>(),
+    ];
+    /// Those of them that are bitmaps.
+    pub(super) const BITMAPS: [usize; 3] = [0, 1, 2];
+
+    /// The tables of `blocks` blocks from address `base` on.
+    pub(super) fn new(base: usize, blocks: usize, memory: &[Reservation; TABLES]) -> Tables {
+        let [marks, scans, allocs, greys, metas, classes] = memory;
+        Tables {
+            base,
+            blocks,
+            marks: marks.table(),
+            scans: scans.table(),
+            allocs: allocs.table(),
+            greys: greys.table(),
+            metas: metas.table(),
+            classes: classes.table(),
+        }
+    }
+    /// Blocks of the address space.
+    pub(crate) fn blocks(&self) -> usize {
+        self.blocks
+    }
+    /// First byte of a block.
+    pub(crate) fn address(&self, block: u32) -> usize {
+        self.base + block as usize * BLOCK
+    }
+    /// Block in which an address lies.
+    #[inline(always)]
+    pub(crate) fn block_of(&self, addr: usize) -> usize {
+        debug_assert!(addr >= self.base && addr < self.base + self.blocks * BLOCK);
+        (addr - self.base) >> BLOCK_SHIFT
+    }
+    #[inline(always)]
+    pub(crate) fn meta(&self, block: usize) -> &SpanMeta {
+        debug_assert!(block < self.blocks);
+        // SAFETY: INV-10: the table has an entry for each block; zeroed memory is a valid `SpanMeta` and it is
+        // never unmapped while the space lives.
+        unsafe { &*self.metas.add(block) }
+    }
+    #[inline(always)]
+    pub(super) fn class_word(&self, block: usize) -> &AtomicPtr<SpanClass> {
+        debug_assert!(block < self.blocks);
+        // SAFETY: INV-10: as for `meta`; null is a valid pointer word.
+        unsafe { &*self.classes.add(block) }
+    }
+    /// The class of the span that a block belongs to.
+    #[inline(always)]
+    pub(crate) fn class_at(&self, block: usize) -> Option<&'static SpanClass> {
+        // SAFETY: INV-10: classes are leaked until the heap's end, and published with Release.
+        unsafe { self.class_word(block).load(Ordering::Acquire).as_ref() }
+    }
+    /// The class of a live object's span.
+    #[inline(always)]
+    pub(crate) fn class_of(&self, addr: usize) -> &'static SpanClass {
+        let class = self.class_word(self.block_of(addr)).load(Ordering::Acquire);
+        debug_assert!(!class.is_null(), "{addr:#x} lies in no span");
+        // SAFETY: INV-6: `addr` is an allocated object, so its block has a class; classes outlive the heap.
+        unsafe { &*class }
+    }
+    #[inline(always)]
+    pub(crate) fn mark_word(&self, index: usize) -> &MarkWord {
+        debug_assert!(index < self.blocks * BLOCK_WORDS);
+        // SAFETY: INV-10: as for `meta`.
+        unsafe { &*self.marks.add(index) }
+    }
+    #[inline(always)]
+    fn alloc_word(&self, index: usize) -> &AtomicU64 {
+        debug_assert!(index < self.blocks * BLOCK_WORDS);
+        // SAFETY: INV-10: as for `meta`.
+        unsafe { &*self.allocs.add(index) }
+    }
+    /// The word and the bit of an object in each bitmap.
+    #[inline(always)]
+    pub(crate) fn bit_of(&self, addr: usize) -> (usize, u64) {
+        let granule = (addr - self.base) >> GRANULE_SHIFT;
+        (granule / 64, 1 << (granule % 64))
+    }
+    /// Asks for the mark word and the class of an object that will be marked soon.
+    #[inline(always)]
+    pub(crate) fn prefetch_mark(&self, addr: usize) {
+        prefetch(std::ptr::from_ref(self.mark_word(self.bit_of(addr).0)));
+        prefetch(std::ptr::from_ref(self.class_word(self.block_of(addr))));
+    }
+    /// Marks an object; says whether this call did it.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn mark(&self, addr: usize) -> bool {
+        let (word, bit) = self.bit_of(addr);
+        self.mark_word(word).test_and_set(bit)
+    }
+    /// Whether an object is marked.
+    #[inline(always)]
+    pub(crate) fn is_marked(&self, addr: usize) -> bool {
+        let (word, bit) = self.bit_of(addr);
+        self.mark_word(word).is_set(bit)
+    }
+    /// Whether an object is allocated or lies in a thread's current run.
+    #[cfg(gc_verify)]
+    pub(crate) fn is_allocated(&self, addr: usize) -> bool {
+        let (word, bit) = self.bit_of(addr);
+        self.alloc_word(word).load(Ordering::Acquire) & bit != 0
+    }
+    /// The sweep number of the span in which an object lies.
+    pub(crate) fn sweep_of(&self, addr: usize) -> u32 {
+        let meta = self.meta(self.block_of(addr));
+        // A large object's address lies in its first block, whose `first` is itself.
+        self.meta(meta.first() as usize).sweep()
+    }
+
+    /// Index of the first bitmap word of a span.
+    pub(crate) fn first_word(&self, span: u32) -> usize {
+        span as usize * BLOCK_WORDS
+    }
+    /// The alloc bits of one word of the heap.
+    pub(crate) fn allocated(&self, index: usize) -> u64 {
+        self.alloc_word(index).load(Ordering::Acquire)
+    }
+    /// Sets the alloc bits of one word: the sweeper or the owner of the span.
+    pub(crate) fn set_allocated(&self, index: usize, bits: u64) {
+        self.alloc_word(index).store(bits, Ordering::Release);
+    }
+    #[inline(always)]
+    pub(super) fn scan_word(&self, index: usize) -> &MarkWord {
+        debug_assert!(index < self.blocks * BLOCK_WORDS);
+        // SAFETY: INV-10: as for `meta`.
+        unsafe { &*self.scans.add(index) }
+    }
+    #[inline(always)]
+    pub(super) fn grey_span(&self, block: usize) -> &GreySpan {
+        debug_assert!(block < self.blocks);
+        // SAFETY: INV-10: as for `meta`; zero is idle.
+        unsafe { &*self.greys.add(block) }
+    }
+}
