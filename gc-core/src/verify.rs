@@ -6,7 +6,7 @@
 //! memory that was never used, when a thread takes it.
 
 use crate::error::fatal;
-use crate::heap::Run;
+use crate::heap::free::Run;
 use crate::heap::span::SpanClass;
 use crate::heap::{Space, asan};
 use crate::mutator::Core;

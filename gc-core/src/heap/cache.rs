@@ -1,6 +1,7 @@
 //! The cache of a thread: one cursor for each class that it allocates from.
 //!
-//! The fast path ([`Cache::bump`]) finds the cursor, adds, compares and stores. Leaf data finds its cursor by
+//! The fast path ([`Cursor::bump`]) finds the cursor, adds, compares and stores; where free slots lie scattered the
+//! cursor has the bits of one word of them instead of a run ([`Cursor::hole`], `free`). Leaf data finds its cursor by
 //! its size class, a constant; other types through a direct-mapped table tagged with the address of their
 //! [`TypeInfo`](super::object::TypeInfo), also a constant. A type that loses its place in the table keeps its
 //! cursor in `parked`.
@@ -9,10 +10,10 @@
 //! kept there (INV-3, `handshake::Crossing`). Its cells are therefore plain.
 
 use super::bitmap::GRANULE_SHIFT;
+use super::free::{Held, Holes, Run};
 use super::object::TypeInfo;
 use super::size_class;
 use super::span::SpanClass;
-use super::{Holes, Run};
 use std::cell::{Cell, RefCell};
 
 /// Entries of the direct-mapped table.
@@ -39,19 +40,8 @@ pub(crate) struct Cursor {
     halves: Cell<u64>,
 }
 
-/// What a cursor holds, moved out of its place.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Held {
-    pub(crate) class: &'static SpanClass,
-    pub(crate) span: u32,
-    /// The unused rest of the run.
-    pub(crate) rest: Run,
-    /// The unused holes in the bitmap word that ends at the end of the rest.
-    pub(crate) holes: u64,
-}
-
 impl Cursor {
-    const fn new() -> Cursor {
+    pub(crate) const fn new() -> Cursor {
         Cursor {
             at: Cell::new(0),
             end: Cell::new(0),
@@ -82,7 +72,9 @@ impl Cursor {
             return None;
         }
         let granule = holes.trailing_zeros() as usize;
-        self.holes.set(holes & (holes - 1));
+        if !fault!("hole_twice") {
+            self.holes.set(holes & (holes - 1));
+        }
         let half = (self.halves.get() >> granule & 1) as usize;
         Some(self.end.get() - WORD_BYTES + (granule << GRANULE_SHIFT) + 8 * half)
     }

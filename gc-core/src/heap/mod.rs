@@ -2,7 +2,7 @@
 //!
 //! Allocation, down:
 //! 1. A thread bumps the cursor of the object's class within its current run of free slots (`cache`).
-//! 2. At the end of the run the cursor moves to the next run of the same span ([`Space::next_run`]).
+//! 2. At the end of the run the cursor moves to what is free next in the same span, a run or scattered slots (`free`).
 //! 3. At the end of the span the thread takes another from the central list of the class (`central`): a swept
 //!    one, or one that it sweeps itself (`crate::sweep`).
 //! 4. When there is none, the page heap gives fresh blocks (`page_alloc`, [`Space::fresh_span`]).
@@ -14,13 +14,14 @@
 //!
 //! All metadata lies in dense side tables indexed by block number, never in the blocks and never in the
 //! objects. Within this folder: `os`, `bitmap`, `central`, `size_class`, `object` know nothing of each other;
-//! `span` builds on them, `page_map` on `bitmap`, `page_alloc` on `page_map` and `central`, `cache` on `span`; this file
-//! on all, and `grey` and `waste` on this file.
+//! `span` builds on them, `page_map` on `bitmap`, `page_alloc` on `page_map` and `central`, `tables` on `span`, `free`
+//! and `grey` on `tables`, `cache` on `free`; this file on all, and `waste` on this file.
 
 pub(crate) mod asan;
 pub(crate) mod bitmap;
 pub(crate) mod cache;
 pub mod central;
+pub(crate) mod free;
 pub mod grey;
 pub(crate) mod object;
 pub(crate) mod os;
@@ -35,8 +36,7 @@ mod waste;
 use crate::config::{BLOCK, Config};
 use crate::error::ConfigError;
 use crate::sync::{Mutex, Ordering};
-use bitmap::{GRANULE_SHIFT, range_mask};
-use cache::Held;
+use bitmap::GRANULE_SHIFT;
 use central::Link;
 use object::TypeInfo;
 use os::Reservation;
@@ -76,29 +76,6 @@ pub(crate) struct Space {
 struct ClassMap {
     by_key: HashMap<(usize, usize), &'static SpanClass>,
     all: Vec<&'static SpanClass>,
-}
-
-/// A stretch of free slots: from the first byte of the first slot to the first byte after the last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Run {
-    pub(crate) from: usize,
-    pub(crate) to: usize,
-}
-
-/// Free slots that lie scattered: bits of one word of a span.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Holes {
-    /// Which word of the span.
-    pub(crate) word: usize,
-    /// A bit for each granule in which one begins.
-    pub(crate) bits: u64,
-}
-
-/// What a thread takes next of a span.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Free {
-    Run(Run),
-    Holes(Holes),
 }
 
 impl Deref for Space {
@@ -220,161 +197,6 @@ impl Space {
     /// The same with all that is not in use.
     pub(crate) fn release_all(&self) -> usize {
         self.pages.release_all(self) * BLOCK
-    }
-
-    /// The first free slots of a span that begin at or after `at`: a run, or the holes of a word in which few are free.
-    /// The caller owns the span.
-    pub(crate) fn next_free(&self, class: &SpanClass, span: u32, at: usize) -> Option<Free> {
-        let start = self.address(span);
-        let first_word = self.first_word(span);
-        let words = class.starts.len();
-        let granule = (at - start) >> GRANULE_SHIFT;
-        let mut word = granule / 64;
-        if word >= words {
-            return None;
-        }
-        let mut bits =
-            class.starts[word] & !self.allocated(first_word + word) & (u64::MAX << (granule % 64));
-        while bits == 0 {
-            word += 1;
-            if word == words {
-                return None;
-            }
-            bits = class.starts[word] & !self.allocated(first_word + word);
-        }
-        if bits.count_ones() * 4 < class.starts[word].count_ones() * 3 {
-            return Some(Free::Holes(Holes { word, bits }));
-        }
-        let from = class.slot_at(word * 64 + bits.trailing_zeros() as usize);
-        // The run ends at the next allocated slot.
-        let skip = bits.trailing_zeros();
-        let mut taken = self.allocated(first_word + word) & (u64::MAX << skip);
-        while taken == 0 {
-            word += 1;
-            if word == words {
-                let to = class.slots;
-                return Some(Free::Run(self.run_of(class, start, from, to)));
-            }
-            taken = self.allocated(first_word + word);
-        }
-        let to = class.slot_at(word * 64 + taken.trailing_zeros() as usize);
-        Some(Free::Run(self.run_of(class, start, from, to)))
-    }
-
-    fn run_of(&self, class: &SpanClass, start: usize, from: usize, to: usize) -> Run {
-        let at = start + class.origin;
-        Run { from: at + from * class.slot, to: at + to * class.slot }
-    }
-
-    /// Calls `each(word index, mask)` for the bits of the slots of `run`, which lies in one span of `class`.
-    pub(crate) fn for_bits(
-        &self,
-        class: &SpanClass,
-        span: u32,
-        run: Run,
-        mut each: impl FnMut(usize, u64),
-    ) {
-        if run.from == run.to {
-            return;
-        }
-        let start = self.address(span);
-        let from = (run.from - start) >> GRANULE_SHIFT;
-        // Exclusive: the granule of an object that starts at `run.to` is that object's.
-        let to = (run.to - start) >> GRANULE_SHIFT;
-        let first_word = self.first_word(span);
-        for word in from / 64..to.div_ceil(64).min(class.starts.len()) {
-            let mask = range_mask(word, from, to) & class.starts[word];
-            if mask != 0 {
-                each(first_word + word, mask);
-            }
-        }
-    }
-
-    /// Calls `each(word index, mask)` for the slots of a span that are free, those of a thread that holds it included. The
-    /// caller owns the span.
-    pub(crate) fn for_unused(&self, held: &Held, mut each: impl FnMut(usize, u64)) {
-        let (start, first) = (self.address(held.span), self.first_word(held.span));
-        let from = (held.rest.from - start) >> GRANULE_SHIFT;
-        let to = (held.rest.to - start) >> GRANULE_SHIFT;
-        for (i, starts) in held.class.starts.iter().enumerate() {
-            let holes = if (i + 1) * 64 == to { held.holes } else { 0 };
-            let mask = starts & (!self.allocated(first + i) | range_mask(i, from, to)) | holes;
-            if mask != 0 {
-                each(first + i, mask);
-            }
-        }
-    }
-
-    /// Lets the sanitizer allow the use of a run that is about to be taken.
-    #[inline(always)]
-    pub(crate) fn open_run(&self, class: &SpanClass, run: Run) {
-        asan::unpoison(run.from - class.origin, run.to - run.from);
-    }
-    /// Counts the slots of `run` as allocated. The caller owns the span.
-    pub(crate) fn take_run(&self, class: &SpanClass, span: u32, run: Run) {
-        self.for_bits(class, span, run, |word, mask| {
-            let bits = self.allocated(word);
-            self.set_allocated(word, bits | mask);
-        });
-    }
-    /// The same for holes; returns the address at which their word ends.
-    pub(crate) fn take_holes(&self, span: u32, holes: Holes) -> usize {
-        let word = self.first_word(span) + holes.word;
-        self.set_allocated(word, self.allocated(word) | holes.bits);
-        self.address(span) + ((holes.word + 1) * 64 << GRANULE_SHIFT)
-    }
-    /// Asks for the lines in which the free slots of a word begin.
-    #[inline(always)]
-    pub(crate) fn prefetch_holes(&self, class: &SpanClass, span: u32, word: usize) {
-        let Some(starts) = class.starts.get(word) else { return };
-        let bits = starts & !self.allocated(self.first_word(span) + word);
-        // One bit for each line of four granules.
-        let mut lines = (bits | bits >> 1 | bits >> 2 | bits >> 3) & 0x1111_1111_1111_1111;
-        let base = self.address(span) + (word * 64 << GRANULE_SHIFT);
-        while lines != 0 {
-            prefetch((base + ((lines.trailing_zeros() as usize) << GRANULE_SHIFT)) as *const u8);
-            lines &= lines - 1;
-        }
-    }
-    /// The inverse of both, for the rest that was not used; returns how many slots of the span are free then.
-    pub(crate) fn give_rest(&self, held: &Held) -> usize {
-        let class = held.class;
-        let mut free = 0;
-        self.for_unused(held, |word, mask| {
-            let bits = self.allocated(word);
-            if bits & mask != 0 {
-                // The pass over the weak boxes may have read the alloc bits already, and looks.
-                if cfg!(gc_asan) && !class.info.weak_box {
-                    let i = word - self.first_word(held.span);
-                    self.each_slot(
-                        class,
-                        held.span,
-                        Holes { word: i, bits: bits & mask },
-                        |slot| {
-                            asan::poison(slot.from - class.origin, class.slot);
-                        },
-                    );
-                }
-                self.set_allocated(word, bits & !mask);
-            }
-            free += mask.count_ones() as usize;
-        });
-        free
-    }
-    /// Calls `each` for every slot of `holes`.
-    pub(crate) fn each_slot(
-        &self,
-        class: &SpanClass,
-        span: u32,
-        holes: Holes,
-        mut each: impl FnMut(Run),
-    ) {
-        let mut bits = holes.bits;
-        while bits != 0 {
-            let i = class.slot_at(holes.word * 64 + bits.trailing_zeros() as usize);
-            bits &= bits - 1;
-            each(self.run_of(class, self.address(span), i, i + 1));
-        }
     }
 
     /// The class for a type (`size_class` 0) or for arrays of a type in one size class, made at first use.

@@ -1,8 +1,8 @@
 //! Allocation: from the cursor's bump to the span that a refill finds, and the pace that it keeps.
 //!
 //! 1. The fast path is [`Record::alloc`]: a cursor of the cache, add, compare, store.
-//! 2. A used-up run leads to the next one of the span, a used-up span to the central list of its class, to an unswept
-//!    span, or to fresh blocks (`Record::find_span`).
+//! 2. A used-up run leads to a hole or to what is free next in the span (`heap::free`), a used-up span to the central list of
+//!    its class, to an unswept span, or to fresh blocks (`Record::find_span`).
 //! 3. At every span the thread looks at how far allocation is ahead of the collector, and marks a quantum or yields if
 //!    too far (`Record::pace`).
 
@@ -10,10 +10,11 @@ use super::{Core, Record, on_collector_thread};
 use crate::config::BLOCK;
 use crate::error::AllocError;
 use crate::handshake::Mode;
-use crate::heap::cache::{self, Cursor, Held};
+use crate::heap::cache::{self, Cursor};
+use crate::heap::free::{Free, Held, Run};
 use crate::heap::object::{LEAF_INFO, TypeInfo};
+use crate::heap::size_class;
 use crate::heap::span::SpanClass;
-use crate::heap::{Free, Run, size_class};
 use crate::mark::worker::Marker;
 use crate::observe::clock::ticks;
 use crate::observe::histogram::PauseKind;

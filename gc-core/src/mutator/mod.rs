@@ -17,7 +17,8 @@ mod core;
 
 pub(crate) use self::core::Core;
 use crate::handshake::{Crossing, Epoch, Mode, PinWord};
-use crate::heap::cache::{Cache, Held};
+use crate::heap::cache::Cache;
+use crate::heap::free::Held;
 use crate::mark::ring::GreyRing;
 use crate::mark::roots::SlotRef;
 use crate::mark::worker::Marker;
