@@ -53,6 +53,11 @@ impl Stack {
         }
     }
 
+    /// The index that was on top: a hint, for it may be gone by now.
+    pub(crate) fn top(&self) -> Option<u32> {
+        (self.head.load(Ordering::Relaxed) as u32).checked_sub(1)
+    }
+
     /// Whether the stack was empty.
     #[cfg(loom)]
     pub fn is_empty(&self) -> bool {

@@ -153,7 +153,7 @@ impl Tables {
     pub(crate) fn take_holes(&self, span: u32, holes: Holes) -> usize {
         let word = self.first_word(span) + holes.word;
         self.set_allocated(word, self.allocated(word) | holes.bits);
-        self.address(span) + ((holes.word + 1) * 64 << GRANULE_SHIFT)
+        self.address(span) + (((holes.word + 1) * 64) << GRANULE_SHIFT)
     }
     /// Asks for the lines in which the free slots of a word begin.
     #[inline(always)]
@@ -162,7 +162,7 @@ impl Tables {
         let bits = starts & !self.allocated(self.first_word(span) + word);
         // One bit for each line of four granules.
         let mut lines = (bits | bits >> 1 | bits >> 2 | bits >> 3) & 0x1111_1111_1111_1111;
-        let base = self.address(span) + (word * 64 << GRANULE_SHIFT);
+        let base = self.address(span) + ((word * 64) << GRANULE_SHIFT);
         while lines != 0 {
             prefetch((base + ((lines.trailing_zeros() as usize) << GRANULE_SHIFT)) as *const u8);
             lines &= lines - 1;

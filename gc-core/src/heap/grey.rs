@@ -129,7 +129,7 @@ impl Tables {
         let (first, start) = (self.first_word(block as u32), self.address(block as u32));
         let halves = &self.class_of(addr).halves[..BLOCK_WORDS];
         let mut n = 0;
-        for i in 0..BLOCK_WORDS {
+        for (i, halves) in halves.iter().enumerate() {
             let marks = self.mark_word(first + i).bits();
             let grey = marks & !self.scan_word(first + i).bits();
             if grey == 0 {
@@ -140,7 +140,7 @@ impl Tables {
             while mine != 0 {
                 let at = mine.trailing_zeros() as usize;
                 mine &= mine - 1;
-                let half = (halves[i] >> at & 1) as usize;
+                let half = (halves >> at & 1) as usize;
                 // There are no more granules than places: no test is needed.
                 list[n % MOST] = start + ((i * 64 + at) << GRANULE_SHIFT) + 8 * half;
                 n += 1;

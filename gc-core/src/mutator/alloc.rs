@@ -27,8 +27,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Spans that one refill sweeps at most.
 const SWEEPS_PER_REFILL: usize = 8;
-/// Objects that one assist scans: 1 to 3 µs, and below 20 whatever they are; a longer one shows at p99.9.
-const ASSIST: usize = 32;
+/// Objects that one assist scans: below 20 µs whatever they are; and refills that ask for it before there is one.
+const ASSIST: usize = 192;
+const ASSIST_EVERY: u32 = 6;
 
 impl Record {
     /// Room for one value of the type of `info`, uninitialised. The caller writes it before anything else.
@@ -174,7 +175,12 @@ impl Record {
                 if class.info.weak_box || cfg!(any(gc_verify, gc_asan)) {
                     core.space.each_slot(class, span, holes, |slot| self.open(core, class, slot));
                 }
-                core.space.prefetch_holes(class, span, holes.word + 1);
+                if holes.word + 1 < class.starts.len() {
+                    core.space.prefetch_holes(class, span, holes.word + 1);
+                } else if let Some(next) = class.partial(self.sweeps.get()).top() {
+                    // Most likely ours, soon.
+                    core.space.prefetch_holes(class, next, 0);
+                }
                 let end = core.space.take_holes(span, holes);
                 cursor.put_holes(class, span, end, holes);
                 cursor.hole().expect("holes are not empty")
@@ -319,16 +325,28 @@ impl Record {
         core.control.nudge();
         let marking = self.mode.get() == Mode::Mark;
         let demand = core.credit.demand(marking.then(|| core.marking.found_bytes()));
-        if demand != Demand::Nothing && !on_collector_thread() {
+        if demand == Demand::Nothing || on_collector_thread() {
+            return;
+        }
+        let assists = marking && self.is_time_to_assist();
+        let yields = demand == Demand::AssistAndYield;
+        if assists || yields {
             let since = ticks();
-            if marking {
+            if assists {
                 self.assist(core);
             }
-            if demand == Demand::AssistAndYield {
+            if yields {
                 yield_now();
             }
             self.pauses.record(PauseKind::Assist, since);
         }
+    }
+
+    /// A refill asks for an assist: says whether it is the one of [`ASSIST_EVERY`] that gets it.
+    fn is_time_to_assist(&self) -> bool {
+        let asked = (self.asked.get() + 1) % ASSIST_EVERY;
+        self.asked.set(asked);
+        asked == 0
     }
 
     /// Marks a bounded number of objects on the collector's behalf.

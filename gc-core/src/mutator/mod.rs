@@ -84,6 +84,8 @@ pub(crate) struct Record {
     assistant: RefCell<Option<Box<Marker>>>,
     /// Whether the thread has allocated since the collector last asked: 0 or 1.
     busy: plain::AtomicU32,
+    /// Refills that have asked for an assist since the last one.
+    asked: Cell<u32>,
     /// The thread that uses this record; 0 for none.
     owner: AtomicU64,
     /// In order of registration.
@@ -108,6 +110,7 @@ impl Record {
             black: Cell::new(false),
             pressed: Cell::new(false),
             depth: Cell::new(0),
+            asked: Cell::new(0),
             sweeps: Cell::new(0),
             cycle: Cell::new(0),
             cache: Cache::new(),

@@ -82,15 +82,18 @@ impl CellLock {
     }
     /// An exclusive borrow.
     pub fn exclude(&self) -> Borrow {
-        match self.enter(|state| state != 0, EXCLUSIVE) {
-            Ok(()) => Borrow::Done,
+        // Without a look first, which would fetch the line from another core twice: to read it, and to write to it.
+        match self.state.compare_exchange(0, EXCLUSIVE, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => Borrow::Done,
             Err(state) if state & (EXCLUSIVE | SHARED) == 0 => Borrow::Scanning,
             Err(_) => Borrow::Taken,
         }
     }
     /// The end of an exclusive borrow. Release: the next borrower and the markers see what it wrote.
     pub fn release_exclusive(&self) {
-        self.state.fetch_and(!EXCLUSIVE, Ordering::Release);
+        // Nobody else changes the word meanwhile: every other transition is from a state without the bit. So it need not be a
+        // read-modify-write, which would wait for all that the borrower has stored.
+        self.state.store(0, Ordering::Release);
     }
     /// Runs `scan` unless the cell is exclusively borrowed, and records `cycle` then (if not 0); says whether.
     pub fn scan(&self, cycle: u64, scan: impl FnOnce()) -> bool {
