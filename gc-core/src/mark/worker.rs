@@ -13,6 +13,7 @@
 use super::ring::GreyRing;
 use super::{Marking, Work};
 use crate::heap::grey::{GreyList, MOST};
+use crate::heap::span::SpanClass;
 use crate::heap::tables::Tables;
 use crate::heap::{Space, prefetch};
 use crate::sync::Ordering;
@@ -34,7 +35,9 @@ const PIECE: usize = 16 << 10;
 const ASSIST_PIECE: usize = 512;
 /// Addresses that an assist hands on at once.
 const SHARE: usize = 2 * PACKET;
-/// Objects between two looks at what others need.
+/// Bytes of an object that cost as much as another small object: what a drain may do is counted in such.
+const COST: usize = 64;
+/// Small objects between two looks at what others need.
 const STRIDE: usize = 128;
 /// Strides between two looks at the threads' rings, and between two additions to the counters that markers share.
 const RINGS_EVERY: usize = 4;
@@ -139,6 +142,12 @@ impl Sink {
     fn is_empty(&self) -> bool {
         self.stack.is_empty() && self.spans.is_empty()
     }
+}
+
+/// What scanning an object costs, in small objects: one of a kilobyte may hold a hundred pointers.
+#[inline(always)]
+fn cost_of(class: &SpanClass) -> usize {
+    1 + class.slot / COST
 }
 
 #[cold]
@@ -268,7 +277,7 @@ impl Marker {
         unsafe { &mut *self.sink }
     }
 
-    /// Drains until there is nothing to take, or about `budget` objects are scanned; says whether everything
+    /// Drains until there is nothing to take, or about `budget` small objects are scanned; says whether everything
     /// is drained. The caller counts itself active (`Detector`), and until it is idle what this marker holds
     /// is grey. A panic in a `trace` unwinds through here and leaves the marker usable; only the object that
     /// panicked, and those after it that were to be traced by the same call, are not scanned.
@@ -410,7 +419,7 @@ impl Marker {
     #[inline(never)]
     fn refill(&mut self) -> Option<usize> {
         if let Some(work) = self.own.pop() {
-            let cost = if matches!(work, Work::Piece { .. }) { self.piece / 64 } else { 0 };
+            let cost = if matches!(work, Work::Piece { .. }) { self.piece / COST } else { 0 };
             self.accept(work);
             Some(cost)
         } else if self.open_span() {
@@ -462,27 +471,28 @@ impl Marker {
         self.grey_at < self.grey.len
     }
 
-    /// Scans some of the objects that are scanned in place, at most `most`; returns how many.
+    /// Scans some of the objects that are scanned in place, at a cost of about `most` at most; returns the cost.
     fn scan_grey(&mut self, most: usize) -> usize {
         if self.pending >= EDGES {
             self.look_at_edges();
         }
         let from = self.grey_at;
-        let n = (self.grey.len - from).min(most).min(TOGETHER);
+        // SAFETY: INV-7: as in `sink`.
+        let class = unsafe { &*self.sink }.tables.class_of(self.grey.list[from]);
+        let cost = cost_of(class);
+        let n = (self.grey.len - from).min(TOGETHER).min((most / cost).max(1));
         if self.grey.len - from == n {
             // The last of this span: those of the next one.
             self.next.addrs().iter().take(TOGETHER).for_each(|&addr| prefetch(addr as *const u8));
         }
-        // SAFETY: INV-7: as in `sink`.
-        let info = unsafe { &*self.sink }.tables.class_of(self.grey.list[from]).info;
         // If a `trace` panics, those after this call's stay.
         self.grey_at += n;
         let mut tracer = Tracer::new(self.edges.as_mut_ptr(), spill, self.sink.cast(), self.cycle);
         tracer.len = self.pending;
         // SAFETY: INV-6: the list holds objects of one span, of which `n` are left; INV-7 for the tracer.
-        unsafe { (info.trace_each)(&self.grey.addrs()[from..], n, &mut tracer) };
+        unsafe { (class.info.trace_each)(&self.grey.addrs()[from..], n, &mut tracer) };
         self.pending = tracer.len;
-        n
+        n * cost
     }
 
     #[inline(always)]
@@ -496,7 +506,7 @@ impl Marker {
         Some(addr)
     }
 
-    /// Scans about `most` objects; fewer only if nothing of this marker's own is left.
+    /// Scans objects at a cost of about `most`, and returns it; less only if nothing of this marker's own is left.
     fn scan_some(&mut self, most: usize) -> usize {
         let mut done = 0;
         while done < most {
@@ -529,10 +539,7 @@ impl Marker {
                 self.len += 1;
             }
             match self.next_ahead() {
-                Some(addr) => {
-                    self.scan(addr);
-                    done += 1;
-                }
+                Some(addr) => done += self.scan(addr),
                 None if self.has_grey() => {}
                 None => return done,
             }
@@ -540,14 +547,17 @@ impl Marker {
         done
     }
 
+    /// Scans an object, and says at what cost.
     #[inline(always)]
-    fn scan(&mut self, addr: usize) {
+    fn scan(&mut self, addr: usize) -> usize {
         // SAFETY: INV-7: as in `sink`.
         let class = unsafe { &*self.sink }.tables.class_of(addr);
         if class.info.array {
             self.scan_array(addr);
+            self.piece / COST
         } else {
             self.trace(class.info, addr, 1);
+            cost_of(class)
         }
     }
 

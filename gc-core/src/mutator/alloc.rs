@@ -27,7 +27,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Spans that one refill sweeps at most.
 const SWEEPS_PER_REFILL: usize = 8;
-/// Objects that one assist scans: below 20 µs whatever they are; and refills that ask for it before there is one.
+/// Small objects that one assist scans, or as much of larger ones: some 10 µs. And how many refills ask for it before there
+/// is one.
 const ASSIST: usize = 192;
 const ASSIST_EVERY: u32 = 6;
 
