@@ -553,18 +553,19 @@ impl Marker {
         // SAFETY: INV-7: as in `sink`.
         let class = unsafe { &*self.sink }.tables.class_of(addr);
         if class.info.array {
-            self.scan_array(addr);
-            self.piece / COST
+            self.scan_array(addr)
         } else {
             self.trace(class.info, addr, 1);
             cost_of(class)
         }
     }
 
-    fn scan_array(&mut self, addr: usize) {
+    fn scan_array(&mut self, addr: usize) -> usize {
         // SAFETY: INV-6: an array that is traced has its length before its first element.
         let len = unsafe { (addr as *const usize).sub(1).read() };
+        let info = self.sink().tables.class_of(addr).info;
         self.scan_piece(addr, 0, len);
+        1 + len.saturating_mul(info.size).min(self.piece) / COST
     }
 
     /// Scans the first piece of an array's elements `[from, to)` and puts the rest where others may steal it. In halves, so

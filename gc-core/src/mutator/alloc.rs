@@ -27,10 +27,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Spans that one refill sweeps at most.
 const SWEEPS_PER_REFILL: usize = 8;
-/// Small objects that one assist scans, or as much of larger ones: some 10 µs. And how many refills ask for it before there
-/// is one.
-const ASSIST: usize = 192;
-const ASSIST_EVERY: u32 = 6;
+/// Small objects that one assist scans, or as much of larger ones: 3 to 5 µs, and below 20 whatever they are. And how many
+/// refills ask for it before there is one.
+const ASSIST: usize = 64;
+const ASSIST_EVERY: u32 = 2;
 
 impl Record {
     /// Room for one value of the type of `info`, uninitialised. The caller writes it before anything else.
