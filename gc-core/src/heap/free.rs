@@ -98,13 +98,7 @@ impl Tables {
     }
 
     /// Calls `each(word index, mask)` for the bits of the slots of `run`, which lies in one span of `class`.
-    pub(crate) fn for_bits(
-        &self,
-        class: &SpanClass,
-        span: u32,
-        run: Run,
-        mut each: impl FnMut(usize, u64),
-    ) {
+    fn for_bits(&self, class: &SpanClass, span: u32, run: Run, mut each: impl FnMut(usize, u64)) {
         if run.from == run.to {
             return;
         }
