@@ -126,12 +126,27 @@ impl Tables {
             list[0] = addr;
             return usize::from(self.scan_word(word).add(bit) != 0);
         }
-        let (first, start) = (self.first_word(block as u32), self.address(block as u32));
-        let halves = &self.class_of(addr).halves[..BLOCK_WORDS];
+        let first = self.first_word(block as u32);
+        let mut grey = [0; BLOCK_WORDS];
+        for (i, grey) in grey.iter_mut().enumerate() {
+            *grey = self.mark_word(first + i).bits() & !self.scan_word(first + i).bits();
+        }
+        self.take_these(first, &mut grey, list)
+    }
+
+    /// Writes down those of the marked objects `grey` that nobody has taken, in order of address, and says how many there are;
+    /// they are the caller's to scan. `grey` has the bits of a span from word `first` on, and is empty afterwards.
+    pub(crate) fn take_these(
+        &self,
+        first: usize,
+        grey: &mut [u64; BLOCK_WORDS],
+        list: &mut GreyList,
+    ) -> usize {
+        let start = self.address((first / BLOCK_WORDS) as u32);
+        let halves = &self.class_of(start).halves[..BLOCK_WORDS];
         let mut n = 0;
-        for (i, halves) in halves.iter().enumerate() {
-            let marks = self.mark_word(first + i).bits();
-            let grey = marks & !self.scan_word(first + i).bits();
+        for (i, (grey, halves)) in grey.iter_mut().zip(halves).enumerate() {
+            let grey = std::mem::take(grey);
             if grey == 0 {
                 continue;
             }
@@ -147,6 +162,13 @@ impl Tables {
             }
         }
         n
+    }
+
+    /// The object that begins in the granule of a bit of bitmap word `word`, of a class that is scanned by spans.
+    pub(crate) fn object_at(&self, word: usize, bit: u32) -> usize {
+        let start = self.address((word / BLOCK_WORDS) as u32);
+        let half = self.class_of(start).halves[word % BLOCK_WORDS] >> bit & 1;
+        start + (((word % BLOCK_WORDS) * 64 + bit as usize) << GRANULE_SHIFT) + 8 * half as usize
     }
 
     /// Says that the slots of `mask` in one word are black without being scanned; before they are marked.

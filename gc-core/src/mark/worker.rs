@@ -12,6 +12,7 @@
 
 use super::ring::GreyRing;
 use super::{Marking, Work};
+use crate::heap::BLOCK_WORDS;
 use crate::heap::grey::{GreyList, MOST};
 use crate::heap::span::SpanClass;
 use crate::heap::tables::Tables;
@@ -30,6 +31,8 @@ const SPANS: usize = 4;
 /// that one call traces.
 const DENSE: usize = 16;
 const TOGETHER: usize = 32;
+/// Lists of objects after which edges are looked at early, since the last one that pointed into its own span.
+const LOCAL: u32 = 8;
 /// Bytes of an array scanned at once, and by a mutator that assists.
 const PIECE: usize = 16 << 10;
 const ASSIST_PIECE: usize = 512;
@@ -53,8 +56,38 @@ struct Sink {
     stack: Vec<usize>,
     /// Spans with grey objects, each by the object by which it was queued.
     spans: VecDeque<usize>,
+    /// What is found in the span that is being scanned.
+    near: Near,
     bytes: u64,
     objects: u64,
+}
+
+/// Grey objects of the span whose objects are being scanned. They are not queued: the span is in the caches now, so they are
+/// scanned next, which for a tree or a list that was allocated together is all of it.
+#[derive(Debug)]
+struct Near {
+    /// First word of the span's bitmaps; `usize::MAX` for none.
+    first: usize,
+    /// Objects found in it, by the words of the mark bitmap.
+    grey: [u64; BLOCK_WORDS],
+    any: bool,
+}
+
+impl Near {
+    const fn new() -> Near {
+        Near { first: usize::MAX, grey: [0; BLOCK_WORDS], any: false }
+    }
+    /// Notes the objects of `bits`, of one mark word, if they lie in the span; says whether they do.
+    #[inline(always)]
+    fn note(&mut self, word: usize, bits: u64) -> bool {
+        let at = word.wrapping_sub(self.first);
+        if at >= BLOCK_WORDS {
+            return false;
+        }
+        self.grey[at] |= bits;
+        self.any = !fault!("near_dropped");
+        true
+    }
 }
 
 impl Sink {
@@ -98,7 +131,12 @@ impl Sink {
         self.objects += 1;
         self.bytes += if class.is_large() { large_bytes(&tables, addr) } else { class.slot as u64 };
         if class.by_span {
-            self.queue(addr, false, tables);
+            let (word, bit) = tables.bit_of(addr);
+            if self.near.note(word, bit) {
+                prefetch(addr as *const u8);
+            } else {
+                self.queue(addr, false, tables);
+            }
         } else if class.needs_trace() {
             self.stack.push(addr);
         }
@@ -112,7 +150,11 @@ impl Sink {
         if class.by_span && several {
             self.objects += u64::from(new.count_ones());
             self.bytes += u64::from(new.count_ones()) * class.slot as u64;
-            self.queue(near[0], true, tables);
+            if self.near.note(tables.bit_of(near[0]).0, new) {
+                near.iter().for_each(|&addr| prefetch(addr as *const u8));
+            } else {
+                self.queue(near[0], true, tables);
+            }
             return;
         }
         for &addr in near {
@@ -140,7 +182,7 @@ impl Sink {
     }
     /// Whether nothing is left that was found.
     fn is_empty(&self) -> bool {
-        self.stack.is_empty() && self.spans.is_empty()
+        self.stack.is_empty() && self.spans.is_empty() && !self.near.any
     }
 }
 
@@ -207,6 +249,8 @@ pub(crate) struct Marker {
     /// Grey objects of one span in order of address, and how many of them are scanned.
     grey: Gathered,
     grey_at: usize,
+    /// How many more spans are expected to point into themselves.
+    local: u32,
     /// Those of the span after it.
     next: Gathered,
     /// Bytes of an array scanned at once.
@@ -240,6 +284,7 @@ impl Marker {
             tables: **space,
             stack: Vec::with_capacity(4 * PACKET),
             spans: VecDeque::new(),
+            near: Near::new(),
             bytes: 0,
             objects: 0,
         };
@@ -253,6 +298,7 @@ impl Marker {
             own,
             grey: Gathered::default(),
             grey_at: 0,
+            local: 0,
             next: Gathered::default(),
             piece: PIECE,
             marked: 0,
@@ -317,6 +363,7 @@ impl Marker {
     /// Puts everything that this marker holds into the shared queue: the end of an assist.
     pub(crate) fn give_all(&mut self, marking: &Marking) {
         self.look_at_edges();
+        self.queue_near();
         // In portions, so that others who assist find some too.
         let spans: Vec<usize> = std::mem::take(&mut self.sink().spans).into();
         spans.chunks(SHARE).for_each(|some| marking.share(Work::Spans(some.to_vec())));
@@ -418,7 +465,9 @@ impl Marker {
     /// at from end to end before any of them is.
     #[inline(never)]
     fn refill(&mut self) -> Option<usize> {
-        if let Some(work) = self.own.pop() {
+        if self.take_near() {
+            Some(0)
+        } else if let Some(work) = self.own.pop() {
             let cost = if matches!(work, Work::Piece { .. }) { self.piece / COST } else { 0 };
             self.accept(work);
             Some(cost)
@@ -440,11 +489,15 @@ impl Marker {
         }
         std::mem::swap(&mut self.grey, &mut self.next);
         (self.grey_at, self.next.len) = (0, 0);
+        let addr = self.grey.list[0];
+        let sink = self.sink();
+        debug_assert!(!sink.near.any, "the span before this one is done");
+        sink.near.first = sink.tables.first_word(sink.tables.block_of(addr) as u32);
         if self.piece == PIECE {
             // So that its objects are on their way while those of this span are scanned.
             self.take_span();
         }
-        if self.grey.len < DENSE {
+        if self.grey.len < DENSE && self.local == 0 {
             // SAFETY: INV-7: as in `sink`, which would borrow all of `self`.
             unsafe { &mut *self.sink }.stack.extend(self.grey.addrs());
             self.grey.len = 0;
@@ -465,6 +518,35 @@ impl Marker {
             }
         }
         false
+    }
+
+    /// Makes the grey objects that were found in the span that is being scanned the current ones; says whether there were
+    /// some that nobody else has taken meanwhile.
+    #[inline(always)]
+    fn take_near(&mut self) -> bool {
+        // SAFETY: INV-7: as in `sink`.
+        if !unsafe { &*self.sink }.near.any { false } else { self.take_some_near() }
+    }
+    #[inline(never)]
+    fn take_some_near(&mut self) -> bool {
+        // SAFETY: INV-7: as in `sink`.
+        let sink = unsafe { &mut *self.sink };
+        sink.near.any = false;
+        self.local = LOCAL;
+        self.grey_at = 0;
+        self.grey.len = sink.tables.take_these(sink.near.first, &mut sink.near.grey, &mut self.grey.list);
+        self.grey.len > 0
+    }
+    /// Queues the span that is being scanned for what was found in it: the end of an assist.
+    fn queue_near(&mut self) {
+        let sink = self.sink();
+        if !std::mem::take(&mut sink.near.any) {
+            return;
+        }
+        let tables = sink.tables;
+        let (word, bits) = (0..).zip(std::mem::take(&mut sink.near.grey)).find(|(_, bits)| *bits != 0).expect("some");
+        let addr = tables.object_at(sink.near.first + word, bits.trailing_zeros());
+        sink.queue(addr, true, tables);
     }
 
     fn has_grey(&self) -> bool {
@@ -492,6 +574,11 @@ impl Marker {
         // SAFETY: INV-6: the list holds objects of one span, of which `n` are left; INV-7 for the tracer.
         unsafe { (class.info.trace_each)(&self.grey.addrs()[from..], n, &mut tracer) };
         self.pending = tracer.len;
+        if self.local > 0 && !self.has_grey() && self.pending > 0 {
+            // Most likely they point into this span.
+            self.local -= 1;
+            self.look_at_edges();
+        }
         n * cost
     }
 
@@ -513,7 +600,7 @@ impl Marker {
             if self.pending >= EDGES {
                 self.look_at_edges();
             }
-            if self.has_grey() {
+            if self.has_grey() || self.take_near() {
                 done += self.scan_grey(most - done);
                 continue;
             }

@@ -1,7 +1,7 @@
 //! The heap's size as pacing counts it, where all threads see it.
 
 use super::Plan;
-use crate::sync::{Arc, AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// The heap's size as pacing counts it: found live by the last marking, and allocated since.
 ///
@@ -27,6 +27,38 @@ pub(crate) struct Credit {
     starved: AtomicBool,
     yielded: AtomicBool,
     relieved: AtomicBool,
+    doubt: Doubt,
+}
+
+/// How the collector finds out whether it would have a core to itself if mutators stopped making room for it. Once they
+/// yield, a heap that overshoots by nature would let them yield for ever.
+#[derive(Debug)]
+struct Doubt {
+    /// Judgements since the last trial in which it had a core that others had made room on.
+    judged: AtomicU32,
+    /// How many of them lead to a trial, in which nobody makes room below twice the goal; twice as many after one that failed.
+    patience: AtomicU32,
+}
+
+impl Doubt {
+    const PATIENCE: [u32; 2] = [4, 256];
+
+    fn new() -> Doubt {
+        Doubt { judged: AtomicU32::new(0), patience: AtomicU32::new(Doubt::PATIENCE[0]) }
+    }
+    /// The collector had a core, which proves nothing; says whether to see what it has without help.
+    fn is_time_to_try(&self) -> bool {
+        let judged = self.judged.load(Ordering::Relaxed) + 1;
+        let tries = judged >= self.patience.load(Ordering::Relaxed);
+        self.judged.store(if tries { 0 } else { judged }, Ordering::Relaxed);
+        tries
+    }
+    /// It had none, although nobody thought it starved.
+    fn failed(&self) {
+        let patience = self.patience.load(Ordering::Relaxed) * 2;
+        self.patience.store(patience.min(Doubt::PATIENCE[1]), Ordering::Relaxed);
+        self.judged.store(0, Ordering::Relaxed);
+    }
 }
 
 /// Bytes outside of the heap; apart from the rest of the counters, because those who hold some may outlive the heap.
@@ -81,6 +113,7 @@ impl Credit {
             starved: AtomicBool::new(true),
             yielded: AtomicBool::new(false),
             relieved: AtomicBool::new(false),
+            doubt: Doubt::new(),
         };
         credit.adopt(plan, 0);
         credit
@@ -164,10 +197,14 @@ impl Credit {
         self.start.store(self.heap(), Ordering::Relaxed);
     }
     /// Says whether the collector's thread got a core to itself, the last time it marked. That it did proves
-    /// nothing if mutators made room for it.
+    /// nothing if mutators made room for it; now and then that is tried out.
     pub(crate) fn judge(&self, own_core: bool) {
         let yielded = self.yielded.swap(false, Ordering::Relaxed);
-        self.starved.store(yielded || !own_core, Ordering::Relaxed);
+        if !own_core && !self.is_starved() {
+            self.doubt.failed();
+        }
+        let starved = !own_core || yielded && !self.doubt.is_time_to_try();
+        self.starved.store(starved, Ordering::Relaxed);
     }
     /// Whether the collector's thread had no core to itself lately.
     pub(crate) fn is_starved(&self) -> bool {
@@ -273,10 +310,35 @@ mod tests {
         assert_eq!(credit.demand(None), Demand::AssistAndYield, "starved until proven otherwise");
         credit.judge(true);
         assert_eq!(credit.demand(None), Demand::AssistAndYield);
+        // (The second judgement of four, so no trial yet.)
+        credit.judge(true);
+        assert_eq!(credit.demand(None), Demand::AssistAndYield);
         credit.judge(true);
         credit.adopt(PLAN, 50);
         credit.judge(true);
         assert_eq!(credit.demand(None), Demand::Nothing);
+    }
+
+    #[test]
+    fn a_collector_that_was_made_room_for_is_tried_alone_and_the_less_often_the_more_that_fails() {
+        let credit = Credit::new(PLAN);
+        credit.allocate(150);
+        // How many judgements pass until mutators stop yielding.
+        let until_trial = || {
+            (1..1000).find(|_| {
+                let _ = credit.demand(None);
+                credit.judge(true);
+                credit.demand(None) != Demand::AssistAndYield
+            })
+        };
+        assert_eq!(until_trial(), Some(4));
+        credit.judge(true);
+        assert!(!credit.is_starved(), "it has proved itself, and stays");
+        for patience in [8, 16, 32, 64, 128, 256, 256] {
+            credit.judge(false);
+            assert!(credit.is_starved());
+            assert_eq!(until_trial(), Some(patience));
+        }
     }
 
     #[test]

@@ -11,7 +11,8 @@
 //! 3. The *runway* is what will be allocated from the trigger to the end of marking: the bytes that markers will have
 //!    to mark, times the bytes allocated for each byte that they mark by themselves (two rates measured over the
 //!    same stretch, so only their ratio counts), and what is allocated during the handshakes. The cycle is triggered
-//!    one runway below the goal; the runway is at least 5 % and at most 80 % of the way from live to goal.
+//!    one runway below the goal; the runway is at least 5 % and at most 80 % of the way from live to goal, and less where
+//!    more would be needed (`runway_in`).
 //! 4. After the sweep the plan is made again with what is then known exactly: external bytes and free slots.
 //! 5. While it marks, a heap whose collector has no core of its own compares the share of the runway that is used
 //!    up with the share of the work that is done, and mutators assist when the work is behind ([`Credit::demand`]).
@@ -182,8 +183,7 @@ impl Pacer {
         let way = goal - live.min(goal);
         let ratio = self.ratios.iter().copied().fold(0.0, f64::max);
         let aside = self.asides.iter().copied().max().unwrap_or(0);
-        let runway = scale(self.work, ratio).saturating_add(aside);
-        let runway = runway.clamp(way / 20, way * 4 / 5);
+        let runway = runway_in(way, scale(self.work, ratio).saturating_add(aside));
         Plan {
             live: self.live,
             trigger: goal - runway,
@@ -192,6 +192,18 @@ impl Pacer {
             limited: goal < wanted,
         }
     }
+}
+
+/// How long before the goal a cycle starts, of the `way` from live to goal, if `wanted` bytes are allocated until its
+/// marking ends. Where that is more than there is, the goal is passed whenever the cycle starts, and an early start only
+/// makes more cycles: then it is the later the more is missing, up to seven tenths of the way (which is Go's bound).
+fn runway_in(way: u64, wanted: u64) -> u64 {
+    let most = way / 5 * 4;
+    if wanted <= most {
+        return wanted.max(way / 20);
+    }
+    let less = u128::from(most) * u128::from(most) / u128::from(wanted);
+    (less as u64).max(way / 10 * 3)
 }
 
 /// `bytes` times `by`; the largest number if that is too large for one.
@@ -253,6 +265,14 @@ mod tests {
         assert_eq!((small.work, small.goal - small.trigger), (100 * MB, 10 * MB));
         // Twice as much as before: as much again is expected.
         assert_eq!((large.work, large.goal - large.trigger), (400 * MB, 40 * MB));
+    }
+
+    #[test]
+    fn a_runway_that_there_is_not_is_shorter_the_more_is_missing() {
+        let of = |wanted| runway_in(1000, wanted);
+        assert_eq!([0, 50, 300, 800].map(of), [50, 50, 300, 800]);
+        assert_eq!([801, 1600, 2000, 10_000].map(of), [799, 400, 320, 300]);
+        assert_eq!((runway_in(0, 5), runway_in(u64::MAX, u64::MAX) < u64::MAX / 10 * 7), (0, true));
     }
 
     #[test]
