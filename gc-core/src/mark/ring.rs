@@ -52,6 +52,7 @@ struct Taker {
 
 impl GreyRing {
     /// How many addresses fit.
+    #[cfg(loom)]
     pub const CAPACITY: usize = LEN;
 
     /// An empty ring.

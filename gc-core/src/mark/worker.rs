@@ -36,8 +36,9 @@ const LOCAL: u32 = 8;
 /// Bytes of an array scanned at once, and by a mutator that assists.
 const PIECE: usize = 16 << 10;
 const ASSIST_PIECE: usize = 512;
-/// Addresses that an assist hands on at once.
-const SHARE: usize = 2 * PACKET;
+/// Addresses that an assist hands on at once, and takes at most of what it finds shared or in rings: what it cannot scan it
+/// has to give back.
+const SHARE: usize = 128;
 /// Bytes of an object that cost as much as another small object: what a drain may do is counted in such.
 const COST: usize = 64;
 /// Small objects between two looks at what others need.
@@ -184,6 +185,22 @@ impl Sink {
     fn is_empty(&self) -> bool {
         self.stack.is_empty() && self.spans.is_empty() && !self.near.any
     }
+}
+
+/// At most [`SHARE`] addresses of what was found shared; the rest stays so.
+fn part_of(mut work: Work, marking: &Marking) -> Work {
+    let (list, make): (&mut Vec<usize>, fn(Vec<usize>) -> Work) = match &mut work {
+        Work::Objects(list) => (list, Work::Objects),
+        Work::Spans(list) => (list, Work::Spans),
+        Work::Shaded(list) => (list, Work::Shaded),
+        Work::Piece { .. } => return work,
+    };
+    if list.len() <= SHARE {
+        return work;
+    }
+    let part = list.split_off(list.len() - SHARE);
+    marking.share(work);
+    make(part)
 }
 
 /// What scanning an object costs, in small objects: one of a kilobyte may hold a hundred pointers.
@@ -335,7 +352,7 @@ impl Marker {
             strides += 1;
             if strides % RINGS_EVERY == 0 {
                 // Before they run full, which costs their owners a hand-over.
-                self.take_rings(rings);
+                self.take_rings(rings, usize::MAX);
                 self.publish_found(marking);
             }
             let done = self.scan_some(n);
@@ -352,9 +369,15 @@ impl Marker {
             if done < n {
                 // Nothing of our own is left.
                 self.publish_found(marking);
-                self.take_rings(rings);
+                if !self.assists() {
+                    self.take_rings(rings, usize::MAX);
+                }
                 if self.sink().is_empty() && !self.take_work(marking) {
-                    return true;
+                    // Whoever assists leaves rings to the markers if there is something else: a full one is as long as ten
+                    // assists.
+                    if !self.assists() || !self.take_rings(rings, SHARE) {
+                        return true;
+                    }
                 }
             }
         }
@@ -429,16 +452,22 @@ impl Marker {
         }
     }
 
-    fn take_rings(&mut self, rings: EachRing<'_>) {
+    /// Takes up to `most` addresses from the threads' rings; says whether there were some.
+    fn take_rings(&mut self, rings: EachRing<'_>, most: usize) -> bool {
         let sink = self.sink();
-        rings(&mut |ring| {
-            ring.take(usize::MAX, |addr| sink.shaded(addr));
-        });
+        let mut taken = 0;
+        rings(&mut |ring| taken += ring.take(most - taken, |addr| sink.shaded(addr)));
+        taken > 0
+    }
+    /// Whether this is a mutator's, for a bounded piece of work.
+    fn assists(&self) -> bool {
+        self.piece != PIECE
     }
 
     fn take_work(&mut self, marking: &Marking) -> bool {
         let work = marking.take();
         work.is_some_and(|work| {
+            let work = if self.assists() { part_of(work, marking) } else { work };
             self.accept(work);
             true
         })
@@ -493,7 +522,7 @@ impl Marker {
         let sink = self.sink();
         debug_assert!(!sink.near.any, "the span before this one is done");
         sink.near.first = sink.tables.first_word(sink.tables.block_of(addr) as u32);
-        if self.piece == PIECE {
+        if !self.assists() {
             // So that its objects are on their way while those of this span are scanned.
             self.take_span();
         }
@@ -534,7 +563,8 @@ impl Marker {
         sink.near.any = false;
         self.local = LOCAL;
         self.grey_at = 0;
-        self.grey.len = sink.tables.take_these(sink.near.first, &mut sink.near.grey, &mut self.grey.list);
+        self.grey.len =
+            sink.tables.take_these(sink.near.first, &mut sink.near.grey, &mut self.grey.list);
         self.grey.len > 0
     }
     /// Queues the span that is being scanned for what was found in it: the end of an assist.
@@ -544,7 +574,10 @@ impl Marker {
             return;
         }
         let tables = sink.tables;
-        let (word, bits) = (0..).zip(std::mem::take(&mut sink.near.grey)).find(|(_, bits)| *bits != 0).expect("some");
+        let (word, bits) = (0..)
+            .zip(std::mem::take(&mut sink.near.grey))
+            .find(|(_, bits)| *bits != 0)
+            .expect("some");
         let addr = tables.object_at(sink.near.first + word, bits.trailing_zeros());
         sink.queue(addr, true, tables);
     }
@@ -663,7 +696,7 @@ impl Marker {
         let piece = (self.piece / info.size.max(1)).max(1);
         while to - from > piece {
             let pieces = (to - from).div_ceil(piece);
-            let mid = from + if self.piece == PIECE { pieces / 2 * piece } else { piece };
+            let mid = from + if self.assists() { piece } else { pieces / 2 * piece };
             if !fault!("piece_dropped") {
                 self.own.push(Work::Piece { addr, from: mid, to });
             }

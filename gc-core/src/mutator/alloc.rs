@@ -329,8 +329,8 @@ impl Record {
         if demand == Demand::Nothing || on_collector_thread() {
             return;
         }
-        let assists = marking && self.is_time_to_assist();
-        let yields = demand == Demand::AssistAndYield;
+        let assists = marking && demand != Demand::Yield && self.is_time_to_assist();
+        let yields = demand != Demand::Assist;
         if assists || yields {
             let since = ticks();
             if assists {

@@ -20,7 +20,6 @@ use super::{Core, Record};
 use crate::error::AllocError;
 use crate::handshake::Mode;
 use crate::mark::Work;
-use crate::mark::ring::GreyRing;
 use crate::mark::roots::{CHUNK_BYTES, SlotRef};
 use crate::observe::clock::ticks;
 use crate::observe::histogram::PauseKind;
@@ -33,6 +32,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Old values that are shaded together. A checker's are few, so that they run over.
 const LATE: usize = if cfg!(any(gc_verify, shuttle)) { 3 } else { 64 };
+
+/// Entries of a full ring that are handed over at once: some 2 µs.
+const HANDOVER: usize = 256;
 
 /// Old values that the stores of a pin have overwritten in Mark, and that are not shaded yet. Empty outside of pins.
 #[derive(Debug)]
@@ -181,11 +183,10 @@ impl Record {
     #[inline(never)]
     fn hand_over(&self, core: &Core, addr: usize) {
         let since = ticks();
-        // Another taker empties the ring at this moment if it does not look full any more.
-        let room = if self.ring.is_full() { GreyRing::CAPACITY } else { 0 };
-        let mut all = Vec::with_capacity(room + 1);
+        // Another taker may be at it; then there is room soon.
+        let mut all = Vec::with_capacity(HANDOVER + 1);
         all.push(addr);
-        self.ring.take(usize::MAX, |addr| all.push(addr));
+        self.ring.take(HANDOVER, |addr| all.push(addr));
         if !fault!("handover_dropped") {
             core.marking.share(Work::Shaded(all));
         }

@@ -93,7 +93,9 @@ pub(crate) enum Demand {
     Nothing,
     /// Mark a little.
     Assist,
-    /// Mark a little, and let other threads run.
+    /// Let other threads run: the collector, which marks faster than whoever opens a span for a few objects.
+    Yield,
+    /// Both.
     AssistAndYield,
 }
 
@@ -233,7 +235,7 @@ impl Credit {
         if heap > goal {
             if heap > goal + if starved { goal / 10 } else { goal } {
                 self.yielded.store(true, Ordering::Relaxed);
-                return Demand::AssistAndYield;
+                return if starved { Demand::Yield } else { Demand::AssistAndYield };
             }
             return Demand::Assist;
         }
@@ -273,9 +275,9 @@ mod tests {
                 demand
             })
         };
-        use Demand::{Assist, AssistAndYield as Yield, Nothing};
+        use Demand::{Assist, AssistAndYield, Nothing, Yield};
         assert_eq!(demands(false), [Nothing, Assist, Yield, Yield, Yield]);
-        assert_eq!(demands(true), [Nothing, Assist, Assist, Assist, Yield]);
+        assert_eq!(demands(true), [Nothing, Assist, Assist, Assist, AssistAndYield]);
     }
 
     #[test]
@@ -300,19 +302,19 @@ mod tests {
         credit.relieve(true);
         assert_eq!(credit.demand(Some(0)), Demand::Nothing);
         credit.relieve(false);
-        assert_eq!(credit.demand(Some(0)), Demand::AssistAndYield);
+        assert_eq!(credit.demand(Some(0)), Demand::Yield);
     }
 
     #[test]
     fn making_room_does_not_count_as_having_room() {
         let credit = Credit::new(PLAN);
         credit.allocate(150);
-        assert_eq!(credit.demand(None), Demand::AssistAndYield, "starved until proven otherwise");
+        assert_eq!(credit.demand(None), Demand::Yield, "starved until proven otherwise");
         credit.judge(true);
-        assert_eq!(credit.demand(None), Demand::AssistAndYield);
+        assert_eq!(credit.demand(None), Demand::Yield);
         // (The second judgement of four, so no trial yet.)
         credit.judge(true);
-        assert_eq!(credit.demand(None), Demand::AssistAndYield);
+        assert_eq!(credit.demand(None), Demand::Yield);
         credit.judge(true);
         credit.adopt(PLAN, 50);
         credit.judge(true);
@@ -328,7 +330,7 @@ mod tests {
             (1..1000).find(|_| {
                 let _ = credit.demand(None);
                 credit.judge(true);
-                credit.demand(None) != Demand::AssistAndYield
+                credit.demand(None) != Demand::Yield
             })
         };
         assert_eq!(until_trial(), Some(4));

@@ -113,8 +113,8 @@ fn run(world: &World) -> Outcome {
             credit.demand(done)
         };
         let marking = matches!(phase, Phase::Marking { .. });
-        let assisting = demand != Demand::Nothing && marking;
-        let yields = demand == Demand::AssistAndYield;
+        let assisting = matches!(demand, Demand::Assist | Demand::AssistAndYield) && marking;
+        let yields = matches!(demand, Demand::Yield | Demand::AssistAndYield);
         // At most half of a mutator's time goes into assists, and a yield gives the rest away.
         let mutating = match (yields, assisting) {
             (true, _) => 0.0,
