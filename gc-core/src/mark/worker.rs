@@ -67,7 +67,7 @@ struct Sink {
 /// scanned next, which for a tree or a list that was allocated together is all of it.
 #[derive(Debug)]
 struct Near {
-    /// First word of the span's bitmaps; `usize::MAX` for none.
+    /// First word of the span's bitmaps; `NOWHERE` for none.
     first: usize,
     /// Objects found in it, by the words of the mark bitmap.
     grey: [u64; BLOCK_WORDS],
@@ -75,8 +75,11 @@ struct Near {
 }
 
 impl Near {
+    /// As far from every word of a bitmap as can be, the first ones included, which come after the largest number.
+    const NOWHERE: usize = usize::MAX / 2;
+
     const fn new() -> Near {
-        Near { first: usize::MAX, grey: [0; BLOCK_WORDS], any: false }
+        Near { first: Near::NOWHERE, grey: [0; BLOCK_WORDS], any: false }
     }
     /// Notes the objects of `bits`, of one mark word, if they lie in the span; says whether they do.
     #[inline(always)]
@@ -723,5 +726,25 @@ impl Marker {
         tracer.len = std::mem::take(&mut self.pending);
         // SAFETY: INV-7: `tracer` is live, its buffer is ours and its owner is the sink.
         unsafe { spill(&mut tracer) };
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_lies_in_the_span_that_is_scanned_is_near() {
+        let mut near = Near::new();
+        // Before the first span is opened, nothing is: not even in the first block of the heap.
+        for word in (0..1000).chain([1 << 40]) {
+            assert!(!near.note(word, 1) && !near.any, "{word}");
+        }
+        near.first = 5 * BLOCK_WORDS;
+        let block = near.first..near.first + BLOCK_WORDS;
+        for word in 0..20 * BLOCK_WORDS {
+            assert_eq!(near.note(word, 1 << (word % 64)), block.contains(&word), "{word}");
+        }
+        assert!(near.any && block.zip(near.grey).all(|(word, bits)| bits == 1 << (word % 64)));
     }
 }
