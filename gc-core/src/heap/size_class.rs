@@ -50,14 +50,20 @@ pub(crate) const fn class_of(bytes: usize) -> usize {
 
 /// Blocks in a span of slots of `size` bytes: enough for at least eight slots, or for four of the largest.
 pub(crate) const fn span_blocks(size: usize) -> usize {
-    let want = size * 8;
-    if want <= BLOCK {
-        1
-    } else if want <= 8 * BLOCK {
-        want.div_ceil(BLOCK)
-    } else {
-        8
-    }
+    at_most((size * 8).div_ceil(BLOCK), 8)
+}
+
+/// The same for leaf data in a heap that may have `limit` blocks: for 64 slots, in four blocks at most. A refill costs as
+/// much as five allocations, and with each span the processor's prefetchers start anew; and what is not traced is not
+/// scanned by spans, which wants them small. Not where every block counts: below 64 MiB.
+pub(crate) const fn leaf_span_blocks(size: usize, limit: usize) -> usize {
+    let least = span_blocks(size);
+    let many = at_most((size * 64).div_ceil(BLOCK), at_most(limit / 1024, 4));
+    if many > least { many } else { least }
+}
+
+const fn at_most(n: usize, most: usize) -> usize {
+    if n < most { n } else { most }
 }
 
 #[cfg(test)]
@@ -79,9 +85,22 @@ mod tests {
             let worst = 1.0 - f64::from(pair[0] + 1) / f64::from(pair[1]);
             assert!(worst < if pair[1] <= 128 { 0.34 } else { 0.125 }, "{pair:?}: {worst}");
         }
-        for size in SIZES {
-            let span = span_blocks(size as usize) * BLOCK;
-            assert!((span % size as usize) as f64 / span as f64 <= 0.19, "{size}");
+        for size in SIZES.map(|size| size as usize) {
+            for span in [span_blocks(size), leaf_span_blocks(size, usize::MAX)].map(|n| n * BLOCK) {
+                assert!((span % size) as f64 / span as f64 <= 0.19, "{size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_span_has_slots_for_a_while() {
+        for size in SIZES.map(|size| size as usize) {
+            let slots = |blocks: usize| blocks * BLOCK / size;
+            let (least, many) = (span_blocks(size), leaf_span_blocks(size, 4096));
+            assert!(slots(least) >= if size <= 16 << 10 { 7 } else { 4 }, "{size}");
+            assert!(slots(many) >= if size <= 1 << 10 { 62 } else { 4 }, "{size}");
+            assert!(many >= least && many <= 8);
+            assert_eq!(leaf_span_blocks(size, 1024), least, "a small heap");
         }
     }
 }

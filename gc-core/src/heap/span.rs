@@ -1,7 +1,7 @@
 //! Spans: runs of blocks whose slots have one size and one type, and the classes that they belong to.
 
 use super::central::{Link, Stack};
-use super::object::TypeInfo;
+use super::object::{LEAF_INFO, TypeInfo};
 use super::size_class;
 use crate::config::BLOCK;
 use crate::sync::{AtomicU32, Ordering, plain};
@@ -89,7 +89,15 @@ pub(crate) struct SpanClass {
 impl SpanClass {
     /// A class of small objects in slots of `slot` bytes.
     pub(crate) fn small(info: &'static TypeInfo, id: u32, slot: usize) -> SpanClass {
-        let blocks = size_class::span_blocks(slot);
+        Self::of_blocks(info, id, slot, size_class::span_blocks(slot))
+    }
+
+    /// The class of leaf data in slots of `slot` bytes, in a heap that may have `limit` blocks.
+    pub(crate) fn leaf(id: u32, slot: usize, limit: usize) -> SpanClass {
+        Self::of_blocks(&LEAF_INFO, id, slot, size_class::leaf_span_blocks(slot, limit))
+    }
+
+    fn of_blocks(info: &'static TypeInfo, id: u32, slot: usize, blocks: usize) -> SpanClass {
         let origin = info.origin();
         let slots = blocks * BLOCK / slot;
         let mut starts = vec![0; blocks * super::BLOCK_WORDS];

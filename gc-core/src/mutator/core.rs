@@ -120,7 +120,7 @@ impl Core {
         }
         // Outside of the once-lock, whose waiters no scheduler sees; `class_for` gives everybody the same.
         let made = self.space.class_for(&LEAF_INFO, class + 1, |id| {
-            SpanClass::small(&LEAF_INFO, id, size_class::SIZES[class] as usize)
+            SpanClass::leaf(id, size_class::SIZES[class] as usize, self.space.pages.limit())
         });
         self.leaf[class].get_or_init(|| made)
     }
