@@ -5,6 +5,8 @@
 //! 2. A marker takes the span out of the queue and calls [`GreySpan::take`], *then* looks at the marks. What it finds
 //!    marked and not in the *scans* bitmap is grey; it enters that there ([`MarkWord::add`]: of two markers that look at
 //!    once one gets each object) and scans it ([`Tables::take_grey`]). If there was only one, it need not look.
+//!    What the objects that it scans then point to in the same span it need not queue: it notes the bits and takes them
+//!    next ([`Tables::take_these`]).
 //! 3. A span in a queue is grey work like any address, so termination counts it (rule 7).
 //!
 //! The scans bitmap has a bit for each object that is scanned *or need not be*: slots that are born black are entered

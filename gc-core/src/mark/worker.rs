@@ -6,7 +6,8 @@
 //!    classes are prefetched, then tested with a plain load before the locked instruction.
 //! 3. A marked object of a small class is not put on the stack: its span is queued, once ([`crate::heap::grey`]). When the
 //!    stack is empty, the oldest span of the queue puts its grey objects there, in order of address; if they are many
-//!    ([`DENSE`]) they are scanned where they lie. Arrays and large objects go to the stack directly.
+//!    ([`DENSE`]) they are scanned where they lie. What they point to in their own span is scanned next (`Near`). Arrays
+//!    and large objects go to the stack directly.
 //! 4. Full halves of the stack go to this marker's deque, oldest first, where other markers steal them, and half of the
 //!    queue to the shared one when another marker is hungry.
 
@@ -269,7 +270,7 @@ pub(crate) struct Marker {
     /// Grey objects of one span in order of address, and how many of them are scanned.
     grey: Gathered,
     grey_at: usize,
-    /// How many more spans are expected to point into themselves.
+    /// After how many more lists edges are looked at early ([`LOCAL`]).
     local: u32,
     /// Those of the span after it.
     next: Gathered,
