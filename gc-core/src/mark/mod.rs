@@ -24,6 +24,7 @@
 pub mod detector;
 pub mod ring;
 pub mod roots;
+mod sink;
 pub(crate) mod worker;
 
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

@@ -6,22 +6,20 @@
 //!    classes are prefetched, then tested with a plain load before the locked instruction.
 //! 3. A marked object of a small class is not put on the stack: its span is queued, once ([`crate::heap::grey`]). When the
 //!    stack is empty, the oldest span of the queue puts its grey objects there, in order of address; if they are many
-//!    ([`DENSE`]) they are scanned where they lie. What they point to in their own span is scanned next (`Near`). Arrays
+//!    ([`DENSE`]) they are scanned where they lie. What they point to in their own span is scanned next (`sink`). Arrays
 //!    and large objects go to the stack directly.
 //! 4. Full halves of the stack go to this marker's deque, oldest first, where other markers steal them, and half of the
 //!    queue to the shared one when another marker is hungry.
 
 use super::ring::GreyRing;
+use super::sink::Sink;
 use super::{Marking, Work};
-use crate::heap::BLOCK_WORDS;
 use crate::heap::grey::{GreyList, MOST};
 use crate::heap::span::SpanClass;
-use crate::heap::tables::Tables;
 use crate::heap::{Space, prefetch};
 use crate::sync::Ordering;
 use crate::trace::{PACKET, Tracer};
 use crossbeam_deque::Worker;
-use std::collections::VecDeque;
 
 /// Objects prefetched ahead of the scan, edges looked at together, and spans whose bitmaps are prefetched ahead: by
 /// measurement (docs/DESIGN.md).
@@ -50,172 +48,27 @@ const RINGS_EVERY: usize = 4;
 /// Calls its argument for the grey ring of every registered thread.
 pub(crate) type EachRing<'a> = &'a dyn Fn(&mut dyn FnMut(&GreyRing));
 
-/// What the tracer's spill needs; apart from the rest of the marker, which is borrowed meanwhile.
-#[derive(Debug)]
-struct Sink {
-    tables: Tables,
-    /// Marked, to be scanned.
-    stack: Vec<usize>,
-    /// Spans with grey objects, each by the object by which it was queued.
-    spans: VecDeque<usize>,
-    /// What is found in the span that is being scanned.
-    near: Near,
-    bytes: u64,
-    objects: u64,
-}
-
-/// Grey objects of the span whose objects are being scanned. They are not queued: the span is in the caches now, so they are
-/// scanned next, which for a tree or a list that was allocated together is all of it.
-#[derive(Debug)]
-struct Near {
-    /// First word of the span's bitmaps; `NOWHERE` for none.
-    first: usize,
-    /// Objects found in it, by the words of the mark bitmap.
-    grey: [u64; BLOCK_WORDS],
-    any: bool,
-}
-
-impl Near {
-    /// As far from every word of a bitmap as can be, the first ones included, which come after the largest number.
-    const NOWHERE: usize = usize::MAX / 2;
-
-    const fn new() -> Near {
-        Near { first: Near::NOWHERE, grey: [0; BLOCK_WORDS], any: false }
-    }
-    /// Notes the objects of `bits`, of one mark word, if they lie in the span; says whether they do.
-    #[inline(always)]
-    fn note(&mut self, word: usize, bits: u64) -> bool {
-        let at = word.wrapping_sub(self.first);
-        if at >= BLOCK_WORDS {
-            return false;
-        }
-        self.grey[at] |= bits;
-        self.any = !fault!("near_dropped");
-        true
-    }
-}
-
-impl Sink {
-    /// Marks what `edges` point to. Neighbours in the list that are neighbours in memory, as children of one parent often
-    /// are, share the locked instructions.
-    #[inline(always)]
-    fn edges(&mut self, edges: &[usize]) {
-        let tables = self.tables;
-        let mut rest = edges;
-        while let [addr, after @ ..] = rest {
-            rest = after;
-            if tables.is_marked(*addr) {
-                continue;
-            }
-            let (word, bit) = tables.bit_of(*addr);
-            let mut mask = bit;
-            while let [next, after @ ..] = rest
-                && let (other, bit) = tables.bit_of(*next)
-                && other == word
-            {
-                mask |= bit;
-                rest = after;
-            }
-            if mask == bit {
-                if tables.mark(*addr) {
-                    self.found(*addr, tables);
-                }
-            } else {
-                let new = tables.mark_word(word).test_and_set_all(mask);
-                if new != 0 {
-                    let near = edges.len() - after.len() - 1..edges.len() - rest.len();
-                    self.found_in_word(&edges[near], new, tables);
-                }
-            }
-        }
-    }
-    /// `addr` is marked, by us.
-    #[inline(always)]
-    fn found(&mut self, addr: usize, tables: Tables) {
-        let class = tables.class_of(addr);
-        self.objects += 1;
-        self.bytes += if class.is_large() { large_bytes(&tables, addr) } else { class.slot as u64 };
-        if class.by_span {
-            let (word, bit) = tables.bit_of(addr);
-            if self.near.note(word, bit) {
-                prefetch(addr as *const u8);
-            } else {
-                self.queue(addr, false, tables);
-            }
-        } else if class.needs_trace() {
-            self.stack.push(addr);
-        }
-    }
-    /// The bits of `new`, of one mark word, are set, by us; `near` are addresses that the word speaks of. They lie in one
-    /// block, so they are of one class; and large objects have a block each.
-    #[inline(always)]
-    fn found_in_word(&mut self, near: &[usize], mut new: u64, tables: Tables) {
-        let class = tables.class_of(near[0]);
-        let several = new & (new - 1) != 0;
-        if class.by_span && several {
-            self.objects += u64::from(new.count_ones());
-            self.bytes += u64::from(new.count_ones()) * class.slot as u64;
-            if self.near.note(tables.bit_of(near[0]).0, new) {
-                near.iter().for_each(|&addr| prefetch(addr as *const u8));
-            } else {
-                self.queue(near[0], true, tables);
-            }
-            return;
-        }
-        for &addr in near {
-            let (_, bit) = tables.bit_of(addr);
-            if new & bit != 0 {
-                new &= !bit;
-                self.found(addr, tables);
-            }
-        }
-    }
-    /// `addr` of a class that is scanned by spans is marked, or `several` of which it is one.
-    #[inline(always)]
-    fn queue(&mut self, addr: usize, several: bool, tables: Tables) {
-        if tables.add_grey(addr, several) && !fault!("span_dropped") {
-            self.spans.push_back(addr);
-        }
-    }
-    /// A mutator has marked `addr`.
-    fn shaded(&mut self, addr: usize) {
-        if self.tables.class_of(addr).by_span {
-            self.queue(addr, false, self.tables);
-        } else {
-            self.stack.push(addr);
-        }
-    }
-    /// Whether nothing is left that was found.
-    fn is_empty(&self) -> bool {
-        self.stack.is_empty() && self.spans.is_empty() && !self.near.any
-    }
-}
-
 /// At most [`SHARE`] addresses of what was found shared; the rest stays so.
-fn part_of(mut work: Work, marking: &Marking) -> Work {
-    let (list, make): (&mut Vec<usize>, fn(Vec<usize>) -> Work) = match &mut work {
-        Work::Objects(list) => (list, Work::Objects),
-        Work::Spans(list) => (list, Work::Spans),
-        Work::Shaded(list) => (list, Work::Shaded),
-        Work::Piece { .. } => return work,
+fn part_of(work: Work, marking: &Marking) -> Work {
+    let part = |mut list: Vec<usize>, make: fn(Vec<usize>) -> Work| {
+        let part = list.split_off(list.len().saturating_sub(SHARE));
+        if !list.is_empty() {
+            marking.share(make(list));
+        }
+        make(part)
     };
-    if list.len() <= SHARE {
-        return work;
+    match work {
+        Work::Objects(list) => part(list, Work::Objects),
+        Work::Spans(list) => part(list, Work::Spans),
+        Work::Shaded(list) => part(list, Work::Shaded),
+        Work::Piece { .. } => work,
     }
-    let part = list.split_off(list.len() - SHARE);
-    marking.share(work);
-    make(part)
 }
 
 /// What scanning an object costs, in small objects: one of a kilobyte may hold a hundred pointers.
 #[inline(always)]
 fn cost_of(class: &SpanClass) -> usize {
     1 + class.slot / COST
-}
-
-#[cold]
-fn large_bytes(tables: &Tables, addr: usize) -> u64 {
-    u64::from(tables.meta(tables.block_of(addr)).blocks()) * crate::config::BLOCK as u64
 }
 
 /// # Safety
@@ -301,14 +154,7 @@ impl Drop for Marker {
 impl Marker {
     /// A marker of `space`, which outlives it (the caller keeps the heap's shared state alive).
     pub(crate) fn new(space: &Space, own: Worker<Work>) -> Marker {
-        let sink = Sink {
-            tables: **space,
-            stack: Vec::with_capacity(4 * PACKET),
-            spans: VecDeque::new(),
-            near: Near::new(),
-            bytes: 0,
-            objects: 0,
-        };
+        let sink = Sink::new(**space);
         Marker {
             sink: Box::into_raw(Box::new(sink)),
             edges: Box::new([0; PACKET]),
@@ -390,7 +236,7 @@ impl Marker {
     /// Puts everything that this marker holds into the shared queue: the end of an assist.
     pub(crate) fn give_all(&mut self, marking: &Marking) {
         self.look_at_edges();
-        self.queue_near();
+        self.sink().queue_near();
         // In portions, so that others who assist find some too.
         let spans: Vec<usize> = std::mem::take(&mut self.sink().spans).into();
         spans.chunks(SHARE).for_each(|some| marking.share(Work::Spans(some.to_vec())));
@@ -523,9 +369,7 @@ impl Marker {
         std::mem::swap(&mut self.grey, &mut self.next);
         (self.grey_at, self.next.len) = (0, 0);
         let addr = self.grey.list[0];
-        let sink = self.sink();
-        debug_assert!(!sink.near.any, "the span before this one is done");
-        sink.near.first = sink.tables.first_word(sink.tables.block_of(addr) as u32);
+        self.sink().scans_span_of(addr);
         if !self.assists() {
             // So that its objects are on their way while those of this span are scanned.
             self.take_span();
@@ -558,34 +402,16 @@ impl Marker {
     #[inline(always)]
     fn take_near(&mut self) -> bool {
         // SAFETY: INV-7: as in `sink`.
-        if !unsafe { &*self.sink }.near.any { false } else { self.take_some_near() }
+        unsafe { &*self.sink }.has_near() && self.take_some_near()
     }
     #[inline(never)]
     fn take_some_near(&mut self) -> bool {
-        // SAFETY: INV-7: as in `sink`.
-        let sink = unsafe { &mut *self.sink };
-        sink.near.any = false;
         self.local = LOCAL;
         self.grey_at = 0;
-        self.grey.len =
-            sink.tables.take_these(sink.near.first, &mut sink.near.grey, &mut self.grey.list);
+        // SAFETY: INV-7: as in `sink`.
+        self.grey.len = unsafe { &mut *self.sink }.take_near(&mut self.grey.list);
         self.grey.len > 0
     }
-    /// Queues the span that is being scanned for what was found in it: the end of an assist.
-    fn queue_near(&mut self) {
-        let sink = self.sink();
-        if !std::mem::take(&mut sink.near.any) {
-            return;
-        }
-        let tables = sink.tables;
-        let (word, bits) = (0..)
-            .zip(std::mem::take(&mut sink.near.grey))
-            .find(|(_, bits)| *bits != 0)
-            .expect("some");
-        let addr = tables.object_at(sink.near.first + word, bits.trailing_zeros());
-        sink.queue(addr, true, tables);
-    }
-
     fn has_grey(&self) -> bool {
         self.grey_at < self.grey.len
     }
@@ -727,25 +553,5 @@ impl Marker {
         tracer.len = std::mem::take(&mut self.pending);
         // SAFETY: INV-7: `tracer` is live, its buffer is ours and its owner is the sink.
         unsafe { spill(&mut tracer) };
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_lies_in_the_span_that_is_scanned_is_near() {
-        let mut near = Near::new();
-        // Before the first span is opened, nothing is: not even in the first block of the heap.
-        for word in (0..1000).chain([1 << 40]) {
-            assert!(!near.note(word, 1) && !near.any, "{word}");
-        }
-        near.first = 5 * BLOCK_WORDS;
-        let block = near.first..near.first + BLOCK_WORDS;
-        for word in 0..20 * BLOCK_WORDS {
-            assert_eq!(near.note(word, 1 << (word % 64)), block.contains(&word), "{word}");
-        }
-        assert!(near.any && block.zip(near.grey).all(|(word, bits)| bits == 1 << (word % 64)));
     }
 }
