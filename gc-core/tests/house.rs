@@ -255,3 +255,47 @@ fn every_fault_has_its_place_and_its_check() {
     assert_eq!(listed, placed, "ci/faults.txt and the places in the code");
     assert!(listed.len() >= 20);
 }
+
+/// Rows of STEPS.md are "| step | `names of the model` | file | `functions` |".
+#[test]
+fn every_step_of_the_model_names_what_is_there() {
+    fn names(cell: &str) -> impl Iterator<Item = &str> {
+        cell.split('`').skip(1).step_by(2)
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/model");
+    let model: String = fs::read_dir(folder)
+        .expect("the model's folder can be read")
+        .map(|entry| entry.expect("its entries can be read").path())
+        .filter(|path| path.extension().is_some_and(|e| e == "pml"))
+        .map(|path| fs::read_to_string(path).expect("a model is text"))
+        .collect();
+    let all = sources();
+    let mut rows = 0;
+    for line in doc("model/STEPS.md").lines() {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [_, _, labels, file, functions, _] = cells[..] else { continue };
+        if !file.ends_with(".rs") {
+            continue;
+        }
+        rows += 1;
+        for label in names(labels) {
+            assert!(has_word(&model, label), "{label} is in no .pml file");
+        }
+        let source = all.iter().find(|source| source.name == file);
+        let source = source.unwrap_or_else(|| panic!("there is no {file}"));
+        for name in names(functions) {
+            let (owner, function) = name.rsplit_once("::").unwrap_or(("", name));
+            let start = format!("fn {function}");
+            let is_there = source.code().any(|line| {
+                line.split(&start)
+                    .nth(1)
+                    .is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+            });
+            assert!(is_there, "{name} is not in {file}");
+            let is_owned =
+                source.code().any(|line| line.starts_with("impl") && has_word(line, owner));
+            assert!(owner.is_empty() || is_owned, "{file} has no impl of {owner}");
+        }
+    }
+    assert!(rows > 40, "only {rows} rows were read");
+}
