@@ -109,6 +109,14 @@ impl GreySpan {
     }
 }
 
+/// The object that begins in the granule of a bit of word `i` of the span at `start`; `halves` says which begin in its second
+/// half.
+#[inline(always)]
+fn object_at(start: usize, i: usize, halves: u64, bit: u32) -> usize {
+    let half = (halves >> bit & 1) as usize;
+    start + ((i * 64 + bit as usize) << GRANULE_SHIFT) + 8 * half
+}
+
 impl Tables {
     /// Notes that `addr` of a class that is scanned by spans has been marked, or `several` objects of which it is one; says
     /// whether to queue its span by it.
@@ -155,11 +163,9 @@ impl Tables {
             // Read-modify-write: a slot that was born black is entered before its mark, so it is not among these.
             let mut mine = self.scan_word(first + i).add(grey);
             while mine != 0 {
-                let at = mine.trailing_zeros() as usize;
-                mine &= mine - 1;
-                let half = (halves >> at & 1) as usize;
                 // There are no more granules than places: no test is needed.
-                list[n % MOST] = start + ((i * 64 + at) << GRANULE_SHIFT) + 8 * half;
+                list[n % MOST] = object_at(start, i, *halves, mine.trailing_zeros());
+                mine &= mine - 1;
                 n += 1;
             }
         }
@@ -169,8 +175,8 @@ impl Tables {
     /// The object that begins in the granule of a bit of bitmap word `word`, of a class that is scanned by spans.
     pub(crate) fn object_at(&self, word: usize, bit: u32) -> usize {
         let start = self.address((word / BLOCK_WORDS) as u32);
-        let half = self.class_of(start).halves[word % BLOCK_WORDS] >> bit & 1;
-        start + (((word % BLOCK_WORDS) * 64 + bit as usize) << GRANULE_SHIFT) + 8 * half as usize
+        let i = word % BLOCK_WORDS;
+        object_at(start, i, self.class_of(start).halves[i], bit)
     }
 
     /// Says that the slots of `mask` in one word are black without being scanned; before they are marked.

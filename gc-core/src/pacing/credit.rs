@@ -9,6 +9,7 @@ use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Ordering};
 /// |---|---|---|
 /// | `allocated`, `unused`, `freed`, `pressure`, `external` | whoever takes, gives back or sweeps a span, or holds memory elsewhere | pacing, statistics |
 /// | `offset`, `trigger`, `goal`, `start`, `work`, `starved`, `relieved` | the collector, at the start and the end of marking | refills |
+/// | `doubt` | the collector, at the end of marking | the collector |
 ///
 /// Nothing but pacing depends on them, so all is relaxed.
 #[derive(Debug)]
