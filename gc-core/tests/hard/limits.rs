@@ -3,7 +3,8 @@
 use crate::common::{Canary, Node, counter, status};
 use crate::process;
 use crate::{check_usable, panic_of};
-use gc_core::{ConfigError, Gc, GcCell, Heap, HeapBuilder, Root, Trace};
+use gc_core::{ConfigError, Gc, GcCell, Heap, HeapBuilder, Mutation, Root, Trace};
+use std::cell::Cell;
 use std::sync::atomic::Ordering::SeqCst;
 
 #[test]
@@ -134,72 +135,69 @@ fn larger_than_the_heap_is_an_error() {
 
 #[test]
 fn every_path_panics_with_what_to_do_and_the_heap_goes_on() {
+    /// Reads what is full on the way out of `mutate`: behind it, a cycle may free everything at once.
+    struct Full<'a>(&'a Heap, &'a Cell<u64>);
+    impl Drop for Full<'_> {
+        fn drop(&mut self) {
+            self.1.set(self.0.stats().heap_bytes);
+        }
+    }
     let heap = limited();
-    type Fill = fn(&Heap);
+    type Fill = for<'gc> fn(&Mutation<'gc>) -> !;
     let paths: [(&str, Fill); 8] = [
-        ("Gc::new, a leaf", |heap| {
-            heap.mutate(|mc| {
-                loop {
-                    Gc::new(mc, [0u64; 8]);
-                }
-            })
+        ("Gc::new, a leaf", |mc| {
+            loop {
+                Gc::new(mc, [0u64; 8]);
+            }
         }),
-        ("Gc::new, traced", |heap| {
-            heap.mutate(|mc| {
-                loop {
-                    Gc::new(mc, Node { next: GcCell::new(None), value: 1 });
-                }
-            })
+        ("Gc::new, traced", |mc| {
+            loop {
+                Gc::new(mc, Node { next: GcCell::new(None), value: 1 });
+            }
         }),
-        ("Gc::new, with drop glue", |heap| {
-            heap.mutate(|mc| {
-                loop {
-                    Gc::new(mc, Box::new(1u64));
-                }
-            })
+        ("Gc::new, with drop glue", |mc| {
+            loop {
+                Gc::new(mc, Box::new(1u64));
+            }
         }),
-        ("Gc::new, large", |heap| {
-            heap.mutate(|mc| {
-                loop {
-                    Gc::new(mc, [0u64; 8000]);
-                }
-            })
+        ("Gc::new, large", |mc| {
+            loop {
+                Gc::new(mc, [0u64; 8000]);
+            }
         }),
-        ("Gc::from_slice", |heap| {
-            heap.mutate(|mc| {
-                loop {
-                    Gc::from_slice(mc, &[1u32; 100]);
-                }
-            })
+        ("Gc::from_slice", |mc| {
+            loop {
+                Gc::from_slice(mc, &[1u32; 100]);
+            }
         }),
-        ("Gc::from_iter_in", |heap| {
-            heap.mutate(|mc| {
-                loop {
-                    Gc::from_iter_in(mc, (0..50u32).map(|i| i.to_string()));
-                }
-            })
+        ("Gc::from_iter_in", |mc| {
+            loop {
+                Gc::from_iter_in(mc, (0..50u32).map(|i| i.to_string()));
+            }
         }),
-        ("Gc::from_str", |heap| {
-            heap.mutate(|mc| {
-                loop {
-                    Gc::from_str(mc, "one hundred");
-                }
-            })
+        ("Gc::from_str", |mc| {
+            loop {
+                Gc::from_str(mc, "one hundred");
+            }
         }),
-        ("Gc::downgrade", |heap| {
-            heap.mutate(|mc| {
-                let object = Gc::new(mc, 1u64);
-                loop {
-                    let _ = object.downgrade(mc);
-                }
-            })
+        ("Gc::downgrade", |mc| {
+            let object = Gc::new(mc, 1u64);
+            loop {
+                let _ = object.downgrade(mc);
+            }
         }),
     ];
     for (name, fill) in paths {
-        let text = panic_of(|| fill(&heap));
+        let full = Cell::new(0);
+        let text = panic_of(|| {
+            heap.mutate(|mc| {
+                let _at_the_end = Full(&heap, &full);
+                fill(mc)
+            })
+        });
         assert!(text.contains("does not fit the heap's limit of 2097152 bytes"), "{name}: {text}");
         assert!(text.contains("heap_limit"), "{name}: {text}");
-        let full = heap.stats().heap_bytes;
+        let full = full.get();
         assert!((1 << 20..=2 << 20).contains(&full), "{name}: {full} bytes");
         check_usable(&heap);
         eprintln!(
