@@ -14,7 +14,7 @@ byte ops0 = OPS0;
 #define PINOK   OP
 #endif
 
-#if defined(FRESH) && !defined(RM_H)    /* an object in a span that is ahead of this pin counts as marked (RM_H: it does not) */
+#if (defined(FRESH) || defined(EARLYFREE)) && !defined(RM_H)    /* an object in a span that is ahead of this pin counts as marked (RM_H: it does not) */
 #define AHEAD(p) || m == MARK && swept[p]
 #else
 #define AHEAD(p)
@@ -91,7 +91,12 @@ inline shade(p) {                       /* count; then CAS the bit; then push (a
 #define SHADEOLD 0
 #endif
 
-#define TAKE(o) :: (!used[o] && (m != SWEEP || swept[o])) -> used[o] = 1; mark[o] = BLACK; f[o] = (LEAF(o) -> 0 : v); LOAD(o)
+#ifdef EARLYFREE                        /* what was freed early and is taken by a thread in Mark is for the sweep again */
+#define BEHIND(o) swept[o] = (m == MARK -> 0 : swept[o]);
+#else
+#define BEHIND(o)
+#endif
+#define TAKE(o) :: (!used[o] && (m != SWEEP || swept[o])) -> used[o] = 1; BEHIND(o) mark[o] = BLACK; f[o] = (LEAF(o) -> 0 : v); LOAD(o)
 #ifdef RUNBULK
 #ifdef FRESH                            /* slot NOBJ lies in a fresh span: first taken in Sweep, it counts as swept */
 #ifdef RM_G                             /* mutation: a thread still in Mark takes a span that counts as swept already */
@@ -259,6 +264,6 @@ byte rn[NT], runtag[NT]; bit resv[NOBJ+1];
 #define HASENTRY(w) (eb[w] && HASLOCAL(eb[w]) && HASLOCAL(ek[w]) && !edead[w])
 #define ESOME(w) assert(used[ev[w]]); LOAD(ev[w])
 #define EKEY assert(!enone[0] && !edead[0] && used[ek[0]]); LOAD(ek[0])
-#define TAKEBOX(o) :: (!used[o] && (m != SWEEP || swept[o])) -> used[o] = 1; mark[o] = BLACK; f[o] = 0; \
+#define TAKEBOX(o) :: (!used[o] && (m != SWEEP || swept[o])) -> used[o] = 1; BEHIND(o) mark[o] = BLACK; f[o] = 0; \
                       eb[0] = o; ek[0] = d; ev[0] = v; LOAD(o)
 #endif

@@ -242,19 +242,22 @@ again:                                                           /* termination 
 #if defined(WEAKNEW) && !defined(WM_B) && !defined(WM_C)
      DEADPASS
 #endif
+#ifdef EF_FIRST                                                   /* mutation: freed before the flags are set */
+     x = 1;
+     do
+     :: atomic { x <= NOBJ && used[x] && !mark[x] -> FREE(x); x++ }
+     :: atomic { x <= NOBJ -> x++ }
+     :: atomic { x > NOBJ -> x = 0; break }
+     od;
+#endif
 #if defined(R_WCLEAR) && defined(WEAK)
      if :: atomic { wt && !mark[wt] && !wdead FLAGOK -> reach(s); assert(!(s & BIT(wt))); s = 0; wdead = 1 } :: else fi;    /* clear dead weak slots before Sweep */
 #endif
 #if defined(EPH) && !defined(EM_LATEFLAG)
      EPHFLAG
 #endif
-#ifdef EARLYFREE
-     x = 1;                                                      /* free before the Sweep handshake, clear marks after */
-     do
-     :: atomic { x <= NOBJ && used[x] && !mark[x] -> FREE(x); x++ }
-     :: atomic { x <= NOBJ && (!used[x] || mark[x]) -> x++ }
-     :: atomic { x > NOBJ -> x = 0; break }
-     od;
+#if defined(EARLYFREE) && !defined(EF_NOSETTLE) && defined(GATE)   /* EF_NOSETTLE: upgrades that have begun are not waited for */
+     atomic { readers == 0 -> skip };
 #endif
      atomic { dirty[0] = 0; dirty[1] = 0; k = 0; epoch = cyc*16 + 12 };
 #ifdef LS_EARLY                                                   /* mutation: the sweep opens before all have crossed */
@@ -295,6 +298,14 @@ again:                                                           /* termination 
      :: atomic { t == NT -> t = 0; break }
      od;
 #endif
+#elif defined(EARLYFREE)                                          /* some of what is dead is freed while the crossing lasts */
+     x = 1;
+     do
+     :: atomic { x <= NOBJ && used[x] && !mark[x] && !swept[x] -> FREE(x); x++ }
+     :: atomic { x <= NOBJ -> x++ }
+     :: atomic { t < NT && CROSSED(t) -> t++ }
+     :: atomic { t == NT -> t = 0; x = 0; break }
+     od;
 #elif !defined(M_C)
      CROSSED(0); CROSSED(1);
 #endif
@@ -318,8 +329,9 @@ again:                                                           /* termination 
      :: atomic { x == NOBJ && swept[x] -> assert(!mark[x]); x = 0; break }   /* a span that was taken fresh in this Sweep */
      :: atomic { x == NOBJ && !swept[x] && fresh -> x = 0; break }
 #endif
-#ifdef EARLYFREE
-     :: atomic { x <= NOBJ && used[x] && !mark[x] -> assert(swept[x]); x++ }
+#ifdef EARLYFREE                                                  /* taken by a thread in Sweep after it was freed early */
+     :: atomic { x <= NOBJ && used[x] && !mark[x] && swept[x] -> x++ }
+     :: atomic { x <= NOBJ && used[x] && !mark[x] && !swept[x] NOTFRESH -> SWEEPFREE(x); x++ }
 #else
      :: atomic { x <= NOBJ && used[x] && !mark[x] NOTFRESH -> SWEEPFREE(x); x++ }
 #endif

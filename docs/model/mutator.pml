@@ -199,18 +199,36 @@ pinned:
 #endif
 #ifdef W_NOGATE
      :: atomic { OP && GATED -> GO };
+#elif defined(EF_OUTSIDE)               /* mutation: the flag is looked at outside of the gate, and not again */
+     :: atomic { OP && GATED && !wdead -> GO }; atomic { !wlock -> readers++ };
 #else
      :: atomic { OP && GATED && !wlock -> GO; readers++ };       /* read side of the gate */
 #endif
         if
+#ifdef EARLYFREE                        /* the flag, and then the mark */
+#ifndef EF_OUTSIDE
+        :: atomic { wdead -> NONE }
+        :: atomic { !wdead -> skip };
+#else
+        :: true;
+#endif
+           if
+           :: atomic { mark[wt] AHEAD(wt) -> SOME; goto upgraded }
+           :: atomic { !(mark[wt] AHEAD(wt)) -> skip }
+           fi;
+#else
         :: atomic { wdead -> NONE }
         :: atomic { !wdead && mark[wt] -> SOME }
         :: atomic { !wdead && !mark[wt] -> skip };
+#endif
            if
            :: atomic { resolved -> NONE }
            :: atomic { !resolved -> skip }; shade(wt); atomic { SOME }
            fi
         fi;
+#ifdef EARLYFREE
+upgraded:
+#endif
 #ifndef W_NOGATE
         readers--
 #else

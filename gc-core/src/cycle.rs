@@ -8,7 +8,7 @@
 //!    (`sweep::ephemeron`), then the weak gate closes (rule 8).
 //! 4. The dead flags of weak boxes are set (rule 9).
 //! 5. *Sweep n*: every thread crosses and gives its spans up, or the collector does it for an unpinned one
-//!    (rules 10 and 11).
+//!    (rules 10 and 11). While it waits it frees spans that are dead as a whole (`sweep::early`).
 //! 6. The sweep opens; mutators sweep what they allocate from and the collector sweeps the rest
 //!    ([`Collector::sweep`]); it closes when nothing is left.
 //!
@@ -24,6 +24,7 @@ use crate::observe::clock::ns_per_tick;
 use crate::observe::gctrace::CycleLine;
 use crate::pacing::{Footprint, Limiter, Marked, Pacer};
 use crate::rest::{Next, Rest};
+use crate::sweep::early::Early;
 use crate::sweep::{self, Keep};
 use crate::sync::{Arc, Backoff, chaos, heavy_fence, yield_now};
 use std::io::Write;
@@ -41,6 +42,7 @@ const WORTH_JUDGING: Duration = Duration::from_micros(300);
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 /// Spans swept between two yields: some 5 µs.
 const SWEEP_QUANTUM: u32 = 32;
+
 /// What the collector's thread owns.
 #[derive(Debug)]
 pub(crate) struct Collector {
@@ -199,20 +201,22 @@ impl Collector {
         self.end();
     }
 
-    /// Moves every thread to `to`: sets the epoch, and waits for each that is pinned in an older one. `each` is
-    /// called for every record after its thread has crossed.
-    fn handshake(&mut self, to: Epoch, each: impl Fn(&Record)) {
-        self.begin_handshake(to);
-        self.await_crossing(to, each);
+    /// Waits until every thread has crossed into `to`, which is set.
+    fn await_crossing(&mut self, to: Epoch) {
+        self.await_busily(to, |_| {}, || false);
     }
 
-    fn await_crossing(&mut self, to: Epoch, each: impl Fn(&Record)) {
+    /// The same; `each` is called for every record after its thread has crossed. While it waits, `work` does a little of
+    /// something else, and says whether there was any.
+    fn await_busily(&mut self, to: Epoch, each: impl Fn(&Record), mut work: impl FnMut() -> bool) {
         for record in self.core.records.snapshot() {
             let begin = Instant::now();
             let mut backoff = Backoff::new();
             let mut waited = false;
             while !record.crossed(to) {
-                backoff.wait();
+                if !work() {
+                    backoff.wait();
+                }
                 waited = true;
             }
             if waited {
@@ -281,7 +285,7 @@ impl Collector {
             self.begin_handshake(prep);
         }
         if !fault!("prep_not_awaited") {
-            self.await_crossing(prep, |_| {});
+            self.await_crossing(prep);
         }
         core.roots.free_flagged();
         line.prep = start.elapsed();
@@ -316,7 +320,12 @@ impl Collector {
             core.sweep.open();
             self.sweep(number);
         }
-        self.handshake(sweep_epoch, |record| record.give_up_for(sweep_epoch));
+        core.gate.settle();
+        let mut early = Early::new(&core.space, number, core.keep());
+        self.begin_handshake(sweep_epoch);
+        let give_up = |record: &Record| record.give_up_for(sweep_epoch);
+        self.await_busily(sweep_epoch, give_up, || early.step(|swept| core.count(swept)));
+        early.end();
         if !fault!("gate_not_reset") {
             core.gate.reset();
         }

@@ -477,7 +477,7 @@ impl Pin<'_> {
         }
         let sweeps = heap.own(self.thread, |own| own.sweeps);
         let is_marked = || heap.toy.is_marked(target) || heap.number() != sweeps;
-        heap.gate.upgrade(is_marked, || self.shade(target)).then_some(target)
+        heap.gate.upgrade(&heap.weak, is_marked, || self.shade(target)).then_some(target)
     }
     /// Reads an object that this pin holds.
     pub fn use_object(&self, object: usize, content: u32) {

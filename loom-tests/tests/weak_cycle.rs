@@ -23,6 +23,10 @@ enum Step {
     ResetEarly,
     /// The dead flags are set after the Sweep epoch.
     FlaggedLate,
+    /// The slot of a dead target is reused before the Sweep crossing, by a thread in Mark.
+    Early,
+    /// ... and upgrades that have begun are not waited for.
+    EarlyUnsettled,
 }
 
 struct World {
@@ -48,7 +52,7 @@ impl World {
             shade();
             return true;
         }
-        self.gate.upgrade(|| self.toy.is_marked(TARGET), shade)
+        self.gate.upgrade(&self.weak, || self.toy.is_marked(TARGET), shade)
     }
     fn use_target(&self) {
         self.object.with(|p| {
@@ -107,6 +111,21 @@ fn run(step: Step, strong: bool) {
     if step != Step::FlaggedLate {
         flag();
     }
+    let mut live = world.toy.is_marked(TARGET);
+    let reuse = || {
+        world.object.with_mut(|p| {
+            // SAFETY: as above.
+            unsafe { *p = 0 }
+        });
+    };
+    let is_early = matches!(step, Step::Early | Step::EarlyUnsettled);
+    if is_early && !live {
+        if step == Step::Early {
+            world.gate.settle();
+        }
+        reuse();
+        assert!(world.toy.mark(TARGET), "whoever takes a slot in Mark marks it");
+    }
     handshake(&world.epoch, &[&world.pin], Epoch::sweep(1));
     if step == Step::FlaggedLate {
         flag();
@@ -115,13 +134,12 @@ fn run(step: Step, strong: bool) {
         world.gate.reset();
     }
     // The sweep.
-    let live = world.toy.is_marked(TARGET);
+    if !is_early {
+        live = world.toy.is_marked(TARGET);
+    }
     assert!(strong || !live || world.toy.is_marked(CHILD), "resolved with grey work left");
-    if !live {
-        world.object.with_mut(|p| {
-            // SAFETY: as above.
-            unsafe { *p = 0 }
-        });
+    if !live && !is_early {
+        reuse();
     }
     assert_eq!(mutator.join().unwrap(), live, "the answers and the mark agree");
 }
@@ -134,6 +152,17 @@ fn a_weak_target_lives_or_dies_for_everybody() {
 #[test]
 fn a_marked_target_is_always_there() {
     loom_tests::check(None, || run(Step::Whole, true));
+}
+
+#[test]
+fn a_dead_target_may_be_reused_before_the_crossing() {
+    loom_tests::check(None, || run(Step::Early, false));
+}
+
+#[test]
+#[should_panic(expected = "the slot was reused")]
+fn broken_reused_while_an_upgrade_looks_at_the_mark() {
+    loom_tests::check(None, || run(Step::EarlyUnsettled, false));
 }
 
 #[test]

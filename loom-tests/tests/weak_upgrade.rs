@@ -31,7 +31,7 @@ fn run(gated: bool) {
                 if world.weak.is_dead() {
                     false
                 } else if gated {
-                    world.gate.upgrade(|| world.mark.is_set(1), shade)
+                    world.gate.upgrade(&world.weak, || world.mark.is_set(1), shade)
                 } else {
                     shade();
                     true

@@ -274,7 +274,7 @@ impl Record {
         let is_marked = || {
             core.space.is_marked(target) || core.space.sweep_of(target) != self.sweeps.get() as u32
         };
-        let live = core.gate.upgrade(is_marked, || self.shade(target));
+        let live = core.gate.upgrade(weak, is_marked, || self.shade(target));
         self.pauses.record(PauseKind::Gate, since);
         live
     }

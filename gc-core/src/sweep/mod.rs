@@ -10,11 +10,15 @@
 //!    whoever is still sweeping: a sweep that ran into the next Prep would erase its marks. Only then can the next
 //!    cycle start.
 //!
+//! What is dead as a whole may be freed before step 1, while the crossing is awaited ([`early`]).
+//!
 //! Spans whose objects have drop glue are swept by collector threads only: a destructor never runs inside a
 //! mutator's allocation (INV-9). A span without is swept by looking at its bitmaps; no object is touched.
 //!
 //! Literature: Go's `mgcsweep.go` (sweep generations, `activeSweep`, ownership by token).
 
+#[cfg(not(loom))]
+pub(crate) mod early;
 pub mod ephemeron;
 pub mod weak;
 

@@ -9,7 +9,10 @@
 //!    of one comparison.
 //! 4. Before the Sweep epoch is set every box with an unmarked target is flagged ([`flag_dead`]); from then on the
 //!    flag alone decides. It is set before the target's slot can be reused.
-//! 5. After the Sweep crossing the gate is reset ([`Gate::reset`]).
+//! 5. A slot may be reused before all have crossed into Sweep (`early`). An upgrade that has found no flag and is about to
+//!    look at the mark would take the mark of another object for the target's, so the collector waits for it first
+//!    ([`Gate::settle`]), and whoever comes later looks at the flag inside the gate.
+//! 6. After the Sweep crossing the gate is reset ([`Gate::reset`]).
 
 use crate::heap::Space;
 use crate::heap::object::TypeInfo;
@@ -27,10 +30,19 @@ impl Gate {
     pub fn new() -> Self {
         Gate { resolved: RwLock::new(false) }
     }
-    /// Whether a target that is not flagged dead is live; for a thread in Mark. `shade` must have counted when
-    /// it returns.
-    pub fn upgrade(&self, is_marked: impl FnOnce() -> bool, shade: impl FnOnce()) -> bool {
+    /// Whether the target of `weak` is live; for a thread in Mark. `shade` must have counted when it returns.
+    pub fn upgrade(
+        &self,
+        weak: &WeakBox,
+        is_marked: impl FnOnce() -> bool,
+        shade: impl FnOnce(),
+    ) -> bool {
         let resolved = self.resolved.read();
+        chaos();
+        // In here, and before the mark: that of a slot that was freed and taken again is not the target's.
+        if weak.is_dead() && !fault!("flag_outside") {
+            return false;
+        }
         chaos();
         if is_marked() {
             return true;
@@ -47,6 +59,12 @@ impl Gate {
         let mut resolved = self.resolved.write();
         *resolved = clean();
         *resolved
+    }
+    /// Waits for the upgrades that are inside. Those that follow see the flags that were set before.
+    pub fn settle(&self) {
+        if !fault!("gate_not_settled") {
+            drop(self.resolved.write());
+        }
     }
     /// Opens the gate: between the Sweep crossing and the next Prep.
     pub fn reset(&self) {
@@ -148,15 +166,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_gate_decides_by_mark_then_by_its_state() {
-        let gate = Gate::new();
-        assert!(gate.upgrade(|| true, || panic!("marked already")));
+    fn the_gate_decides_by_flag_then_by_mark_then_by_its_state() {
+        let (gate, weak) = (Gate::new(), WeakBox::new(16));
+        assert!(gate.upgrade(&weak, || true, || panic!("marked already")));
         let mut shaded = false;
-        assert!(gate.upgrade(|| false, || shaded = true) && shaded);
+        assert!(gate.upgrade(&weak, || false, || shaded = true) && shaded);
         assert!(!gate.resolve(|| false) && gate.resolve(|| true));
-        assert!(!gate.upgrade(|| false, || panic!("resolved")));
+        assert!(!gate.upgrade(&weak, || false, || panic!("resolved")));
+        weak.flag_unless(|_| false);
+        gate.settle();
+        assert!(!gate.upgrade(&weak, || panic!("the mark of another object"), || {}));
         gate.reset();
-        assert!(gate.upgrade(|| false, || {}));
+        assert!(gate.upgrade(&WeakBox::new(32), || false, || {}));
     }
 
     #[test]

@@ -118,3 +118,35 @@ fn a_second_in_mutate_bounds_memory_and_names_the_straggler() {
         eprintln!("hard: {line}");
     }
 }
+
+/// Marking ends while this thread stays in `mutate`. The sweep waits for it, so the cycle does not end; but spans that are
+/// dead as a whole are free at once, for whoever allocates meanwhile.
+#[test]
+fn dead_spans_are_freed_while_the_sweep_waits_for_a_pin() {
+    const MS: Duration = Duration::from_millis(1);
+    let heap = Heap::builder().min_heap(64 << 20).build().unwrap();
+    let end = AtomicBool::new(false);
+    std::thread::scope(|s| {
+        s.spawn(|| {
+            while !end.load(SeqCst) {
+                heap.collect().unwrap();
+            }
+        });
+        let seen = (0..1000).any(|_| {
+            heap.mutate(|mc| (0..40_000).for_each(|_| _ = Gc::new(mc, [1u64; 4])));
+            // This pin may lie anywhere in a cycle; now and then it lies where marking ends.
+            heap.mutate(|_| {
+                let before = heap.stats();
+                std::thread::sleep(5 * MS);
+                let freed = heap.stats().spans_in_use + 50 < before.spans_in_use;
+                freed && {
+                    // Nor is it the end of a sweep that had begun before.
+                    std::thread::sleep(20 * MS);
+                    heap.stats().cycles == before.cycles
+                }
+            })
+        });
+        end.store(true, SeqCst);
+        assert!(seen, "no span was freed before the sweep");
+    });
+}
