@@ -2,16 +2,22 @@
 //! Size classes of leaf data (objects without pointers and without drop glue) and of arrays.
 //!
 //! Steps of 8 or 16 bytes while small, then eight classes for every doubling: at most 12.5 % of a slot is
-//! unused above 128 bytes. Above [`LARGEST`] an object gets a span of its own.
+//! unused above 128 bytes. One more behind each power of two of [`WITH_LENGTH`]: an array that is traced or dropped has its length
+//! before its elements, and most arrays have a power of two of them. Above [`LARGEST`] an object gets a span of its own.
 
 use crate::config::BLOCK;
 
 /// The slot sizes, ascending.
 pub(crate) const SIZES: [u32; COUNT] = sizes();
 /// How many classes there are.
-pub(crate) const COUNT: usize = 75;
+pub(crate) const COUNT: usize = 81;
 /// The largest slot; larger objects are large objects.
 pub(crate) const LARGEST: usize = 32 << 10;
+/// The first and the last exponent of a power of two with a class for an array of so many bytes with its length, and what
+/// that takes, so aligned as what holds leaf data must be. Smaller ones lose less than a step, and of larger ones a span would hold no
+/// more.
+const WITH_LENGTH: [u32; 2] = [8, 13];
+const LENGTH: usize = 16;
 
 const fn sizes() -> [u32; COUNT] {
     let mut table = [0; COUNT];
@@ -20,6 +26,11 @@ const fn sizes() -> [u32; COUNT] {
     while size <= LARGEST as u32 {
         table[i] = size;
         i += 1;
+        let top = size.ilog2();
+        if size.is_power_of_two() && WITH_LENGTH[0] <= top && top <= WITH_LENGTH[1] {
+            table[i] = size + LENGTH as u32;
+            i += 1;
+        }
         size += if size < 64 {
             8
         } else if size < 128 {
@@ -32,19 +43,31 @@ const fn sizes() -> [u32; COUNT] {
     table
 }
 
-/// Class of `bytes`, at most [`LARGEST`]. Inlined, so that it is a constant where the type is known.
+/// The class of every size up to `FINE` in steps of 8, and of every size in steps of 16, which all larger classes are.
+const FINE: usize = 1 << 10;
+static FINE_CLASS: [u8; FINE / 8 + 1] = classes(8);
+static CLASS: [u8; LARGEST / 16 + 1] = classes(16);
+
+const fn classes<const N: usize>(step: usize) -> [u8; N] {
+    let mut table = [0; N];
+    let (mut i, mut class) = (0, 0);
+    while i < N {
+        if (SIZES[class] as usize) < i * step {
+            class += 1;
+        }
+        table[i] = class as u8;
+        i += 1;
+    }
+    table
+}
+
+/// Class of `bytes`, at most [`LARGEST`]. Inlined, so that it is a constant where the type is known; a load where it is not.
 #[inline(always)]
 pub(crate) const fn class_of(bytes: usize) -> usize {
-    let bytes = if bytes < 16 { 16 } else { bytes };
-    if bytes <= 64 {
-        (bytes - 16).div_ceil(8)
-    } else if bytes <= 128 {
-        6 + (bytes - 64).div_ceil(16)
+    if bytes <= FINE {
+        FINE_CLASS[bytes.div_ceil(8)] as usize
     } else {
-        // Eight classes for each doubling: the top bits of `bytes - 1` say which.
-        let top = (bytes - 1).ilog2();
-        let eighth = ((bytes - 1) >> (top - 3)) - 8;
-        11 + (top as usize - 7) * 8 + eighth
+        CLASS[bytes.div_ceil(16)] as usize
     }
 }
 
@@ -89,6 +112,19 @@ mod tests {
             for span in [span_blocks(size), leaf_span_blocks(size, usize::MAX)].map(|n| n * BLOCK) {
                 assert!((span % size) as f64 / span as f64 <= 0.19, "{size}");
             }
+        }
+    }
+
+    #[test]
+    fn a_power_of_two_and_its_length_have_a_class() {
+        for words in (32..=1024).filter(|words: &usize| words.is_power_of_two()) {
+            let array = words * 8 + 8;
+            let slot = SIZES[class_of(array)] as usize;
+            assert_eq!(slot, words * 8 + 16);
+            // The class after it holds fewer in a span, or it would not be worth it.
+            let slots = |size: usize| span_blocks(size) * BLOCK / size;
+            let next = SIZES[class_of(array) + 1] as usize;
+            assert!(slots(slot) * span_blocks(next) > slots(next) * span_blocks(slot), "{slot}");
         }
     }
 

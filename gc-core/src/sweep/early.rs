@@ -61,10 +61,10 @@ impl<'a> Early<'a> {
 
     fn put_back(&mut self) {
         let Some(&class) = self.classes.last() else { return };
-        // As they lay.
         if fault!("early_dropped") {
             self.kept.clear();
         }
+        // The last one first, so that they lie as they lay.
         while let Some(span) = self.kept.pop() {
             super::put_back(self.space, class, span, self.number - 1, false);
         }
@@ -76,7 +76,7 @@ impl<'a> Early<'a> {
     }
 }
 
-/// Whether nothing in a full span is marked.
+/// Whether no object of a span is marked. Nobody marks one of them any more.
 fn is_dead(space: &Space, class: &SpanClass, span: u32) -> bool {
     let first = space.first_word(span);
     (first..first + class.starts.len()).all(|word| !space.mark_word(word).is_set(u64::MAX))
