@@ -43,6 +43,14 @@ const STOP_PATIENCE: Duration = Duration::from_secs(1);
 /// Spans swept between two yields: some 5 µs.
 const SWEEP_QUANTUM: u32 = 32;
 
+/// What the collector does instead of waiting for a thread that has not crossed.
+enum Meanwhile {
+    Wait,
+    /// Nothing: something else was done, and it looks again at once.
+    Worked,
+    GiveUp,
+}
+
 /// What the collector's thread owns.
 #[derive(Debug)]
 pub(crate) struct Collector {
@@ -201,21 +209,23 @@ impl Collector {
         self.end();
     }
 
-    /// Waits until every thread has crossed into `to`, which is set.
-    fn await_crossing(&mut self, to: Epoch) {
-        self.await_busily(to, |_| {}, || false);
-    }
-
-    /// The same; `each` is called for every record after its thread has crossed. While it waits, `work` does a little of
-    /// something else, and says whether there was any.
-    fn await_busily(&mut self, to: Epoch, each: impl Fn(&Record), mut work: impl FnMut() -> bool) {
+    /// Waits until every thread has crossed into `to`, which is set; `each` is called for every record after its thread has.
+    /// While it waits it asks `meanwhile` what to do; says whether all have crossed.
+    fn await_crossing(
+        &mut self,
+        to: Epoch,
+        each: impl Fn(&Record),
+        mut meanwhile: impl FnMut() -> Meanwhile,
+    ) -> bool {
         for record in self.core.records.snapshot() {
             let begin = Instant::now();
             let mut backoff = Backoff::new();
             let mut waited = false;
             while !record.crossed(to) {
-                if !work() {
-                    backoff.wait();
+                match meanwhile() {
+                    Meanwhile::Wait => backoff.wait(),
+                    Meanwhile::Worked => {}
+                    Meanwhile::GiveUp => return false,
                 }
                 waited = true;
             }
@@ -225,6 +235,7 @@ impl Collector {
             each(&record);
         }
         self.core.totals.handshakes.add(1);
+        true
     }
 
     fn begin_handshake(&self, to: Epoch) {
@@ -285,7 +296,7 @@ impl Collector {
             self.begin_handshake(prep);
         }
         if !fault!("prep_not_awaited") {
-            self.await_crossing(prep);
+            self.await_crossing(prep, |_| {}, || Meanwhile::Wait);
         }
         core.roots.free_flagged();
         line.prep = start.elapsed();
@@ -324,7 +335,10 @@ impl Collector {
         let mut early = Early::new(&core.space, number, core.keep());
         self.begin_handshake(sweep_epoch);
         let give_up = |record: &Record| record.give_up_for(sweep_epoch);
-        self.await_busily(sweep_epoch, give_up, || early.step(|swept| core.count(swept)));
+        self.await_crossing(sweep_epoch, give_up, || {
+            let worked = early.step(|swept| core.count(swept));
+            if worked { Meanwhile::Worked } else { Meanwhile::Wait }
+        });
         early.end();
         if !fault!("gate_not_reset") {
             core.gate.reset();
@@ -488,23 +502,10 @@ impl Collector {
         if fault!("round_skipped") {
             return true;
         }
-        for record in core.records.snapshot() {
-            let begin = Instant::now();
-            let mut backoff = Backoff::new();
-            let mut waited = false;
-            while !record.crossed(epoch) {
-                if core.pushed() != recorded {
-                    return false;
-                }
-                backoff.wait();
-                waited = true;
-            }
-            if waited {
-                self.note_straggler(begin.elapsed(), record.number);
-            }
-        }
-        core.totals.handshakes.add(1);
-        core.pushed() == recorded && core.marking.is_empty() && core.rings_are_empty()
+        let is_clean = || core.pushed() == recorded;
+        let meanwhile = || if is_clean() { Meanwhile::Wait } else { Meanwhile::GiveUp };
+        let crossed = self.await_crossing(epoch, |_| {}, meanwhile);
+        crossed && is_clean() && core.marking.is_empty() && core.rings_are_empty()
     }
 
     /// Closes the weak gate, unless an upgrade shaded something since the round (rule 8). With a poisoned cycle

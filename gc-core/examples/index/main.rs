@@ -9,11 +9,8 @@
 //! structure and `chain.rs` for the list that it is made of.
 
 #![forbid(unsafe_code)]
-#![allow(
-    clippy::disallowed_types,
-    clippy::disallowed_methods,
-    reason = "those lints are for the collector, which loom has to see; this is a user's program"
-)]
+#![allow(clippy::disallowed_types, reason = "for the collector; this is a user's program")]
+#![allow(clippy::disallowed_methods, reason = "for the collector; this is a user's program")]
 
 mod chain;
 mod check;

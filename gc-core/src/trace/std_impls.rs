@@ -8,10 +8,7 @@
 //!
 //! INV-7 is kept by both: a leaf is not read at all, a container only through `&`.
 
-#![allow(
-    clippy::disallowed_types,
-    reason = "users hold std's own types, so they are what is implemented for here, under loom too"
-)]
+#![allow(clippy::disallowed_types, reason = "users hold std's own types, under loom too")]
 
 use super::{Branded, Family, Managed, Rootable, Trace, Tracer};
 use std::borrow::Cow;
