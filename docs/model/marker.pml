@@ -55,13 +55,39 @@ inline greyit(p) { if :: p && !mark[p] -> assert(used[p]); mark[p] = 1; gray = g
 #define PANICS
 #endif
 #if NOBJ == 2
-#define MARKING STEAL(0) STEAL(1) SCAN1 SCAN(2) PANICS
+#define MARKING STEAL(0) STEAL(1) SCAN1 SCAN(2) PANICS NEARS
 #elif NOBJ == 3
-#define MARKING STEAL(0) STEAL(1) SCAN1 SCAN(2) SCAN(3) PANICS
+#define MARKING STEAL(0) STEAL(1) SCAN1 SCAN(2) SCAN(3) PANICS NEARS
 #else
-#define MARKING STEAL(0) STEAL(1) SCAN1 SCAN(2) SCAN(3) SCAN(4) PANICS
+#define MARKING STEAL(0) STEAL(1) SCAN1 SCAN(2) SCAN(3) SCAN(4) PANICS NEARS
 #endif
-#define IDLE (!q[0] && !q[1] && !gray)
+#ifdef NEAR                             /* what an object points to may be noted without its mark, scanned, and marked at any time after that */
+inline noteit(p) { if :: p && !(unsettled & BIT(p)) -> assert(used[p]); noted = noted | BIT(p) :: greyit(p) fi }
+#define NEARSCAN(o) :: atomic { (gray & BIT(o)) -> gray = gray & ~BIT(o); assert(used[o]); noteit(f[o]) } \
+                    :: atomic { (noted & BIT(o)) -> noted = noted & ~BIT(o); unsettled = unsettled | BIT(o); assert(used[o]); noteit(f[o]) } \
+                    :: atomic { (unsettled & BIT(o)) -> unsettled = unsettled & ~BIT(o); assert(used[o]); NR_MARK(o) }
+#ifdef NR_NOMARK                        /* mutation: what was noted and scanned is never marked */
+#define NR_MARK(o) skip
+#else
+#define NR_MARK(o) mark[o] = 1
+#endif
+#if NOBJ == 2
+#define NEARS NEARSCAN(1) NEARSCAN(2)
+#elif NOBJ == 3
+#define NEARS NEARSCAN(1) NEARSCAN(2) NEARSCAN(3)
+#else
+#define NEARS NEARSCAN(1) NEARSCAN(2) NEARSCAN(3) NEARSCAN(4)
+#endif
+#ifdef NR_LETGO                         /* mutation: the marker may be idle although something is not marked yet */
+#define SETTLED !noted
+#else
+#define SETTLED !noted && !unsettled
+#endif
+#else
+#define NEARS
+#define SETTLED 1
+#endif
+#define IDLE (!q[0] && !q[1] && !gray && SETTLED)
 #ifdef MK2                              /* two marker processes share `gray`; Coll only coordinates */
 #undef MARKING
 #define MARKING

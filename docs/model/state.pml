@@ -36,6 +36,12 @@ byte late[NT];                          /* what a pin has overwritten in Mark an
 #endif
 bit  dirty[NT];                         /* push counter differs from the collector's record */
 byte gray;                              /* the collector's private queue */
+#ifdef NEAR
+byte noted, unsettled;                  /* in its hands, too: pointed to; scanned and not marked yet */
+#define NEARBITS | noted | unsettled
+#else
+#define NEARBITS
+#endif
 byte ops = OPS;
 byte cyc, garb; bit nfreed;             /* ghosts: garbage at cycle start; anything ever freed */
 #ifdef WEAK
@@ -131,7 +137,7 @@ inline reach(s) {                       /* ghost: what locals and live roots rea
 #endif
 inline FREE(x) {
   reach(s); assert(!(s & BIT(x)));                               /* S1, S2: no local or root reaches x */
-  assert(!((q[0] | q[1] | gray | INHAND LATES) & BIT(x)));       /* S3 */
+  assert(!((q[0] | q[1] | gray | INHAND LATES NEARBITS) & BIT(x)));       /* S3 */
 #ifdef FIN
   assert(fr != x);                                               /* nothing that is registered dies */
 #endif

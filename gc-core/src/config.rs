@@ -8,6 +8,10 @@ use std::time::Duration;
 pub(crate) const BLOCK: usize = 1 << BLOCK_SHIFT;
 /// log2 of [`BLOCK`].
 pub(crate) const BLOCK_SHIFT: u32 = 14;
+/// log2 of the bytes for each bit of a bitmap, which is also the smallest object.
+pub(crate) const GRANULE_SHIFT: u32 = 4;
+/// Words of a bitmap for each block.
+pub(crate) const BLOCK_WORDS: usize = BLOCK >> GRANULE_SHIFT >> 6;
 
 const MIB: usize = 1 << 20;
 /// The smallest reservation that is still a heap.

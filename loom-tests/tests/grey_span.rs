@@ -1,5 +1,5 @@
-//! INV-16: of the objects of a span that are marked, each is scanned exactly once, whoever finds it in whatever order; and a
-//! slot that is born black never is.
+//! INV-16: of the objects of a span that are marked, each is scanned exactly once, whoever finds it in whatever order, or
+//! twice if it was near; and a slot that is born black never is.
 #![cfg(loom)]
 
 use gc_core::model::{Grey, GreySpan, MarkWord};
@@ -22,6 +22,8 @@ enum Twin {
     QueuesThenMarks,
     /// A black slot is marked before it is entered as scanned.
     MarksThenEnters,
+    /// What is near is entered as scanned before it is scanned, and never is.
+    EntersOnly,
 }
 
 struct World {
@@ -78,6 +80,18 @@ impl World {
             self.marks.set_own(BLACK);
         }
     }
+    /// A marker that scans the span finds an object in it, scans it, and marks and enters it after that.
+    fn near(&self, object: u64) {
+        if self.marks.bits() & object != 0 {
+            // Somebody else's.
+            return;
+        }
+        if self.twin != Twin::EntersOnly {
+            self.scanned[object.trailing_zeros() as usize].fetch_add(1, Ordering::Relaxed);
+        }
+        let _ = self.marks.test_and_set_all(object);
+        let _ = self.scans.add(object);
+    }
     /// Takes the span out of the queue, if it is there, and scans.
     fn scan(&self) -> bool {
         // A relaxed look first, so that an empty queue's lock orders nothing.
@@ -105,12 +119,17 @@ impl World {
         true
     }
     fn check(&self) {
+        let (counts, expected) = self.counts();
+        assert_eq!(counts[..3], expected, "scanned once");
+        assert_eq!(counts[3], 0, "a slot was scanned that held no object yet");
+    }
+    /// How often each was scanned in the end; every marked one was.
+    fn counts(&self) -> ([u64; 4], [u64; 3]) {
         while self.scan() {}
         let counts = self.scanned.each_ref().map(|count| count.load(Ordering::Relaxed));
         let expected = [A, B, C].map(|object| u64::from(self.marks.is_set(object)));
         assert!(counts.iter().zip(&expected).all(|(n, e)| n >= e), "a marked object was lost");
-        assert_eq!(counts[..3], expected, "scanned once");
-        assert_eq!(counts[3], 0, "a slot was scanned that held no object yet");
+        (counts, expected)
     }
 }
 
@@ -144,6 +163,24 @@ fn one_scans(twin: Twin) {
     world.mark(B);
     other.join().unwrap();
     world.check();
+}
+
+/// A marker scans the span and finds B in it, while another one marks B and A. What is near may be scanned twice.
+fn near(twin: Twin) {
+    let world = Arc::new(World::new(twin));
+    let other = {
+        let world = world.clone();
+        thread::spawn(move || {
+            world.mark(B);
+            world.mark(A);
+            world.scan();
+        })
+    };
+    world.near(B);
+    other.join().unwrap();
+    let (counts, expected) = world.counts();
+    assert_eq!(expected, [1, 1, 0]);
+    assert!(counts[0] == 1 && counts[1] <= 2);
 }
 
 /// Both objects are queued, and a mutator takes a run in the span while a marker scans.
@@ -207,6 +244,17 @@ fn what_is_marked_during_a_scan_is_scanned_by_it_or_after_it() {
 #[test]
 fn a_slot_that_is_born_black_is_not_scanned() {
     loom_tests::check(None, || black(Twin::No));
+}
+
+#[test]
+fn what_is_near_is_scanned_whoever_else_finds_it() {
+    loom_tests::check(None, || near(Twin::No));
+}
+
+#[test]
+#[should_panic(expected = "was lost")]
+fn broken_what_is_near_is_entered_and_not_scanned() {
+    loom_tests::check(None, || near(Twin::EntersOnly));
 }
 
 #[test]

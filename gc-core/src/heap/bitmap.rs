@@ -6,8 +6,7 @@
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// log2 of the bytes for each bit, which is also the smallest object.
-pub(crate) const GRANULE_SHIFT: u32 = 4;
+pub(crate) use crate::config::GRANULE_SHIFT;
 
 /// One word of marks as a protocol: bits are only ever set by whoever finds the object, and cleared by the
 /// owner of the slot or, after every thread has crossed into the sweep, by the sweeper of the span.

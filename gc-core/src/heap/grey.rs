@@ -5,8 +5,8 @@
 //! 2. A marker takes the span out of the queue and calls [`GreySpan::take`], *then* looks at the marks. What it finds
 //!    marked and not in the *scans* bitmap is grey; it enters that there ([`MarkWord::add`]: of two markers that look at
 //!    once one gets each object) and scans it ([`Tables::take_grey`]). If there was only one, it need not look.
-//!    What the objects that it scans then point to in the same span it need not queue: it notes the bits and takes them
-//!    next ([`Tables::take_these`]).
+//!    What the objects that it scans point to in the same span is not queued: the marker scans that next, and marks and
+//!    enters all of it before it goes on to another span ([`Near`], [`Tables::settle_near`]).
 //! 3. A span in a queue is grey work like any address, so termination counts it (rule 7).
 //!
 //! The scans bitmap has a bit for each object that is scanned *or need not be*: slots that are born black are entered
@@ -24,6 +24,7 @@ use super::bitmap::GRANULE_SHIFT;
 use super::span::SpanClass;
 use super::tables::Tables;
 use crate::sync::{AtomicU8, Ordering, chaos};
+use crate::trace::near::Near;
 
 /// No grey objects that are not in somebody's hands.
 const IDLE: u8 = 0;
@@ -117,6 +118,25 @@ fn object_at(start: usize, i: usize, halves: u64, bit: u32) -> usize {
     start + ((i * 64 + bit as usize) << GRANULE_SHIFT) + 8 * half
 }
 
+/// Writes the objects of `bits`, of word `i`, behind the first `n` of the list, and says how many it has then.
+#[inline(always)]
+fn write_down(
+    list: &mut GreyList,
+    mut n: usize,
+    start: usize,
+    i: usize,
+    halves: u64,
+    mut bits: u64,
+) -> usize {
+    while bits != 0 {
+        // There are no more granules than places: no test is needed.
+        list[n % MOST] = object_at(start, i, halves, bits.trailing_zeros());
+        bits &= bits - 1;
+        n += 1;
+    }
+    n
+}
+
 impl Tables {
     /// Notes that `addr` of a class that is scanned by spans has been marked, or `several` objects of which it is one; says
     /// whether to queue its span by it.
@@ -137,46 +157,48 @@ impl Tables {
             return usize::from(self.scan_word(word).add(bit) != 0);
         }
         let first = self.first_word(block as u32);
-        let mut grey = [0; BLOCK_WORDS];
-        for (i, grey) in grey.iter_mut().enumerate() {
-            *grey = self.mark_word(first + i).bits() & !self.scan_word(first + i).bits();
-        }
-        self.take_these(first, &mut grey, list)
-    }
-
-    /// Writes down those of the marked objects `grey` that nobody has taken, in order of address, and says how many there are;
-    /// they are the caller's to scan. `grey` has the bits of a span from word `first` on, and is empty afterwards.
-    pub(crate) fn take_these(
-        &self,
-        first: usize,
-        grey: &mut [u64; BLOCK_WORDS],
-        list: &mut GreyList,
-    ) -> usize {
-        let start = self.address((first / BLOCK_WORDS) as u32);
+        let start = self.address(block as u32);
         let halves = &self.class_of(start).halves[..BLOCK_WORDS];
         let mut n = 0;
-        for (i, (grey, halves)) in grey.iter_mut().zip(halves).enumerate() {
-            let grey = std::mem::take(grey);
-            if grey == 0 {
-                continue;
-            }
-            // Read-modify-write: a slot that was born black is entered before its mark, so it is not among these.
-            let mut mine = self.scan_word(first + i).add(grey);
-            while mine != 0 {
-                // There are no more granules than places: no test is needed.
-                list[n % MOST] = object_at(start, i, *halves, mine.trailing_zeros());
-                mine &= mine - 1;
-                n += 1;
+        for (i, halves) in halves.iter().enumerate() {
+            let grey = self.mark_word(first + i).bits() & !self.scan_word(first + i).bits();
+            if grey != 0 {
+                // Read-modify-write: a slot that was born black is entered before its mark, so it is not among these.
+                let mine = self.scan_word(first + i).add(grey);
+                n = write_down(list, n, start, i, *halves, mine);
             }
         }
         n
     }
 
-    /// The object that begins in the granule of a bit of bitmap word `word`, of a class that is scanned by spans.
-    pub(crate) fn object_at(&self, word: usize, bit: u32) -> usize {
-        let start = self.address((word / BLOCK_WORDS) as u32);
-        let i = word % BLOCK_WORDS;
-        object_at(start, i, self.class_of(start).halves[i], bit)
+    /// The span of `addr` is scanned from now on.
+    pub(crate) fn open_near(&self, near: &mut Near, addr: usize) {
+        let block = self.block_of(addr) as u32;
+        let first = self.first_word(block);
+        near.open(self.address(block), std::array::from_fn(|i| self.mark_word(first + i).bits()));
+    }
+    /// Writes down what was found in the span that is being scanned, in order of address, and says how many objects that is.
+    pub(crate) fn take_near(&self, near: &mut Near, list: &mut GreyList) -> usize {
+        let start = near.from();
+        let halves = &self.class_of(start).halves[..BLOCK_WORDS];
+        let mut n = 0;
+        near.take(|i, new| n = write_down(list, n, start, i, halves[i], new));
+        n
+    }
+    /// Marks what was found in the span that is being scanned, and enters it as scanned; says how many objects this call
+    /// marked.
+    pub(crate) fn settle_near(&self, near: &mut Near) -> u64 {
+        let first = self.first_word(self.block_of(near.from()) as u32);
+        let mut marked = 0;
+        near.settle(|i, taken| {
+            if !fault!("near_unmarked") {
+                let new = self.mark_word(first + i).test_and_set_all(taken);
+                marked += u64::from(new.count_ones());
+            }
+            chaos();
+            let _ = self.scan_word(first + i).add(taken);
+        });
+        marked
     }
 
     /// Says that the slots of `mask` in one word are black without being scanned; before they are marked.
@@ -233,6 +255,37 @@ mod tests {
         assert!(span.add() && !span.add_several());
         assert_eq!(span.take(), Grey::Many);
         assert!(span.add(), "idle again");
+    }
+
+    #[test]
+    fn what_is_near_is_marked_and_scanned_when_it_is_settled() {
+        type Node<'gc> = (Option<Gc<'gc, u64>>, [u64; 4]);
+        let space = Space::new(&Config { reserve: 16 << 20, ..Config::default() }).unwrap();
+        let info = InfoOf::<'static, Node<'static>>::ONE;
+        let class = space.class_for(info, 0, |id| SpanClass::small(info, id, 40));
+        let span = space.fresh_span(class, 0).unwrap();
+        let all: Vec<usize> =
+            (0..class.slots).map(|i| space.address(span) + i * class.slot).collect();
+        let (mut near, mut list) = (Near::new(), [0; MOST]);
+        // The first was queued, the second is marked and somebody else's.
+        assert!(space.mark(all[0]) && space.add_grey(all[0], false) && space.mark(all[1]));
+        assert_eq!(space.take_grey(all[0], &mut list), 1);
+        space.open_near(&mut near, all[0]);
+        for addr in [all[1], all[3], all[5], all[3]] {
+            near.note(addr - near.from());
+        }
+        let n = space.take_near(&mut near, &mut list);
+        assert_eq!(list[..n], [all[3], all[5]]);
+        assert!(!space.is_marked(all[3]));
+        // Meanwhile somebody shades one.
+        assert!(space.mark(all[5]));
+        assert_eq!(space.settle_near(&mut near), 1);
+        let scanned = |addr: usize| {
+            let (word, bit) = space.bit_of(addr);
+            space.scan_word(word).is_set(bit)
+        };
+        assert!(space.is_marked(all[3]) && [0, 3, 5].map(|i| scanned(all[i])) == [true; 3]);
+        assert!(!scanned(all[1]) && !space.is_marked(all[4]));
     }
 
     #[test]

@@ -33,10 +33,11 @@ pub(crate) mod tables;
 #[cfg(not(loom))]
 mod waste;
 
+pub(crate) use crate::config::BLOCK_WORDS;
 use crate::config::{BLOCK, Config};
 use crate::error::ConfigError;
+pub(crate) use crate::sync::prefetch;
 use crate::sync::{Mutex, Ordering};
-use bitmap::GRANULE_SHIFT;
 use central::Link;
 use object::TypeInfo;
 use os::Reservation;
@@ -45,21 +46,6 @@ use span::{SpanClass, SpanMeta};
 use std::collections::HashMap;
 use std::ops::Deref;
 use tables::{TABLES, Tables};
-
-/// Words of one bitmap for each block.
-pub(crate) const BLOCK_WORDS: usize = BLOCK >> GRANULE_SHIFT >> 6;
-
-/// Asks for the cache line at `at`.
-#[inline(always)]
-pub(crate) fn prefetch<T>(at: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch is a hint: it reads nothing and faults on nothing.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = at;
-}
 
 /// The reservation of a heap with its side tables.
 #[derive(Debug)]

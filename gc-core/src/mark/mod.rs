@@ -1,7 +1,8 @@
 //! Marking: concurrent tri-colour, on the fly, with a snapshot-at-the-beginning barrier.
 //!
 //! White: mark bit clear. Grey: bit set, and the address in a thread's grey ring, in a shared queue or in a
-//! marker's hands. Black: bit set and scanned, or born marked. A cycle of marking:
+//! marker's hands. Black: bit set and scanned, or born marked. (What lies in the span that a marker scans it scans before it
+//! sets the bits: in its hands all the same, `trace::near`.) A cycle of marking:
 //! 1. *Prep*: the barrier starts in every thread (`mutator`); shades only queue (rule 3).
 //! 2. *Mark*: the roots become work ([`roots::RootTable::each_live`]), and markers drain it
 //!    ([`worker::Marker::drain`]): take an address, scan the object with its type's trace function, mark what

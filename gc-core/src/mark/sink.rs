@@ -3,14 +3,12 @@
 //!
 //! 1. Edges are looked at in batches ([`Sink::edges`]). What they point to is tested with a plain load before the locked
 //!    instruction, and neighbours in memory share that.
-//! 2. A marked object of a class that is scanned by spans goes where the span that is being scanned is, if it lies in it
-//!    ([`Near`]), else its span is queued, once ([`crate::heap::grey`]); others go to the stack.
+//! 2. The span of a marked object of a class that is scanned by spans is queued, once ([`crate::heap::grey`]); others go to
+//!    the stack. What lies in the span that is being scanned does not come here ([`crate::trace::near`]).
 //!
 //! All of it is in one marker's hands: grey, for whoever asks whether something is.
 
-use crate::heap::grey::GreyList;
 use crate::heap::tables::Tables;
-use crate::heap::{BLOCK_WORDS, prefetch};
 use crate::trace::PACKET;
 use std::collections::VecDeque;
 
@@ -22,42 +20,9 @@ pub(super) struct Sink {
     pub(super) stack: Vec<usize>,
     /// Spans with grey objects, each by the object by which it was queued.
     pub(super) spans: VecDeque<usize>,
-    /// What is found in the span that is being scanned.
-    near: Near,
     /// Marked since somebody asked.
     pub(super) bytes: u64,
     pub(super) objects: u64,
-}
-
-/// Grey objects of the span whose objects are being scanned. They are not queued: the span is in the caches now, so they are
-/// scanned next, which for a tree or a list that was allocated together is all of it.
-#[derive(Debug)]
-struct Near {
-    /// First word of the span's bitmaps; `NOWHERE` for none.
-    first: usize,
-    /// Objects found in it, by the words of the mark bitmap.
-    grey: [u64; BLOCK_WORDS],
-    any: bool,
-}
-
-impl Near {
-    /// As far from every word of a bitmap as can be, the first ones included, which come after the largest number.
-    const NOWHERE: usize = usize::MAX / 2;
-
-    const fn new() -> Near {
-        Near { first: Near::NOWHERE, grey: [0; BLOCK_WORDS], any: false }
-    }
-    /// Notes the objects of `bits`, of one mark word, if they lie in the span; says whether they do.
-    #[inline(always)]
-    fn note(&mut self, word: usize, bits: u64) -> bool {
-        let at = word.wrapping_sub(self.first);
-        if at >= BLOCK_WORDS {
-            return false;
-        }
-        self.grey[at] |= bits;
-        self.any = !fault!("near_dropped");
-        true
-    }
 }
 
 impl Sink {
@@ -66,7 +31,6 @@ impl Sink {
             tables,
             stack: Vec::with_capacity(4 * PACKET),
             spans: VecDeque::new(),
-            near: Near::new(),
             bytes: 0,
             objects: 0,
         }
@@ -112,12 +76,7 @@ impl Sink {
         self.objects += 1;
         self.bytes += if class.is_large() { large_bytes(&tables, addr) } else { class.slot as u64 };
         if class.by_span {
-            let (word, bit) = tables.bit_of(addr);
-            if self.near.note(word, bit) {
-                prefetch(addr as *const u8);
-            } else {
-                self.queue(addr, false, tables);
-            }
+            self.queue(addr, false, tables);
         } else if class.needs_trace() {
             self.stack.push(addr);
         }
@@ -131,12 +90,7 @@ impl Sink {
         if class.by_span && several {
             self.objects += u64::from(new.count_ones());
             self.bytes += u64::from(new.count_ones()) * class.slot as u64;
-            if self.near.note(tables.bit_of(near[0]).0, new) {
-                near.iter().for_each(|&addr| prefetch(addr as *const u8));
-            } else {
-                self.queue(near[0], true, tables);
-            }
-            return;
+            return self.queue(near[0], true, tables);
         }
         for &addr in near {
             let (_, bit) = tables.bit_of(addr);
@@ -163,59 +117,11 @@ impl Sink {
     }
     /// Whether nothing is left that was found.
     pub(super) fn is_empty(&self) -> bool {
-        self.stack.is_empty() && self.spans.is_empty() && !self.near.any
-    }
-
-    // ---- the span that is being scanned ----
-
-    /// The objects that are scanned from now on lie in the span of `addr`.
-    pub(super) fn scans_span_of(&mut self, addr: usize) {
-        debug_assert!(!self.near.any, "the span before this one is done");
-        self.near.first = self.tables.first_word(self.tables.block_of(addr) as u32);
-    }
-    /// Whether something was found in it.
-    #[inline(always)]
-    pub(super) fn has_near(&self) -> bool {
-        self.near.any
-    }
-    /// Writes down what was found in it and nobody else has taken meanwhile; says how many objects that is.
-    pub(super) fn take_near(&mut self, list: &mut GreyList) -> usize {
-        self.near.any = false;
-        self.tables.take_these(self.near.first, &mut self.near.grey, list)
-    }
-    /// Queues it for what was found in it: the end of an assist.
-    pub(super) fn queue_near(&mut self) {
-        if !std::mem::take(&mut self.near.any) {
-            return;
-        }
-        let mut grey = (self.near.first..).zip(std::mem::take(&mut self.near.grey));
-        if let Some((word, bits)) = grey.find(|(_, bits)| *bits != 0) {
-            self.queue(self.tables.object_at(word, bits.trailing_zeros()), true, self.tables);
-        }
+        self.stack.is_empty() && self.spans.is_empty()
     }
 }
 
 #[cold]
 fn large_bytes(tables: &Tables, addr: usize) -> u64 {
     u64::from(tables.meta(tables.block_of(addr)).blocks()) * crate::config::BLOCK as u64
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_lies_in_the_span_that_is_scanned_is_near() {
-        let mut near = Near::new();
-        // Before the first span is opened, nothing is: not even in the first block of the heap.
-        for word in (0..1000).chain([1 << 40]) {
-            assert!(!near.note(word, 1) && !near.any, "{word}");
-        }
-        near.first = 5 * BLOCK_WORDS;
-        let block = near.first..near.first + BLOCK_WORDS;
-        for word in 0..20 * BLOCK_WORDS {
-            assert_eq!(near.note(word, 1 << (word % 64)), block.contains(&word), "{word}");
-        }
-        assert!(near.any && block.zip(near.grey).all(|(word, bits)| bits == 1 << (word % 64)));
-    }
 }

@@ -6,8 +6,8 @@
 //!    classes are prefetched, then tested with a plain load before the locked instruction.
 //! 3. A marked object of a small class is not put on the stack: its span is queued, once ([`crate::heap::grey`]). When the
 //!    stack is empty, the oldest span of the queue puts its grey objects there, in order of address; if they are many
-//!    ([`DENSE`]) they are scanned where they lie. What they point to in their own span is scanned next (`sink`). Arrays
-//!    and large objects go to the stack directly.
+//!    ([`DENSE`]) they are scanned where they lie. What they point to in their own span is scanned right after them
+//!    ([`crate::trace::near`]). Arrays and large objects go to the stack directly.
 //! 4. Full halves of the stack go to this marker's deque, oldest first, where other markers steal them, and half of the
 //!    queue to the shared one when another marker is hungry.
 
@@ -18,6 +18,7 @@ use crate::heap::grey::{GreyList, MOST};
 use crate::heap::span::SpanClass;
 use crate::heap::{Space, prefetch};
 use crate::sync::Ordering;
+use crate::trace::near::Near;
 use crate::trace::{PACKET, Tracer};
 use crossbeam_deque::Worker;
 
@@ -30,7 +31,7 @@ const SPANS: usize = 4;
 /// that one call traces.
 const DENSE: usize = 16;
 const TOGETHER: usize = 32;
-/// Lists of objects after which edges are looked at early, since the last one that pointed into its own span.
+/// Spans that are scanned in place, after one whose objects pointed into it.
 const LOCAL: u32 = 8;
 /// Bytes of an array scanned at once, and by a mutator that assists.
 const PIECE: usize = 16 << 10;
@@ -123,7 +124,9 @@ pub(crate) struct Marker {
     /// Grey objects of one span in order of address, and how many of them are scanned.
     grey: Gathered,
     grey_at: usize,
-    /// After how many more lists edges are looked at early ([`LOCAL`]).
+    /// What is found in their span.
+    near: *mut Near,
+    /// How many more spans are scanned in place although little is grey in them ([`LOCAL`]).
     local: u32,
     /// Those of the span after it.
     next: Gathered,
@@ -135,7 +138,8 @@ pub(crate) struct Marker {
     pub(crate) cycle: u64,
 }
 
-// SAFETY: INV-7: the sink is owned by the marker like a box; it is raw only because the tracer aliases it.
+// SAFETY: INV-7: the sink and what is near are owned by the marker like boxes; they are raw only because the tracer aliases
+// them.
 unsafe impl Send for Marker {}
 
 impl std::fmt::Debug for Marker {
@@ -147,7 +151,7 @@ impl std::fmt::Debug for Marker {
 impl Drop for Marker {
     fn drop(&mut self) {
         // SAFETY: INV-7: made by `Box::into_raw` in `new`, freed once, here.
-        drop(unsafe { Box::from_raw(self.sink) });
+        drop(unsafe { (Box::from_raw(self.sink), Box::from_raw(self.near)) });
     }
 }
 
@@ -165,6 +169,7 @@ impl Marker {
             own,
             grey: Gathered::default(),
             grey_at: 0,
+            near: Box::into_raw(Box::new(Near::new())),
             local: 0,
             next: Gathered::default(),
             piece: PIECE,
@@ -188,6 +193,17 @@ impl Marker {
     fn sink(&mut self) -> &mut Sink {
         // SAFETY: INV-7: the sink lives as long as the marker, and nobody traces while `&mut self` is used.
         unsafe { &mut *self.sink }
+    }
+    fn near(&mut self) -> &mut Near {
+        // SAFETY: INV-7: as in `sink`.
+        unsafe { &mut *self.near }
+    }
+    /// A tracer that notes edges behind those that wait, and in `near`.
+    #[inline(always)]
+    fn tracer(&mut self) -> Tracer<'static> {
+        let tracer = Tracer::new(self.edges.as_mut_ptr(), spill, self.sink.cast(), self.cycle);
+        // SAFETY: INV-7: `near` lives as long as the marker, which does not use it while it traces.
+        unsafe { tracer.with_near(self.near, self.pending) }
     }
 
     /// Drains until there is nothing to take, or about `budget` small objects are scanned; says whether everything
@@ -226,6 +242,8 @@ impl Marker {
                     // Whoever assists leaves rings to the markers if there is something else: a full one is as long as ten
                     // assists.
                     if !self.assists() || !self.take_rings(rings, SHARE) {
+                        // What was seen in it is of this cycle.
+                        self.near().close();
                         return true;
                     }
                 }
@@ -236,12 +254,16 @@ impl Marker {
     /// Puts everything that this marker holds into the shared queue: the end of an assist.
     pub(crate) fn give_all(&mut self, marking: &Marking) {
         self.look_at_edges();
-        self.sink().queue_near();
         // In portions, so that others who assist find some too.
         let spans: Vec<usize> = std::mem::take(&mut self.sink().spans).into();
         spans.chunks(SHARE).for_each(|some| marking.share(Work::Spans(some.to_vec())));
         let mut all = std::mem::take(&mut self.sink().stack);
         all.extend(&self.grey.addrs()[self.grey_at..]);
+        if self.take_near() {
+            all.extend(self.grey.addrs());
+        }
+        self.settle_near();
+        self.near().close();
         all.extend(self.next.addrs());
         (self.grey.len, self.grey_at, self.next.len) = (0, 0, 0);
         while let Some(addr) = self.next_ahead() {
@@ -345,8 +367,10 @@ impl Marker {
     #[inline(never)]
     fn refill(&mut self) -> Option<usize> {
         if self.take_near() {
-            Some(0)
-        } else if let Some(work) = self.own.pop() {
+            return Some(0);
+        }
+        self.settle_near();
+        if let Some(work) = self.own.pop() {
             let cost = if matches!(work, Work::Piece { .. }) { self.piece / COST } else { 0 };
             self.accept(work);
             Some(cost)
@@ -368,8 +392,15 @@ impl Marker {
         }
         std::mem::swap(&mut self.grey, &mut self.next);
         (self.grey_at, self.next.len) = (0, 0);
-        let addr = self.grey.list[0];
-        self.sink().scans_span_of(addr);
+        self.local = self.local.saturating_sub(1);
+        let tables = self.sink().tables;
+        if self.grey.len > 1 || self.local > 0 {
+            let first = self.grey.list[0];
+            tables.open_near(self.near(), first);
+        } else {
+            // Not worth the copy of its marks.
+            self.near().close();
+        }
         if !self.assists() {
             // So that its objects are on their way while those of this span are scanned.
             self.take_span();
@@ -398,19 +429,34 @@ impl Marker {
     }
 
     /// Makes the grey objects that were found in the span that is being scanned the current ones; says whether there were
-    /// some that nobody else has taken meanwhile.
+    /// some.
     #[inline(always)]
     fn take_near(&mut self) -> bool {
-        // SAFETY: INV-7: as in `sink`.
-        unsafe { &*self.sink }.has_near() && self.take_some_near()
+        self.near().has_noted() && self.take_some_near()
     }
     #[inline(never)]
     fn take_some_near(&mut self) -> bool {
         self.local = LOCAL;
         self.grey_at = 0;
         // SAFETY: INV-7: as in `sink`.
-        self.grey.len = unsafe { &mut *self.sink }.take_near(&mut self.grey.list);
+        let (sink, near) = unsafe { (&*self.sink, &mut *self.near) };
+        self.grey.len = sink.tables.take_near(near, &mut self.grey.list);
         self.grey.len > 0
+    }
+    /// Marks what was found in the span that is scanned, so that this marker may let go of it.
+    #[inline(always)]
+    fn settle_near(&mut self) {
+        if !self.near().is_settled() {
+            self.settle();
+        }
+    }
+    #[inline(never)]
+    fn settle(&mut self) {
+        let (tables, near) = (self.sink().tables, self.near());
+        let (from, marked) = (near.from(), tables.settle_near(near));
+        let sink = self.sink();
+        sink.objects += marked;
+        sink.bytes += marked * tables.class_of(from).slot as u64;
     }
     fn has_grey(&self) -> bool {
         self.grey_at < self.grey.len
@@ -432,16 +478,10 @@ impl Marker {
         }
         // If a `trace` panics, those after this call's stay.
         self.grey_at += n;
-        let mut tracer = Tracer::new(self.edges.as_mut_ptr(), spill, self.sink.cast(), self.cycle);
-        tracer.len = self.pending;
+        let mut tracer = self.tracer();
         // SAFETY: INV-6: the list holds objects of one span, of which `n` are left; INV-7 for the tracer.
         unsafe { (class.info.trace_each)(&self.grey.addrs()[from..], n, &mut tracer) };
         self.pending = tracer.len;
-        if self.local > 0 && !self.has_grey() && self.pending > 0 {
-            // Most likely they point into this span.
-            self.local -= 1;
-            self.look_at_edges();
-        }
         n * cost
     }
 
@@ -537,10 +577,8 @@ impl Marker {
 
     #[inline(always)]
     fn trace(&mut self, info: &crate::heap::object::TypeInfo, at: usize, n: usize) {
-        let owner = self.sink.cast();
-        let mut tracer = Tracer::new(self.edges.as_mut_ptr(), spill, owner, self.cycle);
         // If a `trace` panics, what was noted before stays noted.
-        tracer.len = self.pending;
+        let mut tracer = self.tracer();
         // SAFETY: INV-6: `n` values of the span's type lie at `at`, allocated and initialised, because a
         // marked address was found in an object, a root or a shade; INV-7 for the tracer.
         unsafe { (info.trace)(at as *const u8, n, &mut tracer) };
@@ -549,8 +587,8 @@ impl Marker {
 
     /// Marks what the noted edges point to.
     fn look_at_edges(&mut self) {
-        let mut tracer = Tracer::new(self.edges.as_mut_ptr(), spill, self.sink.cast(), self.cycle);
-        tracer.len = std::mem::take(&mut self.pending);
+        let mut tracer = self.tracer();
+        self.pending = 0;
         // SAFETY: INV-7: `tracer` is live, its buffer is ours and its owner is the sink.
         unsafe { spill(&mut tracer) };
     }

@@ -49,6 +49,18 @@ pub(crate) use locks::OnceLock;
 #[cfg(not(any(gc_tsan, loom)))]
 pub(crate) use std::sync::OnceLock;
 
+/// Asks for the cache line at `at`.
+#[inline(always)]
+pub(crate) fn prefetch<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch is a hint: it reads nothing and faults on nothing.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// Whether a wait ended because of its time limit.
 #[cfg(not(loom))]
 #[derive(Debug, Clone, Copy)]

@@ -8,8 +8,12 @@
 //! branded forms at each `'gc`, and [`Family`] and [`Rootable`] extend that to unsized types. Two levels
 //! are needed because a higher-ranked `Sized` bound on an associated type does not compile.
 
+pub(crate) mod near;
 mod std_impls;
 
+use crate::config::BLOCK;
+use crate::sync::prefetch;
+use near::Near;
 use std::marker::PhantomData;
 
 /// Types whose pointers the collector can find.
@@ -117,6 +121,9 @@ pub struct Tracer<'gc> {
     pub(crate) owner: *mut (),
     /// The number of the cycle that is tracing; 0 if none. Guarded cells record it (INV-14).
     pub(crate) cycle: u64,
+    /// First byte of the span that a marker scans, and what it finds in it; `NOWHERE` and not looked at for others.
+    near_from: usize,
+    near: *mut Near,
     brand: PhantomData<fn(&'gc ()) -> &'gc ()>,
 }
 
@@ -129,13 +136,30 @@ impl std::fmt::Debug for Tracer<'_> {
 impl<'gc> Tracer<'gc> {
     /// A tracer over `buf`, which has room for [`PACKET`] words.
     pub(crate) fn new(buf: *mut usize, spill: Spill, owner: *mut (), cycle: u64) -> Self {
-        Tracer { len: 0, buf, spill, owner, cycle, brand: PhantomData }
+        let (near_from, near) = (Near::NOWHERE, std::ptr::null_mut());
+        Tracer { len: 0, buf, spill, owner, cycle, near_from, near, brand: PhantomData }
+    }
+    /// The same for a marker, which notes in `near` what lies in the span that it scans, and in whose buffer `len` edges wait.
+    ///
+    /// # Safety
+    ///
+    /// `near` is live as long as the tracer, and nobody uses it while the tracer is lent.
+    pub(crate) unsafe fn with_near(self, near: *mut Near, len: usize) -> Self {
+        // SAFETY: INV-7: the caller's promise.
+        let near_from = unsafe { &*near }.from();
+        Tracer { len, near_from, near, ..self }
     }
 
     /// Reports one edge: the address of an object, never null.
     #[inline(always)]
     pub(crate) fn visit(&mut self, addr: usize) {
         debug_assert!(addr != 0);
+        let offset = addr.wrapping_sub(self.near_from);
+        if offset < BLOCK {
+            prefetch(addr as *const u8);
+            // SAFETY: INV-7: an object lies there, so `near_from` is from `with_near`, which was promised that `near` is ours.
+            return unsafe { &mut *self.near }.note(offset);
+        }
         if self.len == PACKET {
             self.spill_now();
         }
@@ -159,6 +183,46 @@ impl<'gc> Tracer<'gc> {
     pub fn edges<T: Trace<'gc> + ?Sized>(&mut self, value: &T) {
         if T::NEEDS_TRACE {
             value.trace(self);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_in_the_span_that_is_scanned_does_not_go_into_the_buffer() {
+        unsafe fn never(_: *mut Tracer<'static>) {
+            unreachable!("a test reports less than a packet");
+        }
+        let mut buf = [0; PACKET];
+        let mut near = Near::new();
+        let from = 1 << 30;
+        let edges = [from - 16, from, from + BLOCK - 16, from + BLOCK];
+        // Before a span is opened, while one is, and after it.
+        for (open, buffered) in
+            [(false, &edges[..]), (true, &[edges[0], edges[3]]), (false, &edges)]
+        {
+            if open {
+                near.open(from, [0; crate::config::BLOCK_WORDS]);
+            }
+            let tracer = Tracer::new(buf.as_mut_ptr(), never, std::ptr::null_mut(), 0);
+            // SAFETY: INV-7: `near` lives on this stack, and is not used while the tracer is.
+            let mut tracer = unsafe { tracer.with_near(&raw mut near, 0) };
+            edges.iter().for_each(|&addr| tracer.visit(addr));
+            let len = tracer.len;
+            assert_eq!(&buf[..len], buffered);
+            assert_eq!(near.has_noted(), open);
+            if open {
+                let mut offsets = Vec::new();
+                near.take(|word, bits| {
+                    offsets.push((word * 64 + bits.trailing_zeros() as usize) * 16)
+                });
+                assert_eq!(offsets, [0, BLOCK - 16]);
+                near.settle(|_, _| {});
+                near.close();
+            }
         }
     }
 }
