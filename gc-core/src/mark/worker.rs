@@ -242,8 +242,10 @@ impl Marker {
                     // Whoever assists leaves rings to the markers if there is something else: a full one is as long as ten
                     // assists.
                     if !self.assists() || !self.take_rings(rings, SHARE) {
-                        // What was seen in it is of this cycle.
-                        self.near().close();
+                        if !fault!("near_kept") {
+                            // What was seen in it is of this cycle.
+                            self.near().close();
+                        }
                         return true;
                     }
                 }
