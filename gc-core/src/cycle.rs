@@ -351,7 +351,6 @@ impl Collector {
             core.stop.open();
         }
 
-        self.rest.marked(&core);
         let sweep = Instant::now();
         core.sweep.open();
         self.sweep(number);

@@ -45,6 +45,7 @@ impl Rest {
             scavenger: Scavenger::new(
                 config.scavenge_rate,
                 config.soft_limit(),
+                config.idle_after,
                 config.scavenge_all,
             ),
             born: Instant::now(),
@@ -64,8 +65,12 @@ impl Rest {
         }
     }
 
-    fn used(core: &Core) -> u64 {
-        core.space.resident() as u64
+    /// Bytes in use now; the most since the last look is the scavenger's to know.
+    fn look_at_use(&mut self, core: &Core) -> u64 {
+        let (used, blocks) = (core.space.resident() as u64, core.space.pages.used());
+        let above = core.space.pages.take_peak().saturating_sub(blocks);
+        self.scavenger.saw(used + (above * BLOCK) as u64);
+        used
     }
 
     /// CPU time of all markers, that of the collector's thread being `own`.
@@ -78,23 +83,20 @@ impl Rest {
         self.idle.cycle_begins(Self::signs(core));
         self.cpu = Self::cpu(core, own);
     }
-    /// The sweep is about to begin: as much is in use as will be in this period.
-    pub(crate) fn marked(&mut self, core: &Core) {
-        self.scavenger.saw(Self::used(core));
-    }
     /// It has ended.
     pub(crate) fn cycle_ended(&mut self, core: &Core, own: Duration) {
         let cost = Self::cpu(core, own).saturating_sub(self.cpu);
-        self.idle.cycle_ended(self.born.elapsed(), cost);
-        self.scavenger.cycle_ended(Self::used(core));
+        let now = self.born.elapsed();
+        self.idle.cycle_ended(now, cost);
+        let used = self.look_at_use(core);
+        self.scavenger.cycle_ended(now, used);
     }
 
     /// Does what is due between cycles, in a bounded time, and says what comes next. A `quiet` program's roots are
     /// looked at as well.
     pub(crate) fn step(&mut self, core: &Core, quiet: bool) -> Next {
         let now = if cfg!(shuttle) { Duration::ZERO } else { self.born.elapsed() };
-        let used = Rest::used(core);
-        self.scavenger.saw(used);
+        let used = self.look_at_use(core);
         if self.scavenger.is_time(now) {
             let idle = (core.space.pages.idle() * BLOCK) as u64;
             let goal = core.credit.goal().saturating_sub(core.credit.external());

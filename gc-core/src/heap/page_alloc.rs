@@ -35,6 +35,8 @@ pub(crate) struct PageAlloc {
     single_count: AtomicUsize,
     /// Blocks in spans. Every block is counted before it is taken, so the limit holds at every moment.
     used: AtomicUsize,
+    /// The most of them at once since somebody asked.
+    peak: plain::AtomicU64,
     /// No block at or above was ever taken.
     high: AtomicUsize,
     limit: usize,
@@ -66,6 +68,7 @@ impl PageAlloc {
             singles: Stack::new(),
             single_count: AtomicUsize::new(0),
             used: AtomicUsize::new(0),
+            peak: plain::AtomicU64::new(0),
             high: AtomicUsize::new(0),
             limit: limit.min(blocks),
             tables: AtomicUsize::new(0),
@@ -80,6 +83,11 @@ impl PageAlloc {
     /// Blocks in use.
     pub(crate) fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
+    }
+    /// The most blocks that were in use at once since the last call.
+    pub(crate) fn take_peak(&self) -> usize {
+        let used = self.used();
+        (self.peak.swap(used as u64, Ordering::Relaxed) as usize).max(used)
     }
     /// Words of 64 blocks whose part of the bitmaps may be resident.
     pub(crate) fn tables(&self) -> usize {
@@ -104,9 +112,13 @@ impl PageAlloc {
         n: usize,
         link: impl Fn(u32) -> &'a Link,
     ) -> Result<u32, NoSpace> {
-        if self.used.fetch_add(n, Ordering::Relaxed) + n > self.limit {
+        let used = self.used.fetch_add(n, Ordering::Relaxed) + n;
+        if used > self.limit {
             self.used.fetch_sub(n, Ordering::Relaxed);
             return Err(NoSpace);
+        }
+        if used as u64 > self.peak.load(Ordering::Relaxed) {
+            self.peak.fetch_max(used as u64, Ordering::Relaxed);
         }
         let got = if n == 1 { self.alloc_one(link) } else { self.alloc_run(n, link) };
         got.ok_or_else(|| {
@@ -346,6 +358,20 @@ mod tests {
         let d = pages.alloc(1, link).unwrap();
         pages.free(d, 1, link);
         assert_eq!(pages.alloc(1024, link), Ok(0), "the singles stand in nobody's way");
+    }
+
+    #[test]
+    fn a_peak_is_seen_by_who_looks_after_it() {
+        let world = World::new(64);
+        let link = |b| world.link(b);
+        let pages = PageAlloc::new(64, 10);
+        let run = pages.alloc(8, link).unwrap();
+        assert!(pages.alloc(3, link).is_err(), "what was refused is no peak");
+        pages.free(run, 8, link);
+        let one = pages.alloc(1, link).unwrap();
+        assert_eq!((pages.take_peak(), pages.take_peak()), (8, 1));
+        pages.free(one, 1, link);
+        assert_eq!((pages.take_peak(), pages.take_peak()), (1, 0));
     }
 
     #[test]
