@@ -118,7 +118,8 @@ impl Scavenger {
     }
     /// Whether there is something to wait for, which may be the end of a period.
     pub(crate) fn has_more(&self, in_use: u64, idle: u64, goal: u64) -> bool {
-        let retained = if self.ended > 0 { goal } else { self.retained(goal) };
+        let retained = self.retained(goal);
+        let retained = if self.ended > 0 { retained.min(goal) } else { retained };
         let excess = (in_use + idle).saturating_sub(retained).min(idle);
         self.rate > 0 && !self.refused && excess >= LEAST
     }
