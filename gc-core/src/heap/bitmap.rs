@@ -6,8 +6,6 @@
 
 use crate::sync::{AtomicU64, Ordering};
 
-pub(crate) use crate::config::GRANULE_SHIFT;
-
 /// One word of marks as a protocol: bits are only ever set by whoever finds the object, and cleared by the
 /// owner of the slot or, after every thread has crossed into the sweep, by the sweeper of the span.
 #[derive(Debug)]

@@ -9,11 +9,11 @@
 //! A cache belongs to its thread, and to the collector while the thread is known to be outside of every pin and
 //! kept there (INV-3, `handshake::Crossing`). Its cells are therefore plain.
 
-use super::bitmap::GRANULE_SHIFT;
 use super::free::{Held, Holes, Run};
 use super::object::TypeInfo;
 use super::size_class;
 use super::span::SpanClass;
+use crate::config::GRANULE_SHIFT;
 use std::cell::{Cell, RefCell};
 
 /// Entries of the direct-mapped table.

@@ -13,10 +13,12 @@
 //! Black allocation marks every free slot of a span, taken or not, when the span is taken in Mark (`mutator`), so
 //! [`Tables::for_unused`] speaks of both.
 
-use super::bitmap::{GRANULE_SHIFT, range_mask};
+use super::asan;
+use super::bitmap::range_mask;
 use super::span::SpanClass;
 use super::tables::Tables;
-use super::{asan, prefetch};
+use crate::config::GRANULE_SHIFT;
+use crate::sync::prefetch;
 
 /// A stretch of free slots: from the first byte of the first slot to the first byte after the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

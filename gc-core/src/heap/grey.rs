@@ -19,11 +19,10 @@
 //!
 //! Source: Go 1.26's garbage collector, "Green Tea" (golang/go issue 73581), which also has the case of the only object.
 
-use super::BLOCK_WORDS;
-use super::bitmap::GRANULE_SHIFT;
 use super::span::SpanClass;
 use super::tables::Tables;
-use crate::sync::{AtomicU8, Ordering, chaos};
+use crate::config::{BLOCK_WORDS, GRANULE_SHIFT};
+use crate::sync::{AtomicU8, Ordering, chaos, prefetch};
 use crate::trace::near::Near;
 
 /// No grey objects that are not in somebody's hands.
@@ -110,15 +109,8 @@ impl GreySpan {
     }
 }
 
-/// The object that begins in the granule of a bit of word `i` of the span at `start`; `halves` says which begin in its second
-/// half.
-#[inline(always)]
-fn object_at(start: usize, i: usize, halves: u64, bit: u32) -> usize {
-    let half = (halves >> bit & 1) as usize;
-    start + ((i * 64 + bit as usize) << GRANULE_SHIFT) + 8 * half
-}
-
-/// Writes the objects of `bits`, of word `i`, behind the first `n` of the list, and says how many it has then.
+/// Writes the objects of `bits`, of word `i` of the span at `start`, behind the first `n` of the list, and says how many it has
+/// then; `halves` says which begin in the second half of their granule.
 #[inline(always)]
 fn write_down(
     list: &mut GreyList,
@@ -129,8 +121,10 @@ fn write_down(
     mut bits: u64,
 ) -> usize {
     while bits != 0 {
+        let bit = bits.trailing_zeros();
+        let half = (halves >> bit & 1) as usize;
         // There are no more granules than places: no test is needed.
-        list[n % MOST] = object_at(start, i, halves, bits.trailing_zeros());
+        list[n % MOST] = start + ((i * 64 + bit as usize) << GRANULE_SHIFT) + 8 * half;
         bits &= bits - 1;
         n += 1;
     }
@@ -229,8 +223,8 @@ impl Tables {
     pub(crate) fn prefetch_grey(&self, addr: usize) {
         let first = self.first_word(self.block_of(addr) as u32);
         for line in [0, BLOCK_WORDS / 2] {
-            super::prefetch(std::ptr::from_ref(self.mark_word(first + line)));
-            super::prefetch(std::ptr::from_ref(self.scan_word(first + line)));
+            prefetch(std::ptr::from_ref(self.mark_word(first + line)));
+            prefetch(std::ptr::from_ref(self.scan_word(first + line)));
         }
     }
 }

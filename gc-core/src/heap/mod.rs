@@ -33,10 +33,8 @@ pub(crate) mod tables;
 #[cfg(not(loom))]
 mod waste;
 
-pub(crate) use crate::config::BLOCK_WORDS;
-use crate::config::{BLOCK, Config};
+use crate::config::{BLOCK, BLOCK_WORDS, Config};
 use crate::error::ConfigError;
-pub(crate) use crate::sync::prefetch;
 use crate::sync::{Mutex, Ordering};
 use central::Link;
 use object::TypeInfo;

@@ -1,6 +1,6 @@
 //! What the collector knows of a type: one constant for each, in place of a header in each object.
 
-use super::prefetch;
+use crate::sync::prefetch;
 use crate::trace::{Trace, Tracer};
 
 /// How far ahead of the value that is traced those of a list are asked for: about so many bytes, and values.

@@ -3,7 +3,7 @@
 use super::central::{Link, Stack};
 use super::object::{LEAF_INFO, TypeInfo};
 use super::size_class;
-use crate::config::BLOCK;
+use crate::config::{BLOCK, BLOCK_WORDS, GRANULE_SHIFT};
 use crate::sync::{AtomicU32, Ordering, plain};
 
 /// What is known of a block; for a span, the entry of its first block speaks. Zero is a free block, so a table
@@ -100,16 +100,16 @@ impl SpanClass {
     fn of_blocks(info: &'static TypeInfo, id: u32, slot: usize, blocks: usize) -> SpanClass {
         let origin = info.origin();
         let slots = blocks * BLOCK / slot;
-        let mut starts = vec![0; blocks * super::BLOCK_WORDS];
+        let mut starts = vec![0; blocks * BLOCK_WORDS];
         for i in 0..slots {
             let slot = if fault!("wrong_slot_size") { slot.next_multiple_of(32) } else { slot };
-            let granule = (origin + i * slot) >> super::bitmap::GRANULE_SHIFT;
+            let granule = (origin + i * slot) >> GRANULE_SHIFT;
             starts[granule / 64] |= 1 << (granule % 64);
         }
         let by_span = info.needs_trace && !info.array && blocks == 1;
-        let mut halves = vec![0; blocks * super::BLOCK_WORDS];
+        let mut halves = vec![0; blocks * BLOCK_WORDS];
         for at in (0..slots).map(|i| origin + i * slot).filter(|at| at % 16 != 0) {
-            let granule = at >> super::bitmap::GRANULE_SHIFT;
+            let granule = at >> GRANULE_SHIFT;
             halves[granule / 64] |= 1 << (granule % 64);
         }
         let bare = Self::bare(info, id, starts.into());
@@ -118,7 +118,7 @@ impl SpanClass {
 
     /// A class of large objects, each alone in its span.
     pub(crate) fn large(info: &'static TypeInfo, id: u32) -> SpanClass {
-        let granule = info.origin() >> super::bitmap::GRANULE_SHIFT;
+        let granule = info.origin() >> GRANULE_SHIFT;
         let mut starts = vec![0; granule / 64 + 1];
         starts[granule / 64] = 1 << (granule % 64);
         Self::bare(info, id, starts.into())
@@ -146,7 +146,7 @@ impl SpanClass {
     /// Index of the slot whose object starts in a granule of the span.
     #[inline]
     pub(crate) fn slot_at(&self, granule: usize) -> usize {
-        let offset = granule << super::bitmap::GRANULE_SHIFT;
+        let offset = granule << GRANULE_SHIFT;
         offset.saturating_sub(self.origin).div_ceil(self.slot)
     }
     /// Whether each object has a span of its own.

@@ -4,13 +4,12 @@
 //! through [`Space`](super::Space) the compiler loads again after every store. Whoever holds a copy lives in the heap's
 //! time (INV-10).
 
-use super::bitmap::{GRANULE_SHIFT, MarkWord};
+use super::bitmap::MarkWord;
 use super::grey::GreySpan;
 use super::os::Reservation;
 use super::span::{SpanClass, SpanMeta};
-use super::{BLOCK_WORDS, prefetch};
-use crate::config::{BLOCK, BLOCK_SHIFT};
-use crate::sync::{AtomicPtr, AtomicU64, Ordering};
+use crate::config::{BLOCK, BLOCK_SHIFT, BLOCK_WORDS, GRANULE_SHIFT};
+use crate::sync::{AtomicPtr, AtomicU64, Ordering, prefetch};
 
 /// How many tables there are.
 pub(super) const TABLES: usize = 6;

@@ -14,10 +14,10 @@
 use super::ring::GreyRing;
 use super::sink::Sink;
 use super::{Marking, Work};
+use crate::heap::Space;
 use crate::heap::grey::{GreyList, MOST};
 use crate::heap::span::SpanClass;
-use crate::heap::{Space, prefetch};
-use crate::sync::Ordering;
+use crate::sync::{Ordering, prefetch};
 use crate::trace::near::Near;
 use crate::trace::{PACKET, Tracer};
 use crossbeam_deque::Worker;

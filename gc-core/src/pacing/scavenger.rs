@@ -100,7 +100,7 @@ impl Scavenger {
         self.end_period(now, in_use);
         let more = self.rate as f64 * now.saturating_sub(self.at).as_secs_f64();
         (self.bucket, self.at) = ((self.bucket + more).min(self.slice as f64), now);
-        let excess = (in_use + idle).saturating_sub(self.retained(goal)).min(idle);
+        let excess = excess(in_use, idle, self.retained(goal));
         let slice = excess.min(self.slice) / LEAST * LEAST;
         let is_time = self.all || self.bucket >= slice as f64;
         if self.rate == 0 || self.refused || !is_time { 0 } else { slice }
@@ -120,9 +120,13 @@ impl Scavenger {
     pub(crate) fn has_more(&self, in_use: u64, idle: u64, goal: u64) -> bool {
         let retained = self.retained(goal);
         let retained = if self.ended > 0 { retained.min(goal) } else { retained };
-        let excess = (in_use + idle).saturating_sub(retained).min(idle);
-        self.rate > 0 && !self.refused && excess >= LEAST
+        self.rate > 0 && !self.refused && excess(in_use, idle, retained) >= LEAST
     }
+}
+
+/// What of `idle` is not `retained`.
+fn excess(in_use: u64, idle: u64, retained: u64) -> u64 {
+    (in_use + idle).saturating_sub(retained).min(idle)
 }
 
 #[cfg(test)]
