@@ -23,7 +23,7 @@ use super::span::SpanClass;
 use super::tables::Tables;
 use crate::config::{BLOCK_WORDS, GRANULE_SHIFT};
 use crate::sync::{AtomicU8, Ordering, chaos, prefetch};
-use crate::trace::near::Near;
+use crate::trace::near::{Bits, Near};
 
 /// No grey objects that are not in somebody's hands.
 const IDLE: u8 = 0;
@@ -109,25 +109,30 @@ impl GreySpan {
     }
 }
 
-/// Writes the objects of `bits`, of word `i` of the span at `start`, behind the first `n` of the list, and says how many it has
-/// then; `halves` says which begin in the second half of their granule.
+/// Calls `each` with the address of every object of `bits` in the span at `start`, in order; `halves` says which begin in the
+/// second half of their granule.
 #[inline(always)]
-fn write_down(
-    list: &mut GreyList,
-    mut n: usize,
-    start: usize,
-    i: usize,
-    halves: u64,
-    mut bits: u64,
-) -> usize {
-    while bits != 0 {
-        let bit = bits.trailing_zeros();
-        let half = (halves >> bit & 1) as usize;
-        // There are no more granules than places: no test is needed.
-        list[n % MOST] = start + ((i * 64 + bit as usize) << GRANULE_SHIFT) + 8 * half;
-        bits &= bits - 1;
-        n += 1;
+pub(crate) fn each_object(start: usize, halves: &[u64], bits: &Bits, mut each: impl FnMut(usize)) {
+    for (i, (word, halves)) in bits.iter().zip(halves).enumerate() {
+        let mut left = *word;
+        while left != 0 {
+            let bit = left.trailing_zeros();
+            let half = (halves >> bit & 1) as usize;
+            each(start + ((i * 64 + bit as usize) << GRANULE_SHIFT) + 8 * half);
+            left &= left - 1;
+        }
     }
+}
+
+/// Writes these objects down, and says how many there are.
+#[inline(always)]
+fn write_down(start: usize, halves: &[u64], bits: &Bits, list: &mut GreyList) -> usize {
+    let mut n = 0;
+    each_object(start, halves, bits, |addr| {
+        // There are no more granules than places: no test is needed.
+        list[n % MOST] = addr;
+        n += 1;
+    });
     n
 }
 
@@ -152,17 +157,12 @@ impl Tables {
         }
         let first = self.first_word(block as u32);
         let start = self.address(block as u32);
-        let halves = &self.class_of(start).halves[..BLOCK_WORDS];
-        let mut n = 0;
-        for (i, halves) in halves.iter().enumerate() {
+        let mine = std::array::from_fn(|i| {
             let grey = self.mark_word(first + i).bits() & !self.scan_word(first + i).bits();
-            if grey != 0 {
-                // Read-modify-write: a slot that was born black is entered before its mark, so it is not among these.
-                let mine = self.scan_word(first + i).add(grey);
-                n = write_down(list, n, start, i, *halves, mine);
-            }
-        }
-        n
+            // Read-modify-write: a slot that was born black is entered before its mark, so it is not among these.
+            if grey != 0 { self.scan_word(first + i).add(grey) } else { 0 }
+        });
+        write_down(start, &self.class_of(start).halves, &mine, list)
     }
 
     /// The span of `addr` is scanned from now on.
@@ -174,10 +174,7 @@ impl Tables {
     /// Writes down what was found in the span that is being scanned, in order of address, and says how many objects that is.
     pub(crate) fn take_near(&self, near: &mut Near, list: &mut GreyList) -> usize {
         let start = near.from();
-        let halves = &self.class_of(start).halves[..BLOCK_WORDS];
-        let mut n = 0;
-        near.take(|i, new| n = write_down(list, n, start, i, halves[i], new));
-        n
+        write_down(start, &self.class_of(start).halves, &near.take().0, list)
     }
     /// Marks what was found in the span that is being scanned, and enters it as scanned; says how many objects this call
     /// marked.

@@ -1,6 +1,8 @@
 //! What the collector knows of a type: one constant for each, in place of a header in each object.
 
+use super::grey::each_object;
 use crate::sync::prefetch;
+use crate::trace::near::Bits;
 use crate::trace::{Trace, Tracer};
 
 /// How far ahead of the value that is traced those of a list are asked for: about so many bytes, and values.
@@ -11,6 +13,9 @@ const AHEAD: [usize; 2] = [16, 64];
 pub(crate) type TraceFn = unsafe fn(*const u8, usize, *mut Tracer<'static>);
 /// Runs `trace` over the first of a list of single values, which lie where they lie: so many of so many.
 pub(crate) type TraceEachFn = unsafe fn(&[usize], usize, *mut Tracer<'static>);
+/// Runs `trace` over the values of a span that have a bit: the span's first byte, which objects begin in the second half of
+/// their granule, and the bits.
+pub(crate) type TraceBitsFn = unsafe fn(usize, &[u64], &Bits, *mut Tracer<'static>);
 /// Runs drop glue over `n` values at an address.
 pub(crate) type DropFn = unsafe fn(*mut u8, usize);
 
@@ -34,6 +39,8 @@ pub(crate) struct TypeInfo {
     pub(crate) trace: TraceFn,
     /// Traces values of a list.
     pub(crate) trace_each: TraceEachFn,
+    /// Traces values of a span.
+    pub(crate) trace_bits: TraceBitsFn,
     /// Drops values.
     pub(crate) drop: DropFn,
     /// The type's name, for traces and profiles.
@@ -84,11 +91,13 @@ const LEAF: TypeInfo = TypeInfo {
     ephemeron: false,
     trace: no_trace,
     trace_each: trace_none,
+    trace_bits: trace_no_bits,
     drop: no_drop,
     name: || "leaf data",
 };
 unsafe fn no_trace(_: *const u8, _: usize, _: *mut Tracer<'static>) {}
 unsafe fn trace_none(_: &[usize], _: usize, _: *mut Tracer<'static>) {}
+unsafe fn trace_no_bits(_: usize, _: &[u64], _: &Bits, _: *mut Tracer<'static>) {}
 unsafe fn no_drop(_: *mut u8, _: usize) {}
 
 /// The place of the constants for `T`.
@@ -109,6 +118,7 @@ impl<'gc, T: Trace<'gc>> InfoOf<'gc, T> {
             ephemeron: false,
             trace: trace_values::<'gc, T>,
             trace_each: trace_each::<T>,
+            trace_bits: trace_bits::<T>,
             drop: drop_values::<T>,
             name: std::any::type_name::<T>,
         }
@@ -151,15 +161,34 @@ unsafe fn trace_each<'gc, T: Trace<'gc>>(list: &[usize], n: usize, tracer: *mut 
 
 /// # Safety
 ///
+/// `bits` and `halves` speak of valid values of `T` in the span at `start`; `tracer` is a `Tracer<'gc>` with its brand erased.
+unsafe fn trace_bits<'gc, T: Trace<'gc>>(
+    start: usize,
+    halves: &[u64],
+    bits: &Bits,
+    tracer: *mut Tracer<'static>,
+) {
+    // SAFETY: INV-7: the caller lends its tracer for this call; the brand is only a brand.
+    let tracer = unsafe { &mut *tracer.cast::<Tracer<'gc>>() };
+    // SAFETY: INV-6: as in `trace_values`.
+    each_object(start, halves, bits, |addr| unsafe { &*(addr as *const T) }.trace(tracer));
+}
+
+/// # Safety
+///
 /// `at` points to `n` valid values of `T` that nobody uses any more.
 unsafe fn drop_values<T>(at: *mut u8, n: usize) {
     // SAFETY: INV-9: the sweep found the object dead and calls this once.
     unsafe { std::ptr::drop_in_place(std::ptr::slice_from_raw_parts_mut(at.cast::<T>(), n)) }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
+    use super::super::Space;
+    use super::super::span::SpanClass;
     use super::*;
+    use crate::config::{BLOCK_WORDS, Config};
+    use crate::trace::PACKET;
 
     #[test]
     fn an_info_says_what_the_type_needs() {
@@ -168,5 +197,47 @@ mod tests {
         let strings = InfoOf::<String>::ARRAY;
         assert!(strings.needs_drop && !strings.needs_trace && strings.origin() == 8);
         assert_eq!((strings.name)(), std::any::type_name::<String>());
+    }
+
+    /// Says where it lies.
+    struct Here<const WORDS: usize>(#[allow(dead_code, reason = "for its size")] [u64; WORDS]);
+    // SAFETY: INV-8: it holds no `Gc`, and what it reports is only compared.
+    unsafe impl<'gc, const WORDS: usize> Trace<'gc> for Here<WORDS> {
+        const NEEDS_TRACE: bool = true;
+        fn trace(&self, tracer: &mut Tracer<'gc>) {
+            tracer.visit(std::ptr::from_ref(self) as usize);
+        }
+    }
+
+    #[test]
+    fn the_values_of_a_span_that_have_a_bit_are_traced_in_order() {
+        fn check<const WORDS: usize>() {
+            unsafe fn never(_: *mut Tracer<'static>) {
+                unreachable!("a test reports less than a packet");
+            }
+            let space = Space::new(&Config { reserve: 16 << 20, ..Config::default() }).unwrap();
+            let info = InfoOf::<'static, Here<WORDS>>::ONE;
+            let class = space.class_for(info, 0, |id| SpanClass::small(info, id, info.slot()));
+            let span = space.fresh_span(class, 0).unwrap();
+            let start = space.address(span);
+            let some: Vec<usize> =
+                (0..class.slots).step_by(3).map(|i| start + i * class.slot).collect();
+            let mut bits = [0; BLOCK_WORDS];
+            for &addr in &some {
+                let (word, bit) = space.bit_of(addr);
+                bits[word - space.first_word(span)] |= bit;
+            }
+            let mut buf = [0; PACKET];
+            let mut tracer = Tracer::new(buf.as_mut_ptr(), never, std::ptr::null_mut(), 0);
+            // SAFETY: INV-6: a fresh span is zeroed, and so are its values; INV-7: the tracer is ours.
+            unsafe { (info.trace_bits)(start, &class.halves, &bits, &raw mut tracer) };
+            let len = tracer.len;
+            assert_eq!(buf[..len], some, "{WORDS}");
+        }
+        check::<2>();
+        check::<3>();
+        check::<5>();
+        check::<6>();
+        check::<63>();
     }
 }

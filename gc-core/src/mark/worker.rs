@@ -14,6 +14,7 @@
 use super::ring::GreyRing;
 use super::sink::Sink;
 use super::{Marking, Work};
+use crate::config::BLOCK;
 use crate::heap::Space;
 use crate::heap::grey::{GreyList, MOST};
 use crate::heap::span::SpanClass;
@@ -33,6 +34,9 @@ const DENSE: usize = 16;
 const TOGETHER: usize = 32;
 /// Spans that are scanned in place, after one whose objects pointed into it.
 const LOCAL: u32 = 8;
+/// Bytes of a line of the caches, and such lines of the next span that are asked for at once.
+const LINE: usize = 64;
+const LINES: usize = 64;
 /// Bytes of an array scanned at once, and by a mutator that assists.
 const PIECE: usize = 16 << 10;
 const ASSIST_PIECE: usize = 512;
@@ -128,8 +132,9 @@ pub(crate) struct Marker {
     near: *mut Near,
     /// How many more spans are scanned in place although little is grey in them ([`LOCAL`]).
     local: u32,
-    /// Those of the span after it.
+    /// Those of the span after it, and how many of its bytes were asked for.
     next: Gathered,
+    fetched: usize,
     /// Bytes of an array scanned at once.
     piece: usize,
     /// Bytes marked since somebody asked.
@@ -172,6 +177,7 @@ impl Marker {
             near: Box::into_raw(Box::new(Near::new())),
             local: 0,
             next: Gathered::default(),
+            fetched: 0,
             piece: PIECE,
             marked: 0,
             cycle: 0,
@@ -261,7 +267,8 @@ impl Marker {
         spans.chunks(SHARE).for_each(|some| marking.share(Work::Spans(some.to_vec())));
         let mut all = std::mem::take(&mut self.sink().stack);
         all.extend(&self.grey.addrs()[self.grey_at..]);
-        if self.take_near() {
+        if self.near().has_noted() {
+            self.list_near();
             all.extend(self.grey.addrs());
         }
         self.settle_near();
@@ -368,7 +375,7 @@ impl Marker {
     /// at from end to end before any of them is.
     #[inline(never)]
     fn refill(&mut self) -> Option<usize> {
-        if self.take_near() {
+        if self.near().has_noted() {
             return Some(0);
         }
         self.settle_near();
@@ -393,7 +400,7 @@ impl Marker {
             return false;
         }
         std::mem::swap(&mut self.grey, &mut self.next);
-        (self.grey_at, self.next.len) = (0, 0);
+        (self.grey_at, self.next.len, self.fetched) = (0, 0, 0);
         self.local = self.local.saturating_sub(1);
         let tables = self.sink().tables;
         if self.grey.len > 1 || self.local > 0 {
@@ -430,21 +437,6 @@ impl Marker {
         false
     }
 
-    /// Makes the grey objects that were found in the span that is being scanned the current ones; says whether there were
-    /// some.
-    #[inline(always)]
-    fn take_near(&mut self) -> bool {
-        self.near().has_noted() && self.take_some_near()
-    }
-    #[inline(never)]
-    fn take_some_near(&mut self) -> bool {
-        self.local = LOCAL;
-        self.grey_at = 0;
-        // SAFETY: INV-7: as in `sink`.
-        let (sink, near) = unsafe { (&*self.sink, &mut *self.near) };
-        self.grey.len = sink.tables.take_near(near, &mut self.grey.list);
-        self.grey.len > 0
-    }
     /// Marks what was found in the span that is scanned, so that this marker may let go of it.
     #[inline(always)]
     fn settle_near(&mut self) {
@@ -462,6 +454,10 @@ impl Marker {
     }
     fn has_grey(&self) -> bool {
         self.grey_at < self.grey.len
+    }
+    /// Whether there is something to scan in the span that is open.
+    fn has_open(&mut self) -> bool {
+        self.has_grey() || self.near().has_noted()
     }
 
     /// Scans some of the objects that are scanned in place, at a cost of about `most` at most; returns the cost.
@@ -487,6 +483,57 @@ impl Marker {
         n * cost
     }
 
+    /// Makes what was found in the span that is open the current list.
+    fn list_near(&mut self) {
+        self.grey_at = 0;
+        // SAFETY: INV-7: as in `sink`.
+        let (sink, near) = unsafe { (&*self.sink, &mut *self.near) };
+        self.grey.len = sink.tables.take_near(near, &mut self.grey.list);
+    }
+    /// Scans what was found in the span that is open, which has been on its way to the caches since; returns the cost. Whoever
+    /// assists makes a list of it, of which it may do a part.
+    #[inline(never)]
+    fn scan_near(&mut self) -> usize {
+        self.local = LOCAL;
+        if self.assists() {
+            self.list_near();
+            return 0;
+        }
+        if self.pending >= EDGES {
+            self.look_at_edges();
+        }
+        let start = self.near().from();
+        let (bits, n) = self.near().take();
+        if n == 0 {
+            return 0;
+        }
+        // SAFETY: INV-7: as in `sink`.
+        let class = unsafe { &*self.sink }.tables.class_of(start);
+        self.fetch_next(n, class.slot);
+        // If a `trace` panics, the others of this call are not scanned.
+        let mut tracer = self.tracer();
+        // SAFETY: INV-6: what is noted are objects of the span; INV-7 for the tracer.
+        unsafe { (class.info.trace_bits)(start, &class.halves, &bits, &mut tracer) };
+        self.pending = tracer.len;
+        n * cost_of(class)
+    }
+    /// Asks for some of the span that is scanned next, in order: for as many lines as there are objects to scan before it, if
+    /// there is more than an object in each. Trees and lists lie in whole spans, and while a marker is in one of them it
+    /// waits for little.
+    #[inline(always)]
+    fn fetch_next(&mut self, n: usize, slot: usize) {
+        if self.next.len == 0 || slot > LINE || self.fetched >= BLOCK {
+            return;
+        }
+        // A span's blocks lie at multiples of their size.
+        let start = self.next.list[0] & !(BLOCK - 1);
+        let to = BLOCK.min(self.fetched + n.min(LINES) * LINE);
+        for at in (self.fetched..to).step_by(LINE) {
+            prefetch((start + at) as *const u8);
+        }
+        self.fetched = to;
+    }
+
     #[inline(always)]
     fn next_ahead(&mut self) -> Option<usize> {
         if self.len == 0 {
@@ -505,8 +552,12 @@ impl Marker {
             if self.pending >= EDGES {
                 self.look_at_edges();
             }
-            if self.has_grey() || self.take_near() {
+            if self.has_grey() {
                 done += self.scan_grey(most - done);
+                continue;
+            }
+            if self.near().has_noted() {
+                done += self.scan_near();
                 continue;
             }
             while self.len < RING {
@@ -519,7 +570,7 @@ impl Marker {
                     if done >= most {
                         return done;
                     }
-                    if self.has_grey() {
+                    if self.has_open() {
                         break;
                     }
                     continue;
@@ -532,7 +583,7 @@ impl Marker {
             }
             match self.next_ahead() {
                 Some(addr) => done += self.scan(addr),
-                None if self.has_grey() => {}
+                None if self.has_open() => {}
                 None => return done,
             }
         }

@@ -215,11 +215,9 @@ mod tests {
             assert_eq!(&buf[..len], buffered);
             assert_eq!(near.has_noted(), open);
             if open {
-                let mut offsets = Vec::new();
-                near.take(|word, bits| {
-                    offsets.push((word * 64 + bits.trailing_zeros() as usize) * 16)
-                });
-                assert_eq!(offsets, [0, BLOCK - 16]);
+                let (bits, n) = near.take();
+                let last = crate::config::BLOCK_WORDS - 1;
+                assert_eq!((bits[0], bits[last], n), (1, 1 << 63, 2));
                 near.settle(|_, _| {});
                 near.close();
             }

@@ -3,9 +3,9 @@
 //!
 //! 1. A tree or a list that was allocated together lies together, so most of what the objects of a span point to lies in the
 //!    same span. Such an edge is caught where it is reported ([`Tracer::visit`](super::Tracer::visit)), by a subtraction, and
-//!    noted as a bit ([`Near::note`]). When the list of objects that are being scanned is at its end, what was noted and not
-//!    seen before is the next list ([`Near::take`]). So a span is scanned to its end while it is in the caches, without a
-//!    queue, a batch of edges or a look at a class in between.
+//!    noted as a bit ([`Near::note`]). When the objects that are being scanned are at their end, what was noted and not seen
+//!    before are the next ones ([`Near::take`]): a bitmap, which the type's own code walks. So a span is scanned to its end
+//!    while it is in the caches, without a queue, a list, a batch of edges or a look at a class in between.
 //! 2. Nothing that others see is written meanwhile. The marks are copied when the span is opened ([`Near::open`]), and what
 //!    was found is marked by one locked instruction for each word of a bitmap, before the marker lets go of the span
 //!    ([`Near::settle`]). Until then it is grey in the marker's hands (rule 7), or scanned although it is not marked yet:
@@ -68,18 +68,18 @@ impl Near {
     pub(crate) fn has_noted(&self) -> bool {
         self.any
     }
-    /// Calls `found` with each word in which there is something that was noted and not seen before, and its bits.
+    /// What was noted and not seen before, and how many objects that is.
     #[inline(always)]
-    pub(crate) fn take(&mut self, mut found: impl FnMut(usize, u64)) {
+    pub(crate) fn take(&mut self) -> (Bits, usize) {
         self.any = false;
+        let (mut found, mut n) = ([0; BLOCK_WORDS], 0);
         for (i, (noted, seen)) in self.noted.iter_mut().zip(&mut self.seen).enumerate() {
-            let new = std::mem::take(noted) & !*seen;
-            if new != 0 {
-                *seen |= new;
-                self.behind = true;
-                found(i, new);
-            }
+            found[i] = std::mem::take(noted) & !*seen;
+            *seen |= found[i];
+            n += found[i].count_ones() as usize;
         }
+        self.behind |= n > 0;
+        (found, n)
     }
     /// Whether everything that was noted is in the bitmaps.
     #[inline(always)]
@@ -103,9 +103,15 @@ impl Near {
 mod tests {
     use super::*;
 
-    fn all(mut walk: impl FnMut(&mut dyn FnMut(usize, u64))) -> Vec<(usize, u64)> {
+    /// The words that have bits.
+    fn taken(near: &mut Near) -> Vec<(usize, u64)> {
+        let (bits, n) = near.take();
+        assert_eq!(n, bits.iter().map(|word| word.count_ones() as usize).sum());
+        bits.into_iter().enumerate().filter(|(_, word)| *word != 0).collect()
+    }
+    fn settled(near: &mut Near) -> Vec<(usize, u64)> {
         let mut all = Vec::new();
-        walk(&mut |word, bits| all.push((word, bits)));
+        near.settle(|word, bits| all.push((word, bits)));
         all
     }
 
@@ -120,16 +126,16 @@ mod tests {
         }
         assert!(near.has_noted());
         let found = [(0, 0b10), (1, 1), (BLOCK_WORDS - 1, 1 << 63)];
-        assert_eq!(all(|each| near.take(each)), found);
+        assert_eq!(taken(&mut near), found);
         near.note(1024);
-        assert!(all(|each| near.take(each)).is_empty() && !near.is_settled());
-        assert_eq!(all(|each| near.settle(each)), found);
+        assert!(taken(&mut near).is_empty() && !near.is_settled());
+        assert_eq!(settled(&mut near), found);
         assert!(near.is_settled());
         near.note(48);
-        assert_eq!(all(|each| near.take(each)), [(0, 0b1000)]);
-        assert_eq!(all(|each| near.settle(each)), [(0, 0b1000)]);
+        assert_eq!(taken(&mut near), [(0, 0b1000)]);
+        assert_eq!(settled(&mut near), [(0, 0b1000)]);
         near.open(1 << 20, [u64::MAX; BLOCK_WORDS]);
         near.note(64);
-        assert!(all(|each| near.take(each)).is_empty() && near.is_settled());
+        assert!(taken(&mut near).is_empty() && near.is_settled());
     }
 }
