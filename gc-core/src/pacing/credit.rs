@@ -8,7 +8,7 @@ use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Ordering};
 /// | field | written by | read by |
 /// |---|---|---|
 /// | `allocated`, `unused`, `freed`, `pressure`, `external` | whoever takes, gives back or sweeps a span, or holds memory elsewhere | pacing, statistics |
-/// | `offset`, `trigger`, `goal`, `start`, `work`, `starved`, `relieved` | the collector, at the start and the end of marking | refills |
+/// | `offset`, `trigger`, `goal`, `end`, `start`, `work`, `starved`, `relieved` | the collector, at the start and the end of marking | refills |
 /// | `doubt` | the collector, at the end of marking | the collector |
 ///
 /// Nothing but pacing depends on them, so all is relaxed.
@@ -22,6 +22,7 @@ pub(crate) struct Credit {
     offset: AtomicU64,
     trigger: AtomicU64,
     goal: AtomicU64,
+    end: AtomicU64,
     /// The heap when this cycle started, and the bytes that its markers are expected to find.
     start: AtomicU64,
     work: AtomicU64,
@@ -111,6 +112,7 @@ impl Credit {
             offset: AtomicU64::new(0),
             trigger: AtomicU64::new(0),
             goal: AtomicU64::new(0),
+            end: AtomicU64::new(0),
             start: AtomicU64::new(0),
             work: AtomicU64::new(0),
             starved: AtomicBool::new(true),
@@ -193,6 +195,7 @@ impl Credit {
     pub(crate) fn amend(&self, plan: Plan) {
         self.trigger.store(plan.trigger, Ordering::Relaxed);
         self.goal.store(plan.goal, Ordering::Relaxed);
+        self.end.store(plan.end, Ordering::Relaxed);
         self.work.store(plan.work, Ordering::Relaxed);
     }
     /// A cycle starts.
@@ -233,7 +236,8 @@ impl Credit {
         }
         let (heap, goal) = (self.heap(), self.goal());
         let starved = self.is_starved();
-        if heap > goal {
+        // One that has a core will be ready when it should.
+        if heap > if starved { goal } else { self.end.load(Ordering::Relaxed) } {
             if heap > goal + if starved { goal / 10 } else { goal } {
                 self.yielded.store(true, Ordering::Relaxed);
                 return if starved { Demand::Yield } else { Demand::AssistAndYield };
@@ -260,7 +264,8 @@ impl Credit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    const PLAN: Plan = Plan { live: 0, trigger: 60, goal: 100, work: 800, limited: false };
+    const PLAN: Plan =
+        Plan { live: 0, trigger: 60, goal: 100, end: 100, work: 800, limited: false };
 
     #[test]
     fn demand_grows_with_the_heap_and_with_starvation() {
@@ -279,6 +284,21 @@ mod tests {
         use Demand::{Assist, AssistAndYield, Nothing, Yield};
         assert_eq!(demands(false), [Nothing, Assist, Yield, Yield, Yield]);
         assert_eq!(demands(true), [Nothing, Assist, Assist, Assist, AssistAndYield]);
+    }
+
+    #[test]
+    fn a_marking_that_should_end_over_the_goal_is_left_alone_until_then() {
+        let credit = Credit::new(Plan { end: 108, ..PLAN });
+        credit.judge(true);
+        let demands = [100, 108, 109].map(|heap| {
+            credit.allocate(heap - credit.heap());
+            credit.demand(None)
+        });
+        assert_eq!(demands, [Demand::Nothing, Demand::Nothing, Demand::Assist]);
+        credit.adopt(Plan { end: 108, ..PLAN }, credit.allocated() - 104);
+        assert_eq!(credit.demand(None), Demand::Nothing);
+        credit.judge(false);
+        assert_eq!(credit.demand(None), Demand::Assist, "without a core it will not be ready");
     }
 
     #[test]

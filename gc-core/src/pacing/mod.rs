@@ -11,12 +11,12 @@
 //! 3. The *runway* is what will be allocated from the trigger to the end of marking: the bytes that markers will have
 //!    to mark, times the bytes allocated for each byte that they mark by themselves (two rates measured over the
 //!    same stretch, so only their ratio counts), and what is allocated during the handshakes. The cycle is triggered
-//!    one runway below the goal; the runway is at least 5 % and at most 80 % of the way from live to goal, and less where
-//!    more would be needed (`runway_in`).
+//!    one runway below the goal; the runway is at least 5 % of the way from live to goal, and less than what is expected
+//!    where that is more than half of it (`runway_in`): then marking ends a little over the goal, on purpose.
 //! 4. After the sweep the plan is made again with what is then known exactly: external bytes and free slots.
 //! 5. While it marks, a heap whose collector has no core of its own compares the share of the runway that is used
 //!    up with the share of the work that is done, and mutators assist when the work is behind ([`Credit::demand`]).
-//!    They yield over 1.1 times the goal. With a core of its own the collector is left alone up to the goal.
+//!    They yield over 1.1 times the goal. With a core of its own the collector is left alone until marking should have ended.
 //! 6. Where the limit sets the goal, the collector may take half of the process's time ([`Limiter`]): beyond that
 //!    the heap grows over the (soft) limit instead.
 //!
@@ -42,6 +42,9 @@ const MEMORY: usize = 4;
 const ROOM: u64 = 16;
 const LEAST_ROOM: u64 = 65_536;
 
+/// The part of its goal by which a heap may pass it on purpose.
+const OVER: u64 = 12;
+
 /// What the next cycle should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Plan {
@@ -50,6 +53,8 @@ pub(crate) struct Plan {
     /// Bytes at which the cycle starts, and below which its marking should end; external ones included.
     pub(crate) trigger: u64,
     pub(crate) goal: u64,
+    /// Bytes at which its marking is expected to end, where that is a little over the goal on purpose; else the goal.
+    pub(crate) end: u64,
     /// Bytes that its markers are expected to find.
     pub(crate) work: u64,
     /// A limit sets the goal.
@@ -179,15 +184,20 @@ impl Pacer {
         let growth = (u128::from(live) * u128::from(self.gc_percent) / 100) as u64;
         let wanted = live.saturating_add(growth).max(self.min_heap);
         let room = self.room.max(live / ROOM + LEAST_ROOM);
-        let goal = wanted.min(live.saturating_add(room));
+        let most = live.saturating_add(room);
+        let goal = wanted.min(most);
         let way = goal - live.min(goal);
         let ratio = self.ratios.iter().copied().fold(0.0, f64::max);
         let aside = self.asides.iter().copied().max().unwrap_or(0);
-        let runway = runway_in(way, scale(self.work, ratio).saturating_add(aside));
+        let expected = scale(self.work, ratio).saturating_add(aside);
+        // A goal is passed on purpose, a limit is not.
+        let over = (goal / OVER).min(most - goal);
+        let runway = runway_in(way, over, expected);
         Plan {
             live: self.live,
             trigger: goal - runway,
             goal,
+            end: goal.saturating_add(expected.saturating_sub(runway).min(over)),
             work: self.work,
             limited: goal < wanted,
         }
@@ -195,15 +205,21 @@ impl Pacer {
 }
 
 /// How long before the goal a cycle starts, of the `way` from live to goal, if `wanted` bytes are allocated until its
-/// marking ends. Where that is more than there is, the goal is passed whenever the cycle starts, and an early start only
-/// makes more cycles: then it is the later the more is missing, by the fourth power, up to nine tenths of the way.
-fn runway_in(way: u64, wanted: u64) -> u64 {
-    let most = way / 5 * 4;
-    if wanted <= most {
+/// marking ends.
+///
+/// Up to half of the way, as long as is wanted. Beyond that the collector would work most of the time, and a cycle that starts
+/// later and ends a little over the goal saves a good part of that: by half of what is wanted over the half, and `over` at most.
+/// Where four fifths do not suffice the goal is passed by much whenever the cycle starts, and an early start only makes more
+/// cycles: then it is the later the more is missing, by the fourth power, up to nine tenths of the way.
+fn runway_in(way: u64, over: u64, wanted: u64) -> u64 {
+    let (half, most) = (way / 2, way / 5 * 4);
+    if wanted <= half {
         return wanted.max(way / 20);
     }
-    let part = most as f64 / wanted as f64;
-    scale(most, part.powi(4)).max(way / 10)
+    let fits = wanted.min(most).max(half);
+    let runway = fits - ((fits - half) / 2).min(over);
+    let part = (most as f64 / wanted as f64).min(1.0);
+    scale(runway, part.powi(4)).max(way / 10)
 }
 
 /// `bytes` times `by`; the largest number if that is too large for one.
@@ -269,10 +285,33 @@ mod tests {
 
     #[test]
     fn a_runway_that_there_is_not_is_shorter_the_more_is_missing() {
-        let of = |wanted| runway_in(1000, wanted);
-        assert_eq!([0, 50, 300, 800].map(of), [50, 50, 300, 800]);
-        assert_eq!([801, 1000, 1600, 10_000].map(of), [796, 327, 100, 100]);
-        assert_eq!((runway_in(0, 5), runway_in(u64::MAX, u64::MAX) < u64::MAX / 10 * 9), (0, true));
+        let of = |wanted| runway_in(1000, 2000 / OVER, wanted);
+        assert_eq!([0, 50, 300, 500].map(of), [50, 50, 300, 500]);
+        assert_eq!([502, 600, 800].map(of), [501, 550, 650], "15 % over the goal");
+        assert_eq!([801, 1000, 1600, 10_000].map(of), [646, 266, 100, 100]);
+        assert_eq!(runway_in(1000, 100, 800), 700);
+        assert_eq!(
+            [500, 700, 800, 1000].map(|wanted| runway_in(1000, 0, wanted)),
+            [500, 700, 800, 327]
+        );
+        assert_eq!(runway_in(0, 10, 5), 0);
+        assert!(runway_in(u64::MAX, u64::MAX, u64::MAX) < u64::MAX / 10 * 9);
+    }
+
+    #[test]
+    fn a_goal_is_passed_on_purpose_and_a_limit_is_not() {
+        let late = |limit| {
+            let mut p = Pacer::new(100, MB as usize, limit);
+            p.after_mark(marked(100 * MB, 70 * MB));
+            // Once more, without what was born black in the last one.
+            p.after_mark(marked(100 * MB, 0));
+            let now = Footprint { used: 100 * MB, counted: 100 * MB, ..Footprint::default() };
+            let Plan { trigger, goal, end, .. } = p.after_sweep(now);
+            [trigger, goal, end].map(|bytes| bytes / MB)
+        };
+        assert_eq!(late(usize::MAX), [139, 200, 210]);
+        assert_eq!(late(204 << 20), [133, 200, 204]);
+        assert_eq!(late(200 << 20), [129, 200, 200]);
     }
 
     #[test]

@@ -216,6 +216,20 @@ fn in_steady_state_the_peak_is_within_a_tenth_of_the_goal() {
 }
 
 #[test]
+fn a_program_that_keeps_the_collector_busy_passes_its_goal_by_less_than_a_tenth() {
+    // Three quarters of the way from live to goal are allocated while it marks.
+    for (gc_percent, allocation) in [(50, 340.0), (100, 675.0), (400, 2700.0)] {
+        let allocation = allocation * MB as f64;
+        let world =
+            World { gc_percent, allocation, marking: 900.0 * MB as f64, ..World::default() };
+        let outcome = run(&world);
+        let over = outcome.overshoot(5.0);
+        assert!(over > 1.01 && over < 1.1, "{gc_percent}: {over}");
+        assert!(outcome.assisting < 0.01 && outcome.yielding < 0.01, "{gc_percent}");
+    }
+}
+
+#[test]
 fn a_step_up_is_followed_within_two_cycles() {
     let world = World {
         live: |t| if t < 5.0 { 50 * MB } else { 400 * MB },
