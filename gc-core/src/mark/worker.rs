@@ -517,9 +517,9 @@ impl Marker {
         self.pending = tracer.len;
         n * cost_of(class)
     }
-    /// Asks for some of the span that is scanned next, in order: for as many lines as there are objects to scan before it, if
-    /// there is more than an object in each. Trees and lists lie in whole spans, and while a marker is in one of them it
-    /// waits for little.
+    /// Asks for some of the span that is scanned next, in order: as many lines as there are objects to scan before it (`n`).
+    /// Trees and lists fill whole spans, and come while a marker is in the one before; where a span holds little, little is
+    /// asked for. Not where a slot has several lines, of which most may not be looked at.
     #[inline(always)]
     fn fetch_next(&mut self, n: usize, slot: usize) {
         if self.next.len == 0 || slot > LINE || self.fetched >= BLOCK {

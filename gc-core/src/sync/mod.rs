@@ -152,9 +152,8 @@ pub fn heavy_fence(asymmetric: bool) {
 #[derive(Debug, Default)]
 pub(crate) struct Backoff(u32);
 
-/// Waits before the first that sleeps, and sleeps after which the next ones are twice as long.
+/// Waits before the first that sleeps.
 const AWAKE: u32 = 256;
-const SLEEPS: u32 = 16;
 
 impl Backoff {
     pub(crate) fn new() -> Self {
@@ -168,11 +167,11 @@ impl Backoff {
         } else if self.0 <= 64 {
             spin_hint();
         } else {
-            let doubled = ((self.0 - AWAKE) / SLEEPS).min(4);
+            // Twice as long after sixteen each, up to 0.8 ms.
             #[cfg(not(any(loom, shuttle)))]
-            std::thread::sleep(std::time::Duration::from_micros(50 << doubled));
-            #[cfg(any(loom, shuttle))]
-            let _ = doubled;
+            std::thread::sleep(std::time::Duration::from_micros(
+                50 << ((self.0 - AWAKE) / 16).min(4),
+            ));
         }
     }
 }
