@@ -44,8 +44,8 @@ type Cells = Root<[GcCell<'static, Node<'static>>]>;
 
 /// A live array of `n` cells, each with a node of its own.
 fn cells(heap: &Heap, n: usize) -> Cells {
-    let root: Cells =
-        heap.mutate(|mc| Gc::from_iter_in(mc, (0..n).map(|_| GcCell::<Node>::new(None))).root(mc));
+    let root: Cells = heap
+        .mutate(|mc| Gc::root(Gc::from_iter_in(mc, (0..n).map(|_| GcCell::<Node>::new(None))), mc));
     for start in (0..n).step_by(BATCH as usize) {
         heap.mutate(|mc| {
             let cells = root.get(mc);
@@ -104,8 +104,10 @@ fn allocation_into_holes(c: &mut Criterion) {
         let mutator = heap.mutator();
         let make = || {
             let kept: Cells = mutator.mutate(|mc| {
-                Gc::from_iter_in(mc, (0..HOLES / period).map(|_| GcCell::<Node>::new(None)))
-                    .root(mc)
+                Gc::root(
+                    Gc::from_iter_in(mc, (0..HOLES / period).map(|_| GcCell::<Node>::new(None))),
+                    mc,
+                )
             });
             for start in (0..HOLES).step_by(BATCH as usize) {
                 mutator.mutate(|mc| {
@@ -185,14 +187,14 @@ fn cell(c: &mut Criterion) {
     let small = cells(&heap, 1 + BATCH as usize);
     c.bench_function("GcCell::set, barrier off", |b| {
         b.iter_custom(|iterations| {
-            timed(iterations, |n| mutator.mutate(|mc| store(mc, small.get(mc).as_ref(), n)))
+            timed(iterations, |n| mutator.mutate(|mc| store(mc, Gc::as_ref(small.get(mc)), n)))
         });
     });
     c.bench_function("GcCell::get", |b| {
         b.iter_custom(|iterations| {
             timed(iterations, |n| {
                 mutator.mutate(|mc| {
-                    let cells = small.get(mc).as_ref();
+                    let cells = Gc::as_ref(small.get(mc));
                     for i in 0..n as usize {
                         black_box(black_box(&cells[1 + i]).get());
                     }
@@ -217,7 +219,7 @@ fn while_marking(c: &mut Criterion) {
         let mutator = heap.mutator();
         c.bench_function("GcCell::set, barrier on", |b| {
             b.iter_custom(|iterations| {
-                timed(iterations, |n| mutator.mutate(|mc| store(mc, small.get(mc).as_ref(), n)))
+                timed(iterations, |n| mutator.mutate(|mc| store(mc, Gc::as_ref(small.get(mc)), n)))
             });
         });
         c.bench_function("alloc 16 bytes, marking", |b| {
@@ -249,7 +251,7 @@ fn root_operation(
         u64,
     ),
 ) {
-    let node = heap.mutate(|mc| Gc::new(mc, Node::new(1)).root(mc));
+    let node = heap.mutate(|mc| Gc::root(Gc::new(mc, Node::new(1)), mc));
     c.bench_function(name, |b| {
         let mut since_cycle = 0;
         b.iter_custom(|iterations| {
@@ -277,7 +279,7 @@ fn root(c: &mut Criterion) {
     root_operation(c, "Root create", &heap, |node, _, empty, n| {
         mutator.mutate(|mc| {
             let node = node.get(mc);
-            empty.extend((0..n).map(|_| node.root(mc)));
+            empty.extend((0..n).map(|_| Gc::root(node, mc)));
         });
     });
     root_operation(c, "Root clone", &heap, |node, _, empty, n| {
@@ -289,12 +291,12 @@ fn root(c: &mut Criterion) {
 fn weak(c: &mut Criterion) {
     let heap = Heap::new();
     let mutator = heap.mutator();
-    let node = mutator.mutate(|mc| Gc::new(mc, Node::new(1)).root(mc));
+    let node = mutator.mutate(|mc| Gc::root(Gc::new(mc, Node::new(1)), mc));
     c.bench_function("GcWeak::upgrade", |b| {
         b.iter_custom(|iterations| {
             timed(iterations, |n| {
                 mutator.mutate(|mc| {
-                    let weak = node.get(mc).downgrade(mc);
+                    let weak = Gc::downgrade(node.get(mc), mc);
                     for _ in 0..n {
                         black_box(black_box(&weak).upgrade(mc));
                     }

@@ -67,7 +67,7 @@ fn gc(heap: &Heap, n: usize) -> u64 {
     let mutator = heap.mutator();
     let keeper: Root<Keeper<'static>> = mutator.mutate(|mc| {
         let first = Gc::new(mc, Node { left: None, right: None });
-        Gc::new(mc, Keeper { last: GcCell::new(Some(first)) }).root(mc)
+        Gc::root(Gc::new(mc, Keeper { last: GcCell::new(Some(first)) }), mc)
     });
     let (mut count, mut left) = (0, n);
     while left > 0 {

@@ -124,7 +124,7 @@ impl Forest for GcForest {
     }
 
     fn keep_while<R>(&mut self, depth: u32, work: impl FnOnce(&mut Self) -> R) -> (u64, R) {
-        let kept: Root<Tree<'static>> = self.0.mutate(|mc| build(mc, depth).root(mc));
+        let kept: Root<Tree<'static>> = self.0.mutate(|mc| Gc::root(build(mc, depth), mc));
         let done = work(self);
         (self.0.mutate(|mc| kept.get(mc).count()), done)
     }

@@ -174,9 +174,10 @@ impl Garden for GcGarden {
     }
 
     fn keep_while<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> (u64, f64, R) {
-        let tree: Root<Node<'static>> = self.0.mutate(|mc| top_down(mc, LONG_LIVED_DEPTH).root(mc));
+        let tree: Root<Node<'static>> =
+            self.0.mutate(|mc| Gc::root(top_down(mc, LONG_LIVED_DEPTH), mc));
         let elements = (0..ARRAY_SIZE).map(element);
-        let array: Root<[f64]> = self.0.mutate(|mc| Gc::from_iter_in(mc, elements).root(mc));
+        let array: Root<[f64]> = self.0.mutate(|mc| Gc::root(Gc::from_iter_in(mc, elements), mc));
         let done = work(self);
         self.0.mutate(|mc| (tree.get(mc).count(), array.get(mc)[1000], done))
     }

@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
 fn list(heap: &Heap, random: &mut Random) -> (Root<List<'static>>, u64) {
     let mutator = heap.mutator();
     let root: Root<List<'static>> =
-        mutator.mutate(|mc| Gc::new(mc, List { first: GcCell::new(None) }).root(mc));
+        mutator.mutate(|mc| Gc::root(Gc::new(mc, List { first: GcCell::new(None) }), mc));
     let (buffer, mut sum) = ([0u8; MOST_TEXT], 0);
     for _ in 0..LIST / BATCH {
         mutator.mutate(|mc| {

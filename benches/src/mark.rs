@@ -178,8 +178,9 @@ struct GcGraph {
 impl GcGraph {
     fn new(heap: &Heap, n: usize, order: Order) -> GcGraph {
         let mutator = heap.mutator();
-        let array = mutator
-            .mutate(|mc| Gc::from_iter_in(mc, (0..n).map(|_| GcCell::<Node>::new(None))).root(mc));
+        let array = mutator.mutate(|mc| {
+            Gc::root(Gc::from_iter_in(mc, (0..n).map(|_| GcCell::<Node>::new(None))), mc)
+        });
         GcGraph { mutator, array, garbage: if order == Order::Sparse { IN_BLOCK - 1 } else { 0 } }
     }
 }

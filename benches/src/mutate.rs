@@ -196,7 +196,7 @@ type Table = Root<[GcCell<'static, Node<'static>>]>;
 fn gc_table(heap: &Heap, n: usize) -> Table {
     let mutator = heap.mutator();
     let table: Table = mutator
-        .mutate(|mc| Gc::from_iter_in(mc, (0..n).map(|_| GcCell::<Node>::new(None))).root(mc));
+        .mutate(|mc| Gc::root(Gc::from_iter_in(mc, (0..n).map(|_| GcCell::<Node>::new(None))), mc));
     for start in (0..n).step_by(FILL) {
         mutator.mutate(|mc| {
             let slots = table.get(mc);
@@ -217,7 +217,7 @@ impl Player for GcPlayer<'_> {
     #[inline(always)]
     fn batch(&mut self, random: &mut Random, first: u64) {
         self.mutator.mutate(|mc| {
-            let slots = self.table.get(mc).as_ref();
+            let slots = Gc::as_ref(self.table.get(mc));
             for val in first..first + BATCH {
                 gc_operation(mc, slots, random, val);
             }

@@ -15,7 +15,7 @@ const CHUNK: usize = 64 << 10;
 /// Uses `mb` MB, and frees them.
 pub(crate) fn warm(heap: &Heap, mb: usize) -> Result<(), String> {
     let mutator = heap.mutator();
-    let chunk = || mutator.mutate(|mc| Gc::new(mc, [1u8; CHUNK]).root(mc));
+    let chunk = || mutator.mutate(|mc| Gc::root(Gc::new(mc, [1u8; CHUNK]), mc));
     let used: Vec<Root<[u8; CHUNK]>> = (0..mb * ((1 << 20) / CHUNK)).map(|_| chunk()).collect();
     drop(used);
     drop(mutator);

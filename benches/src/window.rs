@@ -80,7 +80,7 @@ pub(crate) fn pushes(n: usize, mut push: impl FnMut(usize)) -> (Elapsed, Latenci
 fn gc(heap: &Heap, n: usize) -> Run {
     let mutator = heap.mutator();
     let ring: Root<[GcCell<'static, Message>]> = mutator.mutate(|mc| {
-        Gc::from_iter_in(mc, (0..WINDOW).map(|_| GcCell::<Message>::new(None))).root(mc)
+        Gc::root(Gc::from_iter_in(mc, (0..WINDOW).map(|_| GcCell::<Message>::new(None))), mc)
     });
     let (elapsed, latencies) = pushes(n, |i| {
         mutator.mutate(|mc| {

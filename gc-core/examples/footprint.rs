@@ -43,7 +43,7 @@ fn list(heap: &Heap) -> Root<Node<'static>> {
             let next = GcCell::new(head.next.get());
             head.next.set(mc, Some(Gc::new(mc, Node { next, value })));
         }
-        head.root(mc)
+        Gc::root(head, mc)
     })
 }
 

@@ -15,7 +15,7 @@
 //!     let a = Gc::new(mc, Node { next: GcCell::new(None), value: 1 });
 //!     let b = Gc::new(mc, Node { next: GcCell::new(Some(a)), value: 2 });
 //!     a.next.set(mc, Some(b)); // a cycle; the write barrier is in `set`
-//!     b.root(mc) // an owned handle: Send, Sync, 'static
+//!     Gc::root(b, mc) // an owned handle: Send, Sync, 'static
 //! });
 //! std::thread::scope(|s| {
 //!     s.spawn(|| heap.mutate(|mc| assert_eq!(root.get(mc).value, 2)));

@@ -240,7 +240,7 @@ impl Heap {
     ///
     /// ```
     /// let heap = gc_core::Heap::new();
-    /// let kept = heap.mutate(|mc| gc_core::Gc::new(mc, vec![1, 2, 3]).root(mc));
+    /// let kept = heap.mutate(|mc| gc_core::Gc::root(gc_core::Gc::new(mc, vec![1, 2, 3]), mc));
     /// heap.collect().unwrap();
     /// let mut classes = heap.classes();
     /// classes.sort_by_key(|class| std::cmp::Reverse(class.waste_bytes()));

@@ -61,8 +61,8 @@ fn pointers_compare_and_print_as_their_contents() {
         assert_eq!(state.hash_one(one), state.hash_one(1u64));
         let text = Gc::from_str(mc, "text");
         assert_eq!(format!("{one} {one:?} {text} {text:?}"), "1 1 text \"text\"");
-        assert_eq!(format!("{one:p}"), format!("{:p}", one.as_ptr()));
-        assert!(std::ptr::eq(one.as_ref(), one.as_ptr()));
+        assert_eq!(format!("{one:p}"), format!("{:p}", Gc::as_ptr(one)));
+        assert!(std::ptr::eq(Gc::as_ref(one), Gc::as_ptr(one)));
         // As keys they stand for their contents.
         let set: HashSet<Gc<str>> = ["a", "b", "a"].iter().map(|s| Gc::from_str(mc, s)).collect();
         assert_eq!(set.len(), 2);
@@ -91,8 +91,8 @@ fn everything_prints() {
         assert_eq!(format!("{cell:?} {guard:?}"), "GcRefCell(<borrowed>) 3");
         drop(guard);
         assert_eq!(format!("{:?}", cell.borrow()), "3");
-        assert!(format!("{:?}", a.downgrade(mc)).starts_with("GcWeak(0x"));
-        a.root(mc)
+        assert!(format!("{:?}", Gc::downgrade(a, mc)).starts_with("GcWeak(0x"));
+        Gc::root(a, mc)
     });
     assert!(format!("{root:?}").starts_with("Root(0x"));
 }
@@ -193,9 +193,9 @@ fn conflicting_borrows_panic_clearly() {
 fn locks_exclude_threads_and_survive_panics() {
     let heap = Heap::builder().min_heap(256 << 10).build().unwrap();
     let mutex: Root<GcMutex<Vec<Gc<'static, u64>>>> =
-        heap.mutate(|mc| Gc::new(mc, GcMutex::new(Vec::<Gc<u64>>::new())).root(mc));
+        heap.mutate(|mc| Gc::root(Gc::new(mc, GcMutex::new(Vec::<Gc<u64>>::new())), mc));
     let lock: Root<GcRwLock<(u64, Option<Gc<'static, u64>>)>> =
-        heap.mutate(|mc| Gc::new(mc, GcRwLock::new((0u64, None::<Gc<u64>>))).root(mc));
+        heap.mutate(|mc| Gc::root(Gc::new(mc, GcRwLock::new((0u64, None::<Gc<u64>>))), mc));
     std::thread::scope(|s| {
         for t in 0..3 {
             let (heap, mutex, lock) = (&heap, &mutex, &lock);
@@ -234,7 +234,7 @@ fn locks_exclude_threads_and_survive_panics() {
 fn a_once_cell_is_set_once_by_one_thread() {
     let heap = Heap::new();
     let cells: Root<[GcOnceCell<Gc<'static, u64>>]> = heap.mutate(|mc| {
-        Gc::from_iter_in(mc, (0..1000).map(|_| GcOnceCell::<Gc<u64>>::new())).root(mc)
+        Gc::root(Gc::from_iter_in(mc, (0..1000).map(|_| GcOnceCell::<Gc<u64>>::new())), mc)
     });
     let winners = AtomicUsize::new(0);
     std::thread::scope(|s| {
@@ -243,7 +243,7 @@ fn a_once_cell_is_set_once_by_one_thread() {
             s.spawn(move || {
                 for i in 0..1000 {
                     heap.mutate(|mc| {
-                        let cell = &cells.get(mc).as_ref()[i];
+                        let cell = &Gc::as_ref(cells.get(mc))[i];
                         if t == 3 {
                             let seen = cell.get_or_init(mc, || Gc::new(mc, 3));
                             assert!(std::ptr::eq(seen, cell.get().unwrap()));
@@ -283,7 +283,7 @@ fn odd_sizes_and_alignments() {
     #[repr(align(4096))]
     struct Page(Vec<u8>);
     fn aligned<'a, T: ?Sized + 'a>(gc: Gc<'a, T>) -> bool {
-        gc.as_ptr().cast::<u8>().addr().is_multiple_of(align_of_val(gc.as_ref()))
+        Gc::as_ptr(gc).cast::<u8>().addr().is_multiple_of(align_of_val(Gc::as_ref(gc)))
     }
     let heap = Heap::new();
     let roots = heap.mutate(|mc| {
@@ -304,7 +304,7 @@ fn odd_sizes_and_alignments() {
             assert!(aligned(line) && aligned(lines) && aligned(wide) && aligned(wides));
             assert!(aligned(page) && aligned(pages) && aligned(Gc::new(mc, 1u128)));
             assert!(aligned(Gc::from_slice(mc, &[1u128; 5])) && aligned(Gc::new(mc, 1u8)));
-            kept.push((line.root(mc), wide.root(mc), pages.root(mc)));
+            kept.push((Gc::root(line, mc), Gc::root(wide, mc), Gc::root(pages, mc)));
         }
         for len in [0, 1, 2, 3, 100, 509, 511, 1000, 2047, 4095, 4096, 40_000, 300_000] {
             let bytes = vec![len as u8; len];
@@ -386,7 +386,7 @@ fn containers_keep_what_they_hold() {
         );
         assert!(all.once.set(mc, GcRwLock::new(vec![new()])).is_ok());
         assert_eq!(made, 22);
-        all.root(mc)
+        Gc::root(all, mc)
     });
     heap.collect().unwrap();
     assert_eq!((drops.load(SeqCst), heap.stats().live_objects), (0, 23));
@@ -440,7 +440,7 @@ fn a_hand_written_trace_and_a_branded_trait_object() {
         let nodes = GcRefCell::new((1..=2000).map(|i| node(mc, i)).collect());
         let pair = Gc::new(mc, Pair(Gc::new(mc, 5), nodes));
         let holder: Gc<'_, dyn Holder<'_> + '_> = unsize!(pair => dyn Holder<'_> + '_);
-        holder.root(mc)
+        Gc::root(holder, mc)
     });
     heap.collect().unwrap();
     assert_eq!(heap.stats().live_objects, 2002);
@@ -455,17 +455,17 @@ fn roots_are_shared_and_compared() {
     let heap = Heap::new();
     let (a, b) = heap.mutate(|mc| {
         let object = node(mc, 1);
-        (object.root(mc), object.root(mc))
+        (Gc::root(object, mc), Gc::root(object, mc))
     });
-    let c: Root<Node<'static>> = heap.mutate(|mc| node(mc, 1).root(mc));
+    let c: Root<Node<'static>> = heap.mutate(|mc| Gc::root(node(mc, 1), mc));
     assert!(Root::ptr_eq(&a, &b) && Root::ptr_eq(&a, &a.clone()) && !Root::ptr_eq(&a, &c));
     heap.mutate(|mc| {
         assert!(Gc::ptr_eq(a.get(mc), b.get(mc)));
-        let (weak, same) = (a.get(mc).downgrade(mc), b.get(mc).downgrade(mc));
-        assert!(GcWeak::ptr_eq(weak, same) && !GcWeak::ptr_eq(weak, c.get(mc).downgrade(mc)));
+        let (weak, same) = (Gc::downgrade(a.get(mc), mc), Gc::downgrade(b.get(mc), mc));
+        assert!(GcWeak::ptr_eq(weak, same) && !GcWeak::ptr_eq(weak, Gc::downgrade(c.get(mc), mc)));
     });
     // A root in a heap object: it keeps its object until its own object dies.
-    let outer = heap.mutate(|mc| Gc::new(mc, (a.clone(), 5u8)).root(mc));
+    let outer = heap.mutate(|mc| Gc::root(Gc::new(mc, (a.clone(), 5u8)), mc));
     drop((a, b, c));
     heap.collect().unwrap();
     assert_eq!(heap.stats().live_objects, 2);
@@ -477,7 +477,7 @@ fn roots_are_shared_and_compared() {
     // Many at once, and their slots again.
     for _ in 0..3 {
         let many: Vec<Root<u64>> =
-            heap.mutate(|mc| (0..5000u64).map(|i| Gc::new(mc, i).root(mc)).collect());
+            heap.mutate(|mc| (0..5000u64).map(|i| Gc::root(Gc::new(mc, i), mc)).collect());
         heap.collect().unwrap();
         let sum: u64 = heap.mutate(|mc| many.iter().map(|root| *root.get(mc)).sum());
         assert_eq!(sum, 4999 * 2500);
@@ -498,7 +498,7 @@ fn settings_statistics_and_pauses() {
         .build()
         .unwrap();
     let earlier: Pauses = heap.pauses();
-    let kept = heap.mutate(|mc| Gc::from_slice(mc, &[1u8; 100_000]).root(mc));
+    let kept = heap.mutate(|mc| Gc::root(Gc::from_slice(mc, &[1u8; 100_000]), mc));
     for _ in 0..200 {
         heap.mutate(|mc| (0..1000).for_each(|i| _ = node(mc, i)));
     }

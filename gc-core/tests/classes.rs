@@ -26,7 +26,7 @@ fn fill(heap: &Heap, n: u64, each: u64) -> Vec<Root<Small<'static>>> {
         for i in 0..n {
             let small = Gc::new(mc, Small { next: GcCell::new(None), numbers: [i, i] });
             if i % each == 0 {
-                kept.push(small.root(mc));
+                kept.push(Gc::root(small, mc));
             }
         }
     });
@@ -38,8 +38,8 @@ fn a_class_says_what_its_objects_fill() {
     let heap = Heap::new();
     assert!(heap.classes().is_empty(), "nothing was allocated");
     let kept = fill(&heap, 100_000, 100);
-    let named = heap.mutate(|mc| Gc::new(mc, Named("a".into())).root(mc));
-    let large = heap.mutate(|mc| Gc::from_slice(mc, &[1u8; 100_000]).root(mc));
+    let named = heap.mutate(|mc| Gc::root(Gc::new(mc, Named("a".into())), mc));
+    let large = heap.mutate(|mc| Gc::root(Gc::from_slice(mc, &[1u8; 100_000]), mc));
     heap.collect().unwrap();
     let class = find(&heap, "Small", false);
     assert_eq!((class.slot_bytes, class.live_objects, class.live_bytes), (24, 1000, 24_000));
@@ -84,7 +84,9 @@ fn arrays_have_classes_of_their_own() {
     let heap = Heap::new();
     let roots: Vec<Root<[Named]>> = (1..=3)
         .map(|n| {
-            heap.mutate(|mc| Gc::from_iter_in(mc, (0..n * 40).map(|_| Named("b".into()))).root(mc))
+            heap.mutate(|mc| {
+                Gc::root(Gc::from_iter_in(mc, (0..n * 40).map(|_| Named("b".into()))), mc)
+            })
         })
         .collect();
     let arrays: Vec<ClassStats> =

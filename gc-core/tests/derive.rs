@@ -225,7 +225,7 @@ fn every_shape_keeps_what_it_holds() {
     assert_eq!(dropped.load(SeqCst), 0);
 
     heap.mutate(|mc| {
-        let Shape::Pair(left, _) = roots.0[0].get(mc).as_ref() else { panic!("it was a pair") };
+        let Shape::Pair(left, _) = Gc::as_ref(roots.0[0].get(mc)) else { panic!("it was a pair") };
         assert!(Arc::ptr_eq(&left.0, &dropped));
     });
     drop(roots);

@@ -48,7 +48,7 @@ fn a_value_lives_as_long_as_its_key_and_its_ephemeron() {
     let (pair, key) = f.heap.mutate(|mc| {
         let key = f.thing(mc, 1);
         let pair: Pair = Ephemeron::new(mc, key, f.thing(mc, 2));
-        (Gc::new(mc, pair).root(mc), key.root(mc))
+        (Gc::root(Gc::new(mc, pair), mc), Gc::root(key, mc))
     });
     assert_eq!(f.drops_after_a_cycle(), 0);
     f.heap.mutate(|mc| {
@@ -70,7 +70,7 @@ fn an_ephemeron_that_is_gone_keeps_nothing() {
     let key = f.heap.mutate(|mc| {
         let key = f.thing(mc, 1);
         let _: Pair = Ephemeron::new(mc, key, f.thing(mc, 2));
-        key.root(mc)
+        Gc::root(key, mc)
     });
     assert_eq!(f.drops_after_a_cycle(), 1, "the value, though its key lives");
     assert_eq!(f.heap.mutate(|mc| key.get(mc).number), 1);
@@ -82,7 +82,7 @@ fn a_value_that_leads_to_its_key_does_not_keep_it() {
     let pair = f.heap.mutate(|mc| {
         let (key, value) = (f.thing(mc, 1), f.thing(mc, 2));
         value.link.set(mc, Some(key));
-        Gc::new(mc, Ephemeron::new(mc, key, value)).root(mc)
+        Gc::root(Gc::new(mc, Ephemeron::new(mc, key, value)), mc)
     });
     assert_eq!(f.drops_after_a_cycle(), 2);
     assert!(f.heap.mutate(|mc| pair.get(mc).value(mc).is_none()));
@@ -111,7 +111,7 @@ fn chain(
                 Ephemeron::new(mc, key, value)
             })
             .collect();
-        (Gc::from_iter_in(mc, pairs).root(mc), keys[0].root(mc))
+        (Gc::root(Gc::from_iter_in(mc, pairs), mc), Gc::root(keys[0], mc))
     })
 }
 
@@ -152,7 +152,10 @@ fn keys_that_have_nothing_to_trace_work_as_well() {
     let heap = Heap::new();
     let (pair, key): (Root<Ephemeron<'static, u64, str>>, Root<u64>) = heap.mutate(|mc| {
         let key = Gc::new(mc, 5u64);
-        (Gc::new(mc, Ephemeron::new(mc, key, Gc::from_str(mc, "five"))).root(mc), key.root(mc))
+        (
+            Gc::root(Gc::new(mc, Ephemeron::new(mc, key, Gc::from_str(mc, "five"))), mc),
+            Gc::root(key, mc),
+        )
     });
     heap.collect().unwrap();
     heap.mutate(|mc| assert_eq!(&*pair.get(mc).value(mc).unwrap(), "five"));
@@ -188,11 +191,11 @@ fn a_map_finds_by_identity_replaces_and_removes() {
 #[test]
 fn a_map_forgets_keys_that_die_and_does_not_grow_with_them() {
     let f = Fixture::new();
-    let map: Root<Map<'static>> = f.heap.mutate(|mc| Gc::new(mc, Map::new()).root(mc));
+    let map: Root<Map<'static>> = f.heap.mutate(|mc| Gc::root(Gc::new(mc, Map::new()), mc));
     let kept = f.heap.mutate(|mc| {
         let key = f.thing(mc, 7);
         map.get(mc).insert(mc, key, f.thing(mc, 8));
-        key.root(mc)
+        Gc::root(key, mc)
     });
     for round in 0..40 {
         f.heap.mutate(|mc| {
@@ -220,7 +223,7 @@ fn a_map_forgets_keys_that_die_and_does_not_grow_with_them() {
 #[test]
 fn threads_share_a_map_while_cycles_run() {
     let f = Fixture::new();
-    let map: Root<Map<'static>> = f.heap.mutate(|mc| Gc::new(mc, Map::new()).root(mc));
+    let map: Root<Map<'static>> = f.heap.mutate(|mc| Gc::root(Gc::new(mc, Map::new()), mc));
     std::thread::scope(|scope| {
         for thread in 0..3 {
             let (map, f) = (&map, &f);
@@ -231,7 +234,7 @@ fn threads_share_a_map_while_cycles_run() {
                     keys.push(f.heap.mutate(|mc| {
                         let key = f.thing(mc, number);
                         map.get(mc).insert(mc, key, f.thing(mc, number + 500_000));
-                        (number, key.root(mc))
+                        (number, Gc::root(key, mc))
                     }));
                     if keys.len() > 50 {
                         keys.swap_remove(i as usize % 50);
@@ -265,7 +268,7 @@ fn they_are_copied_printed_and_made_by_default() {
         let map = Map::default();
         map.insert(mc, key, key);
         assert_eq!(format!("{map:?}"), "GcWeakMap { len: 1 }");
-        Gc::new(mc, pair).root(mc)
+        Gc::root(Gc::new(mc, pair), mc)
     });
     f.heap.collect().unwrap();
     let text = f.heap.mutate(|mc| format!("{:?}", *pair.get(mc)));

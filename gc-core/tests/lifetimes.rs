@@ -27,7 +27,7 @@ fn a_long_pin_delays_nobody_but_the_cycle() {
     let heap = Heap::builder().min_heap(256 << 10).build().unwrap();
     let held: Root<Node<'static>> = heap.mutate(|mc| {
         let tail = Gc::new(mc, Node { next: GcCell::new(None), value: 2 });
-        Gc::new(mc, Node { next: GcCell::new(Some(tail)), value: 1 }).root(mc)
+        Gc::root(Gc::new(mc, Node { next: GcCell::new(Some(tail)), value: 1 }), mc)
     });
     let (longest, pins) = (AtomicU64::new(0), AtomicU64::new(0));
     std::thread::scope(|s| {
@@ -63,7 +63,7 @@ fn a_hundred_heaps_at_once_and_one_after_another() {
     let use_heap = |heap: &Heap, i: u64| -> Root<Node<'static>> {
         heap.mutate(|mc| {
             (0..10).for_each(|_| _ = Gc::new(mc, Canary(drops.clone())));
-            Gc::new(mc, Node { next: GcCell::new(None), value: i }).root(mc)
+            Gc::root(Gc::new(mc, Node { next: GcCell::new(None), value: i }), mc)
         })
     };
     let heaps: Vec<Heap> =
@@ -103,7 +103,7 @@ fn roots_and_handles_may_outlive_what_they_name() {
     let _alone = alone();
     let drops = counter();
     let heap = Heap::new();
-    let root: Root<Canary> = heap.mutate(|mc| Gc::new(mc, Canary(drops.clone())).root(mc));
+    let root: Root<Canary> = heap.mutate(|mc| Gc::root(Gc::new(mc, Canary(drops.clone())), mc));
     let mutator = heap.mutator();
     drop(heap);
     assert_eq!(drops.load(SeqCst), 0, "a mutator is a handle too");
@@ -159,7 +159,7 @@ fn free_memory_goes_back_to_the_system() {
     // The collector gives back by itself as well, which would be missing here.
     let heap = Heap::builder().scavenge_rate(0).build().unwrap();
     let list: Root<Node<'static>> =
-        heap.mutate(|mc| Gc::new(mc, Node { next: GcCell::new(None), value: 0 }).root(mc));
+        heap.mutate(|mc| Gc::root(Gc::new(mc, Node { next: GcCell::new(None), value: 0 }), mc));
     for _ in 0..100 {
         heap.mutate(|mc| {
             let head = list.get(mc);
@@ -194,7 +194,7 @@ fn a_huge_array_of_pointers() {
     for markers in [1, 2] {
         let heap = Heap::builder().markers(markers).build().unwrap();
         let array: Root<[GcCell<'static, Node<'static>>]> = heap.mutate(|mc| {
-            Gc::from_iter_in(mc, (0..N).map(|_| GcCell::<Node<'_>>::new(None))).root(mc)
+            Gc::root(Gc::from_iter_in(mc, (0..N).map(|_| GcCell::<Node<'_>>::new(None))), mc)
         });
         for from in (0..N).step_by(1000) {
             heap.mutate(|mc| {
@@ -244,7 +244,7 @@ fn a_destructor_may_use_its_heap() {
                 if self.0 > 0 {
                     Gc::new(mc, Restless(self.0 - 1));
                 } else {
-                    KEPT.lock().unwrap().push(text.root(mc));
+                    KEPT.lock().unwrap().push(Gc::root(text, mc));
                 }
             });
         }
@@ -298,17 +298,18 @@ fn weak_pointers_to_all_kinds() {
         let large = Gc::from_slice(mc, &[5u64; 50_000]);
         let animal = unsize!(Gc::new(mc, Dog("rex".into())) => dyn Animal);
         let weaks = Weaks {
-            leaf: leaf.downgrade(mc),
-            text: text.downgrade(mc),
-            slice: slice.downgrade(mc),
-            large: large.downgrade(mc),
-            animal: animal.downgrade(mc),
+            leaf: Gc::downgrade(leaf, mc),
+            text: Gc::downgrade(text, mc),
+            slice: Gc::downgrade(slice, mc),
+            large: Gc::downgrade(large, mc),
+            animal: Gc::downgrade(animal, mc),
             own: GcCell::new(None),
         };
         let weaks = Gc::new(mc, weaks);
         weaks.own.set(mc, Some(weaks));
-        let roots = (leaf.root(mc), text.root(mc), slice.root(mc), large.root(mc));
-        (weaks.root(mc), roots.0, roots.1, roots.2, roots.3, animal.root(mc))
+        let roots =
+            (Gc::root(leaf, mc), Gc::root(text, mc), Gc::root(slice, mc), Gc::root(large, mc));
+        (Gc::root(weaks, mc), roots.0, roots.1, roots.2, roots.3, Gc::root(animal, mc))
     });
     let weaks: Root<Weaks<'static>> = weaks;
     for _ in 0..3 {

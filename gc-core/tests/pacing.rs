@@ -20,7 +20,7 @@ type Table = Root<[GcCell<'static, Node<'static>>]>;
 /// A table of `n` slots, each with a node.
 fn table(mutator: &Mutator, n: usize) -> Table {
     let table: Table = mutator
-        .mutate(|mc| Gc::from_iter_in(mc, (0..n).map(|_| GcCell::<Node>::new(None))).root(mc));
+        .mutate(|mc| Gc::root(Gc::from_iter_in(mc, (0..n).map(|_| GcCell::<Node>::new(None))), mc));
     for i in 0..n {
         replace(mutator, &table, i);
         if i % 1000 == 0 {
@@ -206,7 +206,7 @@ fn external_bytes_count_under_the_soft_limit() {
         .map(|_| {
             mutator.mutate(|mc| {
                 let external = External::new(mc, MB as usize);
-                Gc::new(mc, Buffer { bytes: Vec::new(), external }).root(mc)
+                Gc::root(Gc::new(mc, Buffer { bytes: Vec::new(), external }), mc)
             })
         })
         .collect();

@@ -152,7 +152,7 @@ fn new_node<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &Rng) -> Gc<'gc, N
         },
     );
     if rng.one_in(4) {
-        let weak = node.downgrade(mc);
+        let weak = Gc::downgrade(node, mc);
         assert!(weak.upgrade(mc).is_some(), "a new weak pointer to what is in our hands is dead");
         let mut all = world.weak_nodes.write(mc);
         if all.len() > 6 {
@@ -189,7 +189,7 @@ fn put<'gc>(
 ) {
     token.number();
     match rng.below(12) {
-        0..=2 => pocket.tokens.push(token.root(mc)),
+        0..=2 => pocket.tokens.push(Gc::root(token, mc)),
         3 => world.queue.lock(mc).push(token),
         _ => {
             let first = rng.below(PLACES);
@@ -266,7 +266,7 @@ fn one_step<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &Rng, pocket: &mut
         8 => {
             if let Some(node) = world.nodes[rng.below(NODES)].get() {
                 dawdle(rng);
-                pocket.nodes.push((node.canary.number(), node.root(mc)));
+                pocket.nodes.push((node.canary.number(), Gc::root(node, mc)));
             }
         }
         9 => {
@@ -369,7 +369,7 @@ fn program(seed: u64) {
         let world = World {
             places: (0..PLACES).map(|_| Gc::new(mc, Place { token: GcCell::new(None) })).collect(),
             nodes: (0..NODES).map(|_| GcCell::new(None)).collect(),
-            weak_tokens: tokens.iter().map(|t| t.downgrade(mc)).collect(),
+            weak_tokens: tokens.iter().map(|t| Gc::downgrade(*t, mc)).collect(),
             queue: GcMutex::new(tokens),
             weak_nodes: GcRwLock::new(Vec::new()),
             labels: GcWeakMap::new(),
@@ -378,7 +378,7 @@ fn program(seed: u64) {
         let world = Gc::new(mc, world);
         let tokens = world.queue.lock(mc).clone();
         tokens.into_iter().for_each(|token| label(mc, &world, token));
-        world.root(mc)
+        Gc::root(world, mc)
     });
     let working = Arc::new(AtomicU64::new(MUTATORS));
     let threads: Vec<_> = (1..=MUTATORS)

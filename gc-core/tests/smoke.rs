@@ -25,7 +25,7 @@ fn garbage_dies_once_and_roots_live() {
         for _ in 0..999 {
             Gc::new(mc, Counted(&DROPS));
         }
-        Gc::new(mc, Counted(&DROPS)).root(mc)
+        Gc::root(Gc::new(mc, Counted(&DROPS)), mc)
     });
     heap.collect().unwrap();
     assert_eq!(DROPS.load(Ordering::SeqCst), 999);
@@ -40,7 +40,7 @@ fn garbage_dies_once_and_roots_live() {
 fn a_heap_drops_what_is_left() {
     static DROPS: AtomicUsize = AtomicUsize::new(0);
     let heap = Heap::new();
-    let root: Root<Counted> = heap.mutate(|mc| Gc::new(mc, Counted(&DROPS)).root(mc));
+    let root: Root<Counted> = heap.mutate(|mc| Gc::root(Gc::new(mc, Counted(&DROPS)), mc));
     drop(heap);
     assert_eq!(DROPS.load(Ordering::SeqCst), 1);
     drop(root);
@@ -51,7 +51,7 @@ fn cycles_are_collected_while_lists_stay() {
     let heap = Heap::new();
     let head: Root<Node<'static>> = heap.mutate(|mc| {
         let first = Gc::new(mc, Node { next: GcCell::new(None), value: 0 });
-        first.root(mc)
+        Gc::root(first, mc)
     });
     for round in 0..200u64 {
         heap.mutate(|mc| {
@@ -84,7 +84,7 @@ fn cycles_are_collected_while_lists_stay() {
 fn threads_share_a_vector() {
     let heap = Heap::builder().min_heap(1 << 20).build().unwrap();
     let all: Root<GcRefCell<Vec<Gc<'static, u64>>>> =
-        heap.mutate(|mc| Gc::new(mc, GcRefCell::new(Vec::<Gc<u64>>::new())).root(mc));
+        heap.mutate(|mc| Gc::root(Gc::new(mc, GcRefCell::new(Vec::<Gc<u64>>::new())), mc));
     std::thread::scope(|s| {
         for t in 0..4u64 {
             let (heap, all) = (&heap, &all);

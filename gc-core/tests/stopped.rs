@@ -16,7 +16,7 @@ fn list(heap: &Heap, n: u64) -> Root<Node<'static>> {
         for value in (0..n).rev() {
             head = Some(Gc::new(mc, Node { next: GcCell::new(head), value }));
         }
-        head.expect("at least one").root(mc)
+        Gc::root(head.expect("at least one"), mc)
     })
 }
 

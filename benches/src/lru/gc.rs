@@ -51,7 +51,7 @@ impl GcCache {
                 let table = Gc::from_iter_in(mc, (0..buckets).map(|_| GcCell::new(None)));
                 Gc::new(mc, Shard { recency, table })
             };
-            Gc::from_iter_in(mc, (0..super::SHARDS).map(shard)).root(mc)
+            Gc::root(Gc::from_iter_in(mc, (0..super::SHARDS).map(shard)), mc)
         });
         GcCache { shards, capacity: capacity(n), buckets }
     }
@@ -143,7 +143,7 @@ impl<'gc> Shard<'gc> {
                 link.set(mc, entry.chain.get());
                 return;
             }
-            link = &at.as_ref().chain;
+            link = &Gc::as_ref(at).chain;
         }
     }
 

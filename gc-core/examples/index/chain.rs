@@ -70,7 +70,7 @@ pub(crate) fn prune<'gc, T: Node<'gc>>(
         done.unlinked += dead;
         let Some(node) = live else { return done };
         done.live += 1;
-        cell = node.as_ref().next();
+        cell = Gc::as_ref(node).next();
     }
 }
 
@@ -116,14 +116,14 @@ mod tests {
         // One node in this many lives, so the list stays short and everybody meets at its head.
         const KEPT: u64 = 1_000;
         let heap = Heap::new();
-        let list = heap.mutate(|mc| Gc::new(mc, List { head: GcCell::new(None) }).root(mc));
+        let list = heap.mutate(|mc| Gc::root(Gc::new(mc, List { head: GcCell::new(None) }), mc));
         thread::scope(|scope| {
             for thread in 0..THREADS {
                 let (heap, list) = (&heap, &list);
                 scope.spawn(move || {
                     for i in 0..EACH {
                         heap.mutate(|mc| {
-                            let head = &list.get(mc).as_ref().head;
+                            let head = &Gc::as_ref(list.get(mc)).head;
                             let name = thread * EACH + i;
                             let is_dead = AtomicBool::new(false);
                             let item = Gc::new(mc, Item { next: GcCell::new(None), name, is_dead });

@@ -151,7 +151,7 @@ impl<'gc> Index<'gc> {
             }
             match slot.compare_exchange(mc, seen, Some(doc)) {
                 Ok(None) => return Installed::First,
-                Ok(Some(old)) => return Installed::Displaced(old.root(mc)),
+                Ok(Some(old)) => return Installed::Displaced(Gc::root(old, mc)),
                 Err(now) => seen = now,
             }
         }
@@ -162,7 +162,7 @@ impl<'gc> Index<'gc> {
     pub(crate) fn retire(&self, mc: &'gc Mutation<'gc>, doc: Gc<'gc, Doc<'gc>>) -> bool {
         doc.is_retired.store(true, Ordering::SeqCst);
         let Some(batch) = doc.terms.get() else { return false };
-        for &term in batch.terms.as_ref() {
+        for &term in Gc::as_ref(batch.terms) {
             let dead = term.dead.fetch_add(1, Ordering::Relaxed) + 1;
             if dead.saturating_mul(2) >= term.linked.load(Ordering::Relaxed) {
                 self.tidy(mc, term);
@@ -215,7 +215,7 @@ impl<'gc> Index<'gc> {
     }
 
     fn home(&self, hash: u64) -> &'gc GcCell<'gc, Term<'gc>> {
-        &self.buckets.as_ref()[hash as usize & (self.buckets.len() - 1)]
+        &Gc::as_ref(self.buckets)[hash as usize & (self.buckets.len() - 1)]
     }
 
     fn find_from(
@@ -288,7 +288,7 @@ impl<'gc> Index<'gc> {
     fn tidy(&self, mc: &'gc Mutation<'gc>, term: Gc<'gc, Term<'gc>>) -> u32 {
         // Who counted a posting as dead before this has also flagged it, so this pruning unlinks it.
         term.dead.store(0, Ordering::SeqCst);
-        let pruned = chain::prune(mc, &term.as_ref().postings);
+        let pruned = chain::prune(mc, &Gc::as_ref(term).postings);
         term.linked.store(pruned.live, Ordering::Relaxed);
         let closed = Some(self.closed);
         if pruned.live == 0 && term.postings.compare_exchange(mc, None, closed).is_ok() {
@@ -338,7 +338,7 @@ mod tests {
         const THREADS: u32 = 4;
         const REVISIONS: u32 = 50_000;
         let heap = Heap::new();
-        let index = heap.mutate(|mc| Index::new(mc, THREADS as usize, 0).root(mc));
+        let index = heap.mutate(|mc| Gc::root(Index::new(mc, THREADS as usize, 0), mc));
         thread::scope(|scope| {
             for file in 0..THREADS {
                 let (heap, index) = (&heap, &index);

@@ -24,7 +24,7 @@ mod token;
 mod work;
 
 use corpus::Corpus;
-use gc_core::Heap;
+use gc_core::{Gc, Heap};
 use index::Index;
 use options::{Command, Options};
 use progress::Progress;
@@ -77,7 +77,7 @@ fn run(options: &Options) -> ExitCode {
 
     // About one term in a hundred bytes of text was met in the sources of crates.
     let terms = (corpus.bytes / 100) as usize;
-    let index = heap.mutate(|mc| Index::new(mc, corpus.files.len(), terms).root(mc));
+    let index = heap.mutate(|mc| Gc::root(Index::new(mc, corpus.files.len(), terms), mc));
     let began = Instant::now();
     let work = Work::new(&heap, &corpus, &index, ROUNDS, began + TIME);
     let readers = options.threads.div_ceil(2);

@@ -3,7 +3,7 @@
 use crate::corpus::{Corpus, floor};
 use crate::index::{Index, Installed};
 use crate::token;
-use gc_core::{Heap, Root};
+use gc_core::{Gc, Heap, Root};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -95,7 +95,8 @@ impl<'a> Work<'a> {
             }
             let terms: Vec<(Box<str>, u32)> = terms.into_iter().flatten().collect();
 
-            let doc = mutator.mutate(|mc| Index::begin(mc, file, revision, &source.path).root(mc));
+            let doc =
+                mutator.mutate(|mc| Gc::root(Index::begin(mc, file, revision, &source.path), mc));
             for batch in terms.chunks(BATCH) {
                 mutator.mutate(|mc| self.index.get(mc).post(mc, doc.get(mc), batch));
             }

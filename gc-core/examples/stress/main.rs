@@ -82,12 +82,12 @@ fn move_token<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &mut Rng, pocket
             world.parcels.write(mc).push(parcel);
         }
         2 if from_pocket => {
-            let root = token.root(mc);
+            let root = Gc::root(token, mc);
             pockets.lock().push(if rng.one_in(2) { root.clone() } else { root });
         }
         3 => {
             // Kept by nothing but a weak pointer and this pin.
-            let weak = token.downgrade(mc);
+            let weak = Gc::downgrade(token, mc);
             allocate(mc, rng);
             match weak.upgrade(mc) {
                 Some(same) if same.number == token.number => put(mc, world, rng, same),
@@ -190,8 +190,8 @@ fn make_thing<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &mut Rng) -> Thi
             let link = Link { canary: Canary::new(5), cell: GcCell::new(Some(node(rng))) };
             Thing::Dyn(unsize!(Gc::new(mc, link) => dyn Item<'gc> + 'gc))
         }
-        6 => Thing::Weak(node(rng).downgrade(mc)),
-        _ => Thing::WeakText(Gc::from_str(mc, "weakly").downgrade(mc)),
+        6 => Thing::Weak(Gc::downgrade(node(rng), mc)),
+        _ => Thing::WeakText(Gc::downgrade(Gc::from_str(mc, "weakly"), mc)),
     }
 }
 
@@ -227,7 +227,7 @@ fn check_thing<'gc>(mc: &Mutation<'gc>, thing: Thing<'gc>, rng: &mut Rng) {
                 walk(mc, node, rng, 4);
             }
             if rng.one_in(8) {
-                drop(item.root(mc));
+                drop(Gc::root(item, mc));
             }
         }
         Thing::Weak(weak) => match weak.upgrade(mc) {
@@ -338,7 +338,7 @@ fn worker(shared: &Shared, mut rng: Rng, pins: u64) {
         if rng.one_in(16) {
             roots.push(shared.heap.mutate(|mc| {
                 let world = shared.world.get(mc);
-                make_node(mc, &world, &mut rng).root(mc)
+                Gc::root(make_node(mc, &world, &mut rng), mc)
             }));
         }
         if roots.len() > 32 || (rng.one_in(32) && !roots.is_empty()) {

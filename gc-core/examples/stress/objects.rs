@@ -178,6 +178,6 @@ pub(crate) fn build(heap: &Heap) -> Root<World<'static>> {
             }),
         );
         let (queue, parcels) = (GcMutex::new(Vec::new()), GcRwLock::new(Vec::new()));
-        Gc::new(mc, World { places, queue, parcels, nodes, shelves }).root(mc)
+        Gc::root(Gc::new(mc, World { places, queue, parcels, nodes, shelves }), mc)
     })
 }

@@ -29,7 +29,7 @@ fn guests(heap: &Heap, left: &Arc<AtomicU64>, n: u64) -> Root<Guest<'static>> {
             let (canary, left) = (Canary::new(i), Leaving(left.clone()));
             head = Some(Gc::new(mc, Guest { canary, next: GcCell::new(head), left }));
         }
-        head.unwrap_or_else(|| broken("a list of no guests")).root(mc)
+        Gc::root(head.unwrap_or_else(|| broken("a list of no guests")), mc)
     })
 }
 

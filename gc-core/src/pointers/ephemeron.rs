@@ -23,7 +23,7 @@ use std::ptr::NonNull;
 /// let heap = Heap::new();
 /// let (pair, key): (Root<Ephemeron<'static, u64, String>>, Root<u64>) = heap.mutate(|mc| {
 ///     let (key, value) = (Gc::new(mc, 1u64), Gc::new(mc, String::from("one")));
-///     (Gc::new(mc, Ephemeron::new(mc, key, value)).root(mc), key.root(mc))
+///     (Gc::root(Gc::new(mc, Ephemeron::new(mc, key, value)), mc), Gc::root(key, mc))
 /// });
 /// heap.collect().unwrap();
 /// assert!(heap.mutate(|mc| pair.get(mc).value(mc).is_some_and(|value| **value == *"one")));
@@ -193,7 +193,7 @@ const SHARDS: usize = 16;
 /// use gc_core::{Gc, GcWeakMap, Heap, Root};
 /// let heap = Heap::new();
 /// let map: Root<GcWeakMap<'static, String, u64>> =
-///     heap.mutate(|mc| Gc::new(mc, GcWeakMap::<String, u64>::new()).root(mc));
+///     heap.mutate(|mc| Gc::root(Gc::new(mc, GcWeakMap::<String, u64>::new()), mc));
 /// heap.mutate(|mc| {
 ///     let (map, key) = (map.get(mc), Gc::new(mc, String::from("a key")));
 ///     map.insert(mc, key, Gc::new(mc, 7u64));

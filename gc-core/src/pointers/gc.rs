@@ -223,14 +223,14 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
     #[allow(clippy::should_implement_trait, reason = "`AsRef` cannot give the brand's lifetime")]
     #[must_use]
     #[inline(always)]
-    pub fn as_ref(self) -> &'gc T {
+    pub fn as_ref(this: Self) -> &'gc T {
         // SAFETY: INV-4: what a pin can name is live until the pin ends, and the brand ends before it.
-        unsafe { self.ptr.as_ref() }
+        unsafe { this.ptr.as_ref() }
     }
     /// The object's address, which is stable.
     #[must_use]
-    pub fn as_ptr(self) -> *const T {
-        self.ptr.as_ptr()
+    pub fn as_ptr(this: Self) -> *const T {
+        this.ptr.as_ptr()
     }
     /// Whether two pointers are to the same object. Addresses are compared, and nothing else.
     ///
@@ -247,15 +247,15 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
     /// ```
     /// use gc_core::{Gc, Heap, Root};
     /// let heap = Heap::new();
-    /// let root: Root<u64> = heap.mutate(|mc| Gc::new(mc, 9u64).root(mc));
+    /// let root: Root<u64> = heap.mutate(|mc| Gc::root(Gc::new(mc, 9u64), mc));
     /// heap.collect().unwrap();
     /// assert_eq!(heap.mutate(|mc| *root.get(mc)), 9);
     /// ```
-    pub fn root(self, mc: &Mutation<'gc>) -> Root<T::Family>
+    pub fn root(this: Self, mc: &Mutation<'gc>) -> Root<T::Family>
     where
         T: Rootable<'gc>,
     {
-        Root::new(mc, self)
+        Root::new(mc, this)
     }
     /// A pointer that does not keep the object alive. Allocates a box of 16 bytes.
     ///
@@ -267,20 +267,20 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
     /// use gc_core::{Gc, Heap};
     /// Heap::new().mutate(|mc| {
     ///     let strong = Gc::new(mc, 1);
-    ///     assert!(Gc::ptr_eq(strong.downgrade(mc).upgrade(mc).unwrap(), strong));
+    ///     assert!(Gc::ptr_eq(Gc::downgrade(strong, mc).upgrade(mc).unwrap(), strong));
     /// });
     /// ```
     #[must_use]
-    pub fn downgrade(self, mc: &Mutation<'gc>) -> GcWeak<'gc, T> {
-        self.try_downgrade(mc).unwrap_or_else(|error| limit_reached(error))
+    pub fn downgrade(this: Self, mc: &Mutation<'gc>) -> GcWeak<'gc, T> {
+        Gc::try_downgrade(this, mc).unwrap_or_else(|error| limit_reached(error))
     }
     /// A pointer that does not keep the object alive.
     ///
     /// # Errors
     ///
     /// If the heap has reached its limit.
-    pub fn try_downgrade(self, mc: &Mutation<'gc>) -> Result<GcWeak<'gc, T>, AllocError> {
-        GcWeak::new(mc, self)
+    pub fn try_downgrade(this: Self, mc: &Mutation<'gc>) -> Result<GcWeak<'gc, T>, AllocError> {
+        GcWeak::new(mc, this)
     }
 
     #[inline(always)]
@@ -304,9 +304,12 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
     ///
     /// `coerce` returns its argument, unsized.
     #[doc(hidden)]
-    pub unsafe fn __coerce<U: ?Sized>(self, coerce: impl FnOnce(*mut T) -> *mut U) -> Gc<'gc, U> {
+    pub unsafe fn __coerce<U: ?Sized>(
+        this: Self,
+        coerce: impl FnOnce(*mut T) -> *mut U,
+    ) -> Gc<'gc, U> {
         // SAFETY: the caller's promise: the same object, and not null.
-        Gc { ptr: unsafe { NonNull::new_unchecked(coerce(self.ptr.as_ptr())) }, brand: PhantomData }
+        Gc { ptr: unsafe { NonNull::new_unchecked(coerce(this.ptr.as_ptr())) }, brand: PhantomData }
     }
 }
 
@@ -340,7 +343,7 @@ macro_rules! unsize {
 /// impl Shape for f64 { fn area(&self) -> f64 { self * self } }
 /// rootable_dyn!(Shape);
 /// let heap = Heap::new();
-/// let root: Root<dyn Shape> = heap.mutate(|mc| unsize!(Gc::new(mc, 3.0) => dyn Shape).root(mc));
+/// let root: Root<dyn Shape> = heap.mutate(|mc| Gc::root(unsize!(Gc::new(mc, 3.0) => dyn Shape), mc));
 /// assert_eq!(heap.mutate(|mc| root.get(mc).area()), 9.0);
 /// ```
 #[macro_export]

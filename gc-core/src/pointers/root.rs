@@ -17,7 +17,7 @@ use std::ptr::NonNull;
 /// ```
 /// use gc_core::{Gc, Heap, Root};
 /// let heap = Heap::new();
-/// let root: Root<str> = heap.mutate(|mc| Gc::from_str(mc, "kept").root(mc));
+/// let root: Root<str> = heap.mutate(|mc| Gc::root(Gc::from_str(mc, "kept"), mc));
 /// let other = root.clone();
 /// drop(root);
 /// assert_eq!(heap.mutate(|mc| other.get(mc).len()), 4);

@@ -19,7 +19,7 @@ use std::ptr::NonNull;
 /// let heap = Heap::new();
 /// let (weak, strong): (Root<GcWeak<'static, u64>>, Root<u64>) = heap.mutate(|mc| {
 ///     let object = Gc::new(mc, 1u64);
-///     (Gc::new(mc, object.downgrade(mc)).root(mc), object.root(mc))
+///     (Gc::root(Gc::new(mc, Gc::downgrade(object, mc)), mc), Gc::root(object, mc))
 /// });
 /// heap.collect().unwrap();
 /// assert!(heap.mutate(|mc| weak.get(mc).upgrade(mc).is_some()));

@@ -9,7 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 #[test]
 fn a_cell_of_a_number_survives() {
     let heap = Heap::new();
-    let cell: Root<GcRefCell<u16>> = heap.mutate(|mc| Gc::new(mc, GcRefCell::new(16u16)).root(mc));
+    let cell: Root<GcRefCell<u16>> =
+        heap.mutate(|mc| Gc::root(Gc::new(mc, GcRefCell::new(16u16)), mc));
     heap.collect().unwrap();
     let stats = heap.stats();
     assert_eq!((stats.cycles, stats.live_objects), (1, 1));
@@ -26,7 +27,7 @@ fn a_cell_of_a_number_survives() {
 #[test]
 fn a_heap_is_empty_again() {
     let heap = Heap::new();
-    let root: Root<u8> = heap.mutate(|mc| Gc::new(mc, 16u8).root(mc));
+    let root: Root<u8> = heap.mutate(|mc| Gc::root(Gc::new(mc, 16u8), mc));
     heap.collect().unwrap();
     assert_eq!((heap.stats().live_objects, heap.mutate(|mc| *root.get(mc))), (1, 16));
     assert!(heap.stats().live_bytes > 0);
@@ -98,7 +99,7 @@ fn a_list_of_trait_objects() {
                 unsize!(Gc::new(mc, Big([i; 20], head, drops.canary())) => dyn Item<'_> + '_)
             });
         }
-        head.unwrap().root(mc)
+        Gc::root(head.unwrap(), mc)
     });
     for _ in 0..2 {
         heap.collect().unwrap();
@@ -123,9 +124,10 @@ fn an_upgraded_pointer_needs_no_weak_one() {
     let (heap, drops) = (Heap::new(), Count::default());
     let weak: Root<GcWeak<'static, Node<'static>>> = heap.mutate(|mc| {
         let target = node(mc, &drops, 3);
-        Gc::new(mc, target.downgrade(mc)).root(mc)
+        Gc::root(Gc::new(mc, Gc::downgrade(target, mc)), mc)
     });
-    let strong: Root<Node<'static>> = heap.mutate(|mc| weak.get(mc).upgrade(mc).unwrap().root(mc));
+    let strong: Root<Node<'static>> =
+        heap.mutate(|mc| Gc::root(weak.get(mc).upgrade(mc).unwrap(), mc));
     drop(weak);
     heap.collect().unwrap();
     assert_eq!((drops.get(), heap.mutate(|mc| strong.get(mc).value)), (0, 3));
@@ -139,8 +141,8 @@ fn copies_of_a_weak_pointer_agree() {
     let (strong, first, second): (Root<Node<'static>>, Root<Weak<'static>>, Root<Weak<'static>>) =
         heap.mutate(|mc| {
             let target = node(mc, &drops, 4);
-            let weak = target.downgrade(mc);
-            (target.root(mc), Gc::new(mc, weak).root(mc), Gc::new(mc, weak).root(mc))
+            let weak = Gc::downgrade(target, mc);
+            (Gc::root(target, mc), Gc::root(Gc::new(mc, weak), mc), Gc::root(Gc::new(mc, weak), mc))
         });
     drop(first);
     heap.collect().unwrap();
@@ -162,8 +164,12 @@ fn a_weak_pointer_to_a_weak_pointer() {
     let (target, inner, outer): (Root<Node<'static>>, Root<Weak<'static>>, Root<Outer<'static>>) =
         heap.mutate(|mc| {
             let target = node(mc, &drops, 5);
-            let inner = Gc::new(mc, target.downgrade(mc));
-            (target.root(mc), inner.root(mc), Gc::new(mc, inner.downgrade(mc)).root(mc))
+            let inner = Gc::new(mc, Gc::downgrade(target, mc));
+            (
+                Gc::root(target, mc),
+                Gc::root(inner, mc),
+                Gc::root(Gc::new(mc, Gc::downgrade(inner, mc)), mc),
+            )
         });
     let seen =
         || heap.mutate(|mc| outer.get(mc).upgrade(mc).map(|inner| inner.upgrade(mc).is_some()));
@@ -184,7 +190,7 @@ fn an_ephemeron_follows_its_key() {
     let (heap, drops) = (Heap::new(), Count::default());
     let (key, pair): (Root<Node<'static>>, Root<Pair<'static>>) = heap.mutate(|mc| {
         let (key, value) = (node(mc, &drops, 3), node(mc, &drops, 4));
-        (key.root(mc), Gc::new(mc, Ephemeron::new(mc, key, value)).root(mc))
+        (Gc::root(key, mc), Gc::root(Gc::new(mc, Ephemeron::new(mc, key, value)), mc))
     });
     let copy = key.clone();
     let seen = || {
@@ -211,9 +217,9 @@ fn an_ephemeron_whose_key_is_a_weak_pointer() {
     let (heap, drops) = (Heap::new(), Count::default());
     let (target, weak, pair): Roots = heap.mutate(|mc| {
         let target = node(mc, &drops, 1);
-        let weak = Gc::new(mc, target.downgrade(mc));
+        let weak = Gc::new(mc, Gc::downgrade(target, mc));
         let pair = Ephemeron::new(mc, weak, node(mc, &drops, 3));
-        (target.root(mc), weak.root(mc), Gc::new(mc, pair).root(mc))
+        (Gc::root(target, mc), Gc::root(weak, mc), Gc::root(Gc::new(mc, pair), mc))
     });
     let value = || heap.mutate(|mc| pair.get(mc).value(mc).map(|value| value.value));
     heap.collect().unwrap();
@@ -239,7 +245,7 @@ fn an_ephemeron_held_by_its_own_key() {
         let key = Gc::new(mc, Key(GcRefCell::new(None), drops.canary()));
         let pair = Ephemeron::new(mc, key, Gc::new(mc, Back(key, drops.canary())));
         *key.0.borrow_mut(mc) = Some(pair);
-        key.root(mc)
+        Gc::root(key, mc)
     });
     heap.collect().unwrap();
     heap.mutate(|mc| {
@@ -286,7 +292,7 @@ fn ephemerons_in_a_ring_die_with_the_key_they_watch() {
         root.next.borrow_mut(mc).push(Ephemeron::new(mc, watched, one));
         // One holds itself, strongly and twice.
         one.own.borrow_mut(mc).extend([one, one]);
-        (watched.root(mc), root.root(mc))
+        (Gc::root(watched, mc), Gc::root(root, mc))
     });
     heap.collect().unwrap();
     heap.mutate(|mc| {
@@ -318,7 +324,7 @@ fn a_chain_of_ephemerons_lives_by_its_first_key() {
             }
             let pairs: Vec<Pair<'_>> =
                 links.into_iter().map(|(key, value)| Ephemeron::new(mc, key, value)).collect();
-            (nodes[0].root(mc), Gc::from_iter_in(mc, pairs).root(mc))
+            (Gc::root(nodes[0], mc), Gc::root(Gc::from_iter_in(mc, pairs), mc))
         });
         let before = drops.get();
         heap.collect().unwrap();
@@ -339,7 +345,7 @@ type Map<'gc> = GcWeakMap<'gc, Node<'gc>, Node<'gc>>;
 
 /// A map in a heap.
 fn map(heap: &Heap) -> Root<Map<'static>> {
-    heap.mutate(|mc| Gc::new(mc, GcWeakMap::<Node<'_>, Node<'_>>::new()).root(mc))
+    heap.mutate(|mc| Gc::root(Gc::new(mc, GcWeakMap::<Node<'_>, Node<'_>>::new()), mc))
 }
 
 #[test]
@@ -354,7 +360,7 @@ fn a_weak_map_forgets_its_dead_keys() {
             // The value leads to its key.
             let value = pair(mc, &drops, i + 10, Some(key), None);
             assert!(map.insert(mc, key, value).is_none());
-            key.root(mc)
+            Gc::root(key, mc)
         };
         (0..3).map(insert).collect()
     });
@@ -396,7 +402,7 @@ fn two_weak_maps_keep_apart() {
         two.get(mc).insert(mc, keys[2], node(mc, &drops, 13));
         // A key of both, with a value in each.
         two.get(mc).insert(mc, keys[1], node(mc, &drops, 22));
-        keys.into_iter().map(|key| key.root(mc)).collect()
+        keys.into_iter().map(|key| Gc::root(key, mc)).collect()
     });
     heap.collect().unwrap();
     let found = |map: &Root<Map<'static>>| -> Vec<Option<u64>> {
@@ -419,7 +425,7 @@ fn a_weak_map_knows_a_key_by_any_pointer_to_it() {
     let map = map(&heap);
     let (key, copy): (Root<Node<'static>>, Root<Node<'static>>) = heap.mutate(|mc| {
         let key = node(mc, &drops, 1);
-        (key.root(mc), key.root(mc))
+        (Gc::root(key, mc), Gc::root(key, mc))
     });
     heap.mutate(|mc| {
         let (map, key, copy) = (map.get(mc), key.get(mc), copy.get(mc));

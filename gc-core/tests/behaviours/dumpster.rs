@@ -20,7 +20,7 @@ fn objects(heap: &Heap, n: usize) -> (Roots, Vec<Count>) {
     let new = |count: &Count| {
         heap.mutate(|mc| {
             let edges = GcRefCell::default();
-            Gc::new(mc, Multi { edges, canary: count.canary() }).root(mc)
+            Gc::root(Gc::new(mc, Multi { edges, canary: count.canary() }), mc)
         })
     };
     (counts.iter().map(new).collect(), counts)
@@ -94,7 +94,7 @@ fn a_complete_graph_of_four() {
 fn a_lock_held_while_a_cycle_begins_is_no_deadlock() {
     let (heap, drops) = (on_the_fly(), Count::default());
     let lock: Root<GcMutex<Vec<Ptr<'static>>>> =
-        heap.mutate(|mc| Gc::new(mc, GcMutex::new(vec![node(mc, &drops, 1)])).root(mc));
+        heap.mutate(|mc| Gc::root(Gc::new(mc, GcMutex::new(vec![node(mc, &drops, 1)])), mc));
     std::thread::scope(|s| {
         heap.mutator().mutate(|mc| {
             let lock = lock.get(mc);
@@ -117,7 +117,7 @@ fn a_leaf_s_own_lock_does_not_stop_a_cycle() {
     let (heap, drops) = (Heap::new(), Count::default());
     let leaf = Arc::new(Mutex::new(7u8));
     let root: Root<(Arc<Mutex<u8>>, Canary)> =
-        heap.mutate(|mc| Gc::new(mc, (Arc::clone(&leaf), drops.canary())).root(mc));
+        heap.mutate(|mc| Gc::root(Gc::new(mc, (Arc::clone(&leaf), drops.canary())), mc));
     let guard = leaf.lock().unwrap();
     heap.collect().unwrap();
     assert_eq!((*guard, drops.get()), (7, 0));
@@ -174,14 +174,14 @@ fn an_array_seen_as_a_slice() {
             Gc::new(mc, std::array::from_fn::<Ptr<'_>, 3, _>(|i| node(mc, &drops, i as u64)));
         let slice: Gc<'_, [Ptr<'_>]> = unsize!(array => [Ptr<'_>]);
         assert_eq!(slice.as_ptr().addr(), array.as_ptr().addr());
-        slice.root(mc)
+        Gc::root(slice, mc)
     });
     heap.collect().unwrap();
     assert_eq!((drops.get(), heap.stats().live_objects), (0, 4));
     heap.mutate(|mc| {
         let slice = root.get(mc);
         assert!(slice.iter().map(|node| node.value).eq(0..3));
-        assert!(Gc::ptr_eq(slice.downgrade(mc).upgrade(mc).unwrap(), slice));
+        assert!(Gc::ptr_eq(Gc::downgrade(slice, mc).upgrade(mc).unwrap(), slice));
     });
     drop(root);
     heap.collect().unwrap();
@@ -275,7 +275,7 @@ fn a_self_reference_through_a_once_cell() {
         let canary = drops.canary();
         let own = Gc::new(mc, Own { own: GcOnceCell::new(), before: None, canary });
         assert!(own.own.set(mc, own).is_ok());
-        own.root(mc)
+        Gc::root(own, mc)
     });
     heap.collect().unwrap();
     assert!(heap.mutate(|mc| {
@@ -298,7 +298,7 @@ fn a_slice_of_self_referential_objects() {
             assert!(object.own.set(mc, object).is_ok());
             all.push(object);
         }
-        Gc::from_iter_in(mc, all).root(mc)
+        Gc::root(Gc::from_iter_in(mc, all), mc)
     });
     heap.collect().unwrap();
     heap.mutate(|mc| {

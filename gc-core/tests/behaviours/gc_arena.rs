@@ -13,9 +13,9 @@ fn a_weak_pointer_follows_its_target_without_being_asked() {
     let (heap, drops) = (Heap::builder().min_heap(256 << 10).build().unwrap(), Count::default());
     let root: Root<Both<'static>> = heap.mutate(|mc| {
         let target = node(mc, &drops, 42);
-        let weak = target.downgrade(mc);
+        let weak = Gc::downgrade(target, mc);
         assert!(weak.upgrade(mc).is_some());
-        Gc::new(mc, Both(GcCell::new(Some(target)), weak)).root(mc)
+        Gc::root(Gc::new(mc, Both(GcCell::new(Some(target)), weak)), mc)
     });
     heap.collect().unwrap();
     heap.mutate(|mc| {
@@ -38,8 +38,9 @@ fn a_weak_pointer_follows_its_target_without_being_asked() {
 #[test]
 fn a_slice_of_pointers_keeps_and_frees() {
     let (heap, drops) = (Heap::new(), Count::default());
-    let slice: Root<[Ptr<'static>]> = heap
-        .mutate(|mc| Gc::from_iter_in(mc, (0..10u32).map(|i| node(mc, &drops, i.into()))).root(mc));
+    let slice: Root<[Ptr<'static>]> = heap.mutate(|mc| {
+        Gc::root(Gc::from_iter_in(mc, (0..10u32).map(|i| node(mc, &drops, i.into()))), mc)
+    });
     heap.collect().unwrap();
     assert_eq!(drops.get(), 0);
     assert_eq!(heap.mutate(|mc| slice.get(mc).iter().map(|node| node.value).sum::<u64>()), 45);
@@ -53,7 +54,7 @@ fn a_map_that_churns_keeps_exactly_its_values() {
     type Map<'gc> = GcRefCell<HashMap<u64, Ptr<'gc>>>;
     let (heap, drops) = (Heap::builder().min_heap(64 << 10).build().unwrap(), Count::default());
     let map: Root<Map<'static>> =
-        heap.mutate(|mc| Gc::new(mc, GcRefCell::new(HashMap::<u64, Ptr<'_>>::new())).root(mc));
+        heap.mutate(|mc| Gc::root(Gc::new(mc, GcRefCell::new(HashMap::<u64, Ptr<'_>>::new())), mc));
     let (mut made, mut seed) = (0, 1u64);
     let mut key = || {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -88,7 +89,7 @@ fn clearing_a_vector_frees_what_it_held() {
     let (heap, drops) = (Heap::new(), Count::default());
     let vector: Root<GcRefCell<Vec<Ptr<'static>>>> = heap.mutate(|mc| {
         let all: Vec<_> = (0..100).map(|i| node(mc, &drops, i)).collect();
-        Gc::new(mc, GcRefCell::new(all)).root(mc)
+        Gc::root(Gc::new(mc, GcRefCell::new(all)), mc)
     });
     heap.collect().unwrap();
     assert_eq!(drops.get(), 0);
@@ -114,8 +115,8 @@ fn drop_sees_the_address_that_was_given() {
             let content = std::array::from_fn(|i| i as u8);
             let at = heap.mutate(|mc| {
                 let object = Gc::new(mc, Bytes(content));
-                assert!(object.0 == content && object.as_ptr().addr().is_multiple_of($align));
-                object.as_ptr().addr()
+                assert!(object.0 == content && Gc::as_ptr(object).addr().is_multiple_of($align));
+                Gc::as_ptr(object).addr()
             });
             heap.collect().unwrap();
             assert_eq!(*DROPPED.lock().unwrap(), [at], "{} bytes aligned to {}", $size, $align);
@@ -133,12 +134,12 @@ fn drop_sees_the_address_that_was_given() {
 fn dynamic_roots_of_several_types() {
     let (heap, drops) = (Heap::new(), Count::default());
     let (first, second): (Root<(u32, Canary)>, Root<Node<'static>>) = heap.mutate(|mc| {
-        (Gc::new(mc, (12u32, drops.canary())).root(mc), node(mc, &drops, 13).root(mc))
+        (Gc::root(Gc::new(mc, (12u32, drops.canary())), mc), Gc::root(node(mc, &drops, 13), mc))
     });
     heap.collect().unwrap();
     let again: Root<Node<'static>> = heap.mutate(|mc| {
         assert_eq!((first.get(mc).0, second.get(mc).value), (12, 13));
-        second.get(mc).root(mc)
+        Gc::root(second.get(mc), mc)
     });
     let copies = (first.clone(), second.clone());
     drop((first, second));
@@ -166,7 +167,7 @@ fn cells_in_nested_fields() {
     let heap = Heap::new();
     let root: Root<Outer<'static>> = heap.mutate(|mc| {
         let nested = (Inner { back: GcCell::new(None) }, 1);
-        Gc::new(mc, Outer { number: GcRefCell::new(Gc::new(mc, 10u32)), nested }).root(mc)
+        Gc::root(Gc::new(mc, Outer { number: GcRefCell::new(Gc::new(mc, 10u32)), nested }), mc)
     });
     heap.collect().unwrap();
     heap.mutate(|mc| {
@@ -200,8 +201,8 @@ fn a_small_heap_starts_no_cycle() {
 fn an_upgrade_while_marking_keeps_its_target_for_the_cycle() {
     let ((heap, held, latch), drops) = (held(), Count::default());
     let weaks: Root<[GcWeak<'static, Node<'static>>]> = heap.mutate(|mc| {
-        let weak = |value: u32| node(mc, &drops, value.into()).downgrade(mc);
-        Gc::from_iter_in(mc, (0..3).map(weak)).root(mc)
+        let weak = |value: u32| Gc::downgrade(node(mc, &drops, value.into()), mc);
+        Gc::root(Gc::from_iter_in(mc, (0..3).map(weak)), mc)
     });
     latch.hold(&heap, || {
         heap.mutate(|mc| {
@@ -233,8 +234,8 @@ fn what_only_the_dead_reach_dies_with_it() {
         heap.mutate(|mc| {
             let inner = node(mc, &drops, 2);
             let outer = pair(mc, &drops, 1, Some(inner), None);
-            let weaks = Gc::new(mc, (outer.downgrade(mc), inner.downgrade(mc)));
-            (outer.root(mc), weaks.root(mc))
+            let weaks = Gc::new(mc, (Gc::downgrade(outer, mc), Gc::downgrade(inner, mc)));
+            (Gc::root(outer, mc), Gc::root(weaks, mc))
         });
     let alive = || heap.mutate(|mc| (!weaks.get(mc).0.is_dead(), !weaks.get(mc).1.is_dead()));
     heap.collect().unwrap();
@@ -315,7 +316,7 @@ fn an_object_born_while_marking_lives_through_the_cycle() {
             node(mc, &drops, 18);
             Gc::from_iter_in(mc, canaries(10_000));
             // Arrays of a size class, of a span of their own, and nearly that.
-            [1, 300, 10_000].map(|n| Gc::from_iter_in(mc, canaries(n)).root(mc))
+            [1, 300, 10_000].map(|n| Gc::root(Gc::from_iter_in(mc, canaries(n)), mc))
         })
     });
     assert_eq!(drops.get(), 0);
@@ -334,13 +335,16 @@ fn adopting_a_weak_pointer_keeps_nothing() {
     let weaks: Root<Weaks<'static>> = heap.mutate(|mc| {
         held.get(mc).back[0].set(mc, Some(node(mc, &drops, 1)));
         let none = Vec::<GcWeak<'_, Node<'_>>>::new();
-        Gc::new(mc, GcRefCell::new(none)).root(mc)
+        Gc::root(Gc::new(mc, GcRefCell::new(none)), mc)
     });
     latch.hold(&heap, || {
         heap.mutate(|mc| {
             let white = held.get(mc).back[0].take(mc).unwrap();
             let black = node(mc, &drops, 2);
-            weaks.get(mc).borrow_mut(mc).extend([white.downgrade(mc), black.downgrade(mc)]);
+            weaks
+                .get(mc)
+                .borrow_mut(mc)
+                .extend([Gc::downgrade(white, mc), Gc::downgrade(black, mc)]);
         });
     });
     // Both were reachable or born while marking, and live for this cycle and no longer.
@@ -363,7 +367,7 @@ fn a_header_beside_a_slice_lives_and_dies_with_it() {
     let (heap, drops) = (Heap::new(), Count::default());
     let root: Root<WithHeader<'static>> = heap.mutate(|mc| {
         let slice = Gc::from_iter_in(mc, (0..10).map(|_| drops.canary()));
-        Gc::new(mc, WithHeader { header: (47, drops.canary()), slice }).root(mc)
+        Gc::root(Gc::new(mc, WithHeader { header: (47, drops.canary()), slice }), mc)
     });
     heap.collect().unwrap();
     assert_eq!(heap.mutate(|mc| (root.get(mc).header.0, root.get(mc).slice.len())), (47, 10));

@@ -17,7 +17,7 @@ fn a_pointer_in_a_deeply_nested_array() {
         let deep = Gc::new(mc, Deep::default());
         deep[0][0][0][0][0][0][0][0][0][0].set(mc, Some(node(mc, &drops, 13)));
         deep[1][1][1][1][1][1][1][1][1][1].set(mc, Some(node(mc, &drops, 14)));
-        deep.root(mc)
+        Gc::root(deep, mc)
     });
     heap.collect().unwrap();
     heap.mutate(|mc| {
@@ -37,7 +37,7 @@ fn a_map_of_large_values_under_constant_cycles() {
     let heap = Heap::builder().gc_percent(1).min_heap(16 << 10).build().unwrap();
     let map: Root<Map<'static>> = heap.mutate(|mc| {
         let empty = HashMap::<Gc<'_, Key>, Gc<'_, [u64; 256]>>::new();
-        Gc::new(mc, GcRefCell::new(empty)).root(mc)
+        Gc::root(Gc::new(mc, GcRefCell::new(empty)), mc)
     });
     for i in 0..1000u64 {
         heap.mutate(|mc| {
@@ -76,7 +76,7 @@ fn a_list_that_grows_across_cycles() {
         head = Some(heap.mutate(|mc| {
             let before = head.as_ref().map(|root| root.get(mc));
             let (number, boxed) = (Gc::new(mc, 42 + i), Box::new(before));
-            Gc::new(mc, Item { buffer: [42], before, number, boxed }).root(mc)
+            Gc::root(Gc::new(mc, Item { buffer: [42], before, number, boxed }), mc)
         }));
         heap.collect().unwrap();
         assert_eq!(heap.stats().live_objects, (i + 1) * 2);
@@ -96,7 +96,7 @@ fn a_list_that_grows_across_cycles() {
 #[test]
 fn cycles_without_pause_beside_short_work() {
     let (heap, drops, end) = (Heap::new(), Count::default(), AtomicBool::new(false));
-    let kept: Root<Node<'static>> = heap.mutate(|mc| node(mc, &drops, 7).root(mc));
+    let kept: Root<Node<'static>> = heap.mutate(|mc| Gc::root(node(mc, &drops, 7), mc));
     std::thread::scope(|s| {
         s.spawn(|| {
             while !end.load(SeqCst) {
@@ -119,7 +119,7 @@ fn blocks_in_use_are_counted() {
     let heap = Heap::builder().min_heap(64 << 20).build().unwrap();
     let mut kept: Vec<Root<[u8]>> = Vec::new();
     for i in 1..=100 {
-        kept.push(heap.mutate(|mc| Gc::from_slice(mc, &[i as u8; 64 << 10]).root(mc)));
+        kept.push(heap.mutate(|mc| Gc::root(Gc::from_slice(mc, &[i as u8; 64 << 10]), mc)));
         let stats = heap.stats();
         assert_eq!((stats.spans_in_use, stats.heap_bytes), (i * 4, i * 4 * (16 << 10)));
     }
@@ -134,7 +134,7 @@ fn blocks_in_use_are_counted() {
 #[test]
 fn counters_agree_with_a_walk() {
     let (heap, drops) = (Heap::builder().min_heap(256 << 10).build().unwrap(), Count::default());
-    let head: Root<Node<'static>> = heap.mutate(|mc| node(mc, &drops, 0).root(mc));
+    let head: Root<Node<'static>> = heap.mutate(|mc| Gc::root(node(mc, &drops, 0), mc));
     let made = std::thread::scope(|s| {
         let threads: Vec<_> = (0..3u64)
             .map(|t| {
@@ -212,7 +212,8 @@ fn a_soft_limit_starts_cycles_early() {
     let cycles = |limit: usize, enough: u64| {
         let builder = Heap::builder().gc_percent(100_000).min_heap(256 << 20);
         let heap = builder.memory_limit(limit).build().unwrap();
-        let live: Root<[u64]> = heap.mutate(|mc| Gc::from_slice(mc, &vec![1u64; 1 << 19]).root(mc));
+        let live: Root<[u64]> =
+            heap.mutate(|mc| Gc::root(Gc::from_slice(mc, &vec![1u64; 1 << 19]), mc));
         for i in 0..3000 {
             heap.mutate(|mc| (0..200).for_each(|_| _ = Gc::new(mc, [0u64; 40])));
             if i % 10 == 0 {
@@ -238,9 +239,9 @@ fn upgrades_race_with_the_end_of_marking() {
         let weaks: Root<[Weak<'static>]> = heap.mutate(|mc| {
             let weak = |i: u32| {
                 let (i, inner) = (i.into(), node(mc, &drops, i.into()));
-                pair(mc, &drops, i, Some(inner), None).downgrade(mc)
+                Gc::downgrade(pair(mc, &drops, i, Some(inner), None), mc)
             };
-            Gc::from_iter_in(mc, (0..1000).map(weak)).root(mc)
+            Gc::root(Gc::from_iter_in(mc, (0..1000).map(weak)), mc)
         });
         let kept: Mutex<Vec<Root<Node<'static>>>> = Mutex::default();
         std::thread::scope(|s| {
@@ -254,7 +255,7 @@ fn upgrades_race_with_the_end_of_marking() {
                             assert_eq!(strong.next.get().unwrap().value, i as u64);
                             upgraded.fetch_add(1, SeqCst);
                             if i % 3 == 0 {
-                                kept.lock().unwrap().push(strong.root(mc));
+                                kept.lock().unwrap().push(Gc::root(strong, mc));
                             }
                         });
                     }
@@ -315,7 +316,7 @@ fn an_empty_slice_keeps_no_neighbour() {
             let canaries = Gc::from_iter_in(mc, std::iter::empty::<Canary>());
             let nodes = Gc::from_iter_in(mc, std::iter::empty::<Ptr<'_>>());
             assert!(canaries.is_empty() && nodes.is_empty() && Gc::from_str(mc, "").is_empty());
-            (canaries.root(mc), nodes.root(mc))
+            (Gc::root(canaries, mc), Gc::root(nodes, mc))
         };
         (0..100).map(one).collect()
     });
@@ -333,9 +334,9 @@ fn weak_pointers_are_equal_by_target() {
     let (strong, weaks): (Vec<Root<Node<'static>>>, Root<[Weak<'static>]>) = heap.mutate(|mc| {
         let targets: Vec<Ptr<'_>> = (0..10).map(|i| node(mc, &drops, i)).collect();
         // Two of each, with a box of their own each.
-        let weaks = (0..20).map(|i| targets[i / 2].downgrade(mc)).collect::<Vec<_>>();
-        let strong = targets.iter().map(|target| target.root(mc)).collect();
-        (strong, Gc::from_iter_in(mc, weaks).root(mc))
+        let weaks = (0..20).map(|i| Gc::downgrade(targets[i / 2], mc)).collect::<Vec<_>>();
+        let strong = targets.iter().map(|target| Gc::root(*target, mc)).collect();
+        (strong, Gc::root(Gc::from_iter_in(mc, weaks), mc))
     });
     let equal = || {
         heap.mutate(|mc| {
@@ -348,7 +349,7 @@ fn weak_pointers_are_equal_by_target() {
     assert!(equal());
     heap.mutate(|mc| {
         for (i, root) in strong.iter().enumerate() {
-            let again = root.get(mc).downgrade(mc);
+            let again = Gc::downgrade(root.get(mc), mc);
             assert!(GcWeak::ptr_eq(again, weaks.get(mc)[2 * i]));
             assert!(Gc::ptr_eq(again.upgrade(mc).unwrap(), root.get(mc)));
         }
@@ -383,10 +384,10 @@ fn weak_pointers_are_dead_before_destructors_run() {
     let shared = Shared::of(&heap);
     let root = heap.mutate(|mc| {
         let (target, weak) = (Gc::new(mc, 5u64), Arc::<OnceLock<_>>::default());
-        assert!(weak.set(Gc::new(mc, target.downgrade(mc)).root(mc)).is_ok());
+        assert!(weak.set(Gc::root(Gc::new(mc, Gc::downgrade(target, mc)), mc)).is_ok());
         let (heap, seen) = (shared.clone(), Arc::clone(&seen));
         let pair: Root<(Gc<'static, u64>, Looks)> =
-            Gc::new(mc, (target, Looks { heap, weak, seen })).root(mc);
+            Gc::root(Gc::new(mc, (target, Looks { heap, weak, seen })), mc);
         pair
     });
     heap.collect().unwrap();
@@ -405,7 +406,7 @@ fn reachability_is_what_roots_say() {
         let kept: Vec<Root<Node<'static>>> = heap.mutate(|mc| {
             let all: Vec<Ptr<'_>> = counts.iter().map(|count| node(mc, count, mask)).collect();
             let kept = all.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1);
-            kept.map(|(_, node)| node.root(mc)).collect()
+            kept.map(|(_, node)| Gc::root(*node, mc)).collect()
         });
         heap.collect().unwrap();
         for (i, count) in counts.iter().enumerate() {
@@ -431,7 +432,7 @@ fn each_cleanup_of_an_object_runs_once() {
         let (one, two) = (drops.canary(), (1, drops.canary()));
         let many = Gc::new(mc, Many { own: GcCell::new(None), _one: one, _two: two, _more: more });
         many.own.set(mc, Some(many));
-        many.root(mc)
+        Gc::root(many, mc)
     });
     heap.collect().unwrap();
     assert_eq!(drops.get(), 0);

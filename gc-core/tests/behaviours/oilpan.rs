@@ -11,7 +11,7 @@ const BLOCK: u64 = 16 << 10;
 #[test]
 fn a_root_keeps_its_object_from_another_thread() {
     let (heap, drops) = (Heap::new(), Count::default());
-    let root: Root<Node<'static>> = heap.mutate(|mc| node(mc, &drops, 9).root(mc));
+    let root: Root<Node<'static>> = heap.mutate(|mc| Gc::root(node(mc, &drops, 9), mc));
     let root = std::thread::scope(|s| {
         s.spawn(|| {
             // The thread that made it has none any more.
@@ -36,7 +36,7 @@ fn a_weak_root_on_another_thread_keeps_nothing() {
     let (strong, weak): (Root<Node<'static>>, Root<GcWeak<'static, Node<'static>>>) =
         heap.mutate(|mc| {
             let target = node(mc, &drops, 1);
-            (target.root(mc), Gc::new(mc, target.downgrade(mc)).root(mc))
+            (Gc::root(target, mc), Gc::root(Gc::new(mc, Gc::downgrade(target, mc)), mc))
         });
     std::thread::scope(|s| {
         s.spawn(|| {
@@ -60,7 +60,7 @@ fn roots_are_destroyed_while_cycles_run() {
                 let first = node(mc, &drops, value);
                 let chain =
                     (0..10).fold(first, |next, _| pair(mc, &drops, value, Some(next), None));
-                (chain.root(mc), chain.next.get().unwrap().root(mc))
+                (Gc::root(chain, mc), Gc::root(chain.next.get().unwrap(), mc))
             });
             drop(outer);
             std::thread::scope(|s| {
@@ -89,9 +89,9 @@ fn roots_are_destroyed_while_cycles_run() {
 fn roots_are_copied_moved_and_cleared() {
     let (heap, drops) = (Heap::new(), Count::default());
     let mut first: Option<Root<Node<'static>>> =
-        Some(heap.mutate(|mc| node(mc, &drops, 1).root(mc)));
+        Some(heap.mutate(|mc| Gc::root(node(mc, &drops, 1), mc)));
     let mut second: Option<Root<Node<'static>>> =
-        Some(heap.mutate(|mc| node(mc, &drops, 2).root(mc)));
+        Some(heap.mutate(|mc| Gc::root(node(mc, &drops, 2), mc)));
     std::mem::swap(&mut first, &mut second);
     let value = |root: &Option<Root<Node<'static>>>| {
         heap.mutate(|mc| root.as_ref().map(|root| root.get(mc).value))
@@ -114,7 +114,7 @@ fn roots_are_copied_moved_and_cleared() {
 #[test]
 fn a_store_while_idle_keeps_nothing() {
     let (heap, drops) = (Heap::new(), Count::default());
-    let cell: Root<Node<'static>> = heap.mutate(|mc| node(mc, &drops, 0).root(mc));
+    let cell: Root<Node<'static>> = heap.mutate(|mc| Gc::root(node(mc, &drops, 0), mc));
     heap.collect().unwrap();
     heap.mutate(|mc| {
         let cell = cell.get(mc);
@@ -205,8 +205,8 @@ fn a_root_made_while_marking_keeps_its_object() {
     heap.mutate(|mc| held.get(mc).back[0].set(mc, Some(node(mc, &drops, 1))));
     let (white, black) = latch.hold(&heap, || {
         heap.mutate(|mc| {
-            let white: Root<Node<'static>> = held.get(mc).back[0].take(mc).unwrap().root(mc);
-            let black: Root<Node<'static>> = node(mc, &drops, 2).root(mc);
+            let white: Root<Node<'static>> = Gc::root(held.get(mc).back[0].take(mc).unwrap(), mc);
+            let black: Root<Node<'static>> = Gc::root(node(mc, &drops, 2), mc);
             (white, black)
         })
     });
@@ -223,7 +223,7 @@ fn a_root_made_while_marking_keeps_its_object() {
 #[test]
 fn a_root_dropped_while_marking_lets_its_object_go_a_cycle_later() {
     let ((heap, _held, latch), drops) = (held(), Count::default());
-    let root: Root<Node<'static>> = heap.mutate(|mc| node(mc, &drops, 1).root(mc));
+    let root: Root<Node<'static>> = heap.mutate(|mc| Gc::root(node(mc, &drops, 1), mc));
     latch.hold(&heap, || drop(root));
     // It was a root when the cycle began; whether it was scanned in time is not said.
     heap.collect().unwrap();
@@ -235,7 +235,7 @@ fn marking_ends_although_the_graph_keeps_changing() {
     let (heap, drops, end) = (Heap::new(), Count::default(), AtomicBool::new(false));
     let ring: Root<[GcCell<'static, Node<'static>>]> = heap.mutate(|mc| {
         let cells = (0..64u32).map(|i| GcCell::new(Some(node(mc, &drops, i.into()))));
-        Gc::from_iter_in(mc, cells).root(mc)
+        Gc::root(Gc::from_iter_in(mc, cells), mc)
     });
     std::thread::scope(|s| {
         s.spawn(|| {
@@ -284,7 +284,7 @@ fn a_destructor_may_drop_roots_of_its_own_heap() {
     let (heap, drops, owners) = (Heap::new(), Count::default(), Count::default());
     let make = || {
         heap.mutate(|mc| {
-            let roots = (0..5).map(|i| node(mc, &drops, i).root(mc)).collect();
+            let roots = (0..5).map(|i| Gc::root(node(mc, &drops, i), mc)).collect();
             Gc::new(mc, Owner(roots, owners.canary()));
         });
     };
@@ -328,7 +328,7 @@ fn large_objects_live_and_die() {
         };
         (0..4).for_each(|i| _ = large(i));
         let nodes = Gc::from_iter_in(mc, (0..10_000u32).map(|i| node(mc, &drops, i.into())));
-        (large(4).root(mc), nodes.root(mc))
+        (Gc::root(large(4), mc), Gc::root(nodes, mc))
     });
     for _ in 0..2 {
         heap.collect().unwrap();
@@ -352,11 +352,11 @@ fn one_survivor_in_each_block() {
     let kept: Vec<Root<Node<'static>>> = heap.mutate(|mc| {
         let mut last = u64::MAX;
         let survives = |node: &Ptr<'_>| {
-            let block = node.as_ptr().addr() as u64 / BLOCK;
+            let block = Gc::as_ptr(*node).addr() as u64 / BLOCK;
             std::mem::replace(&mut last, block) != block
         };
         let nodes = (0..n).map(|i| node(mc, &drops, i)).filter(survives);
-        nodes.map(|node| node.root(mc)).collect()
+        nodes.map(|node| Gc::root(node, mc)).collect()
     });
     let survivors = kept.len();
     assert!(survivors > 30, "{survivors}");
@@ -381,7 +381,7 @@ fn freed_blocks_join_for_a_larger_object() {
             let kept = Gc::new(mc, 5u64);
             (0..6 << 10).for_each(|_| _ = Gc::new(mc, [1u8; 1000]));
             assert!(Gc::try_from_slice(mc, &six).is_err(), "there is no room for both");
-            kept.root(mc)
+            Gc::root(kept, mc)
         });
         heap.collect().unwrap();
         heap.mutate(|mc| {
@@ -398,7 +398,7 @@ fn freed_blocks_join_for_a_larger_object() {
 fn marks_do_not_stay() {
     let (heap, drops) = (Heap::new(), Count::default());
     let root: Root<Node<'static>> =
-        heap.mutate(|mc| pair(mc, &drops, 1, Some(node(mc, &drops, 2)), None).root(mc));
+        heap.mutate(|mc| Gc::root(pair(mc, &drops, 1, Some(node(mc, &drops, 2)), None), mc));
     (0..5).for_each(|_| heap.collect().unwrap());
     assert_eq!(drops.get(), 0);
     heap.mutate(|mc| root.get(mc).next.set(mc, None));
@@ -415,16 +415,17 @@ fn the_heap_is_used_while_a_destructor_waits() {
     type Weak<'gc> = GcWeak<'gc, Node<'gc>>;
     let (live, dead): (Root<Weak<'static>>, Root<Weak<'static>>) = heap.mutate(|mc| {
         Gc::new(mc, Stopper(latch.clone()));
-        let weak = |value| Gc::new(mc, node(mc, &drops, value).downgrade(mc)).root(mc);
+        let weak = |value| Gc::root(Gc::new(mc, Gc::downgrade(node(mc, &drops, value), mc)), mc);
         (weak(1), weak(2))
     });
-    let strong: Root<Node<'static>> = heap.mutate(|mc| live.get(mc).upgrade(mc).unwrap().root(mc));
+    let strong: Root<Node<'static>> =
+        heap.mutate(|mc| Gc::root(live.get(mc).upgrade(mc).unwrap(), mc));
     let roots = latch.hold(&heap, || {
         // The sweep is held: allocation, roots of both threads and weak pointers go on as ever.
         let roots: Vec<Root<Node<'static>>> = heap.mutate(|mc| {
             assert!(live.get(mc).upgrade(mc).is_some() && dead.get(mc).upgrade(mc).is_none());
             let new = |i| pair(mc, &drops, i, Some(node(mc, &drops, i + 1000)), None);
-            (0..1000).map(|i| new(i).root(mc)).collect()
+            (0..1000).map(|i| Gc::root(new(i), mc)).collect()
         });
         std::thread::scope(|s| s.spawn(move || drop(strong)).join()).unwrap();
         heap.mutate(|mc| assert_eq!(live.get(mc).upgrade(mc).unwrap().value, 1));
@@ -484,7 +485,7 @@ fn sixty_four_types_in_one_heap() {
             const N: usize = $low + 8 * $high;
             let root: Root<Sized<N>> = heap.mutate(|mc| {
                 (0..3).for_each(|_| _ = Gc::new(mc, Sized([0u8; N], drops.canary())));
-                Gc::new(mc, Sized([N as u8; N], drops.canary())).root(mc)
+                Gc::root(Gc::new(mc, Sized([N as u8; N], drops.canary())), mc)
             });
             roots.push(Box::new(root));
         })*};
@@ -514,11 +515,11 @@ fn a_new_heap_is_empty() {
 #[test]
 fn one_small_and_one_large_object_are_counted() {
     let heap = Heap::new();
-    let small: Root<[u64; 4]> = heap.mutate(|mc| Gc::new(mc, [1u64; 4]).root(mc));
+    let small: Root<[u64; 4]> = heap.mutate(|mc| Gc::root(Gc::new(mc, [1u64; 4]), mc));
     heap.collect().unwrap();
     let one = heap.stats();
     assert_eq!((one.live_objects, one.live_bytes, one.spans_in_use), (1, 32, 1));
-    let large: Root<[u64]> = heap.mutate(|mc| Gc::from_slice(mc, &[2u64; 100_000]).root(mc));
+    let large: Root<[u64]> = heap.mutate(|mc| Gc::root(Gc::from_slice(mc, &[2u64; 100_000]), mc));
     heap.collect().unwrap();
     let two = heap.stats();
     assert_eq!((two.live_objects, two.heap_bytes), (2, two.spans_in_use * BLOCK));
@@ -540,7 +541,7 @@ fn stats_follow_allocation_and_death() {
             (0..1000u64).for_each(|i| {
                 let object = Gc::new(mc, [i; 8]);
                 if i % 10 == 0 {
-                    kept.push(object.root(mc));
+                    kept.push(Gc::root(object, mc));
                 }
             });
         });
@@ -556,7 +557,8 @@ fn stats_follow_allocation_and_death() {
 fn the_goal_follows_what_is_live() {
     let heap = Heap::builder().min_heap(1 << 20).gc_percent(100).build().unwrap();
     assert_eq!(heap.stats().goal_bytes, 1 << 20);
-    let eight: Root<[u64]> = heap.mutate(|mc| Gc::from_slice(mc, &vec![1u64; 1 << 20]).root(mc));
+    let eight: Root<[u64]> =
+        heap.mutate(|mc| Gc::root(Gc::from_slice(mc, &vec![1u64; 1 << 20]), mc));
     heap.collect().unwrap();
     let (live, goal) = (heap.stats().live_bytes, heap.stats().goal_bytes);
     assert!(goal >= 2 * live && goal <= 2 * live + live / 4, "goal {goal} for {live} live");
@@ -577,7 +579,7 @@ fn a_key_comes_to_light_while_marking() {
         held.get(mc).back[0].set(mc, Some(keys[0]));
         let value =
             |key: Ptr<'_>| pair(mc, &drops, key.value + 10, Some(node(mc, &drops, 20)), None);
-        Gc::from_iter_in(mc, keys.map(|key| Ephemeron::new(mc, key, value(key)))).root(mc)
+        Gc::root(Gc::from_iter_in(mc, keys.map(|key| Ephemeron::new(mc, key, value(key)))), mc)
     });
     latch.hold(&heap, || {
         heap.mutate(|mc| {
@@ -607,7 +609,7 @@ fn a_value_taken_while_marking_outlives_its_ephemeron() {
     let pair: Root<Pair<'static>> = heap.mutate(|mc| {
         let key = node(mc, &drops, 1);
         held.get(mc).back[0].set(mc, Some(key));
-        Gc::new(mc, Ephemeron::new(mc, key, node(mc, &drops, 2))).root(mc)
+        Gc::root(Gc::new(mc, Ephemeron::new(mc, key, node(mc, &drops, 2))), mc)
     });
     latch.hold(&heap, || {
         heap.mutate(|mc| {
@@ -629,7 +631,7 @@ fn an_ephemeron_of_unsized_objects() {
     let (key, pair): (Root<str>, Root<Unsized<'static>>) = heap.mutate(|mc| {
         let key = Gc::from_str(mc, "key");
         let value = Gc::from_iter_in(mc, (0..5000).map(|_| drops.canary()));
-        (key.root(mc), Gc::new(mc, Ephemeron::new(mc, key, value)).root(mc))
+        (Gc::root(key, mc), Gc::root(Gc::new(mc, Ephemeron::new(mc, key, value)), mc))
     });
     heap.collect().unwrap();
     heap.mutate(|mc| {
@@ -647,7 +649,7 @@ fn a_weak_map_changes_while_marking() {
     type Map<'gc> = GcWeakMap<'gc, Node<'gc>, Node<'gc>>;
     let ((heap, held, latch), drops) = (held(), Count::default());
     let map: Root<Map<'static>> =
-        heap.mutate(|mc| Gc::new(mc, GcWeakMap::<Node<'_>, Node<'_>>::new()).root(mc));
+        heap.mutate(|mc| Gc::root(Gc::new(mc, GcWeakMap::<Node<'_>, Node<'_>>::new()), mc));
     heap.mutate(|mc| {
         let (held, map) = (held.get(mc), map.get(mc));
         for i in 0..200 {

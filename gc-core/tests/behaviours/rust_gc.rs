@@ -14,7 +14,7 @@ fn an_object_is_traced_while_it_lives_and_not_after() {
     struct Watched<'gc>(Probe, Canary, GcCell<'gc, Node<'gc>>);
     let (heap, traces, drops) = (Heap::new(), Count::default(), Count::default());
     let root: Root<Watched<'static>> = heap.mutate(|mc| {
-        Gc::new(mc, Watched(traces.probe(), drops.canary(), GcCell::new(None))).root(mc)
+        Gc::root(Gc::new(mc, Watched(traces.probe(), drops.canary(), GcCell::new(None))), mc)
     });
     assert_eq!(traces.get(), 0);
     for _ in 0..3 {
@@ -41,7 +41,7 @@ fn each_field_is_traced_as_often_as_another() {
         let inner = |count: &Count| Inner(count.probe(), GcCell::new(None));
         let list = vec![inner(&two), inner(&two)];
         let outer = Outer(inner(&one), Box::new([1, 2]), "a".into(), "b".into(), list);
-        Gc::new(mc, outer).root(mc)
+        Gc::root(Gc::new(mc, outer), mc)
     });
     for _ in 0..4 {
         heap.collect().unwrap();
@@ -53,9 +53,9 @@ fn each_field_is_traced_as_often_as_another() {
 #[test]
 fn a_cycle_of_two_dies_with_its_last_root() {
     let (heap, drops) = (Heap::new(), Count::default());
-    let first: Root<Node<'static>> = heap.mutate(|mc| node(mc, &drops, 1).root(mc));
+    let first: Root<Node<'static>> = heap.mutate(|mc| Gc::root(node(mc, &drops, 1), mc));
     let second: Root<Node<'static>> =
-        heap.mutate(|mc| pair(mc, &drops, 2, Some(first.get(mc)), None).root(mc));
+        heap.mutate(|mc| Gc::root(pair(mc, &drops, 2, Some(first.get(mc)), None), mc));
     heap.collect().unwrap();
     heap.mutate(|mc| first.get(mc).next.set(mc, Some(second.get(mc))));
     drop(second);
@@ -89,7 +89,7 @@ fn a_cell_borrowed_while_the_cycle_begins_loses_nothing() {
             assert_eq!(loose.borrow().value + loose.borrow().value, 0);
             *loose.borrow_mut(mc) = node(mc, &drops, 1);
         }
-        Gc::new(mc, GcRefCell::new(Vec::<Ptr<'_>>::new())).root(mc)
+        Gc::root(Gc::new(mc, GcRefCell::new(Vec::<Ptr<'_>>::new())), mc)
     });
     std::thread::scope(|s| {
         heap.mutator().mutate(|mc| {
@@ -123,8 +123,10 @@ fn addresses_agree_however_an_object_is_reached() {
         }
         assert!(Gc::ptr_eq(a, inner(via_a)) && Gc::ptr_eq(inner(via_a), inner(via_a_too)));
         assert!(!Gc::ptr_eq(a, b) && !Gc::ptr_eq(inner(via_a), inner(via_b)));
-        assert!(a.as_ptr() == inner(via_a).as_ptr() && b.as_ptr() == inner(via_b).as_ptr());
-        assert!(a.as_ptr() != b.as_ptr() && Gc::ptr_eq(a, a.root(mc).get(mc)));
+        assert!(
+            Gc::as_ptr(a) == Gc::as_ptr(inner(via_a)) && Gc::as_ptr(b) == Gc::as_ptr(inner(via_b))
+        );
+        assert!(Gc::as_ptr(a) != Gc::as_ptr(b) && Gc::ptr_eq(a, Gc::root(a, mc).get(mc)));
     });
 }
 
@@ -196,7 +198,7 @@ fn a_dying_object_cannot_be_revived_from_its_destructor() {
                 text: "hello".into(),
             };
             let phoenix = Gc::new(mc, phoenix);
-            assert!(own.set(Gc::new(mc, phoenix.downgrade(mc)).root(mc)).is_ok());
+            assert!(own.set(Gc::root(Gc::new(mc, Gc::downgrade(phoenix, mc)), mc)).is_ok());
         }
     });
     heap.collect().unwrap();
@@ -232,7 +234,7 @@ fn a_destructor_may_read_what_a_root_keeps() {
     heap.mutate(|mc| {
         for i in 0..50 {
             let first = pair(mc, &drops, i, Some(node(mc, &drops, 1000)), None);
-            let neighbour = first.root(mc);
+            let neighbour = Gc::root(first, mc);
             Gc::new(mc, Reader { heap: shared.clone(), neighbour, sum: Arc::clone(&sum) });
         }
     });
@@ -254,7 +256,7 @@ fn a_root_in_a_thread_local_dies_with_its_thread() {
         let (end, go_on) = mpsc::channel::<()>();
         let (heap, drops) = (&heap, &drops);
         let thread = s.spawn(move || {
-            let root = heap.mutate(|mc| node(mc, drops, 5).root(mc));
+            let root = heap.mutate(|mc| Gc::root(node(mc, drops, 5), mc));
             KEPT.set(Some(root));
             ready.send(()).unwrap();
             go_on.recv().unwrap_err();

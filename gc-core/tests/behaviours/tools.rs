@@ -164,7 +164,7 @@ pub(crate) fn held() -> (Heap, Root<Held<'static>>, Latch) {
             back: Default::default(),
             back_list: GcRefCell::default(),
         };
-        Gc::new(mc, object).root(mc)
+        Gc::root(Gc::new(mc, object), mc)
     });
     (heap, root, latch)
 }

@@ -46,7 +46,7 @@ fn list(heap: &Heap, n: u64) -> Root<Node<'static>> {
     heap.mutate(|mc| {
         let chain = (0..n)
             .fold(None, |next, value| Some(Gc::new(mc, Node { next: GcCell::new(next), value })));
-        chain.unwrap().root(mc)
+        Gc::root(chain.unwrap(), mc)
     })
 }
 
@@ -79,7 +79,7 @@ fn the_child_works_without_collecting() {
         let root = list(&heap, 10_000);
         let mutator = heap.mutator();
         mutator.mutate(|mc| _ = Gc::new(mc, Canary(drops.clone())));
-        let held: Root<Canary> = heap.mutate(|mc| Gc::new(mc, Canary(drops.clone())).root(mc));
+        let held: Root<Canary> = heap.mutate(|mc| Gc::root(Gc::new(mc, Canary(drops.clone())), mc));
         settle(&heap);
         assert_eq!(drops.load(SeqCst), 1);
         let (seen, cycles) = (drops.clone(), heap.stats().cycles);
@@ -165,7 +165,7 @@ fn the_last_handle_in_the_child_drops_nothing() {
     process::alone("fork::the_last_handle_in_the_child_drops_nothing", || {
         let drops = counter();
         let heap = Heap::new();
-        let held: Root<Canary> = heap.mutate(|mc| Gc::new(mc, Canary(drops.clone())).root(mc));
+        let held: Root<Canary> = heap.mutate(|mc| Gc::root(Gc::new(mc, Canary(drops.clone())), mc));
         settle(&heap);
         let mut only = Some(heap);
         // The thread ends in the child as well, with its table of heaps.

@@ -45,7 +45,7 @@ fn use_heap(heap: &Heap, drops: &Arc<AtomicUsize>, i: u64) -> Root<Node<'static>
     heap.mutate(|mc| {
         (0..200).for_each(|_| _ = Gc::new(mc, Canary(drops.clone())));
         Gc::from_slice(mc, &[i; 20_000]);
-        Gc::new(mc, Node { next: GcCell::new(None), value: i }).root(mc)
+        Gc::root(Gc::new(mc, Node { next: GcCell::new(None), value: i }), mc)
     })
 }
 

@@ -71,7 +71,7 @@ fn the_limit_is_an_error_on_every_path() {
     check_usable(&heap);
     heap.mutate(|mc| {
         let object = Gc::new(mc, 1u64);
-        fill("weak", || object.try_downgrade(mc).map(drop));
+        fill("weak", || Gc::try_downgrade(object, mc).map(drop));
     });
     check_usable(&heap);
     let (drops, mut made) = (counter(), 0);
@@ -183,7 +183,7 @@ fn every_path_panics_with_what_to_do_and_the_heap_goes_on() {
         ("Gc::downgrade", |mc| {
             let object = Gc::new(mc, 1u64);
             loop {
-                let _ = object.downgrade(mc);
+                let _ = Gc::downgrade(object, mc);
             }
         }),
     ];
@@ -216,7 +216,7 @@ fn roots_are_not_counted_by_the_limit_and_come_back() {
         let make = || -> Vec<Root<u64>> {
             heap.mutate(|mc| {
                 let object = Gc::new(mc, 5u64);
-                (0..200_000).map(|_| object.root(mc)).collect()
+                (0..200_000).map(|_| Gc::root(object, mc)).collect()
             })
         };
         let round = || {

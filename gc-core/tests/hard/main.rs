@@ -48,7 +48,7 @@ pub(crate) fn check_usable(heap: &Heap) {
     let before = heap.stats().live_objects;
     let kept: Root<Canary> = heap.mutate(|mc| {
         (0..100).for_each(|_| _ = Gc::new(mc, Canary(drops.clone())));
-        Gc::new(mc, Canary(drops.clone())).root(mc)
+        Gc::root(Gc::new(mc, Canary(drops.clone())), mc)
     });
     heap.collect().unwrap();
     assert_eq!(drops.load(SeqCst), 100);

@@ -24,7 +24,7 @@ fn collect_inside_mutate_is_refused() {
 #[test]
 fn a_root_of_another_heap_is_refused() {
     let (heap, other) = (Heap::new(), Heap::new());
-    let root: Root<u64> = heap.mutate(|mc| Gc::new(mc, 4u64).root(mc));
+    let root: Root<u64> = heap.mutate(|mc| Gc::root(Gc::new(mc, 4u64), mc));
     let text = panic_of(|| other.mutate(|mc| _ = root.get(mc)));
     assert!(text.contains("belongs to another heap"), "{text}");
     assert_eq!(heap.mutate(|mc| *root.get(mc)), 4);
@@ -79,7 +79,7 @@ fn an_iterator_may_allocate_and_may_end_early() {
         assert_eq!(Gc::from_iter_in(mc, Says(Liar(100), 3)).len(), 3);
         let number = |r: u32, c: u32| Gc::new(mc, u64::from(r * 100 + c));
         let row = |r: u32| Gc::from_iter_in(mc, (0..100u32).map(|c| number(r, c)));
-        Gc::from_iter_in(mc, (0..300u32).map(row)).root(mc)
+        Gc::root(Gc::from_iter_in(mc, (0..300u32).map(row)), mc)
     });
     heap.collect().unwrap();
     heap.mutate(|mc| {

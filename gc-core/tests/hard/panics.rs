@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 fn a_panic_inside_mutate_leaves_the_heap_as_it_is() {
     let (heap, drops) = (Heap::new(), counter());
     let head: Root<Node<'static>> =
-        heap.mutate(|mc| Gc::new(mc, Node { next: GcCell::new(None), value: 0 }).root(mc));
+        heap.mutate(|mc| Gc::root(Gc::new(mc, Node { next: GcCell::new(None), value: 0 }), mc));
     for value in 1..=200 {
         let died = catch_unwind(AssertUnwindSafe(|| {
             heap.mutate(|mc| {
@@ -80,7 +80,7 @@ fn a_panic_in_trace_keeps_everything_for_a_cycle() {
             let fragile = || Fragile { armed: armed.clone(), traced: traced.clone() };
             (0..50).for_each(|_| _ = Gc::new(mc, Canary(drops.clone())));
             let holder = || Holder(Gc::new(mc, fragile()), Gc::new(mc, Canary(drops.clone())));
-            (0..20).map(|_| Gc::new(mc, holder()).root(mc)).collect()
+            (0..20).map(|_| Gc::root(Gc::new(mc, holder()), mc)).collect()
         });
         heap.collect().unwrap();
         let stats = heap.stats();
@@ -166,7 +166,7 @@ fn a_destructor_uses_the_heap_while_a_panic_unwinds() {
     }
     let (heap, drops) = (Heap::new(), counter());
     let root: Root<Node<'static>> =
-        heap.mutate(|mc| Gc::new(mc, Node { next: GcCell::new(None), value: 1 }).root(mc));
+        heap.mutate(|mc| Gc::root(Gc::new(mc, Node { next: GcCell::new(None), value: 1 }), mc));
     for inside in [true, false] {
         let died = catch_unwind(AssertUnwindSafe(|| {
             let _outer = (!inside).then(|| Local(&heap, &root, drops.clone()));
@@ -226,7 +226,7 @@ fn trace_that_panics_for_twenty_cycles_loses_nothing() {
     let drops = counter();
     let root: Root<Keeper<'static>> = heap.mutate(|mc| {
         let sore = Gc::new(mc, Sore(AtomicBool::new(true), AtomicUsize::new(0)));
-        Gc::new(mc, Keeper(sore, GcCell::new(None))).root(mc)
+        Gc::root(Gc::new(mc, Keeper(sore, GcCell::new(None))), mc)
     });
     for round in 0..20u64 {
         // Four threads go on meanwhile; the list behind the object that panics must stay whole.

@@ -84,7 +84,7 @@ fn heap_that_keeps_its_memory() -> Heap {
 /// Fills a list with `mib` MiB of nodes of 16 bytes.
 fn fill(heap: &Heap, mib: usize) -> Root<Node<'static>> {
     let list: Root<Node<'static>> =
-        heap.mutate(|mc| Gc::new(mc, Node { next: GcCell::new(None), value: 0 }).root(mc));
+        heap.mutate(|mc| Gc::root(Gc::new(mc, Node { next: GcCell::new(None), value: 0 }), mc));
     for _ in 0..mib {
         heap.mutate(|mc| {
             let head = list.get(mc);
@@ -135,7 +135,7 @@ fn advice_refused_keeps_the_memory_and_the_heap() {
             for _ in 0..1 << 19 {
                 at = at.next.get().unwrap();
             }
-            at.as_ptr() as usize & !4095
+            Gc::as_ptr(at) as usize & !4095
         });
         // SAFETY: the page lies in the heap's mapping; locking it changes nothing that a program sees.
         let locked = unsafe { libc::mlock(page as *const libc::c_void, 4096) };
@@ -192,7 +192,7 @@ fn an_allocator_that_refuses_ends_the_process_with_a_message() {
         });
         say("hard: malloc refuses: 16 MiB of objects made\n");
         // Roots live in a table of the process's allocator.
-        heap.mutate(|mc| (0..100_000).for_each(|_| std::mem::forget(list.get(mc).root(mc))));
+        heap.mutate(|mc| (0..100_000).for_each(|_| std::mem::forget(Gc::root(list.get(mc), mc))));
         say("hard: and 100,000 roots\n");
         return;
     }

@@ -54,7 +54,7 @@ fn list(heap: &Heap) -> List {
             let next = GcCell::new(head.next.get());
             head.next.set(mc, Some(Gc::new(mc, Node { next, value, rest: [value; 30] })));
         }
-        head.root(mc)
+        Gc::root(head, mc)
     })
 }
 

@@ -42,7 +42,7 @@ fn a_long_chain_is_marked_and_dropped_without_recursion() {
                     at = Some(Gc::new(mc, Link { next: GcCell::new(at), tail }));
                     made += 1;
                 }
-                at.unwrap().root(mc)
+                Gc::root(at.unwrap(), mc)
             }));
         }
         report("links made", size(), begin, &heap);
@@ -76,7 +76,7 @@ fn a_long_array_is_marked_in_pieces() {
         let heap = Heap::new();
         type Cells = [GcCell<'static, Node<'static>>];
         let array: Root<Cells> = heap.mutate(|mc| {
-            Gc::from_iter_in(mc, (0..n).map(|_| GcCell::<Node<'_>>::new(None))).root(mc)
+            Gc::root(Gc::from_iter_in(mc, (0..n).map(|_| GcCell::<Node<'_>>::new(None))), mc)
         });
         for from in (0..n).step_by(1000) {
             heap.mutate(|mc| {

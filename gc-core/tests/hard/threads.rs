@@ -49,7 +49,7 @@ fn thousands_of_short_threads() {
                     let root = heap.mutate(|mc| {
                         (0..20).for_each(|_| _ = Gc::new(mc, Canary(drops.clone())));
                         let value = batch * 8 + t;
-                        Gc::new(mc, Node { next: GcCell::new(None), value }).root(mc)
+                        Gc::root(Gc::new(mc, Node { next: GcCell::new(None), value }), mc)
                     });
                     roots.lock().unwrap().push(root);
                 });
@@ -76,7 +76,7 @@ fn many_threads_on_few_cores() {
                     let root = heap.mutate(|mc| {
                         (0..20).for_each(|_| _ = Gc::new(mc, Canary(drops.clone())));
                         let next = kept.last().map(|root| root.get(mc));
-                        Gc::new(mc, Node { next: GcCell::new(next), value: i }).root(mc)
+                        Gc::root(Gc::new(mc, Node { next: GcCell::new(next), value: i }), mc)
                     });
                     kept.push(root);
                     if kept.len() > 8 {
@@ -124,7 +124,7 @@ fn ten_thousand_threads_reuse_a_few_records() {
             let root: Root<Node<'static>> = mutator.mutate(|mc| {
                 (0..20).for_each(|_| _ = Gc::new(mc, Canary(drops.clone())));
                 Gc::from_slice(mc, &[7u64; 500]);
-                Gc::new(mc, Node { next: GcCell::new(None), value: 3 }).root(mc)
+                Gc::root(Gc::new(mc, Node { next: GcCell::new(None), value: 3 }), mc)
             });
             assert_eq!(heap.mutate(|mc| root.get(mc).value), 3);
             peak.fetch_max(heap.stats().heap_bytes, SeqCst);
@@ -188,7 +188,7 @@ fn sixty_four_threads(heap: &Heap, name: &str) -> u64 {
                         let next = kept.as_ref().filter(|_| i % 50 != 0);
                         let next = GcCell::new(next.map(|root| root.get(mc)));
                         let node = Gc::try_new(mc, Node { next, value: t * ROUNDS + i })?;
-                        Ok::<_, AllocError>(node.root(mc))
+                        Ok::<_, AllocError>(Gc::root(node, mc))
                     });
                     longest.fetch_max(since.elapsed().as_micros() as u64, SeqCst);
                     match done {

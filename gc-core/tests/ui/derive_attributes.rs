@@ -68,5 +68,5 @@ struct Packed(u64);
 
 fn main() {
     // The derive still writes impls, so that nothing is said of this line.
-    Heap::new().mutate(|mc| drop(Gc::new(mc, SkipOnType).root(mc)));
+    Heap::new().mutate(|mc| drop(Gc::root(Gc::new(mc, SkipOnType), mc)));
 }

@@ -3,5 +3,5 @@ use gc_core::{Gc, Heap};
 
 fn main() {
     let heap = Heap::new();
-    let _number: &u64 = heap.mutate(|mc| Gc::new(mc, 1u64).as_ref());
+    let _number: &u64 = heap.mutate(|mc| Gc::as_ref(Gc::new(mc, 1u64)));
 }

@@ -192,14 +192,14 @@ impl World {
     /// The object is `id`, with its own contents.
     fn check_one(&self, any: Any<'_>, id: Id) {
         let canary = match any {
-            Any::Node(node) => Some(&node.as_ref().canary),
-            Any::Bag(bag) => Some(&bag.as_ref().canary),
+            Any::Node(node) => Some(&Gc::as_ref(node).canary),
+            Any::Bag(bag) => Some(&Gc::as_ref(bag).canary),
             Any::Text(text) => {
                 assert_eq!(text.text, id.to_string());
                 assert!(text.bytes.iter().all(|&byte| byte == id as u8));
-                Some(&text.as_ref().canary)
+                Some(&Gc::as_ref(text).canary)
             }
-            Any::Slots(slots) => slots.as_ref().last().map(|slot| slot.canary.as_ref().unwrap()),
+            Any::Slots(slots) => Gc::as_ref(slots).last().map(|slot| slot.canary.as_ref().unwrap()),
             Any::Leaf(leaf) => {
                 assert_eq!((leaf.id, leaf.copies), (id, [id; 3]));
                 None
@@ -216,7 +216,7 @@ impl World {
                 assert_eq!(&*text, id.to_string());
                 None
             }
-            Any::Dyn(thing) => Some(thing.as_ref().canary()),
+            Any::Dyn(thing) => Some(Gc::as_ref(thing).canary()),
         };
         assert_eq!(canary.is_some(), self.objects[&id].canary);
         if let Some(canary) = canary {
@@ -280,7 +280,7 @@ impl World {
     /// A bag whose vector nobody has a guard of.
     fn pick_bag<'gc>(&mut self, pin: &Pin<'gc>) -> Option<(&'gc Bag<'gc>, Id)> {
         match self.pick(pin)? {
-            (Any::Bag(bag), id) if !self.is_locked(id) => Some((bag.as_ref(), id)),
+            (Any::Bag(bag), id) if !self.is_locked(id) => Some((Gc::as_ref(bag), id)),
             _ => None,
         }
     }
@@ -309,7 +309,7 @@ impl World {
                 } else if let Some((Any::Bag(bag), to)) = link
                     && !self.is_locked(to)
                 {
-                    self.push(mc, bag.as_ref(), to, any, id);
+                    self.push(mc, Gc::as_ref(bag), to, any, id);
                 } else {
                     self.hold(pin, any, id);
                 }
@@ -401,7 +401,7 @@ impl World {
             return None;
         }
         let held = pin.held.iter().rev().find_map(|&(any, id)| match any {
-            Any::Bag(bag) if !self.is_locked(id) => Some((bag.as_ref(), id)),
+            Any::Bag(bag) if !self.is_locked(id) => Some((Gc::as_ref(bag), id)),
             _ => None,
         });
         let (bag, id) = self.pick_bag(pin).or(held)?;

@@ -154,13 +154,13 @@ macro_rules! kinds {
         pub(crate) enum AnyRoot { $($kind(Root<$root>),)* }
         impl<'gc> Any<'gc> {
             pub(crate) fn downgrade(self, mc: &Mutation<'gc>) -> Weak<'gc> {
-                match self { $(Any::$kind(gc) => Weak::$kind(gc.downgrade(mc)),)* }
+                match self { $(Any::$kind(gc) => Weak::$kind(Gc::downgrade(gc, mc)),)* }
             }
             pub(crate) fn root(self, mc: &Mutation<'gc>) -> AnyRoot {
-                match self { $(Any::$kind(gc) => AnyRoot::$kind(gc.root(mc)),)* }
+                match self { $(Any::$kind(gc) => AnyRoot::$kind(Gc::root(gc, mc)),)* }
             }
             pub(crate) fn address(self) -> usize {
-                match self { $(Any::$kind(gc) => gc.as_ptr().cast::<u8>() as usize,)* }
+                match self { $(Any::$kind(gc) => Gc::as_ptr(gc).cast::<u8>() as usize,)* }
             }
         }
         impl<'gc> Weak<'gc> {
@@ -221,10 +221,10 @@ impl<'gc> Bag<'gc> {
 
 pub(crate) fn cells<'gc>(any: Any<'gc>) -> Vec<&'gc GcCell<'gc, Node<'gc>>> {
     match any {
-        Any::Node(node) => node.as_ref().cells.iter().collect(),
-        Any::Slots(slots) => slots.as_ref().iter().map(|slot| &slot.cell).collect(),
-        Any::Dyn(thing) => vec![thing.as_ref().cell()],
-        Any::Link(link) => vec![&link.as_ref().cell],
+        Any::Node(node) => Gc::as_ref(node).cells.iter().collect(),
+        Any::Slots(slots) => Gc::as_ref(slots).iter().map(|slot| &slot.cell).collect(),
+        Any::Dyn(thing) => vec![Gc::as_ref(thing).cell()],
+        Any::Link(link) => vec![&Gc::as_ref(link).cell],
         _ => Vec::new(),
     }
 }
