@@ -108,17 +108,15 @@ pub use error::{AllocError, CollectError, ConfigError};
 #[cfg(feature = "derive")]
 pub use gc_derive::Trace;
 #[cfg(not(loom))]
-pub use hdrhistogram::Histogram;
-#[cfg(not(loom))]
 pub use mutation::{Heap, HeapBuilder, Mutation, Mutator};
 #[cfg(not(loom))]
-pub use observe::{ClassStats, PauseKind, Pauses, Stats};
+pub use observe::{ClassStats, Histogram, PauseKind, Pauses, Stats};
 #[cfg(not(loom))]
 pub use pointers::{
-    Ephemeron, External, Gc, GcCell, GcMutex, GcMutexGuard, GcOnceCell, GcRef, GcRefCell, GcRefMut,
-    GcRwLock, GcWeak, GcWeakMap, Root,
+    ByAddress, Ephemeron, External, Gc, GcCell, GcMappedRefMut, GcMutex, GcMutexGuard, GcOnceCell,
+    GcRef, GcRefCell, GcRefMut, GcRwLock, GcWeak, GcWeakMap, Leaf, Root,
 };
-pub use trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
+pub use trace::{Branded, Family, Managed, Object, Rootable, Trace, Tracer};
 
 /// For the scheduled tests (`tests/schedules.rs`).
 #[cfg(shuttle)]

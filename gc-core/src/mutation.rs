@@ -75,6 +75,7 @@ impl fmt::Debug for Heap {
 }
 
 impl Default for Heap {
+    #[track_caller]
     fn default() -> Self {
         Heap::new()
     }
@@ -87,6 +88,7 @@ impl Heap {
     ///
     /// If the system refuses the address space or the threads; [`HeapBuilder::build`] returns that as an error.
     #[must_use]
+    #[track_caller]
     pub fn new() -> Heap {
         match Heap::builder().build() {
             Ok(heap) => heap,
@@ -281,7 +283,7 @@ impl Heap {
 /// ```
 /// use gc_core::{ConfigError, Heap};
 /// let error = Heap::builder().markers(0).build().unwrap_err();
-/// assert_eq!(error.to_string(), "markers is 0, but must be between 1 and 256");
+/// assert_eq!(error.to_string(), "markers is 0 threads, but must be between 1 and 256 threads");
 /// ```
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `build`"]

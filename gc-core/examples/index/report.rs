@@ -138,9 +138,9 @@ fn folders(options: &Options) -> String {
 }
 
 fn rows(pauses: &Pauses) -> Vec<Row> {
-    let row = |kind: String, histogram: &Histogram<u64>| {
-        let at = |quantile| histogram.value_at_quantile(quantile);
-        Row { kind, count: histogram.len(), ns: [at(0.5), at(0.99), at(0.999), histogram.max()] }
+    let row = |kind: String, histogram: &Histogram| {
+        let times = [50.0, 99.0, 99.9, 100.0].map(|percent| ns(histogram.percentile(percent)));
+        Row { kind, count: histogram.len(), ns: times }
     };
     let mut rows: Vec<Row> =
         pauses.kinds().map(|(kind, histogram)| row(format!("{kind:?}"), histogram)).collect();
@@ -149,7 +149,11 @@ fn rows(pauses: &Pauses) -> Vec<Row> {
 }
 
 fn plot(pauses: &Pauses) -> String {
-    plot::bars(pauses.all().iter_recorded().map(|at| (at.value_iterated_to(), at.count_at_value())))
+    plot::bars(pauses.all().iter().map(|(time, count)| (ns(time), count)))
+}
+
+fn ns(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The most memory that this process has had, in bytes, where the system tells.

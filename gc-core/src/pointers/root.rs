@@ -62,6 +62,7 @@ impl<T: Family + ?Sized> Root<T> {
     /// If `mc` is of another heap than the root.
     #[inline]
     #[must_use]
+    #[track_caller]
     pub fn get<'gc>(&self, mc: &Mutation<'gc>) -> Gc<'gc, T::At<'gc>> {
         if !std::ptr::eq(Arc::as_ptr(&self.core), mc.record().core()) {
             other_heap();
@@ -78,6 +79,7 @@ impl<T: Family + ?Sized> Root<T> {
 }
 
 #[cold]
+#[track_caller]
 fn other_heap() -> ! {
     panic!("this root belongs to another heap than the one being mutated")
 }

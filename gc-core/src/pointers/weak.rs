@@ -76,9 +76,28 @@ impl<'gc, T: ?Sized> GcWeak<'gc, T> {
         self.weak_box().is_dead()
     }
     /// Whether two weak pointers are to the same object.
+    ///
+    /// Copies of one weak pointer are equal for ever. Two that were made apart from one object are equal until the object
+    /// is known to be gone ([`is_dead`](Self::is_dead)): after that another object may have its address, so a dead weak
+    /// pointer equals its copies and nothing else.
+    ///
+    /// ```
+    /// use gc_core::{Gc, GcWeak, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     let object = Gc::new(mc, 1);
+    ///     let (a, b) = (Gc::downgrade(object, mc), Gc::downgrade(object, mc));
+    ///     assert!(GcWeak::ptr_eq(a, b));
+    ///     assert!(!GcWeak::ptr_eq(a, Gc::downgrade(Gc::new(mc, 1), mc)));
+    /// });
+    /// ```
     #[must_use]
     pub fn ptr_eq(a: Self, b: Self) -> bool {
-        std::ptr::addr_eq(a.target.as_ptr(), b.target.as_ptr())
+        // INV-11: a flag is set before the slot of its target is reused, so of two targets at one address that are not the
+        // same object the older one is flagged by the time that there is the newer.
+        a.weak == b.weak
+            || std::ptr::addr_eq(a.target.as_ptr(), b.target.as_ptr())
+                && !a.is_dead()
+                && !b.is_dead()
     }
 }
 

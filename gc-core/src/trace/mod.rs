@@ -8,13 +8,21 @@
 //! branded forms at each `'gc`, and [`Family`] and [`Rootable`] extend that to unsized types. Two levels
 //! are needed because a higher-ranked `Sized` bound on an associated type does not compile.
 
+#[cfg(not(loom))]
+mod crates;
+mod functions;
 pub(crate) mod near;
+#[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
+mod object;
 mod std_impls;
 
 use crate::config::BLOCK;
 use crate::sync::prefetch;
 use near::Near;
 use std::marker::PhantomData;
+
+#[cfg_attr(loom, allow(unused_imports, reason = "the models use the protocol types only"))]
+pub use object::Object;
 
 /// Types whose pointers the collector can find.
 ///
