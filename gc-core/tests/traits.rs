@@ -185,7 +185,7 @@ fn results_and_errors_leave_in_one_call() {
     let plain: Root<(u8, String)> = heap.mutate(|mc| mc.root((1u8, String::from("a"))));
     heap.collect().unwrap();
     heap.mutate(|mc| {
-        let sum: u64 = good.get(mc).as_ref().unwrap().iter().map(|gc| **gc).sum();
+        let sum: u64 = Gc::as_ref(good.get(mc)).as_ref().unwrap().iter().map(|gc| **gc).sum();
         assert_eq!(sum, 3);
         let failure = Gc::as_ref(bad.get(mc)).as_ref().unwrap_err();
         assert_eq!((&*failure.place, &*failure.cause.unwrap().place), ("here", "within"));
