@@ -9,6 +9,10 @@ fn main() {
     heap.mutate(|mc| {
         let gc = Gc::from_str(mc, "text");
         kept = gc.borrow();
+    });
+    println!("{kept}");
+    heap.mutate(|mc| {
+        let gc = Gc::from_str(mc, "text");
         kept = gc.as_ref();
     });
     println!("{kept}");

@@ -9,7 +9,7 @@ fn main() {
         drop(cell);
         drop(guard);
     });
-    heap.mutate(|mc| {
+    heap.mutate(|_| {
         let cell = GcRefCell::new((1, 2));
         let guard = GcRef::map(cell.borrow(), |pair| &pair.0);
         let lent: &i32 = &guard;

@@ -5,6 +5,9 @@ fn main() {
     Heap::new().mutate(|mc| {
         let gc = Gc::new(mc, 1u64);
         Gc::new(mc, Leaf(gc));
+    });
+    Heap::new().mutate(|mc| {
+        let gc = Gc::new(mc, 1u64);
         Gc::new(mc, Leaf(GcRefCell::new(Some(gc))));
     });
 }

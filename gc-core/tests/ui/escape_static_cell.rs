@@ -7,6 +7,9 @@ fn main() {
     Heap::new().mutate(|mc| {
         let gc = Gc::new(mc, 1u64);
         word.set(mc, Some(gc));
+    });
+    Heap::new().mutate(|mc| {
+        let gc = Gc::new(mc, 1u64);
         list.borrow_mut(mc).push(gc);
     });
 }
