@@ -50,7 +50,21 @@
 //! | [`GcRefCell`], [`GcMutex`], [`GcRwLock`] | under a guard | `Vec`s and maps of pointers |
 //! | [`GcWeak`] | no | links that keep nothing alive |
 //! | [`Ephemeron`], [`GcWeakMap`] | no; yes | what lives as long as a key: side tables, caches |
+//! | [`ByAddress`] | no | keys: compared and hashed by identity |
+//! | [`Leaf`] | as its content | values of other crates' types, which hold no pointers |
 //! | outside of `mutate`: [`Root`] | | what the program holds on to |
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `derive` (default) | `#[derive(Trace)]` |
+//! | `arrayvec`, `bytes`, `chrono`, `either`, `hashbrown`, `indexmap`, `serde_json`, `smallvec`, `uuid` | [`Trace`](trait@Trace) for the types of the crate of that name |
+//! | `hdrhistogram` | `hdrhistogram::Histogram<u64>: From<&Histogram>`, in nanoseconds |
+//!
+//! The versions are those that `Cargo.toml` names: hashbrown 0.17, indexmap 2, smallvec 1, arrayvec 0.7, bytes 1, either 1,
+//! uuid 1, chrono 0.4, serde_json 1, hdrhistogram 7. Any other `'static` type goes into a [`Leaf`], or is skipped by the
+//! derive.
 
 #![allow(unreachable_pub, reason = "protocol types are public for the models")]
 

@@ -22,6 +22,7 @@ use std::time::Duration;
 ///
 /// When the last handle (a [`Mutator`] is one) is dropped, the collector's threads end, and every object that is
 /// left is dropped on the collector's thread before that drop returns (unless it is itself run by a destructor there). [`Root`](crate::Root)s do not keep a heap.
+/// A handle inside of an object of its own heap does: such a heap never ends.
 ///
 /// # Fork
 ///
