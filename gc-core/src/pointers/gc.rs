@@ -22,8 +22,9 @@ use std::ptr::NonNull;
 ///
 /// # Cycles
 ///
-/// Comparing or hashing the contents of objects that lead to themselves never ends: the stack overflows, as it does with
-/// `Rc`. Compare addresses there. `Debug` ends: inside of a cell, which alone can close a cycle, a `Gc` prints its address.
+/// Comparing or hashing the contents of objects that lead to themselves never ends, as with `Rc`: the stack overflows, or the
+/// program hangs. Compare addresses there. `Debug` ends: inside of a cell, which alone can close a cycle, a `Gc` prints its
+/// address.
 ///
 /// ```
 /// use gc_core::{Gc, Heap};

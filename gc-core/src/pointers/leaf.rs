@@ -22,7 +22,7 @@ use std::ops::{Deref, DerefMut};
 /// }
 /// fn length<'gc>(_: &Mutation<'gc>, text: Gc<'gc, str>) -> usize { text.len() }
 /// Heap::new().mutate(|mc| {
-///     let (name, hook) = (Gc::from_str(mc, "length"), Leaf(Box::new(|| 7) as _));
+///     let (name, hook) = (Gc::from_str(mc, "length"), Leaf(Box::new(|| 7u8) as _));
 ///     let function = Gc::new(mc, Function { name, code: Leaf(length), hook });
 ///     assert_eq!((function.code)(mc, function.name), 6);
 ///     assert_eq!((function.hook)(), 7);
