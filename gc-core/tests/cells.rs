@@ -1,4 +1,5 @@
-//! The cells beside their borrows: `get_mut`, `From`, `Default`, guards of a part, and `Debug` of data that leads to itself.
+//! The cells beside their borrows: `get_mut`, `From`, `Default`, guards of a part, and `Debug` of
+//! data that leads to itself.
 
 #![forbid(unsafe_code)]
 
@@ -69,7 +70,8 @@ fn a_leaked_guard_closes_every_way_in() {
         assert!(cell.try_borrow().is_none() && cell.try_borrow_mut(mc).is_none());
         assert!(catch_unwind(AssertUnwindSafe(|| **cell.get_mut())).is_err());
         assert!(catch_unwind(AssertUnwindSafe(|| cell.into_inner())).is_err());
-        // A shared one that is leaked keeps nobody's `&mut` away: the borrow checker knows that it is over.
+        // A shared one that is leaked keeps nobody's `&mut` away: the borrow checker knows that it
+        // is over.
         let mut lock = GcRwLock::new(1);
         std::mem::forget(lock.read());
         *lock.get_mut() += 1;
@@ -77,7 +79,8 @@ fn a_leaked_guard_closes_every_way_in() {
     });
 }
 
-/// Pointers go round between cells inside of a guarded cell, by `get_mut` and by guards of parts, while cycles run.
+/// Pointers go round between cells inside of a guarded cell, by `get_mut` and by guards of parts,
+/// while cycles run.
 #[test]
 fn what_get_mut_moves_inside_of_a_guard_stays_alive() {
     type Ptr<'gc> = Gc<'gc, (u64, String)>;
@@ -113,7 +116,8 @@ fn what_get_mut_moves_inside_of_a_guard_stays_alive() {
             heap.mutate(|mc| {
                 let cell = root.get(mc);
                 let mut all = cell.borrow_mut(mc);
-                // One of each goes to the next, around; in between only this thread's stack knows it.
+                // One of each goes to the next, around; in between only this thread's stack knows
+                // it.
                 let oldest = all.list.get_mut().remove(0);
                 let from_cell = all.cell.get_mut().replace(oldest).unwrap();
                 let (_, from_lock) = all.lock.get_mut().pop_first().unwrap();

@@ -242,7 +242,8 @@ fn no_type_of_a_dependency_shows() {
             hidden.extend(INSIDE.iter().flat_map(|name| taken(line, name)));
         }
         for line in source.code().map(str::trim) {
-            // Of a signature over several lines the first one is read, and the rest by `private_interfaces` and review.
+            // Of a signature over several lines the first one is read, and the rest by
+            // `private_interfaces` and review.
             let is_public = line.starts_with("pub ") && !line.starts_with("pub mod ");
             let is_impl = line.starts_with("impl") || line.starts_with("type ");
             if (is_public || is_impl) && !SHOWN_BY_FEATURES.contains(&line) {
@@ -251,6 +252,23 @@ fn no_type_of_a_dependency_shows() {
             }
         }
     }
+}
+
+/// A public function that can panic names its caller's line (`tests/locations.rs` looks at each).
+#[test]
+fn what_says_that_it_panics_names_its_caller() {
+    let mut seen = 0;
+    for source in sources() {
+        let mut lines = source.body().map(str::trim);
+        while lines.any(|line| line == "/// # Panics") {
+            let item: Vec<&str> =
+                lines.by_ref().take_while(|line| !line.contains("pub fn ")).collect();
+            let tracked = item.contains(&"#[track_caller]");
+            assert!(tracked, "{}: {:?} panics where it is", source.name, item.first());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 14, "only {seen} were found");
 }
 
 #[test]

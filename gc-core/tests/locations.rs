@@ -1,5 +1,5 @@
-//! Where a panic says that it happened: at the caller's line, for every public function that can panic. And what a refused
-//! configuration says.
+//! Where a panic says that it happened: at the caller's line, for every public function that can
+//! panic. And what a refused configuration says.
 
 use gc_core::{
     ConfigError, Ephemeron, Gc, GcMutex, GcRefCell, GcRwLock, GcWeakMap, Heap, HeapBuilder,
@@ -37,7 +37,10 @@ fn panics(f: impl FnOnce()) -> (String, u32) {
 macro_rules! here {
     ($($call:tt)*) => {
         assert_eq!(
-            panics(#[allow(unreachable_code, reason = "a loop ends in the panic")] || _ = { $($call)* }),
+            panics(
+                #[allow(unreachable_code, reason = "a loop ends in the panic")]
+                || _ = { $($call)* }
+            ),
             (file!().into(), line!()),
             "{}",
             stringify!($($call)*)
@@ -152,7 +155,8 @@ fn a_setting_out_of_range_is_told_with_its_unit() {
         ),
         (
             |b| b.reserve(usize::MAX),
-            "reserve is 18446744073709551615 bytes, but must be between 16777216 and 17592186044416 bytes",
+            "reserve is 18446744073709551615 bytes, but must be \
+             between 16777216 and 17592186044416 bytes",
         ),
         (|b| b.gc_percent(0), "gc_percent is 0 percent, but must be between 1 and 100000 percent"),
         (

@@ -1,5 +1,5 @@
-//! Slices without bytes: empty ones, and such of values without a size; at each alignment, and at the ends of `usize`. And
-//! identities of what is dead.
+//! Slices without bytes: empty ones, and such of values without a size; at each alignment, and at
+//! the ends of `usize`. And identities of what is dead.
 
 #![forbid(unsafe_code)]
 
@@ -33,17 +33,23 @@ macro_rules! aligned {
                     let copied = Gc::from_slice(mc, &vec![$name(seven); len]);
                     let dropped = Gc::from_iter_in(mc, (0..len).map(|i| $droppy(i.to_string())));
                     let nothing = Gc::from_slice(mc, &vec![$nothing(PhantomData); len]);
-                    assert_eq!((traced.len(), copied.len(), dropped.len(), nothing.len()), (len, len, len, len));
+                    let lens = [traced.len(), copied.len(), dropped.len(), nothing.len()];
+                    assert_eq!(lens, [len; 4]);
                     for at in [
-                        Gc::as_ptr(traced).addr(), Gc::as_ptr(copied).addr(), Gc::as_ptr(dropped).addr(),
-                        Gc::as_ptr(nothing).addr(), Gc::as_ptr(Gc::new(mc, $nothing(PhantomData))).addr(),
+                        Gc::as_ptr(traced).addr(),
+                        Gc::as_ptr(copied).addr(),
+                        Gc::as_ptr(dropped).addr(),
+                        Gc::as_ptr(nothing).addr(),
+                        Gc::as_ptr(Gc::new(mc, $nothing(PhantomData))).addr(),
                     ] {
                         assert!(at.is_multiple_of($align), "{at:#x}");
                     }
                     let weak = Gc::downgrade(traced, mc);
                     assert!(GcWeak::ptr_eq(weak, Gc::downgrade(traced, mc)));
-                    assert!(!GcWeak::ptr_eq(weak, Gc::downgrade(copied, mc)), "two objects at one address");
-                    kept.push(Box::new((Gc::root(traced, mc), Gc::root(dropped, mc))) as Box<dyn std::any::Any>);
+                    let other = Gc::downgrade(copied, mc);
+                    assert!(!GcWeak::ptr_eq(weak, other), "two objects at one address");
+                    let roots = (Gc::root(traced, mc), Gc::root(dropped, mc));
+                    kept.push(Box::new(roots) as Box<dyn std::any::Any>);
                 }
             });)*
             heap.collect().unwrap();
@@ -180,7 +186,8 @@ fn a_dead_weak_pointer_is_not_to_the_new_object_in_its_slot() {
     });
 }
 
-/// Objects that have one address, one after the other, and die one in each cycle: two weak pointers to each.
+/// Objects that have one address, one after the other, and die one in each cycle: two weak pointers
+/// to each.
 #[test]
 fn dead_weak_pointers_are_equal_by_the_object_that_they_were_to() {
     let heap = Heap::new();

@@ -1,5 +1,6 @@
-//! What the types of the crate implement, and what implements `Trace`: unwinding, borrowing as the content, identities, leaves,
-//! function pointers, tuples, and with the features the types of other crates.
+//! What the types of the crate implement, and what implements `Trace`: unwinding, borrowing as the
+//! content, identities, leaves, function pointers, tuples, and with the features the types of other
+//! crates.
 
 #![forbid(unsafe_code)]
 
@@ -292,7 +293,8 @@ fn tuples_of_sixteen() {
     assert_eq!(heap.stats().live_objects, 31);
 }
 
-/// Each container keeps what it holds: `made` fills it with canaries, and `read` gives their numbers back.
+/// Each container keeps what it holds: `made` fills it with canaries, and `read` gives their
+/// numbers back.
 #[cfg(any(
     feature = "arrayvec",
     feature = "either",

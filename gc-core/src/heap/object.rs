@@ -111,7 +111,8 @@ impl<'gc, T: Trace<'gc>> InfoOf<'gc, T> {
         TypeInfo {
             size: size_of::<T>(),
             align: align_of::<T>(),
-            // What has no size holds no pointer; and an array may have 2^64 - 1 of it, too many to look at each.
+            // What has no size holds no pointer; and an array may have 2^64 - 1 of it, too many to
+            // look at each.
             needs_trace: T::NEEDS_TRACE && size_of::<T>() != 0,
             needs_drop: std::mem::needs_drop::<T>(),
             array,

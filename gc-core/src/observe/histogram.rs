@@ -1,7 +1,8 @@
 //! Pause histograms: recorded wait-free by the thread that paused, merged when somebody reads.
 //!
-//! A [`Recorder`] is a fixed array of log-linear buckets (32 for each doubling: within 3.2 %) of ticks. Reading adds the
-//! threads' buckets up ([`Pauses::merge`]); a [`Histogram`] turns ticks into time when it is asked.
+//! A [`Recorder`] is a fixed array of log-linear buckets (32 for each doubling: within 3.2 %) of
+//! ticks. Reading adds the threads' buckets up ([`Pauses::merge`]); a [`Histogram`] turns ticks
+//! into time when it is asked.
 
 use super::clock;
 use crate::sync::plain::{AtomicU32, AtomicU64, Ordering};
@@ -160,13 +161,15 @@ impl Histogram {
     pub fn max(&self) -> Duration {
         self.time(self.max as f64)
     }
-    /// The time that `percent` of all did not exceed; zero if there is none. 50 is the median, 99.9 what one in a thousand
-    /// exceeds, 100 the maximum. What is outside of 0 to 100, or no number, counts as the nearer of the two, or as 100.
+    /// The time that `percent` of all did not exceed; zero if there is none. 50 is the median, 99.9
+    /// what one in a thousand exceeds, 100 the maximum. What is outside of 0 to 100, or no number,
+    /// counts as the nearer of the two, or as 100.
     #[must_use]
     pub fn percentile(&self, percent: f64) -> Duration {
         let percent = if percent.is_nan() { 100.0 } else { percent.clamp(0.0, 100.0) };
         let all = self.len();
-        // At least one, so that the 0th is the shortest. Less a rounding error, or 99.9 % of 1000 would be all of them.
+        // At least one, so that the 0th is the shortest. Less a rounding error, or 99.9 % of 1000
+        // would be all of them.
         let wanted = ((percent / 100.0 * all as f64 - 1e-6).ceil() as u64).max(1);
         if wanted >= all {
             return self.max();

@@ -105,11 +105,11 @@ impl<'gc, T> GcCell<'gc, T> {
             Err(held) => Err(unsafe { pointer(held) }),
         }
     }
-    /// What the cell holds, to change it without a barrier: `&mut self` says that nobody else can see the cell. What is put
-    /// in is stored when the result is dropped.
+    /// What the cell holds, to change it without a barrier: `&mut self` says that nobody else can
+    /// see the cell. What is put in is stored when the result is dropped.
     ///
-    /// Either the cell is not in the heap yet, or it is part of what a guarded cell's exclusive guard lends, and that guard
-    /// has the barrier for all that it lends.
+    /// Either the cell is not in the heap yet, or it is part of what a guarded cell's exclusive
+    /// guard lends, and that guard has the barrier for all that it lends.
     ///
     /// ```
     /// use gc_core::{Gc, GcCell, Heap};
@@ -121,7 +121,8 @@ impl<'gc, T> GcCell<'gc, T> {
     /// });
     /// ```
     pub fn get_mut(&mut self) -> impl DerefMut<Target = Option<Gc<'gc, T>>> {
-        // By a copy that is put back: `&mut Option<Gc>` to the word would read an integer as a pointer.
+        // By a copy that is put back: `&mut Option<Gc>` to the word would read an integer as a
+        // pointer.
         Exclusive { held: self.get(), cell: self }
     }
 }
@@ -144,8 +145,9 @@ impl<T> DerefMut for Exclusive<'_, '_, T> {
 }
 impl<T> Drop for Exclusive<'_, '_, T> {
     fn drop(&mut self) {
-        // Relaxed and unshaded: whoever shares the cell after this publishes it, with what it holds. Of a new one that needs
-        // no barrier (rule 5); inside of a guarded cell the guard shades, before and in Prep after (INV-14).
+        // Relaxed and unshaded: whoever shares the cell after this publishes it, with what it
+        // holds. Of a new one that needs no barrier (rule 5); inside of a guarded cell the guard
+        // shades, before and in Prep after (INV-14).
         self.cell.word.store(word(self.held), Ordering::Relaxed);
     }
 }
@@ -237,10 +239,11 @@ impl<T> GcOnceCell<T> {
         }
         self.value.set(value)
     }
-    /// The value, to change it without a barrier: `&mut self` says that nobody else can see the cell.
+    /// The value, to change it without a barrier: `&mut self` says that nobody else can see the
+    /// cell.
     ///
-    /// Either it is not in the heap yet, or it is part of what a guarded cell's exclusive guard lends, and that guard has
-    /// the barrier for all that it lends.
+    /// Either it is not in the heap yet, or it is part of what a guarded cell's exclusive guard
+    /// lends, and that guard has the barrier for all that it lends.
     ///
     /// ```
     /// let mut cell = gc_core::GcOnceCell::from(1);

@@ -15,16 +15,17 @@ use std::ptr::NonNull;
 
 /// A pointer to an object of the heap: `Copy`, one word (two for slices, `str` and trait objects), never null.
 ///
-/// It lives inside the `mutate` whose brand `'gc` it carries; keep an object longer by a [`Root`] or by another
-/// object. The object does not move, so its address is stable. Equality, order and hash are those of the content, so that
-/// a map with keys `Gc<str>` is asked for a `&str`; [`ptr_eq`](Gc::ptr_eq) compares addresses, and
-/// [`ByAddress`](crate::ByAddress) makes a key of them.
+/// It lives inside the `mutate` whose brand `'gc` it carries; keep an object longer by a [`Root`]
+/// or by another object. The object does not move, so its address is stable. Equality, order and
+/// hash are those of the content, so that a map with keys `Gc<str>` is asked for a `&str`;
+/// [`ptr_eq`](Gc::ptr_eq) compares addresses, and [`ByAddress`](crate::ByAddress) makes a key of
+/// them.
 ///
 /// # Cycles
 ///
-/// Comparing or hashing the contents of objects that lead to themselves never ends, as with `Rc`: the stack overflows, or the
-/// program hangs. Compare addresses there. `Debug` ends: inside of a cell, which alone can close a cycle, a `Gc` prints its
-/// address.
+/// Comparing or hashing the contents of objects that lead to themselves never ends, as with `Rc`:
+/// the stack overflows, or the program hangs. Compare addresses there. `Debug` ends: inside of a
+/// cell, which alone can close a cycle, a `Gc` prints its address.
 ///
 /// ```
 /// use gc_core::{Gc, Heap};
@@ -113,8 +114,9 @@ pub(super) fn made<T>(result: Result<T, AllocError>) -> T {
 }
 
 impl<'gc> Mutation<'gc> {
-    /// Allocates `value` and roots it: [`Gc::new`] and [`Gc::root`] in one. Any branded value can leave `mutate` so, also a
-    /// result or an error that holds pointers; the root's type follows from it.
+    /// Allocates `value` and roots it: [`Gc::new`] and [`Gc::root`] in one. Any branded value can
+    /// leave `mutate` so, also a result or an error that holds pointers; the root's type follows
+    /// from it.
     ///
     /// # Panics
     ///

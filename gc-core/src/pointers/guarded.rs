@@ -78,12 +78,13 @@ impl<T> Guarded<T> {
     }
 }
 
-/// A shared borrow of a [`GcRefCell`] or a [`GcRwLock`], or of a part of what it holds ([`map`](Self::map)).
+/// A shared borrow of a [`GcRefCell`] or a [`GcRwLock`], or of a part of what it holds
+/// ([`map`](Self::map)).
 #[must_use = "a borrow ends when its guard is dropped"]
 pub struct GcRef<'a, T: ?Sized> {
     pub(super) lock: &'a CellLock,
-    /// What is borrowed, all of it or a part: it lies behind `lock`. No reference, which would have to be valid until after
-    /// the drop.
+    /// What is borrowed, all of it or a part: it lies behind `lock`. No reference, which would have
+    /// to be valid until after the drop.
     pub(super) value: NonNull<T>,
     pub(super) content: PhantomData<&'a T>,
 }
@@ -209,7 +210,8 @@ macro_rules! guarded_cell {
             }
         }
         impl<T: fmt::Debug> fmt::Debug for $name<T> {
-            /// The content, with an address for each [`Gc`](crate::Gc) and each cell in it, which may lead back here.
+            /// The content, with an address for each [`Gc`](crate::Gc) and each cell in it, which
+            /// may lead back here.
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 debug_cell(f, stringify!($name), self.0.value.get().cast(), |f| {
                     match self.0.try_share() {
@@ -235,14 +237,16 @@ macro_rules! guarded_cell {
                 assert!(!self.0.lock.is_excluded(), "a guard of this cell was leaked");
                 self.0.value.into_inner()
             }
-            /// The value, without a borrow and without a barrier: `&mut self` says that nobody else can see the cell.
+            /// The value, without a borrow and without a barrier: `&mut self` says that nobody else
+            /// can see the cell.
             ///
-            /// Either it is not in the heap yet, or it is part of what another cell's exclusive guard lends, and that
-            /// guard has the barrier for all that it lends.
+            /// Either it is not in the heap yet, or it is part of what another cell's exclusive
+            /// guard lends, and that guard has the barrier for all that it lends.
             ///
             /// # Panics
             ///
-            /// If an exclusive guard of the cell was leaked: the collector no longer keeps what the cell holds.
+            /// If an exclusive guard of the cell was leaked: the collector no longer keeps what the
+            /// cell holds.
             ///
             /// ```
             #[doc = concat!("let mut cell = gc_core::", stringify!($name), "::new(1);")]
@@ -251,9 +255,10 @@ macro_rules! guarded_cell {
             /// ```
             #[track_caller]
             pub fn get_mut(&mut self) -> &mut T {
-                // INV-14: of a new cell the content needs no barrier (rule 5). That of a cell inside of another's content is
-                // part of it: shaded with it at the outer guard's begin and, in Prep, at its end, unless a leaked guard
-                // had the shading pass this cell by.
+                // INV-14: of a new cell the content needs no barrier (rule 5). That of a cell
+                // inside of another's content is part of it: shaded with it at the outer guard's
+                // begin and, in Prep, at its end, unless a leaked guard had the shading pass this
+                // cell by.
                 assert!(!self.0.lock.is_excluded(), "a guard of this cell was leaked");
                 self.0.value.get_mut()
             }

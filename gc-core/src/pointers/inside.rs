@@ -1,10 +1,12 @@
 #![forbid(unsafe_code)]
 //! `Debug` of data that leads to itself.
 //!
-//! 1. Only a cell can close a cycle: what a [`Gc`](crate::Gc) leads to is older than the `Gc`, unless a cell was set later.
-//! 2. So a cell prints what it holds by value, and says to its thread that it does ([`debug_cell`]).
-//! 3. Meanwhile a `Gc` prints its address ([`in_cell`]), and so does another cell, which a `Debug` written by hand may reach
-//!    through a `Gc`.
+//! 1. Only a cell can close a cycle: what a [`Gc`](crate::Gc) leads to is older than the `Gc`,
+//!    unless a cell was set later.
+//! 2. So a cell prints what it holds by value, and says to its thread that it does
+//!    ([`debug_cell`]).
+//! 3. Meanwhile a `Gc` prints its address ([`in_cell`]), and so does another cell, which a `Debug`
+//!    written by hand may reach through a `Gc`.
 //!
 //! The mark is the thread's and ends with the call, also when a content's `Debug` panics.
 
@@ -21,7 +23,8 @@ pub(super) fn in_cell() -> bool {
     IN_CELL.try_with(Cell::get).unwrap_or(true)
 }
 
-/// Prints the cell `name` at `at` by `content`; by its address alone if it is printed from inside of another cell.
+/// Prints the cell `name` at `at` by `content`; by its address alone if it is printed from inside
+/// of another cell.
 pub(super) fn debug_cell(
     f: &mut fmt::Formatter<'_>,
     name: &str,

@@ -5,11 +5,11 @@ use crate::trace::{Branded, Managed, Trace, Tracer};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-/// A value of any `'static` type, known to the collector as one that holds no [`Gc`](crate::Gc): for types of crates that do
-/// not know of [`Trace`].
+/// A value of any `'static` type, known to the collector as one that holds no [`Gc`](crate::Gc):
+/// for types of crates that do not know of [`Trace`].
 ///
-/// It is the value, with its layout, and is never traced. A type that could hold a pointer is not `'static`. Inside of a
-/// struct, `#[trace(skip)]` on a field does the same.
+/// It is the value, with its layout, and is never traced. A type that could hold a pointer is not
+/// `'static`. Inside of a struct, `#[trace(skip)]` on a field does the same.
 ///
 /// ```
 /// use gc_core::{Gc, Heap, Leaf, Mutation, Trace};

@@ -1,10 +1,13 @@
 //! Guards of a part of what a cell holds: [`GcRef::map`], [`GcRefMut::map`] and their kin.
 //!
-//! 1. A shared guard has no barrier, so a mapped one is of the same type: the word to release, and a pointer to the part.
-//! 2. An exclusive one ends with the barrier of the whole cell. A [`GcMappedRefMut`] keeps the cell as something that can end
-//!    the borrow (`Borrowed`), which makes the first guard again and drops it.
+//! 1. A shared guard has no barrier, so a mapped one is of the same type: the word to release, and
+//!    a pointer to the part.
+//! 2. An exclusive one ends with the barrier of the whole cell. A [`GcMappedRefMut`] keeps the cell
+//!    as something that can end the borrow (`Borrowed`), which makes the first guard again and
+//!    drops it.
 //!
-//! The part is reached through a reference that the closure was lent, so it lies in the cell, or lives as long as the borrow.
+//! The part is reached through a reference that the closure was lent, so it lies in the cell, or
+//! lives as long as the borrow.
 
 use crate::mutation::Mutation;
 use crate::pointers::guarded::Guarded;
@@ -36,10 +39,10 @@ impl<'a, T: ?Sized> GcRef<'a, T> {
     /// The guard itself, if there is none.
     ///
     /// ```
-    /// use gc_core::{GcRef, GcRefCell};
-    /// let cell = GcRefCell::new(vec![1, 2, 3]);
+    /// use gc_core::{GcRef, GcRefCell}; let cell = GcRefCell::new(vec![1, 2, 3]);
     /// assert_eq!(*GcRef::filter_map(cell.borrow(), |all| all.get(1)).unwrap(), 2);
-    /// assert!(GcRef::filter_map(cell.borrow(), |all| all.get(9)).is_err_and(|all| all.len() == 3));
+    /// assert!(GcRef::filter_map(cell.borrow(), |all| all.get(9)).is_err_and(|all| all.len() ==
+    /// 3));
     /// ```
     pub fn filter_map<U: ?Sized>(
         orig: Self,
@@ -55,8 +58,8 @@ impl<'a, T: ?Sized> GcRef<'a, T> {
 }
 
 impl<'a, 'gc, T: Trace<'gc>> GcRefMut<'a, 'gc, T> {
-    /// A guard of a part of what is borrowed. The cell stays borrowed until it is dropped; its end is that of the whole
-    /// cell, barrier included.
+    /// A guard of a part of what is borrowed. The cell stays borrowed until it is dropped; its end
+    /// is that of the whole cell, barrier included.
     ///
     /// ```
     /// use gc_core::{GcRefCell, GcRefMut, Heap};
@@ -114,11 +117,12 @@ impl<'gc, T: Trace<'gc>> Borrowed<'gc> for Guarded<T> {
     }
 }
 
-/// An exclusive borrow of a part of what a [`GcRefCell`](crate::GcRefCell), [`GcMutex`](crate::GcMutex) or
-/// [`GcRwLock`](crate::GcRwLock) holds, from [`GcRefMut::map`] or [`GcRefMut::filter_map`].
+/// An exclusive borrow of a part of what a [`GcRefCell`](crate::GcRefCell),
+/// [`GcMutex`](crate::GcMutex) or [`GcRwLock`](crate::GcRwLock) holds, from [`GcRefMut::map`] or
+/// [`GcRefMut::filter_map`].
 ///
-/// A guard that is leaked (`std::mem::forget`) leaves its cell locked for ever, and the collector may then free what
-/// the cell holds.
+/// A guard that is leaked (`std::mem::forget`) leaves its cell locked for ever, and the collector
+/// may then free what the cell holds.
 #[must_use = "a borrow ends when its guard is dropped"]
 pub struct GcMappedRefMut<'a, 'gc, U: ?Sized> {
     cell: &'a dyn Borrowed<'gc>,

@@ -7,9 +7,10 @@
 //! 3. The collector takes the write side after a clean round ([`Gate::resolve`]); if nothing was shaded meanwhile
 //!    it sets `resolved`. This is the only moment at which a mutator may wait for the collector, for the length
 //!    of one comparison.
-//! 4. Before the Sweep epoch is set every box with an unmarked target is flagged ([`flag_dead`]); from then on the
-//!    flag alone decides. It is set before the target's slot can be reused. The flag is the cycle's number: of the objects
-//!    that have an address one after the other, one dies in a cycle, so address and number name the object for ever.
+//! 4. Before the Sweep epoch is set every box with an unmarked target is flagged ([`flag_dead`]);
+//!    from then on the flag alone decides. It is set before the target's slot can be reused. The
+//!    flag is the cycle's number: of the objects that have an address one after the other, one dies
+//!    in a cycle, so address and number name the object for ever.
 //! 5. A slot may be reused before all have crossed into Sweep (`early`). An upgrade that has found no flag and is about to
 //!    look at the mark would take the mark of another object for the target's, so the collector waits for it first
 //!    ([`Gate::settle`]), and whoever comes later looks at the flag inside the gate.
@@ -119,7 +120,8 @@ impl WeakBox {
     pub fn died(&self) -> u64 {
         self.died.load(Ordering::Acquire)
     }
-    /// Flags the box if its target is not marked. The collector in `cycle`, between `resolved` and the Sweep epoch.
+    /// Flags the box if its target is not marked. The collector in `cycle`, between `resolved` and
+    /// the Sweep epoch.
     pub fn flag_unless(&self, cycle: u64, is_marked: impl FnOnce(usize) -> bool) {
         let target = self.target.load(Ordering::Acquire);
         chaos();

@@ -1,12 +1,13 @@
 //! [`Trace`] for function pointers: leaves, whatever they take.
 //!
-//! A pointer type with arguments by reference is of every lifetime (`for<'a> fn(&'a str)`), and no parameter stands for that.
-//! So the macro writes each argument of up to four by value, by `&` and by `&mut`; and a result that is as long-lived as the
-//! first argument. Others go into a [`Leaf`](crate::Leaf), those with a brand in their arguments too.
+//! A pointer type with arguments by reference is of every lifetime (`for<'a> fn(&'a str)`), and no
+//! parameter stands for that. So the macro writes each argument of up to four by value, by `&` and
+//! by `&mut`; and a result that is as long-lived as the first argument. Others go into a
+//! [`Leaf`](crate::Leaf), those with a brand in their arguments too.
 
 #![allow(
     coherence_leak_check,
-    reason = "types of one and of every lifetime are different types, and what is said of both is the same"
+    reason = "of one and of every lifetime: different types, of which the same is said"
 )]
 
 use super::std_impls::leaf;
@@ -32,13 +33,16 @@ functions!([A B C D] [] []);
 
 /// Those that lend what they were lent.
 macro_rules! lending {
-    ($([$($generics:tt)*] [$($arg:ty),*])*) => {$(
+    ($([$($generics:tt)*] [$($arg:ty),*])*) => {
+        $(lending!(@ [A: ?Sized + 'static, R: ?Sized + 'static, $($generics)*] [$($arg),*]);)*
+    };
+    (@ $generics:tt [$($arg:ty),*]) => {
         leaf! {
-            [A: ?Sized + 'static, R: ?Sized + 'static, $($generics)*] for<'a> fn(&'a A, $($arg),*) -> &'a R,
-            [A: ?Sized + 'static, R: ?Sized + 'static, $($generics)*] for<'a> fn(&'a mut A, $($arg),*) -> &'a R,
-            [A: ?Sized + 'static, R: ?Sized + 'static, $($generics)*] for<'a> fn(&'a mut A, $($arg),*) -> &'a mut R,
+            $generics for<'a> fn(&'a A, $($arg),*) -> &'a R,
+            $generics for<'a> fn(&'a mut A, $($arg),*) -> &'a R,
+            $generics for<'a> fn(&'a mut A, $($arg),*) -> &'a mut R,
         }
-    )*};
+    };
 }
 
 lending! {

@@ -3,9 +3,11 @@
 
 use super::Trace;
 
-/// What can be an object of the heap: `Trace<'gc> + Send + Sync + 'gc`, which every such type implements by itself.
+/// What can be an object of the heap: `Trace<'gc> + Send + Sync + 'gc`, which every such type
+/// implements by itself.
 ///
-/// [`Gc::new`](crate::Gc::new) spells the bounds out, so that an error names the one that is missing.
+/// [`Gc::new`](crate::Gc::new) spells the bounds out, so that an error names the one that is
+/// missing.
 ///
 /// ```
 /// use gc_core::{Gc, GcRefCell, Heap, Mutation, Object};

@@ -1,10 +1,10 @@
 //! [`Trace`] and the families for the types of the standard library.
 //!
-//! 1. *Leaves* hold no `Gc`: numbers, strings, handles of the system, and whatever shares or guards `'static`
-//!    content (`Arc`, `Mutex`, `Cell`). A `'static` type is a leaf because no `Gc<'static, _>` can be had.
-//!    There is no `Trace` for a `Mutex` or `RefCell` of anything else: the marker would read its content while
-//!    a mutator writes it.
-//!    Function pointers are leaves too (`functions`), and so is `dyn Any`, which only `'static` types become.
+//! 1. *Leaves* hold no `Gc`: numbers, strings, handles of the system, and whatever shares or guards
+//!    `'static` content (`Arc`, `Mutex`, `Cell`). A `'static` type is a leaf because no
+//!    `Gc<'static, _>` can be had. There is no `Trace` for a `Mutex` or `RefCell` of anything else:
+//!    the marker would read its content while a mutator writes it. Function pointers are leaves too
+//!    (`functions`), and so is `dyn Any`, which only `'static` types become.
 //! 2. *Containers* own their content and let nobody change it through `&self`, so tracing is iterating.
 //!
 //! INV-7 is kept by both: a leaf is not read at all, a container only through `&`.
@@ -134,8 +134,9 @@ unsafe impl<'gc, T: Rootable<'gc> + ?Sized> Branded<'gc> for PhantomData<T> {
     type Static = PhantomData<T::Family>;
 }
 
-// SAFETY: INV-7: every element is reported; nobody can change a slice through `&`. An element without a size holds no
-// pointer, so there is nothing to report, however many (up to 2^64 - 1) there are.
+// SAFETY: INV-7: every element is reported; nobody can change a slice through `&`. An element
+// without a size holds no pointer, so there is nothing to report, however many (up to 2^64 - 1)
+// there are.
 unsafe impl<'gc, T: Trace<'gc>> Trace<'gc> for [T] {
     const NEEDS_TRACE: bool = T::NEEDS_TRACE && size_of::<T>() != 0;
     #[inline]
@@ -198,7 +199,8 @@ unsafe impl<'gc, T: Branded<'gc>, const N: usize> Branded<'gc> for [T; N] {
     type Static = [T::Static; N];
 }
 
-// SAFETY: INV-7: as for a box; that the content is pinned says what its owner may not do, and reading is not among it.
+// SAFETY: INV-7: as for a box; that the content is pinned says what its owner may not do, and
+// reading is not among it.
 unsafe impl<'gc, T: Trace<'gc> + ?Sized> Trace<'gc> for Pin<Box<T>> {
     const NEEDS_TRACE: bool = T::NEEDS_TRACE;
     #[inline]
@@ -215,7 +217,8 @@ unsafe impl<'gc, T: Branded<'gc>> Branded<'gc> for Pin<Box<T>> {
     type Static = Pin<Box<T::Static>>;
 }
 
-/// Containers: `Name [traced parameters] [leaf parameter] <number> |value, tracer| { what to report }`.
+/// Containers: `Name [traced parameters] [leaf parameter] <number> |value, tracer| { what to report
+/// }`.
 macro_rules! container {
     ($($name:ident [$($param:ident),+] [$($leaf:ident)?] $(<$n:ident>)?
         |$this:ident, $tracer:ident| $body:block)*) => {$(

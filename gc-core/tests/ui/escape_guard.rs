@@ -1,4 +1,5 @@
-//! A guard of a part outlives neither its cell nor `mutate`; and what it lends, it lends for as long as it is there.
+//! A guard of a part outlives neither its cell nor `mutate`; and what it lends, it lends for as
+//! long as it is there.
 use gc_core::{GcRef, GcRefCell, GcRefMut, Heap};
 
 fn main() {

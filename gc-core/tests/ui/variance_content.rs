@@ -1,4 +1,5 @@
-//! What is stored as one type is not loaded as another: cells and exclusive guards are invariant in their content.
+//! What is stored as one type is not loaded as another: cells and exclusive guards are invariant in
+//! their content.
 use gc_core::*;
 
 fn once<'c, 'a, 'b: 'a>(value: &'c GcOnceCell<&'b str>) -> &'c GcOnceCell<&'a str> {
