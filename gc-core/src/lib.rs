@@ -115,8 +115,8 @@ pub use mutation::{Heap, HeapBuilder, Mutation, Mutator};
 pub use observe::{ClassStats, PauseKind, Pauses, Stats};
 #[cfg(not(loom))]
 pub use pointers::{
-    Ephemeron, External, Gc, GcCell, GcMutex, GcMutexGuard, GcOnceCell, GcRef, GcRefCell, GcRefMut,
-    GcRwLock, GcWeak, GcWeakMap, Root,
+    Downcast, Ephemeron, Erased, External, Gc, GcAny, GcCell, GcMutex, GcMutexGuard, GcOnceCell,
+    GcRef, GcRefCell, GcRefMut, GcRwLock, GcWeak, GcWeakMap, Root,
 };
 pub use trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
 

@@ -3,6 +3,8 @@
 //! | file | type | who stores through it |
 //! |---|---|---|
 //! | `gc` | [`Gc`] | nobody: it is `Copy` and fixed |
+//! | `any` | [`GcAny`], [`Erased`] | nobody: a `Gc` without its type |
+//! | `dynamic` | [`Downcast`], the macros for trait objects | |
 //! | `cell` | [`GcCell`], [`GcOnceCell`] | one atomic word, with the barrier; once |
 //! | `guarded` | [`GcRefCell`], [`GcMutex`], [`GcRwLock`] | a guard, which carries the barrier |
 //! | `lock` | the word under the guards | |
@@ -12,7 +14,11 @@
 //! | `root` | [`Root`] | the root table |
 
 #[cfg(not(loom))]
+mod any;
+#[cfg(not(loom))]
 mod cell;
+#[cfg(not(loom))]
+mod dynamic;
 #[cfg(not(loom))]
 mod ephemeron;
 #[cfg(not(loom))]
@@ -29,7 +35,11 @@ mod root;
 mod weak;
 
 #[cfg(not(loom))]
+pub use any::{Erased, GcAny};
+#[cfg(not(loom))]
 pub use cell::{GcCell, GcOnceCell};
+#[cfg(not(loom))]
+pub use dynamic::Downcast;
 #[cfg(not(loom))]
 pub use ephemeron::{Ephemeron, GcWeakMap};
 #[cfg(not(loom))]
