@@ -42,12 +42,13 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
 ///
 /// The common form is a trait with the brand as its parameter, whose objects lie in a field. The pointer's type is then
 /// `Gc<'gc, dyn Trait<'gc> + 'gc>`: without `+ 'gc` it would mean `+ 'static`, and no object with pointers is `'static`.
-/// The struct that holds it can be rooted without any declaration.
+/// `Send` and `Sync` are supertraits, because all that objects hold is. The struct that holds the pointer can be rooted
+/// without any declaration.
 ///
 /// ```
 /// use gc_core::{Gc, Heap, Root, Trace, unsize};
 ///
-/// trait Shape<'gc> {
+/// trait Shape<'gc>: Send + Sync {
 ///     fn area(&self) -> f64;
 ///     fn below(&self) -> Option<Gc<'gc, dyn Shape<'gc> + 'gc>> { None }
 /// }
@@ -204,6 +205,13 @@ macro_rules! std_objects {
 }
 std_objects!(std::fmt::Debug, std::fmt::Display, std::error::Error);
 
+/// `dyn Any`, also with `Send` and with `Send + Sync`: what [`Gc::downcast_any`] takes.
+pub trait AnyObject: Family {
+    /// The object, whose vtable knows its type.
+    #[doc(hidden)]
+    fn __any(&self) -> &dyn Any;
+}
+
 /// `dyn Any` is `'static` at each brand: its methods are of no other type.
 macro_rules! any_objects {
     ($($ty:ty),*) => {$(
@@ -215,30 +223,37 @@ macro_rules! any_objects {
         unsafe impl Rootable<'_> for $ty {
             type Family = $ty;
         }
-        impl<'gc> Gc<'gc, $ty> {
-            /// The object as a `T`, if it is one. For `'static` types; branded ones have [`downcast`](Gc::downcast).
-            ///
-            /// ```
-            /// use gc_core::{Gc, Heap, Root, unsize};
-            /// use std::any::Any;
-            /// let heap = Heap::new();
-            /// let root: Root<dyn Any + Send + Sync> =
-            ///     heap.mutate(|mc| Gc::root(unsize!(Gc::new(mc, 7u32) => dyn Any + Send + Sync), mc));
-            /// heap.mutate(|mc| {
-            ///     let any = root.get(mc);
-            ///     assert_eq!(Gc::downcast_any::<u32>(any).map(|number| *number), Some(7));
-            ///     assert!(Gc::downcast_any::<String>(any).is_none());
-            /// });
-            /// ```
-            #[must_use]
-            pub fn downcast_any<T: Any>(this: Self) -> Option<Gc<'gc, T>> {
-                // SAFETY: INV-6: the object is a `T`, as its vtable says, and live in this pin (INV-4).
-                (*this).is::<T>().then(|| unsafe { Gc::from_non_null(this.as_non_null().cast()) })
+        impl AnyObject for $ty {
+            fn __any(&self) -> &dyn Any {
+                self
             }
         }
     )*};
 }
 any_objects!(dyn Any, dyn Any + Send, dyn Any + Send + Sync);
+
+impl<'gc, D: AnyObject + ?Sized> Gc<'gc, D> {
+    /// The object as a `T`, if it is one. For `'static` types; branded ones have [`downcast`](Gc::downcast).
+    ///
+    /// ```
+    /// use gc_core::{Gc, Heap, Root, unsize};
+    /// use std::any::Any;
+    /// let heap = Heap::new();
+    /// let root: Root<dyn Any + Send + Sync> =
+    ///     heap.mutate(|mc| Gc::root(unsize!(Gc::new(mc, 7u32) => dyn Any + Send + Sync), mc));
+    /// heap.mutate(|mc| {
+    ///     let any = root.get(mc);
+    ///     assert_eq!(Gc::downcast_any::<u32>(any).map(|number| *number), Some(7));
+    ///     assert!(Gc::downcast_any::<String>(any).is_none());
+    /// });
+    /// ```
+    #[must_use]
+    pub fn downcast_any<T: Any>(this: Self) -> Option<Gc<'gc, T>> {
+        let ptr = this.as_non_null().cast::<T>();
+        // SAFETY: INV-6: the object is a `T`, as its vtable says; INV-4: it is live in this pin.
+        this.__any().is::<T>().then(|| unsafe { Gc::from_non_null(ptr) })
+    }
+}
 
 /// The supertrait of traits whose objects [`Gc::downcast`] leads back to their type. Every type with a family has it: what
 /// derives [`Trace`](trait@crate::Trace), numbers, strings, containers.
