@@ -55,6 +55,17 @@ rootable_dyn!(impl<'gc> Holds<Gc<'gc, u64>>);
 rootable_dyn!(Holds<u64>);
 rootable_dyn!(impl<'gc, T> Holds<Option<T>>);
 
+/// A type macro that would expand differently for the two members of a family. It is read once.
+macro_rules! pick {
+    ('static) => {
+        u8
+    };
+    ($brand:lifetime) => {
+        u16
+    };
+}
+rootable_dyn!(impl<'gc> Holds<pick!('gc)>);
+
 /// With an associated type that has the brand, a constant, and lifetimes in its methods.
 trait Source<'gc, const N: usize> {
     type Item;
@@ -267,6 +278,7 @@ fn families_of_trait_objects_lead_back() {
     family::<dyn Visitor<'static, Vec<Gc<'static, u64>>>>();
     family::<dyn Sorted<'static, String, Option<u8>>>();
     family::<dyn Twice<'static, 'static>>();
+    family::<dyn Holds<u16>>();
     family::<dyn for<'x> Reader<'x>>();
     family::<dyn Any + Send + Sync>();
     family::<dyn Debug>();

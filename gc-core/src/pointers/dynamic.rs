@@ -305,6 +305,7 @@ pub unsafe trait Downcast<'gc> {
 }
 
 // SAFETY: INV-8: `Branded` says that `Self` is the member of the family `T::Static` that is branded with 'gc.
+#[diagnostic::do_not_recommend]
 unsafe impl<'gc, T: Branded<'gc>> Downcast<'gc> for T {
     fn __family(&self) -> TypeId {
         TypeId::of::<T::Static>()
