@@ -50,7 +50,39 @@
 //! | [`GcRefCell`], [`GcMutex`], [`GcRwLock`] | under a guard | `Vec`s and maps of pointers |
 //! | [`GcWeak`] | no | links that keep nothing alive |
 //! | [`Ephemeron`], [`GcWeakMap`] | no; yes | what lives as long as a key: side tables, caches |
+//! | [`GcAny`], `Gc<dyn Trait>` | no | objects of many types: see [`unsize!`], [`rootable_dyn!`] |
 //! | outside of `mutate`: [`Root`] | | what the program holds on to |
+//!
+//! # Tasks
+//!
+//! In a task of an async runtime:
+//!
+//! | what | where |
+//! |---|---|
+//! | [`Heap::mutate`] | in the task, on the worker, as long as it is short (microseconds): nothing waits for it there |
+//! | [`Heap`], [`Root`] | anywhere, also across an `.await` and on another worker; dropped with a task that is cancelled |
+//! | [`Gc`], [`Mutation`] | inside `mutate`, whose closure cannot `.await` |
+//! | [`Mutator`] | on one thread; a task that holds one across an `.await` is not `Send` and cannot be spawned |
+//! | [`Heap::collect`] | on a blocking thread (`spawn_blocking`), because it waits for a cycle |
+//! | dropping the last [`Heap`] | on a blocking thread too, if its objects' destructors take time: it waits for them |
+//!
+//! The example `tasks` is a program with tokio.
+//!
+//! ```
+//! use gc_core::{Gc, Heap, Root, Trace};
+//! # fn spawn<F: Future + Send + 'static>(_task: F) {}
+//! # fn wait() -> impl Future<Output = ()> + Send { std::future::ready(()) }
+//! #[derive(Trace)]
+//! struct Item<'gc>(Gc<'gc, str>);
+//!
+//! let heap = Heap::new();
+//! spawn(async move {
+//!     let item: Root<Item<'static>> =
+//!         heap.mutate(|mc| Gc::root(Gc::new(mc, Item(Gc::from_str(mc, "kept"))), mc));
+//!     wait().await; // the task may go on on another thread
+//!     heap.mutate(|mc| assert_eq!(&*item.get(mc).0, "kept"));
+//! });
+//! ```
 
 #![allow(unreachable_pub, reason = "protocol types are public for the models")]
 

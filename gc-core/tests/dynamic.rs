@@ -247,16 +247,7 @@ fn generic_traits_have_a_family_for_each_argument() {
     round_trip!(Root<dyn ByName<'static>>, dyn ByName<'_> + '_, |item, mc| {
         item.declared().is_some_and(|value| *value == 3)
     });
-    round_trip!(Root<dyn ByPath>, dyn ByPath + '_, |item, mc| Gc::as_ptr(item).is_aligned_to_two());
-}
-
-trait Aligned {
-    fn is_aligned_to_two(self) -> bool;
-}
-impl<T: ?Sized> Aligned for *const T {
-    fn is_aligned_to_two(self) -> bool {
-        self.cast::<u8>().addr().is_multiple_of(2)
-    }
+    round_trip!(Root<dyn ByPath>, dyn ByPath + '_, |item, mc| !Gc::as_ptr(item).is_null());
 }
 
 /// A family leads to its members and back, and its pointers are of one size.

@@ -4,7 +4,7 @@
 //!    the brand.
 //! 2. [`GcAny::downcast`] looks at the span of the address. Its `TypeInfo` has the identity of the type that the object was
 //!    made with, lifetimes erased, which is compared with the identity of `T` at `'static`.
-//! 3. Equal identities and one brand are one type (INV-18).
+//! 3. Equal identities and one brand are one type (INV-20).
 //!
 //! Leaf data shares its spans with other leaf data of its size, so a span cannot tell its type. The compiler refuses to erase
 //! a pointer to it. [`GcAny::new`] allocates leaf data in spans of its type instead.
@@ -133,7 +133,7 @@ impl<'gc, T: Branded<'gc>> Gc<'gc, T> {
                  make the object with `GcAny::new(mc, value)`"
             );
         }
-        // SAFETY: INV-18: the span knows the type, which has a family and is branded with 'gc.
+        // SAFETY: INV-20: the span knows the type, which has a family and is branded with 'gc.
         unsafe { GcAny::from_address(this.as_non_null().cast()) }
     }
 }
@@ -174,13 +174,13 @@ impl<'gc> GcAny<'gc> {
         unsafe { at.write(value) };
         // SAFETY: INV-5: slots are never at address zero.
         let at = unsafe { NonNull::new_unchecked(at.cast()) };
-        // SAFETY: INV-18: the span knows the type, which has a family and is branded with 'gc.
+        // SAFETY: INV-20: the span knows the type, which has a family and is branded with 'gc.
         Ok(unsafe { GcAny::from_address(at) })
     }
 
     /// # Safety
     ///
-    /// `at` is an object of this pin's heap, live in it (INV-4), of a type as INV-18 asks.
+    /// `at` is an object of this pin's heap, live in it (INV-4), of a type as INV-20 asks.
     unsafe fn from_address(at: NonNull<Erased>) -> Self {
         // SAFETY: INV-4: the caller's promise; `Erased` has no content that could be looked at.
         GcAny(unsafe { Gc::from_non_null(at) })
@@ -189,7 +189,7 @@ impl<'gc> GcAny<'gc> {
     /// The object as a `T`, if it was made as one. Three loads and a comparison.
     #[must_use]
     pub fn downcast<T: Branded<'gc>>(self, mc: &Mutation<'gc>) -> Option<Gc<'gc, T>> {
-        // SAFETY: INV-18: of one identity and one brand, so of one type; the pointer is to the start of the object.
+        // SAFETY: INV-20: of one identity and one brand, so of one type; the pointer is to the start of the object.
         self.is::<T>(mc).then(|| unsafe { Gc::from_non_null(self.0.as_non_null().cast()) })
     }
     /// Whether the object was made as a `T`.

@@ -64,8 +64,8 @@ pub unsafe trait Branded<'gc>: Trace<'gc> + Sized {
     type Static: Managed<At<'gc> = Self>;
 }
 
-/// What a [`Root`](crate::Root) may point to: every [`Managed`] type, `[T]`, `str`, and trait objects that
-/// [`rootable_dyn!`](crate::rootable_dyn) declares.
+/// What a [`Root`](crate::Root) may point to: every [`Managed`] type, `[T]`, `str`, [`Erased`](crate::Erased), and trait
+/// objects that [`rootable_dyn!`](crate::rootable_dyn) declares.
 ///
 /// # Safety
 ///
