@@ -45,6 +45,8 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
 /// `Send` and `Sync` are supertraits, because all that objects hold is. The struct that holds the pointer can be rooted
 /// without any declaration.
 ///
+/// "`'gc` must outlive `'static`" at this macro means that `+ 'gc` is missing, here or in the field's type.
+///
 /// ```
 /// use gc_core::{Gc, Heap, Root, Trace, unsize};
 ///
