@@ -66,6 +66,26 @@ macro_rules! pick {
 }
 rootable_dyn!(impl<'gc> Holds<pick!('gc)>);
 
+/// Where the user's crate has modules and types of the macro's names.
+mod shadowed {
+    mod gc_core {
+        pub(crate) trait Family {}
+    }
+    mod core {}
+    pub(crate) struct Rootable;
+    pub(crate) trait Sized: gc_core::Family {
+        fn size(&self) -> usize;
+    }
+    impl gc_core::Family for u8 {}
+    impl Sized for u8 {
+        fn size(&self) -> usize {
+            size_of::<Rootable>() + 1
+        }
+    }
+    ::gc_core::rootable_dyn!(Sized);
+    ::gc_core::rootable_dyn!(Sized + Send + Sync);
+}
+
 /// With an associated type that has the brand, a constant, and lifetimes in its methods.
 trait Source<'gc, const N: usize> {
     type Item;
@@ -270,10 +290,15 @@ fn families_of_trait_objects_lead_back() {
     family::<dyn Sorted<'static, String, Option<u8>>>();
     family::<dyn Twice<'static, 'static>>();
     family::<dyn Holds<u16>>();
+    family::<dyn shadowed::Sized + Send + Sync>();
     family::<dyn for<'x> Reader<'x>>();
     family::<dyn Any + Send + Sync>();
     family::<dyn Debug>();
     family::<dyn Error + Send + Sync>();
+    Heap::new().mutate(|mc| {
+        let root = Gc::root(unsize!(Gc::new(mc, 1u8) => dyn shadowed::Sized), mc);
+        assert_eq!(root.get(mc).size(), 1);
+    });
     // In a type parameter, a trait object's family makes the whole a managed type.
     fn managed<T: Managed>() {}
     managed::<Vec<Gc<'static, dyn shapes::Branded<'static>>>>();

@@ -186,7 +186,7 @@ impl<'gc> GcAny<'gc> {
         GcAny(unsafe { Gc::from_non_null(at) })
     }
 
-    /// The object as a `T`, if it was made as one. Three loads and a comparison.
+    /// The object as a `T`, if it was made as one. Three loads, a call and a comparison.
     #[must_use]
     pub fn downcast<T: Branded<'gc>>(self, mc: &Mutation<'gc>) -> Option<Gc<'gc, T>> {
         // SAFETY: INV-20: of one identity and one brand, so of one type; the pointer is to the start of the object.
