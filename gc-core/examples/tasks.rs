@@ -4,15 +4,17 @@
 //! cargo run --release -p gc-core --example tasks -- [ORDERS]
 //! ```
 //!
-//! Orders pass from a task that takes them to tasks that fill them, over a channel of [`Root`]s. Each order waits for its
-//! goods, an `.await`, before it is booked. The rules:
+//! Orders pass from a task that takes them to tasks that fill them, over a channel of [`Root`]s.
+//! Each order waits for its goods, an `.await`, before it is booked. The rules:
 //!
-//! 1. A task holds a [`Root`] across an `.await`, never a `Gc`. [`Heap`] and [`Root`] are `Send` and `Sync`, so the task
-//!    may go on on another worker.
-//! 2. A task works on objects in short calls of [`Heap::mutate`], on the worker itself. Nothing awaits inside: the
-//!    compiler sees to that.
-//! 3. A [`Mutator`](gc_core::Mutator) belongs to a thread, so a task that holds one over an `.await` cannot be spawned.
-//! 4. [`Heap::collect`] waits for a cycle, so it is called on a blocking thread. A program that runs need not call it.
+//! 1. A task holds a [`Root`] across an `.await`, never a `Gc`. [`Heap`] and [`Root`] are `Send`
+//!    and `Sync`, so the task may go on on another worker.
+//! 2. A task works on objects in short calls of [`Heap::mutate`], on the worker itself. Nothing
+//!    awaits inside: the compiler sees to that.
+//! 3. A [`Mutator`](gc_core::Mutator) belongs to a thread, so a task that holds one over an
+//!    `.await` cannot be spawned.
+//! 4. [`Heap::collect`] waits for a cycle, so it is called on a blocking thread. A program that
+//!    runs need not call it.
 
 #![forbid(unsafe_code)]
 

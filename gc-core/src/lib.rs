@@ -59,12 +59,12 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | [`Heap::mutate`] | in the task, on the worker, as long as it is short (microseconds): nothing waits for it there |
-//! | [`Heap`], [`Root`] | anywhere, also across an `.await` and on another worker; dropped with a task that is cancelled |
+//! | [`Heap::mutate`] | in the task, on the worker, as long as it is short (microseconds) |
+//! | [`Heap`], [`Root`] | anywhere, also across an `.await`; dropped with a task that is cancelled |
 //! | [`Gc`], [`Mutation`] | inside `mutate`, whose closure cannot `.await` |
-//! | [`Mutator`] | on one thread; a task that holds one across an `.await` is not `Send` and cannot be spawned |
+//! | [`Mutator`] | on one thread: a task that holds one across an `.await` cannot be spawned |
 //! | [`Heap::collect`] | on a blocking thread (`spawn_blocking`), because it waits for a cycle |
-//! | dropping the last [`Heap`] | on a blocking thread too, if its objects' destructors take time: it waits for them |
+//! | dropping the last [`Heap`] | on a blocking thread too: it waits for the destructors of all objects |
 //!
 //! The example `tasks` is a program with tokio.
 //!

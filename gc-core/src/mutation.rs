@@ -615,7 +615,8 @@ impl ThreadTable {
     }
 }
 
-/// The name of the type of a live object, if the calling thread has used its heap through [`Heap::mutate`].
+/// The name of the type of a live object, if the calling thread has used its heap through
+/// [`Heap::mutate`].
 pub(crate) fn type_name_at(addr: usize) -> Option<&'static str> {
     let find = |thread: &ThreadTable| {
         let entries = thread.entries.try_borrow().ok()?;

@@ -423,7 +423,8 @@ fn downcast_leads_back_to_the_type_and_to_no_other() {
     });
 }
 
-/// From a supertrait's object, by the language's own upcasting, and from a `Gc` whose type is known.
+/// From a supertrait's object, by the language's own upcasting, and from a `Gc` whose type is
+/// known.
 #[test]
 fn downcast_works_from_the_supertrait_and_from_itself() {
     Heap::new().mutate(|mc| {

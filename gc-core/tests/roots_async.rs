@@ -1,6 +1,8 @@
-//! Roots in tasks: held across `.await`, moved between worker threads, dropped by a runtime that ends.
+//! Roots in tasks: held across `.await`, moved between worker threads, dropped by a runtime that
+//! ends.
 //!
-//! That these futures compile is half of the test: each is spawned, so it must be `Send` and `'static`.
+//! That these futures compile is half of the test: each is spawned, so it must be `Send` and
+//! `'static`.
 
 #![forbid(unsafe_code)]
 #![cfg(not(any(loom, shuttle, miri)))]
@@ -328,7 +330,8 @@ fn the_runtime_may_end_before_the_heap_and_after_it() {
     drop(workers);
     first.collect().unwrap();
     assert_eq!((drops.load(SeqCst), first.stats().live_objects), (8, 0));
-    // After: roots keep no heap, so the objects die with it; dropping the roots then touches nothing of it.
+    // After: roots keep no heap, so the objects die with it; dropping the roots then touches
+    // nothing of it.
     let (second, workers) = (heap(), runtime(2));
     spawn(&workers, &second);
     drop(second);

@@ -33,7 +33,7 @@ pub(crate) struct TypeInfo {
     pub(crate) needs_drop: bool,
     /// Whether objects are arrays of the type, with their length in a header word before the first element.
     pub(crate) array: bool,
-    /// Whether leaf data has spans of its own all the same, so that its type can be told from its address.
+    /// Whether leaf data has spans of its own all the same: its type then follows from its address.
     pub(crate) own_spans: bool,
     /// Whether this is the box of weak pointers (`sweep::weak`), whose live objects are looked at one by one.
     pub(crate) weak_box: bool,
@@ -49,8 +49,9 @@ pub(crate) struct TypeInfo {
     pub(crate) drop: DropFn,
     /// The type's name, for traces and profiles.
     pub(crate) name: fn() -> &'static str,
-    /// The type's identity, its lifetimes erased; of a private type for what has no type of its own. The address of a
-    /// `TypeInfo` is no identity: the compiler may make several of one constant, or one of several.
+    /// The type's identity, its lifetimes erased; of a private type for what has no type of its own.
+    /// The address of a `TypeInfo` is no identity: the compiler may make several of one constant, or
+    /// one of several.
     pub(crate) id: fn() -> TypeId,
 }
 
@@ -149,8 +150,9 @@ impl<'gc, T: Trace<'gc>> InfoOf<'gc, T> {
 
 /// The identity of `T` with its lifetimes erased: that of the same type at `'static`.
 ///
-/// `TypeId::of` asks for `T: 'static`, which a branded type is not. No code is generated for a lifetime, so the compiler's
-/// answer is the same for all of them; the trait object only takes the demand away.
+/// `TypeId::of` asks for `T: 'static`, which a branded type is not. No code is generated for a
+/// lifetime, so the compiler's answer is the same for all of them. The trait object only takes the
+/// demand away.
 fn id_of<T: ?Sized>() -> TypeId {
     trait Identify {
         fn id(&self) -> TypeId
@@ -167,7 +169,8 @@ fn id_of<T: ?Sized>() -> TypeId {
     }
     let probe = PhantomData::<T>;
     let probe: &dyn Identify = &probe;
-    // SAFETY: INV-8: a lifetime bound is no part of a trait object's representation, and `id` looks at no value.
+    // SAFETY: INV-8: a lifetime bound is no part of a trait object's representation, and `id` looks
+    // at no value.
     let probe = unsafe { std::mem::transmute::<&dyn Identify, &(dyn Identify + 'static)>(probe) };
     probe.id()
 }

@@ -1,13 +1,15 @@
 //! [`GcAny`]: an erased pointer, whose object's type the span knows.
 //!
-//! 1. [`Gc::erase`] and [`GcAny::new`] forget the type. Both ask for a [`Branded`] type: then the lifetimes in it follow from
-//!    the brand.
-//! 2. [`GcAny::downcast`] looks at the span of the address. Its `TypeInfo` has the identity of the type that the object was
-//!    made with, lifetimes erased, which is compared with the identity of `T` at `'static`.
+//! 1. [`Gc::erase`] and [`GcAny::new`] forget the type. Both ask for a [`Branded`] type: then the
+//!    lifetimes in it follow from the brand.
+//! 2. [`GcAny::downcast`] looks at the span of the address. Its `TypeInfo` has the identity of the
+//!    type that the object was made with, lifetimes erased, which is compared with the identity of
+//!    `T` at `'static`.
 //! 3. Equal identities and one brand are one type (INV-20).
 //!
-//! Leaf data shares its spans with other leaf data of its size, so a span cannot tell its type. The compiler refuses to erase
-//! a pointer to it. [`GcAny::new`] allocates leaf data in spans of its type instead.
+//! Leaf data shares its spans with other leaf data of its size, so a span cannot tell its type. The
+//! compiler refuses to erase a pointer to it. [`GcAny::new`] allocates leaf data in spans of its
+//! type instead.
 
 use super::gc::limit_reached;
 use crate::error::AllocError;
@@ -20,10 +22,12 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ptr::NonNull;
 
-/// What a pointer without a type points to. There are no values of it, only objects behind a [`GcAny`].
+/// What a pointer without a type points to. There are no values of it, only objects behind a
+/// [`GcAny`].
 ///
-/// `Gc<'gc, Erased>` is for the cells, weak pointers and maps, which take a pointee's type: `GcCell<'gc, Erased>` holds a
-/// [`GcAny`] and changes atomically. `Root<Erased>` is what [`GcAny::root`] makes.
+/// `Gc<'gc, Erased>` is for the cells, weak pointers and maps, which take a pointee's type:
+/// `GcCell<'gc, Erased>` holds a [`GcAny`] and changes atomically. `Root<Erased>` is what
+/// [`GcAny::root`] makes.
 ///
 /// ```
 /// use gc_core::{Erased, Gc, GcAny, GcCell, Heap};
@@ -61,8 +65,8 @@ unsafe impl Rootable<'_> for Erased {
     type Family = Erased;
 }
 
-/// A pointer to an object of any sized type with a family: `Copy`, one word. [`downcast`](Self::downcast) leads back to
-/// the type, which the object's span knows.
+/// A pointer to an object of any sized type with a family: `Copy`, one word.
+/// [`downcast`](Self::downcast) leads back to the type, which the object's span knows.
 ///
 /// Equality and hash are those of the address.
 ///
@@ -90,14 +94,15 @@ unsafe impl Rootable<'_> for Erased {
 ///
 /// # What can be erased
 ///
-/// - A pointer to leaf data (neither pointers nor drop glue in it, such as `u64`) cannot: the compiler refuses
-///   [`Gc::erase`]. Make such objects with [`GcAny::new`].
-/// - Slices, `str` and trait objects cannot: their pointers have two words. Put a `Box<[T]>`, a `Vec` or a `String` into an object,
-///   or a `Gc<[T]>`. A trait object leads back to its type by [`Gc::downcast`].
+/// - A pointer to leaf data (neither pointers nor drop glue in it, such as `u64`) cannot: the
+///   compiler refuses [`Gc::erase`]. Make such objects with [`GcAny::new`].
+/// - Slices, `str` and trait objects cannot: their pointers have two words. Put a `Box<[T]>`, a
+///   `Vec` or a `String` into an object, or a `Gc<[T]>`. A trait object leads back to its type by
+///   [`Gc::downcast`].
 /// - A weak pointer or an ephemeron is a value. It can be in an object that is erased.
 ///
-/// `T` and a wrapper of `T` are two types, even if the wrapper is `repr(transparent)`. So are types of one name in two
-/// versions of a crate.
+/// `T` and a wrapper of `T` are two types, even if the wrapper is `repr(transparent)`. So are types
+/// of one name in two versions of a crate.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub struct GcAny<'gc>(Gc<'gc, Erased>);
@@ -114,7 +119,8 @@ const _: () = assert!(size_of::<Option<GcAny<'_>>>() == size_of::<usize>());
 impl<'gc, T: Branded<'gc>> Gc<'gc, T> {
     /// Forgets the type of the object; [`GcAny::downcast`] leads back. No code.
     ///
-    /// It does not compile for leaf data, whose spans do not know a type; [`GcAny::new`] makes such objects.
+    /// It does not compile for leaf data, whose spans do not know a type; [`GcAny::new`] makes such
+    /// objects.
     ///
     /// ```
     /// use gc_core::{Gc, Heap};
@@ -129,8 +135,8 @@ impl<'gc, T: Branded<'gc>> Gc<'gc, T> {
         const {
             assert!(
                 !InfoOf::<T>::ONE.is_leaf(),
-                "leaf data (without pointers and drop glue) cannot be erased, because its spans do not know its type: \
-                 make the object with `GcAny::new(mc, value)`"
+                "leaf data (without pointers and drop glue) cannot be erased, because its spans do \
+                 not know its type: make the object with `GcAny::new(mc, value)`"
             );
         }
         // SAFETY: INV-20: the span knows the type, which has a family and is branded with 'gc.
@@ -189,7 +195,8 @@ impl<'gc> GcAny<'gc> {
     /// The object as a `T`, if it was made as one. Three loads, a call and a comparison.
     #[must_use]
     pub fn downcast<T: Branded<'gc>>(self, mc: &Mutation<'gc>) -> Option<Gc<'gc, T>> {
-        // SAFETY: INV-20: of one identity and one brand, so of one type; the pointer is to the start of the object.
+        // SAFETY: INV-20: of one identity and one brand, so of one type; the pointer is to the
+        // start of the object.
         self.is::<T>(mc).then(|| unsafe { Gc::from_non_null(self.0.as_non_null().cast()) })
     }
     /// Whether the object was made as a `T`.
@@ -197,7 +204,8 @@ impl<'gc> GcAny<'gc> {
     pub fn is<T: Branded<'gc>>(self, mc: &Mutation<'gc>) -> bool {
         (self.info(mc).id)() == TypeId::of::<T::Static>()
     }
-    /// The name of the object's type, as [`std::any::type_name`] says it: for people, and no identity.
+    /// The name of the object's type, as [`std::any::type_name`] says it: for people, and no
+    /// identity.
     ///
     /// ```
     /// use gc_core::{GcAny, Heap};
@@ -221,7 +229,8 @@ impl<'gc> GcAny<'gc> {
     pub fn as_gc(self) -> Gc<'gc, Erased> {
         self.0
     }
-    /// An owned handle, which keeps the object alive between calls of `mutate`; [`Root::get`] gives a `Gc<Erased>`.
+    /// An owned handle, which keeps the object alive between calls of `mutate`; [`Root::get`] gives
+    /// a `Gc<Erased>`.
     ///
     /// ```
     /// use gc_core::{Erased, GcAny, Heap, Root};

@@ -1,11 +1,13 @@
 //! Trait objects: making them, rooting them, and the way back to the concrete type.
 //!
-//! 1. [`unsize!`](crate::unsize) turns a `Gc<T>` into a `Gc<dyn Trait>`: a coercion of the pointer, which the compiler
-//!    checks.
-//! 2. [`rootable_dyn!`](crate::rootable_dyn) declares the family of `dyn Trait`, so that a [`Root`](crate::Root) may point to
-//!    it. The macro names the user's trait once, in a type alias with the brand as its parameter. Both members of the family
-//!    are that alias at some lifetime, so they are one type up to lifetimes whatever the tokens were (INV-8).
-//! 3. [`Downcast`] is the supertrait for the way back: the vtable then says which family the object is of.
+//! 1. [`unsize!`](crate::unsize) turns a `Gc<T>` into a `Gc<dyn Trait>`: a coercion of the pointer,
+//!    which the compiler checks.
+//! 2. [`rootable_dyn!`](crate::rootable_dyn) declares the family of `dyn Trait`, so that a
+//!    [`Root`](crate::Root) may point to it. The macro names the user's trait once, in a type alias
+//!    with the brand as its parameter. Both members of the family are that alias at some lifetime,
+//!    so they are one type up to lifetimes whatever the tokens were (INV-8).
+//! 3. [`Downcast`] is the supertrait for the way back: the vtable then says which family the object
+//!    is of.
 //!
 //! The families of std's traits are here, because only this crate may declare them.
 
@@ -15,7 +17,8 @@ use std::any::{Any, TypeId};
 use std::ptr::NonNull;
 
 impl<'gc, T: ?Sized> Gc<'gc, T> {
-    /// For [`unsize!`](crate::unsize): checks the types of a coercion and does nothing, outside of `unsafe`.
+    /// For [`unsize!`](crate::unsize): checks the types of a coercion and does nothing, outside of
+    /// `unsafe`.
     #[doc(hidden)]
     pub fn __prepare<U: ?Sized, F: FnOnce(*mut T) -> *mut U>(this: Self, coerce: F) -> (Self, F) {
         (this, coerce)
@@ -38,14 +41,17 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
     }
 }
 
-/// Turns a `Gc` of a sized type into a `Gc` of a trait object or a slice: `unsize!(gc => dyn Trait)`.
+/// Turns a `Gc` of a sized type into a `Gc` of a trait object or a slice: `unsize!(gc => dyn
+/// Trait)`.
 ///
-/// The common form is a trait with the brand as its parameter, whose objects lie in a field. The pointer's type is then
-/// `Gc<'gc, dyn Trait<'gc> + 'gc>`: without `+ 'gc` it would mean `+ 'static`, and no object with pointers is `'static`.
-/// `Send` and `Sync` are supertraits, because all that objects hold is. The struct that holds the pointer can be rooted
-/// without any declaration.
+/// The common form is a trait with the brand as its parameter, whose objects lie in a field. The
+/// pointer's type is then `Gc<'gc, dyn Trait<'gc> + 'gc>`: without `+ 'gc` it would mean `+
+/// 'static`, and no object with pointers is `'static`. `Send` and `Sync` are supertraits, because
+/// all that objects hold is. The struct that holds the pointer can be rooted without any
+/// declaration.
 ///
-/// "`'gc` must outlive `'static`" at this macro means that `+ 'gc` is missing, here or in the field's type.
+/// "`'gc` must outlive `'static`" at this macro means that `+ 'gc` is missing, here or in the
+/// field's type.
 ///
 /// ```
 /// use gc_core::{Gc, Heap, Root, Trace, unsize};
@@ -80,16 +86,17 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
 #[macro_export]
 macro_rules! unsize {
     ($gc:expr => $ty:ty) => {{
-        // The closure is written here and not in the block below, so that nothing of the user's is inside `unsafe`.
+        // The closure is written here and not in the block below, so that nothing of the user's is
+        // inside `unsafe`.
         let (gc, coerce) = $crate::Gc::__prepare($gc, |ptr| -> *mut $ty { ptr });
         // SAFETY: the closure is a coercion: without a cast nothing else type-checks.
         unsafe { $crate::Gc::__coerce(gc, coerce) }
     }};
 }
 
-/// Declares that a [`Root`](crate::Root) may point to `dyn Trait` itself, and that types which hold a
-/// `Gc<dyn Trait>` in a type parameter have families. Needed once for each trait (and each set of `Send` and `Sync`), in
-/// the crate of the trait.
+/// Declares that a [`Root`](crate::Root) may point to `dyn Trait` itself, and that types which hold
+/// a `Gc<dyn Trait>` in a type parameter have families. Needed once for each trait (and each set of
+/// `Send` and `Sync`), in the crate of the trait.
 ///
 /// | for | write |
 /// |---|---|
@@ -98,14 +105,15 @@ macro_rules! unsize {
 /// | a trait elsewhere in the crate | `rootable_dyn!(crate::shapes::Shape<'gc>)` |
 /// | a trait object with marker traits | `rootable_dyn!(Shape<'gc> + Send + Sync)` |
 /// | a generic trait, for each branded type | `rootable_dyn!(impl<'gc, T> Visitor<'gc, T>)` |
-/// | the same with a bound, one for each parameter | `rootable_dyn!(impl<'gc, T: Ord> Sorted<'gc, T>)` |
-/// | a trait whose first argument is not the brand | `rootable_dyn!(impl<'gc> Visitor<Item<'gc>>)` |
+/// | the same, with one bound for a parameter | `rootable_dyn!(impl<'gc, T: Ord> Sorted<'gc, T>)` |
+/// | a trait whose first argument is another | `rootable_dyn!(impl<'gc> Visitor<Item<'gc>>)` |
 ///
-/// A parameter stands for any type with a family ([`Managed`](crate::Managed)), numbers and strings included. The
-/// root of a trait object names the brand `'static`: `Root<dyn Shape<'static>>`.
+/// A parameter stands for any type with a family ([`Managed`](crate::Managed)), numbers and strings
+/// included. The root of a trait object names the brand `'static`: `Root<dyn Shape<'static>>`.
 ///
-/// `dyn Any`, `dyn Debug`, `dyn Display` and `dyn Error` are declared, also with `Send` and with `Send + Sync`. The language lets
-/// nobody declare the trait of another crate: make a trait of your own with it as its supertrait.
+/// `dyn Any`, `dyn Debug`, `dyn Display` and `dyn Error` are declared, also with `Send` and with
+/// `Send + Sync`. The language lets nobody declare the trait of another crate: make a trait of your
+/// own with it as its supertrait.
 ///
 /// ```
 /// use gc_core::{Gc, Heap, Root, Trace, rootable_dyn, unsize};
@@ -175,7 +183,8 @@ macro_rules! __rootable_dyn {
         const _: () = {
             // The one place where the user's tokens are read.
             type __Object<$brand $(, $param)*> = $object;
-            // SAFETY: INV-8: both are one alias, so they are one type up to lifetimes; a parameter has a family.
+            // SAFETY: INV-8: both are one alias, so they are one type up to lifetimes; a parameter
+            // has a family.
             unsafe impl<$($param: $crate::Managed $(+ $bound)?),*> $crate::Family
                 for __Object<'static $(, $param)*>
             where
@@ -184,8 +193,8 @@ macro_rules! __rootable_dyn {
                 type At<$brand> = __Object<$brand $(, <$param as $crate::Managed>::At<$brand>)*>;
             }
             // SAFETY: INV-8: the inverse.
-            unsafe impl<$brand $(, $param: $crate::Branded<$brand> $(+ $bound)?)*> $crate::Rootable<$brand>
-                for __Object<$brand $(, $param)*>
+            unsafe impl<$brand $(, $param: $crate::Branded<$brand> $(+ $bound)?)*>
+                $crate::Rootable<$brand> for __Object<$brand $(, $param)*>
             where
                 $($(<$param as $crate::Branded<$brand>>::Static: $bound,)?)*
                 __Object<'static $(, <$param as $crate::Branded<$brand>>::Static)*>:
@@ -235,7 +244,8 @@ macro_rules! any_objects {
 any_objects!(dyn Any, dyn Any + Send, dyn Any + Send + Sync);
 
 impl<'gc, D: AnyObject + ?Sized> Gc<'gc, D> {
-    /// The object as a `T`, if it is one. For `'static` types; branded ones have [`downcast`](Gc::downcast).
+    /// The object as a `T`, if it is one. For `'static` types; branded ones have
+    /// [`downcast`](Gc::downcast).
     ///
     /// ```
     /// use gc_core::{Gc, Heap, Root, unsize};
@@ -257,8 +267,8 @@ impl<'gc, D: AnyObject + ?Sized> Gc<'gc, D> {
     }
 }
 
-/// The supertrait of traits whose objects [`Gc::downcast`] leads back to their type. Every type with a family has it: what
-/// derives [`Trace`](trait@crate::Trace), numbers, strings, containers.
+/// The supertrait of traits whose objects [`Gc::downcast`] leads back to their type. Every type
+/// with a family has it: what derives [`Trace`](trait@crate::Trace), numbers, strings, containers.
 ///
 /// ```
 /// use gc_core::{Downcast, Gc, Heap, Trace, unsize};
@@ -286,17 +296,18 @@ impl<'gc, D: AnyObject + ?Sized> Gc<'gc, D> {
 ///
 /// # Why a supertrait
 ///
-/// The span of an object knows its type, but not with which lifetimes it was made: code is generated once for all of
-/// them. An object `Item<Gc<'gc, dyn Sink<'static>>>` would pass for an `Item<Gc<'gc, dyn Sink<'gc>>>`, and then be given
-/// what does not live long enough. As a supertrait, `Downcast<'gc>` lets only types into the trait whose lifetimes follow from the
+/// The span of an object knows its type, but not with which lifetimes it was made: code is
+/// generated once for all of them. An object `Item<Gc<'gc, dyn Sink<'static>>>` would pass for an
+/// `Item<Gc<'gc, dyn Sink<'gc>>>`, and then be given what does not live long enough. As a
+/// supertrait, `Downcast<'gc>` lets only types into the trait whose lifetimes follow from the
 /// brand. [`GcAny`](crate::GcAny) asks for the same when a pointer is erased.
 ///
 /// # Safety
 ///
 /// The object is of the family that `__family` says, and branded with `'gc`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not know its concrete type: add `Downcast<'gc>` as a supertrait, as in \
-               `trait Shape<'gc>: Downcast<'gc>`",
+    message = "`{Self}` does not know its concrete type: add `Downcast<'gc>` as a supertrait, \
+               as in `trait Shape<'gc>: Downcast<'gc>`",
     label = "no `Downcast<'gc>` among its supertraits",
     note = "`dyn Any` objects have `Gc::downcast_any`, erased pointers `GcAny::downcast`"
 )]
@@ -306,7 +317,8 @@ pub unsafe trait Downcast<'gc> {
     fn __family(&self) -> TypeId;
 }
 
-// SAFETY: INV-8: `Branded` says that `Self` is the member of the family `T::Static` that is branded with 'gc.
+// SAFETY: INV-8: `Branded` says that `Self` is the member of the family `T::Static` that is branded
+// with 'gc.
 #[diagnostic::do_not_recommend]
 unsafe impl<'gc, T: Branded<'gc>> Downcast<'gc> for T {
     fn __family(&self) -> TypeId {
@@ -321,7 +333,8 @@ impl<'gc, D: Downcast<'gc> + ?Sized> Gc<'gc, D> {
     #[must_use]
     pub fn downcast<T: Branded<'gc>>(this: Self) -> Option<Gc<'gc, T>> {
         let is_same = this.__family() == TypeId::of::<T::Static>();
-        // SAFETY: INV-8: a family has one member for each brand, and both are that of `'gc`; INV-4: live in this pin.
+        // SAFETY: INV-8: a family has one member for each brand, and both are that of `'gc`; INV-4:
+        // live in this pin.
         is_same.then(|| unsafe { Gc::from_non_null(this.as_non_null().cast()) })
     }
 }

@@ -10,14 +10,16 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-/// Keeps an object alive between calls of `mutate`: `Clone`, `Send`, `Sync`, `'static`, droppable on any thread at
-/// any time. `T` is the object's type at `'static`.
+/// Keeps an object alive between calls of `mutate`: `Clone`, `Send`, `Sync`, `'static`, droppable
+/// on any thread at any time. `T` is the object's type at `'static`.
 ///
-/// Nothing is asked of `T` here or in the impls of `Send`, `Sync`, `Clone`, `Drop` and `Debug`. So a task that is
-/// spawned may hold a `Root<Node<'static>>` across an `.await`: the compiler checks a future for `Send` with all its
-/// lifetimes replaced, and a bound that holds at `'static` only would fail there.
+/// Nothing is asked of `T` here or in the impls of `Send`, `Sync`, `Clone`, `Drop` and `Debug`. So
+/// a task that is spawned may hold a `Root<Node<'static>>` across an `.await`: the compiler checks
+/// a future for `Send` with all its lifetimes replaced, and a bound that holds at `'static` only
+/// would fail there.
 ///
-/// A root inside a heap object of its own heap keeps what it points to for ever; use a [`Gc`] there.
+/// A root inside a heap object of its own heap keeps what it points to for ever; use a [`Gc`]
+/// there.
 ///
 /// ```
 /// use gc_core::{Gc, Heap, Root};
@@ -36,8 +38,9 @@ pub struct Root<T: ?Sized> {
     family: PhantomData<fn(*const T) -> *const T>,
 }
 
-// SAFETY: INV-12: the object is `Send + Sync` since it was made, and a root only hands out pointers to it. That holds for
-// every `T`: only `build` makes roots, from a `Gc` of a member of the family `T`.
+// SAFETY: INV-12: the object is `Send + Sync` since it was made, and a root only hands out pointers
+// to it. That holds for every `T`: only `build` makes roots, from a `Gc` of a member of the family
+// `T`.
 unsafe impl<T: ?Sized> Send for Root<T> {}
 // SAFETY: INV-12: as above.
 unsafe impl<T: ?Sized> Sync for Root<T> {}
@@ -97,7 +100,8 @@ fn other_heap() -> ! {
 /// `A` and `B` are members of one family.
 unsafe fn transmute_pointer<A: ?Sized, B: ?Sized>(ptr: NonNull<A>) -> NonNull<B> {
     const { assert!(size_of::<NonNull<A>>() == size_of::<NonNull<B>>()) };
-    // SAFETY: INV-8: the same representation, by the caller's promise; the sizes were just compared.
+    // SAFETY: INV-8: the same representation, by the caller's promise; the sizes were just
+    // compared.
     unsafe { std::mem::transmute_copy(&ptr) }
 }
 

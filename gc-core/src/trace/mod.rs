@@ -42,7 +42,8 @@ pub unsafe trait Trace<'gc> {
 /// `At<'gc>` must be the same type as `Self` with `'static` replaced by `'gc` and nothing else changed: same
 /// size, same layout, same meaning (INV-8). The derive writes it so.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` has no family: derive `Trace` for it; a slice, a `str` or a trait object goes into a type that does",
+    message = "`{Self}` has no family: derive `Trace` for it; a slice, a `str` or a trait object \
+               goes into a type that does",
     label = "no family"
 )]
 pub unsafe trait Managed: Sized + 'static {
@@ -56,7 +57,8 @@ pub unsafe trait Managed: Sized + 'static {
 ///
 /// As for [`Managed`].
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` has no family: derive `Trace` for it; a slice, a `str` or a trait object goes into a type that does",
+    message = "`{Self}` has no family: derive `Trace` for it; a slice, a `str` or a trait object \
+               goes into a type that does",
     label = "no family"
 )]
 pub unsafe trait Branded<'gc>: Trace<'gc> + Sized {
@@ -64,15 +66,15 @@ pub unsafe trait Branded<'gc>: Trace<'gc> + Sized {
     type Static: Managed<At<'gc> = Self>;
 }
 
-/// What a [`Root`](crate::Root) may point to: every [`Managed`] type, `[T]`, `str`, [`Erased`](crate::Erased), and trait
-/// objects that [`rootable_dyn!`](crate::rootable_dyn) declares.
+/// What a [`Root`](crate::Root) may point to: every [`Managed`] type, `[T]`, `str`,
+/// [`Erased`](crate::Erased), and trait objects that [`rootable_dyn!`](crate::rootable_dyn) declares.
 ///
 /// # Safety
 ///
 /// As for [`Managed`]; pointers to `At<'a>` and `At<'b>` have the same representation.
 #[diagnostic::on_unimplemented(
-    message = "a `Root` cannot point to `{Self}`, which has no family: derive `Trace` for a type, or write \
-               `rootable_dyn!(Trait)` beside the trait of a trait object",
+    message = "a `Root` cannot point to `{Self}`, which has no family: derive `Trace` for a type, \
+               or write `rootable_dyn!(Trait)` beside the trait of a trait object",
     label = "no `Root` points to `{Self}`"
 )]
 pub unsafe trait Family: 'static {
@@ -86,8 +88,8 @@ pub unsafe trait Family: 'static {
 ///
 /// As for [`Family`].
 #[diagnostic::on_unimplemented(
-    message = "a `Root` cannot point to `{Self}`, which has no family: derive `Trace` for a type, or write \
-               `rootable_dyn!(Trait)` beside the trait of a trait object",
+    message = "a `Root` cannot point to `{Self}`, which has no family: derive `Trace` for a type, \
+               or write `rootable_dyn!(Trait)` beside the trait of a trait object",
     label = "no `Root` points to `{Self}`"
 )]
 pub unsafe trait Rootable<'gc> {

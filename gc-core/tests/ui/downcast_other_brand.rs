@@ -1,5 +1,5 @@
-//! A type that has another lifetime than the brand where the brand is due could come back under another type. It is
-//! neither let into a trait with `Downcast` nor erased.
+//! A type that has another lifetime than the brand where the brand is due could come back under
+//! another type. It is neither let into a trait with `Downcast` nor erased.
 use gc_core::{Downcast, Gc, GcAny, GcCell, Heap, Mutation, Trace};
 
 #[derive(Trace)]

@@ -1,5 +1,5 @@
-//! An object whose trait object is fixed at `'static` has no family, so it is not erased: it could come back as one with the
-//! brand, and be given what does not live long enough.
+//! An object whose trait object is fixed at `'static` has no family, so it is not erased: it could
+//! come back as one with the brand, and be given what does not live long enough.
 use gc_core::{Gc, GcAny, Mutation, Trace, rootable_dyn};
 
 #[derive(Trace)]

@@ -1,4 +1,5 @@
-//! A `Mutator` belongs to its thread, and a task may go on on another one: use `heap.mutate` in tasks.
+//! A `Mutator` belongs to its thread, and a task may go on on another one: use `heap.mutate` in
+//! tasks.
 use gc_core::Heap;
 use std::future::Future;
 

@@ -1,4 +1,5 @@
-//! A trait has one family: a second declaration, under whatever name of the brand, collides with the first.
+//! A trait has one family: a second declaration, under whatever name of the brand, collides with
+//! the first.
 use gc_core::rootable_dyn;
 
 trait Shape<'gc> {}

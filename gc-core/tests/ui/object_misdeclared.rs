@@ -1,4 +1,5 @@
-//! What `rootable_dyn!` refuses: a fixed brand, what is no trait, a brand that nothing declares, and two bounds.
+//! What `rootable_dyn!` refuses: a fixed brand, what is no trait, a brand that nothing declares,
+//! and two bounds.
 use gc_core::rootable_dyn;
 
 trait Shape<'gc> {}

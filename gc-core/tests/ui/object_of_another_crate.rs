@@ -1,5 +1,5 @@
-//! Only the crate of a trait declares its family: make a trait of your own with the foreign one as its supertrait. A
-//! parameter is one of the trait's.
+//! Only the crate of a trait declares its family: make a trait of your own with the foreign one as
+//! its supertrait. A parameter is one of the trait's.
 use gc_core::rootable_dyn;
 
 trait Visitor<T> {}
