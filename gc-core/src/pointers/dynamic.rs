@@ -41,12 +41,12 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
     }
 }
 
-/// Turns a `Gc` of a sized type into a `Gc` of a trait object or a slice: `unsize!(gc => dyn
-/// Trait)`.
+/// Turns a `Gc` of a sized type into a `Gc` of a trait object or a slice:
+/// `unsize!(gc => dyn Trait)`.
 ///
 /// The common form is a trait with the brand as its parameter, whose objects lie in a field. The
-/// pointer's type is then `Gc<'gc, dyn Trait<'gc> + 'gc>`: without `+ 'gc` it would mean `+
-/// 'static`, and no object with pointers is `'static`. `Send` and `Sync` are supertraits, because
+/// pointer's type is then `Gc<'gc, dyn Trait<'gc> + 'gc>`: without `+ 'gc` it would mean
+/// `+ 'static`, and no object with pointers is `'static`. `Send` and `Sync` are supertraits, because
 /// all that objects hold is. The struct that holds the pointer can be rooted without any
 /// declaration.
 ///
