@@ -618,6 +618,16 @@ impl ThreadTable {
     }
 }
 
+/// The name of the type of a live object, if the calling thread has used its heap through
+/// [`Heap::mutate`].
+pub(crate) fn type_name_at(addr: usize) -> Option<&'static str> {
+    let find = |thread: &ThreadTable| {
+        let entries = thread.entries.try_borrow().ok()?;
+        entries.iter().find_map(|(core, _)| core.space.type_at(addr))
+    };
+    THREAD.try_with(find).ok().flatten().map(|info| (info.name)())
+}
+
 impl Drop for ThreadTable {
     fn drop(&mut self) {
         // A destructor that runs later on this thread must not find the record.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const CEILING: usize = 700;
 
 /// Files that may hold `unsafe`. A new entry needs a reason in its change.
-const UNSAFE: [&str; 31] = [
+const UNSAFE: &[&str] = &[
     "cycle.rs",
     "handshake/registry.rs",
     "heap/asan.rs",
@@ -24,8 +24,10 @@ const UNSAFE: [&str; 31] = [
     "mutator/alloc.rs",
     "mutator/barrier.rs",
     "observe/clock.rs",
+    "pointers/any.rs",
     "pointers/by_address.rs",
     "pointers/cell.rs",
+    "pointers/dynamic.rs",
     "pointers/ephemeron.rs",
     "pointers/external.rs",
     "pointers/gc.rs",
@@ -187,7 +189,7 @@ fn unsafe_is_where_the_list_says() {
         assert_eq!(has, listed, "{}: has `unsafe`, is on the list", source.name);
     }
     for name in UNSAFE {
-        assert!(all.iter().any(|source| source.name == name), "{name} is on the list and gone");
+        assert!(all.iter().any(|source| source.name == *name), "{name} is on the list and gone");
     }
 }
 

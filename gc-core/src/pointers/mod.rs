@@ -3,6 +3,8 @@
 //! | file | type | who stores through it |
 //! |---|---|---|
 //! | `gc` | [`Gc`] | nobody: it is `Copy` and fixed |
+//! | `any` | [`GcAny`], [`Erased`] | nobody: a `Gc` without its type |
+//! | `dynamic` | [`Downcast`], the macros for trait objects | |
 //! | `cell` | [`GcCell`], [`GcOnceCell`] | one atomic word, with the barrier; once |
 //! | `guarded` | [`GcRefCell`], [`GcMutex`], [`GcRwLock`] | a guard, which carries the barrier |
 //! | `mapped` | [`GcMappedRefMut`], guards of a part | the guard that it was made of |
@@ -16,10 +18,13 @@
 //!
 //! `inside` keeps `Debug` finite; `unwind` says what may cross a `catch_unwind`.
 
+mod any;
 #[cfg(not(loom))]
 mod by_address;
 #[cfg(not(loom))]
 mod cell;
+#[cfg(not(loom))]
+mod dynamic;
 #[cfg(not(loom))]
 mod ephemeron;
 #[cfg(not(loom))]
@@ -43,10 +48,13 @@ mod unwind;
 #[cfg(not(loom))]
 mod weak;
 
+pub use any::{Erased, GcAny};
 #[cfg(not(loom))]
 pub use by_address::ByAddress;
 #[cfg(not(loom))]
 pub use cell::{GcCell, GcOnceCell};
+#[cfg(not(loom))]
+pub use dynamic::Downcast;
 #[cfg(not(loom))]
 pub use ephemeron::{Ephemeron, GcWeakMap};
 #[cfg(not(loom))]

@@ -49,6 +49,11 @@ pub unsafe trait Trace<'gc> {
 ///
 /// `At<'gc>` must be the same type as `Self` with `'static` replaced by `'gc` and nothing else changed: same
 /// size, same layout, same meaning (INV-8). The derive writes it so.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no family: derive `Trace` for it; a slice, a `str` or a trait object \
+               goes into a type that does",
+    label = "no family"
+)]
 pub unsafe trait Managed: Sized + 'static {
     /// This type, branded by one pin.
     type At<'gc>: Branded<'gc, Static = Self>;
@@ -59,17 +64,27 @@ pub unsafe trait Managed: Sized + 'static {
 /// # Safety
 ///
 /// As for [`Managed`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no family: derive `Trace` for it; a slice, a `str` or a trait object \
+               goes into a type that does",
+    label = "no family"
+)]
 pub unsafe trait Branded<'gc>: Trace<'gc> + Sized {
     /// This type at `'static`, the form in which [`Root`](crate::Root) names it.
     type Static: Managed<At<'gc> = Self>;
 }
 
-/// What a [`Root`](crate::Root) may point to: every [`Managed`] type, `[T]`, `str`, and trait objects that
-/// [`rootable_dyn!`](crate::rootable_dyn) declares.
+/// What a [`Root`](crate::Root) may point to: every [`Managed`] type, `[T]`, `str`,
+/// [`Erased`](crate::Erased), and trait objects that [`rootable_dyn!`](crate::rootable_dyn) declares.
 ///
 /// # Safety
 ///
 /// As for [`Managed`]; pointers to `At<'a>` and `At<'b>` have the same representation.
+#[diagnostic::on_unimplemented(
+    message = "a `Root` cannot point to `{Self}`, which has no family: derive `Trace` for a type, \
+               or write `rootable_dyn!(Trait)` beside the trait of a trait object",
+    label = "no `Root` points to `{Self}`"
+)]
 pub unsafe trait Family: 'static {
     /// The member of the family that is branded with `'gc`.
     type At<'gc>: ?Sized + Rootable<'gc, Family = Self>;
@@ -80,16 +95,23 @@ pub unsafe trait Family: 'static {
 /// # Safety
 ///
 /// As for [`Family`].
+#[diagnostic::on_unimplemented(
+    message = "a `Root` cannot point to `{Self}`, which has no family: derive `Trace` for a type, \
+               or write `rootable_dyn!(Trait)` beside the trait of a trait object",
+    label = "no `Root` points to `{Self}`"
+)]
 pub unsafe trait Rootable<'gc> {
     /// The family of this type.
     type Family: Family<At<'gc> = Self> + ?Sized;
 }
 
 // SAFETY: INV-8: `Managed` promises exactly what `Family` asks.
+#[diagnostic::do_not_recommend]
 unsafe impl<T: Managed> Family for T {
     type At<'gc> = <T as Managed>::At<'gc>;
 }
 // SAFETY: INV-8: the inverse, promised by `Branded`.
+#[diagnostic::do_not_recommend]
 unsafe impl<'gc, T: Branded<'gc>> Rootable<'gc> for T {
     type Family = T::Static;
 }
