@@ -53,6 +53,7 @@
 //! | outside of `mutate`: [`Root`] | | what the program holds on to |
 
 #![allow(unreachable_pub, reason = "protocol types are public for the models")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(all(loom, not(debug_assertions)))]
 compile_error!("loom without debug assertions checks nothing: build with them");
@@ -119,6 +120,11 @@ pub use pointers::{
     GcRwLock, GcWeak, GcWeakMap, Root,
 };
 pub use trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
+
+/// The README's programs, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
 
 /// For the scheduled tests (`tests/schedules.rs`).
 #[cfg(shuttle)]
