@@ -1,4 +1,5 @@
-//! The examples as programs: what they print at which width, and how they end when something is wrong.
+//! The examples as programs: what they print at which width, and how they end when something is
+//! wrong.
 
 #![cfg(not(any(loom, miri, shuttle)))]
 
@@ -7,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-/// Builds both examples once and returns where cargo put them. It builds nothing if `cargo test` just did.
+/// Builds both examples once and returns where cargo put them. It builds nothing if `cargo test`
+/// just did.
 fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
