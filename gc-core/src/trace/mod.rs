@@ -31,7 +31,7 @@ use std::marker::PhantomData;
     message = "the collector cannot trace `{Self}`: write `#[derive(Trace)]` above a type of your own; for \
                another one, `#[trace(skip)]` on the field, or `Leaf` around it",
     label = "not `Trace`",
-    note = "a trait object goes behind a `Gc`, as `Gc<'gc, dyn Shape<'gc>>`; a type parameter needs the bound"
+    note = "a trait object goes behind a `Gc`, as `Gc<'gc, dyn Shape<'gc> + 'gc>`; a type parameter needs the bound"
 )]
 pub unsafe trait Trace<'gc> {
     /// Whether a value of this type can hold a `Gc` at all. Types without are never scanned.

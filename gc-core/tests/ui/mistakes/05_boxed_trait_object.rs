@@ -1,7 +1,8 @@
 //! A boxed trait object.
 //!
 //! Fix: Put the object into the heap: `Gc<'gc, dyn Shape>`, made by `unsize!(gc => dyn Shape)`; with
-//! pointers in it, `Gc<'gc, dyn Shape<'gc>>`. A box without pointers may be skipped: `#[trace(skip)]`.
+//! pointers in it, `Gc<'gc, dyn Shape<'gc> + 'gc>`. A box without pointers may be skipped:
+//! `#[trace(skip)]`.
 use gc_core::{Gc, Trace};
 
 trait Shape: Send + Sync {

@@ -1,6 +1,6 @@
 //! A pointer to a trait object without the brand.
 //!
-//! Fix: Write the brand: `Gc<'gc, dyn Shape<'gc>>`.
+//! Fix: Write the brand, as the trait's argument and as its bound: `Gc<'gc, dyn Shape<'gc> + 'gc>`.
 use gc_core::{Gc, Trace};
 
 trait Shape<'gc>: Send + Sync {

@@ -32,11 +32,15 @@ impl<'gc> Shape<'gc> for Circle<'gc> {
     }
 }
 
+fn shape<'gc>(circle: Gc<'gc, Circle<'gc>>) -> Gc<'gc, dyn Shape<'gc> + 'gc> {
+    unsize!(circle => dyn Shape<'gc> + 'gc)
+}
+
 #[derive(Trace)]
 struct Drawing<'gc> {
     #[trace(skip)]
     leaf: Box<dyn Fn() -> u64 + Send + Sync>,
-    shared: Gc<'gc, dyn Shape<'gc>>,
+    shared: Gc<'gc, dyn Shape<'gc> + 'gc>,
 }
 
 fn pair<'gc, T: Trace<'gc> + Send + Sync + 'gc>(
@@ -82,7 +86,7 @@ fn main() {
     let text = heap.mutate(|mc| {
         let name = Gc::from_str(mc, "circle");
         let circle = Gc::new(mc, Circle(name));
-        let shared = unsize!(circle => dyn Shape<'_> + '_);
+        let shared = shape(circle);
         let drawing = Drawing { leaf: Box::new(|| 7), shared };
         assert_eq!((&*drawing.shared.name(), (drawing.leaf)()), ("circle", 7));
         let _: Root<dyn Shape<'static>> = Gc::root(shared, mc);
