@@ -99,6 +99,7 @@
 //! ```
 
 #![allow(unreachable_pub, reason = "protocol types are public for the models")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(all(loom, not(debug_assertions)))]
 compile_error!("loom without debug assertions checks nothing: build with them");
@@ -163,6 +164,11 @@ pub use pointers::{
     GcMutexGuard, GcOnceCell, GcRef, GcRefCell, GcRefMut, GcRwLock, GcWeak, GcWeakMap, Leaf, Root,
 };
 pub use trace::{Branded, Family, Managed, Object, Rootable, Trace, Tracer};
+
+/// The README's programs, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
 
 /// For the scheduled tests (`tests/schedules.rs`).
 #[cfg(shuttle)]

@@ -16,6 +16,7 @@ use crossbeam_deque::Worker;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 /// A garbage-collected heap: a cheap-to-clone handle, `Send` and `Sync`. Many heaps may live in one process.
@@ -481,7 +482,7 @@ fn pin_marker(pin: bool, i: usize) {
 pub struct Mutator {
     record: Arc<Record>,
     heap: Heap,
-    not_send: PhantomData<*mut ()>,
+    not_send: PhantomData<dyn EachThreadNeedsItsOwnMutator>,
 }
 
 impl fmt::Debug for Mutator {
@@ -530,6 +531,12 @@ fn pinned<R>(record: &Record, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) 
     f(unsafe { &*std::ptr::from_ref(pin.0).cast::<Mutation<'_>>() })
 }
 
+/// Keeps [`Mutator`] on its thread. The compiler's error names it.
+trait EachThreadNeedsItsOwnMutator: Unpin + UnwindSafe + RefUnwindSafe {}
+
+/// Keeps [`Mutation`] on its thread. The compiler's error names it.
+trait EachThreadCallsMutateItself: Unpin + UnwindSafe + RefUnwindSafe {}
+
 /// The right to allocate, store and root, inside one [`mutate`](Heap::mutate). `'gc` is a brand, new for each call:
 /// pointers of different calls or heaps cannot be mixed.
 ///
@@ -544,8 +551,8 @@ fn pinned<R>(record: &Record, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) 
 #[repr(transparent)]
 pub struct Mutation<'gc> {
     record: Record,
-    brand: PhantomData<Cell<&'gc ()>>,
-    not_sync: PhantomData<*mut ()>,
+    brand: PhantomData<fn(&'gc ()) -> &'gc ()>,
+    not_send_nor_sync: PhantomData<dyn EachThreadCallsMutateItself>,
 }
 
 impl fmt::Debug for Mutation<'_> {

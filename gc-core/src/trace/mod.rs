@@ -35,6 +35,12 @@ pub use object::Object;
 /// panic makes the collector keep everything for that cycle.
 /// `NEEDS_TRACE` may be `false` only if `trace` never reports anything. A type with `NEEDS_TRACE = true` has
 /// no `Drop` of its own that could look through a `Gc` (INV-9).
+#[diagnostic::on_unimplemented(
+    message = "the collector cannot trace `{Self}`: write `#[derive(Trace)]` above a type of your own; for \
+               another one, `#[trace(skip)]` on the field, or `Leaf` around it",
+    label = "not `Trace`",
+    note = "a trait object goes behind a `Gc`, as `Gc<'gc, dyn Shape<'gc> + 'gc>`; a type parameter needs the bound"
+)]
 pub unsafe trait Trace<'gc> {
     /// Whether a value of this type can hold a `Gc` at all. Types without are never scanned.
     const NEEDS_TRACE: bool = true;
@@ -50,9 +56,9 @@ pub unsafe trait Trace<'gc> {
 /// `At<'gc>` must be the same type as `Self` with `'static` replaced by `'gc` and nothing else changed: same
 /// size, same layout, same meaning (INV-8). The derive writes it so.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` has no family: derive `Trace` for it; a slice, a `str` or a trait object \
-               goes into a type that does",
-    label = "no family"
+    message = "a `Root` cannot name `{Self}`: write `#[derive(Trace)]` above the type, and name it at `'static`",
+    label = "not `Managed`",
+    note = "a generic function bounds its parameter by `Branded<'gc>` and returns `Root<T::Static>`"
 )]
 pub unsafe trait Managed: Sized + 'static {
     /// This type, branded by one pin.
@@ -65,9 +71,9 @@ pub unsafe trait Managed: Sized + 'static {
 ///
 /// As for [`Managed`].
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` has no family: derive `Trace` for it; a slice, a `str` or a trait object \
-               goes into a type that does",
-    label = "no family"
+    message = "a `Root` cannot keep `{Self}`: write `#[derive(Trace)]` above the type; a type parameter needs \
+               the bound `Branded<'gc>`",
+    label = "not `Branded`"
 )]
 pub unsafe trait Branded<'gc>: Trace<'gc> + Sized {
     /// This type at `'static`, the form in which [`Root`](crate::Root) names it.
@@ -81,9 +87,9 @@ pub unsafe trait Branded<'gc>: Trace<'gc> + Sized {
 ///
 /// As for [`Managed`]; pointers to `At<'a>` and `At<'b>` have the same representation.
 #[diagnostic::on_unimplemented(
-    message = "a `Root` cannot point to `{Self}`, which has no family: derive `Trace` for a type, \
-               or write `rootable_dyn!(Trait)` beside the trait of a trait object",
-    label = "no `Root` points to `{Self}`"
+    message = "a `Root` cannot name `{Self}`: write `#[derive(Trace)]` above the type, and name it at \
+               `'static`; declare a trait object with `rootable_dyn!`",
+    label = "not a `Family`"
 )]
 pub unsafe trait Family: 'static {
     /// The member of the family that is branded with `'gc`.
@@ -96,9 +102,9 @@ pub unsafe trait Family: 'static {
 ///
 /// As for [`Family`].
 #[diagnostic::on_unimplemented(
-    message = "a `Root` cannot point to `{Self}`, which has no family: derive `Trace` for a type, \
-               or write `rootable_dyn!(Trait)` beside the trait of a trait object",
-    label = "no `Root` points to `{Self}`"
+    message = "a `Root` cannot keep `{Self}`: write `#[derive(Trace)]` above the type; declare a trait object \
+               with `rootable_dyn!`; a type parameter needs the bound `Branded<'gc>`",
+    label = "not `Rootable`"
 )]
 pub unsafe trait Rootable<'gc> {
     /// The family of this type.
