@@ -3,8 +3,10 @@
 use crate::attr::{ContainerAttrs, FieldAttrs};
 use crate::{attr, valid};
 use proc_macro2::{Ident, TokenStream, TokenTree};
-use quote::ToTokens;
-use syn::{Data, DeriveInput, Error, Fields, Lifetime, Member, Result, Type, parse_quote};
+use quote::{ToTokens, quote};
+use syn::{
+    Attribute, Data, DeriveInput, Error, Fields, Lifetime, Member, Result, Type, parse_quote,
+};
 
 /// The type that derives `Trace`.
 pub(crate) struct Input<'a> {
@@ -13,6 +15,8 @@ pub(crate) struct Input<'a> {
     /// The brand, if the type has one.
     pub(crate) brand: Option<&'a Lifetime>,
     pub(crate) shape: Shape<'a>,
+    /// Whether the type, a variant or a field is deprecated: the impls name them all.
+    pub(crate) deprecated: bool,
 }
 
 /// Where the fields are.
@@ -36,7 +40,9 @@ pub(crate) struct Field<'a> {
     pub(crate) mentions: Mentions,
 }
 
-/// Which names occur in a field's type. Read from its tokens, so types that macros write are covered.
+/// Which names occur in a field's type. Read from its tokens, through the groups in which `macro_rules!`
+/// wraps what it was given. Names that another macro will write are not seen, so soundness does not rest on
+/// this: `brand` and `itself` only replace a question to the compiler by "yes".
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Mentions {
     /// The brand.
@@ -51,9 +57,11 @@ impl<'a> Input<'a> {
         let mut errors = valid::Errors::default();
         let attrs = errors.take(attr::container(&node.attrs));
         let brand = node.generics.lifetimes().next().map(|param| &param.lifetime);
+        let mut deprecated = is_deprecated(&node.attrs);
         let mut read = |fields: &'a Fields| {
             let mut out = Vec::new();
             for (field, member) in fields.iter().zip(fields.members()) {
+                deprecated |= is_deprecated(&field.attrs);
                 let attrs = errors.take(attr::field(&field.attrs)).unwrap_or_default();
                 let mut mentions = Mentions::default();
                 mentions.scan(field.ty.to_token_stream(), &node.ident, brand);
@@ -76,10 +84,16 @@ impl<'a> Input<'a> {
         if let Data::Enum(data) = &node.data {
             for variant in &data.variants {
                 errors.take(attr::variant(&variant.attrs));
+                deprecated |= is_deprecated(&variant.attrs);
             }
         }
         errors.finish()?;
-        Ok(Input { node, attrs: attrs.unwrap_or_default(), brand, shape })
+        Ok(Input { node, attrs: attrs.unwrap_or_default(), brand, shape, deprecated })
+    }
+
+    /// The path of `gc_core::__private`.
+    pub(crate) fn private(&self) -> TokenStream {
+        private(&self.attrs)
     }
 
     /// The name of the brand in the impls: the type's own lifetime, or else `'gc`, so that `bound` can name
@@ -115,9 +129,22 @@ impl<'a> Input<'a> {
     }
 }
 
+/// The path of `gc_core::__private`. What it leads to is the user's word: see `gc_core`'s `trace/checks.rs`.
+pub(crate) fn private(attrs: &ContainerAttrs) -> TokenStream {
+    match &attrs.krate {
+        Some(path) => quote!(#path::__private),
+        None => quote!(::gc_core::__private),
+    }
+}
+
+fn is_deprecated(attrs: &[Attribute]) -> bool {
+    attrs.iter().any(|attr| attr.path().is_ident("deprecated"))
+}
+
 impl Mentions {
-    fn scan(&mut self, tokens: TokenStream, name: &Ident, brand: Option<&Lifetime>) {
-        // A lifetime is two tokens, a quote and a name.
+    /// Adds what occurs in `tokens`.
+    pub(crate) fn scan(&mut self, tokens: TokenStream, name: &Ident, brand: Option<&Lifetime>) {
+        // A lifetime is two tokens, an apostrophe and a name.
         let mut quote = false;
         for token in tokens {
             match token {

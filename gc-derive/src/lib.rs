@@ -13,6 +13,7 @@ mod ast;
 mod attr;
 mod expand;
 mod fallback;
+mod families;
 mod valid;
 
 use proc_macro::TokenStream;
