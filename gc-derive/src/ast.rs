@@ -2,8 +2,9 @@
 
 use crate::attr::{ContainerAttrs, FieldAttrs};
 use crate::{attr, valid};
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
 use syn::{
     Attribute, Data, DeriveInput, Error, Fields, Lifetime, Member, Result, Type, parse_quote,
 };
@@ -15,8 +16,8 @@ pub(crate) struct Input<'a> {
     /// The brand, if the type has one.
     pub(crate) brand: Option<&'a Lifetime>,
     pub(crate) shape: Shape<'a>,
-    /// Whether the type, a variant or a field is deprecated: the impls name them all.
-    pub(crate) deprecated: bool,
+    /// The type's name.
+    pub(crate) name: Ident,
 }
 
 /// Where the fields are.
@@ -27,7 +28,7 @@ pub(crate) enum Shape<'a> {
 
 /// One variant of an enum.
 pub(crate) struct Variant<'a> {
-    pub(crate) ident: &'a Ident,
+    pub(crate) ident: Ident,
     pub(crate) fields: Vec<Field<'a>>,
 }
 
@@ -57,11 +58,12 @@ impl<'a> Input<'a> {
         let mut errors = valid::Errors::default();
         let attrs = errors.take(attr::container(&node.attrs));
         let brand = node.generics.lifetimes().next().map(|param| &param.lifetime);
-        let mut deprecated = is_deprecated(&node.attrs);
         let mut read = |fields: &'a Fields| {
             let mut out = Vec::new();
-            for (field, member) in fields.iter().zip(fields.members()) {
-                deprecated |= is_deprecated(&field.attrs);
+            for (field, mut member) in fields.iter().zip(fields.members()) {
+                if let Member::Named(name) = &mut member {
+                    *name = silent(name, &field.attrs);
+                }
                 let attrs = errors.take(attr::field(&field.attrs)).unwrap_or_default();
                 let mut mentions = Mentions::default();
                 mentions.scan(field.ty.to_token_stream(), &node.ident, brand);
@@ -75,7 +77,10 @@ impl<'a> Input<'a> {
                 let variants = data.variants.iter();
                 Shape::Enum(
                     variants
-                        .map(|v| Variant { ident: &v.ident, fields: read(&v.fields) })
+                        .map(|v| Variant {
+                            ident: silent(&v.ident, &v.attrs),
+                            fields: read(&v.fields),
+                        })
                         .collect(),
                 )
             }
@@ -84,11 +89,11 @@ impl<'a> Input<'a> {
         if let Data::Enum(data) = &node.data {
             for variant in &data.variants {
                 errors.take(attr::variant(&variant.attrs));
-                deprecated |= is_deprecated(&variant.attrs);
             }
         }
         errors.finish()?;
-        Ok(Input { node, attrs: attrs.unwrap_or_default(), brand, shape, deprecated })
+        let name = silent(&node.ident, &node.attrs);
+        Ok(Input { node, attrs: attrs.unwrap_or_default(), brand, shape, name })
     }
 
     /// The path of `gc_core::__private`.
@@ -137,8 +142,18 @@ pub(crate) fn private(attrs: &ContainerAttrs) -> TokenStream {
     }
 }
 
-fn is_deprecated(attrs: &[Attribute]) -> bool {
-    attrs.iter().any(|attr| attr.path().is_ident("deprecated"))
+/// A name that the impls may repeat without a warning. That a thing is deprecated is not reported where the
+/// name stands in a derive's own span; an `#[allow(deprecated)]` would be an error below a `forbid`.
+pub(crate) fn silent(name: &Ident, attrs: &[Attribute]) -> Ident {
+    if !attrs.iter().any(|attr| attr.path().is_ident("deprecated")) {
+        return name.clone();
+    }
+    let (span, text) = (Span::mixed_site().located_at(name.span()), name.unraw().to_string());
+    // Our edition may have more keywords than the user's.
+    match syn::parse_str::<Ident>(&text) {
+        Ok(_) => Ident::new(&text, span),
+        Err(_) => Ident::new_raw(&text, span),
+    }
 }
 
 impl Mentions {

@@ -88,7 +88,7 @@ impl Parts {
                 (params().map(default).collect(), extra.map(default).collect())
             }
         };
-        let attrs = attrs(&input.node.attrs, input.deprecated);
+        let attrs = attrs(&input.node.attrs);
         Parts { private, attrs, brand, generics, unsized_params, own, bound, extra }
     }
 
@@ -131,11 +131,10 @@ pub(crate) fn plain(generics: &Generics) -> Generics {
 }
 
 /// The attributes of an impl: as rustc's own derives have them, so that the type's lint levels hold in it.
-pub(crate) fn attrs(of_type: &[Attribute], deprecated: bool) -> TokenStream {
+pub(crate) fn attrs(of_type: &[Attribute]) -> TokenStream {
     const LEVELS: [&str; 4] = ["allow", "warn", "deny", "forbid"];
     let levels = of_type.iter().filter(|attr| LEVELS.iter().any(|l| attr.path().is_ident(l)));
-    let allow = deprecated.then(|| quote!(#[allow(deprecated)]));
-    quote!(#[automatically_derived] #(#levels)* #allow)
+    quote!(#[automatically_derived] #(#levels)*)
 }
 
 fn is_maybe(bound: &TypeParamBound) -> bool {
@@ -164,7 +163,7 @@ fn name_of(input: &Input<'_>) -> Span {
 
 fn trace(input: &Input<'_>, parts: &Parts) -> TokenStream {
     let Parts { private, attrs, brand, own, bound, .. } = parts;
-    let name = &input.node.ident;
+    let name = &input.name;
     let params = parts.params(true, |_| TokenStream::new());
     let (_, args, _) = input.node.generics.split_for_impl();
     let needs = needs_trace(input, parts);
@@ -262,7 +261,7 @@ fn needs_trace(input: &Input<'_>, parts: &Parts) -> TokenStream {
 
 fn drop_ban(input: &Input<'_>, parts: &Parts) -> TokenStream {
     let Parts { private, attrs, .. } = parts;
-    let name = &input.node.ident;
+    let name = &input.name;
     let (_, args, where_clause) = input.node.generics.split_for_impl();
     let mut generics = input.node.generics.clone();
     generics.params = plain(&generics).params;

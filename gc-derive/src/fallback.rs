@@ -14,13 +14,13 @@ use syn::{DeriveInput, Error, GenericParam, Lifetime, parse_quote};
 pub(crate) fn expand(node: &DeriveInput, error: &Error) -> TokenStream {
     let error = error.to_compile_error();
     let private = ast::private(&attr::container(&node.attrs).unwrap_or_default());
-    let attrs = expand::attrs(&node.attrs, false);
+    let attrs = expand::attrs(&node.attrs);
     let trace = trace(node, &private, &attrs);
     if node.generics.type_params().next().is_some() {
         // The families of a generic type are not worth their code here.
         return quote!(#error #trace);
     }
-    let name = &node.ident;
+    let name = &ast::silent(&node.ident, &node.attrs);
     let at = |lifetime: Lifetime| {
         let args = node.generics.params.iter().map(|param| match param {
             GenericParam::Lifetime(_) => quote!(#lifetime),
@@ -54,7 +54,7 @@ pub(crate) fn expand(node: &DeriveInput, error: &Error) -> TokenStream {
 }
 
 fn trace(node: &DeriveInput, private: &TokenStream, attrs: &TokenStream) -> TokenStream {
-    let name = &node.ident;
+    let name = &ast::silent(&node.ident, &node.attrs);
     let mut generics = node.generics.clone();
     let brand: Lifetime = match node.generics.lifetimes().next() {
         Some(param) => param.lifetime.clone(),

@@ -38,14 +38,19 @@ pub(crate) fn families(input: &Input<'_>, parts: &Parts) -> TokenStream {
         false => quote!(#private::Branded<#brand>),
     });
     let [managed_type, branded_of_managed, managed_of_branded] =
-        [&rename, &brand_it, &fix_it].map(Subst::whole);
+        &[&rename, &brand_it, &fix_it].map(Subst::whole);
     let (_, branded_type, _) = input.node.generics.split_for_impl();
-    let name = &input.node.ident;
+    let name = &input.name;
 
     let own_fixed = own.iter().map(|p| rename.predicate(p));
     let conditions = own.iter().chain(extra).flat_map(|p| for_all(brand_it.predicate(p), brand));
     let own_of_static = own.iter().map(|p| fix_it.predicate(p));
-    let has_conditions = !own.is_empty() || !extra.is_empty();
+    // A type whose last field is an unsized parameter has a family where it is sized.
+    let any_unsized = !parts.unsized_params.is_empty();
+    let sized = |ty: &dyn ToTokens| any_unsized.then(|| quote!(#ty: #private::Sized,));
+    let (managed_sized, branded_sized) = (sized(managed_type), sized(&quote!(Self)));
+    let at_sized = any_unsized.then(|| quote!(for<#brand> #branded_of_managed: #private::Sized,));
+    let has_conditions = !own.is_empty() || !extra.is_empty() || any_unsized;
     let back =
         has_conditions.then(|| quote!(#managed_of_branded: #private::Managed<At<#brand> = Self>,));
     let (check_at, check_static) = (parts.check_at(), parts.check_static());
@@ -55,6 +60,8 @@ pub(crate) fn families(input: &Input<'_>, parts: &Parts) -> TokenStream {
         where
             #(#own_fixed,)*
             #(#conditions,)*
+            #managed_sized
+            #at_sized
         {
             type At<#brand> = #branded_of_managed;
             #check_at
@@ -66,6 +73,7 @@ pub(crate) fn families(input: &Input<'_>, parts: &Parts) -> TokenStream {
             #(#own,)*
             #(#extra,)*
             #(#own_of_static,)*
+            #branded_sized
             #back
         {
             type Static = #managed_of_branded;
@@ -156,7 +164,7 @@ struct Subst<'a> {
 impl Subst<'_> {
     /// The type itself with the other arguments.
     fn whole(&self) -> TokenStream {
-        let name = &self.input.node.ident;
+        let name = &self.input.name;
         let args = self.input.node.generics.params.iter().map(|param| match param {
             GenericParam::Lifetime(_) => self.brand.to_token_stream(),
             GenericParam::Const(param) => param.ident.to_token_stream(),
