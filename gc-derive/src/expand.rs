@@ -11,7 +11,7 @@
 //!    better words; the `Tracer` checks the same thing in `trace`.
 //!
 //! Every name of ours is at [`ours`], the macro's own hygiene. A user's macro may give a field's name and its
-//! place, but not the meaning of `tracer`.
+//! place, but not the meaning of `__gc_tracer`.
 
 use crate::ast::{Field, Input, Shape, Variant};
 use crate::families::families;
@@ -168,8 +168,8 @@ fn trace(input: &Input<'_>, parts: &Parts) -> TokenStream {
     let (_, args, _) = input.node.generics.split_for_impl();
     let needs = needs_trace(input, parts);
     let whole = match input.is_open() {
-        true => quote_spanned!(name_of(input)=> tracer.__no_drop::<Self, _>();),
-        false => quote_spanned!(name_of(input)=> tracer.__leaf(self);),
+        true => quote_spanned!(name_of(input)=> __gc_tracer.__no_drop::<Self, _>();),
+        false => quote_spanned!(name_of(input)=> __gc_tracer.__leaf(self);),
     };
     let body = match &input.shape {
         Shape::Struct(fields) => {
@@ -194,7 +194,7 @@ fn trace(input: &Input<'_>, parts: &Parts) -> TokenStream {
             const NEEDS_TRACE: #private::bool = #needs;
 
             #[inline]
-            fn trace(&self, tracer: &mut #private::Tracer<#brand>) {
+            fn trace(&self, __gc_tracer: &mut #private::Tracer<#brand>) {
                 #whole
                 #body
             }
@@ -209,11 +209,11 @@ fn fields_of(fields: &[Field<'_>]) -> (TokenStream, TokenStream) {
     for (i, Field { member, ty, attrs, .. }) in fields.iter().enumerate() {
         let span = ours(ty);
         // `ref` refuses the name of a constant: without it, a user's constant would be compared with.
-        let value = Ident::new(&format!("__field{i}"), span);
+        let value = Ident::new(&format!("__gc_field{i}"), span);
         all.0.extend(quote_spanned!(span=> #member: ref #value,));
         all.1.extend(match attrs.skip {
-            true => quote_spanned!(span=> tracer.__leaf(#value);),
-            false => quote_spanned!(span=> tracer.edges(#value);),
+            true => quote_spanned!(span=> __gc_tracer.__leaf(#value);),
+            false => quote_spanned!(span=> __gc_tracer.edges(#value);),
         });
     }
     all
@@ -233,8 +233,8 @@ fn needs_trace(input: &Input<'_>, parts: &Parts) -> TokenStream {
     let ask = |field: &Field<'_>, rest: &TokenStream, variant: &TokenStream| {
         let (member, span) = (field.member.clone(), ours(field.ty));
         quote_spanned! {span=>
-            || <#private::Tracer<#brand>>::__needs_trace::<Self, _>(|whole: &Self| match *whole {
-                Self #variant { #member: ref field, .. } => field,
+            || <#private::Tracer<#brand>>::__needs_trace::<Self, _>(|__gc_whole: &Self| match *__gc_whole {
+                Self #variant { #member: ref __gc_field, .. } => __gc_field,
                 #rest
             })
         }

@@ -68,17 +68,17 @@ fn trace(node: &DeriveInput, private: &TokenStream, attrs: &TokenStream) -> Toke
     let may_drop =
         node.generics.lifetimes().next().is_none() && node.generics.type_params().next().is_none();
     let whole = match may_drop {
-        true => quote_spanned!(Span::mixed_site()=> tracer.__leaf(self);),
-        false => quote_spanned!(Span::mixed_site()=> tracer.__no_drop::<Self, _>();),
+        true => quote_spanned!(Span::mixed_site()=> __gc_tracer.__leaf(self);),
+        false => quote_spanned!(Span::mixed_site()=> __gc_tracer.__no_drop::<Self, _>();),
     };
     quote_spanned! {Span::mixed_site()=>
         #attrs
         unsafe impl #impl_generics #private::Trace<#brand> for #name #type_generics
         #where_clause
         {
-            fn trace(&self, tracer: &mut #private::Tracer<#brand>) {
+            fn trace(&self, __gc_tracer: &mut #private::Tracer<#brand>) {
                 #whole
-                tracer.__refused();
+                __gc_tracer.__refused();
             }
         }
     }

@@ -108,11 +108,11 @@ impl Parts {
         let Parts { private, brand, unsized_params, .. } = self;
         let checks = unsized_params.iter().map(|ident| {
             let at = self.at(ident);
-            quote_spanned!(Span::mixed_site()=> tracer.__member::<#ident, #at>();)
+            quote_spanned!(Span::mixed_site()=> __gc_tracer.__member::<#ident, #at>();)
         });
         (!unsized_params.is_empty()).then(|| {
             quote_spanned! {Span::mixed_site()=>
-                fn __check<#brand>(tracer: &mut #private::Tracer<#brand>) { #(#checks)* }
+                fn __check<#brand>(__gc_tracer: &mut #private::Tracer<#brand>) { #(#checks)* }
             }
         })
     }
@@ -122,11 +122,11 @@ impl Parts {
         let Parts { private, brand, unsized_params, .. } = self;
         let checks = unsized_params.iter().map(|ident| {
             let fixed = self.fixed(ident);
-            quote_spanned!(Span::mixed_site()=> tracer.__family::<#ident, #fixed>();)
+            quote_spanned!(Span::mixed_site()=> __gc_tracer.__family::<#ident, #fixed>();)
         });
         (!unsized_params.is_empty()).then(|| {
             quote_spanned! {Span::mixed_site()=>
-                fn __check(tracer: &mut #private::Tracer<#brand>) { #(#checks)* }
+                fn __check(__gc_tracer: &mut #private::Tracer<#brand>) { #(#checks)* }
             }
         })
     }
