@@ -2,8 +2,8 @@
 //! the error stands alone.
 //!
 //! The error is a macro, `compile_error!`, and a crate of the user's can give that name to a macro that says
-//! nothing. So the impls are sound without it: `trace` panics, after which the collector keeps everything,
-//! and a type with a `Drop` of its own is refused as ever.
+//! nothing. So the impls are sound without it: `trace` ends the process, and a type with a `Drop` of its own is
+//! refused as ever.
 
 use crate::{ast, attr, expand};
 use proc_macro2::{Span, TokenStream};

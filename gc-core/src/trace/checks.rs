@@ -56,13 +56,11 @@ impl<'gc> Tracer<'gc> {
     pub fn __family<At: Rootable<'gc, Family = F> + ?Sized, F: ?Sized>(&mut self) {}
 
     /// Stands where the derive has refused a type, beside the error. It never runs: but the error is
-    /// a macro, whose name is the user's, too. The panic makes the collector keep everything.
-    ///
-    /// # Panics
-    ///
-    /// Always.
+    /// a macro, and a crate may give its name to another one. Ends the process, because objects that
+    /// cannot be traced cannot be kept safe.
     #[cold]
     pub fn __refused(&mut self) {
-        panic!("`#[derive(Trace)]` has refused this type, and the error was suppressed");
+        eprintln!("gc-core: fatal: `#[derive(Trace)]` refused this type, and its error was hidden");
+        std::process::abort();
     }
 }

@@ -79,8 +79,8 @@ pub fn identity(_argument: TokenStream, item: TokenStream) -> TokenStream {
     item
 }
 
-/// `alternate!((A) (B))`: `A` where the compiler expands it first, `B` later. Each place has a count of its
-/// own, by the tokens of `A` and `B`, so name them apart.
+/// `alternate!(7 (A) (B))`: `A` where the compiler expands it first, `B` later. The number keeps apart the
+/// counts of different places.
 #[proc_macro]
 pub fn alternate(input: TokenStream) -> TokenStream {
     static SEEN: Mutex<Option<HashMap<String, usize>>> = Mutex::new(None);

@@ -11,6 +11,7 @@
 
 #![cfg(not(any(loom, shuttle, miri)))]
 
+mod refused;
 mod rng;
 mod rustc;
 mod types;
@@ -56,5 +57,37 @@ fn well_formed_types_keep_what_they_hold() {
         assert_eq!(after("canaries"), after("died"), "seed {seed}, batch {batch}: {text}");
         let canaries: usize = after("canaries").and_then(|n| n.parse().ok()).expect("a count");
         assert!(canaries >= size, "seed {seed}, batch {batch}: {text}");
+    }
+}
+
+#[test]
+fn ill_formed_types_are_refused() {
+    let (seed, n) = (number("GC_TYPES_SEED", 1), number("GC_TYPES", 600));
+    let rustc = Rustc::new();
+    let mut rng = Rng::new(!(seed as u64));
+    for stage in refused::STAGES {
+        let mut source = include_str!("prelude.txt").to_owned();
+        // The lines and the kind of each module.
+        let mut modules = Vec::new();
+        for i in 0..n / refused::STAGES.len() {
+            let (text, kind) = refused::module(&mut rng, i, stage);
+            let from = source.lines().count() + 1;
+            source.push_str(&text);
+            modules.push((from..source.lines().count() + 1, kind));
+        }
+        source.push_str("fn main() {}\n");
+        let name = format!("ill_{seed}_{stage:?}");
+        let check = |what: &str, derive: &str| {
+            rustc.compile(&format!("{name}_{what}"), &source.replace("DERIVE", derive), true).1
+        };
+        let errors: Vec<_> = check("control", "hostile").into_iter().map(|e| e.text).collect();
+        assert!(errors.is_empty(), "{name}: without the derive: {}", errors.join("\n"));
+        let errors = check("derived", "gc_core");
+        let named = |lines: &std::ops::Range<usize>| {
+            errors.iter().any(|error| error.lines.iter().any(|line| lines.contains(line)))
+        };
+        let missed: Vec<_> =
+            modules.iter().enumerate().filter(|(_, (lines, _))| !named(lines)).collect();
+        assert!(missed.is_empty(), "{name}: not refused: {missed:?}");
     }
 }
