@@ -148,12 +148,9 @@ pub(crate) fn silent(name: &Ident, attrs: &[Attribute]) -> Ident {
     if !attrs.iter().any(|attr| attr.path().is_ident("deprecated")) {
         return name.clone();
     }
-    let (span, text) = (Span::mixed_site().located_at(name.span()), name.unraw().to_string());
-    // Our edition may have more keywords than the user's.
-    match syn::parse_str::<Ident>(&text) {
-        Ok(_) => Ident::new(&text, span),
-        Err(_) => Ident::new_raw(&text, span),
-    }
+    let span = Span::mixed_site().located_at(name.span());
+    // Raw, because our edition may have more keywords than the user's.
+    Ident::new_raw(&name.unraw().to_string(), span)
 }
 
 impl Mentions {

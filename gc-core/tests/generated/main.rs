@@ -6,6 +6,7 @@
 //! 2. `refused` writes types that hide a `Gc` from the collector, or look through one in a `Drop`, by every
 //!    route that we know. A batch is compiled twice: with a derive that writes nothing, to show that nothing
 //!    else is wrong with it, and with the real one, which has to name a line of each module.
+//! 3. A refused type whose error a macro of the user's hides ends the process before anything is freed.
 //!
 //! `GC_TYPES_SEED` and `GC_TYPES` (how many) choose another batch; `ci/generated.sh` runs three seeds.
 
@@ -33,7 +34,7 @@ fn well_formed_types_keep_what_they_hold() {
     let rustc = Rustc::new();
     let mut rng = Rng::new(seed as u64);
     for batch in 0..n.div_ceil(BATCH) {
-        let (mut source, mut calls) = (include_str!("prelude.txt").to_owned(), String::new());
+        let (mut source, mut calls) = (include_str!("prelude.rs").to_owned(), String::new());
         let mut others = Vec::new();
         let size = BATCH.min(n - batch * BATCH);
         for i in 0..size {
@@ -66,7 +67,7 @@ fn ill_formed_types_are_refused() {
     let rustc = Rustc::new();
     let mut rng = Rng::new(!(seed as u64));
     for stage in refused::STAGES {
-        let mut source = include_str!("prelude.txt").to_owned();
+        let mut source = include_str!("prelude.rs").to_owned();
         // The lines and the kind of each module.
         let mut modules = Vec::new();
         for i in 0..n / refused::STAGES.len() {
@@ -90,4 +91,31 @@ fn ill_formed_types_are_refused() {
             modules.iter().enumerate().filter(|(_, (lines, _))| !named(lines)).collect();
         assert!(missed.is_empty(), "{name}: not refused: {missed:?}");
     }
+}
+
+/// The error of a refused type is `compile_error!`, a macro, and `::core` is a name like any other.
+const HIDDEN_ERROR: &str = "
+#![forbid(unsafe_code)]
+extern crate self as core;
+#[macro_export]
+macro_rules! compile_error { ($($t:tt)*) => {} }
+use gc_core::{Gc, Heap, Trace};
+#[derive(Trace)]
+#[trace(nonsense)]
+struct Node<'gc>(Gc<'gc, u64>);
+fn main() {
+    let heap = Heap::new();
+    let root = heap.mutate(|mc| Gc::root(Gc::new(mc, Node(Gc::new(mc, 1))), mc));
+    let _ = heap.collect();
+    println!(\"survived {}\", heap.mutate(|mc| *root.get(mc).0));
+}";
+
+#[test]
+fn a_hidden_error_ends_the_process() {
+    let (program, errors) = Rustc::new().compile("hidden_error", HIDDEN_ERROR, false);
+    assert!(errors.is_empty(), "{errors:?}");
+    let output = Command::new(&program).output().expect("the program starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
+    assert!(stderr.contains("its error was hidden"), "{stderr}");
 }

@@ -251,10 +251,9 @@ impl Parts<'_> {
                 "#[derive(Trace)] #[hostile::insert_in_variants({ty})]
                  enum N<{brand}> {{ A({gc},), B(u8,) }}"
             ),
-            5 => format!(
-                "#[derive(Trace)] #[hostile::identity] #[hostile::insert(b: T)] \
-                 struct N<T> {{ a: Vec<T>, }}"
-            ),
+            5 => "#[derive(Trace)] #[hostile::identity] #[hostile::insert(b: T)] \
+                  struct N<T> { a: Vec<T>, }"
+                .to_owned(),
             _ => format!(
                 "crate::same! {{ #[derive(Trace)] #[hostile::insert(#[trace(skip)] b: {ty})] \
                  struct N<{brand}> {{ a: {gc}, }} }}"
