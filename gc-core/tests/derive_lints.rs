@@ -12,11 +12,7 @@
     clippy::ref_patterns,
     clippy::missing_inline_in_public_items
 )]
-#![deny(
-    clippy::implicit_return,
-    clippy::multiple_inherent_impl,
-    clippy::single_char_lifetime_names
-)]
+#![deny(clippy::multiple_inherent_impl, clippy::single_char_lifetime_names)]
 #![forbid(deprecated, unsafe_code)]
 #![allow(
     clippy::allow_attributes_without_reason,
@@ -65,15 +61,24 @@ pub mod types {
 
     /// Parameters, and a field that is skipped.
     #[derive(Trace, Debug, Default)]
-    pub struct Generic<T: Clone, const N: usize>
+    pub struct Generic<T, const N: usize>
     where
-        T: for<'text> PartialEq<&'text str>,
+        T: Clone + for<'text> PartialEq<&'text str>,
     {
         /// What it holds.
         pub values: Vec<T>,
         /// Nothing that holds a pointer.
         #[trace(skip)]
         pub skipped: Option<[(); N]>,
+    }
+
+    /// Bounds beside the parameters.
+    #[derive(Trace, Debug, Clone, Copy)]
+    pub enum Bounded<'gc, T: Clone + PartialEq, U: Copy> {
+        /// One.
+        One(T, Gc<'gc, T>),
+        /// The other.
+        Two(U),
     }
 
     /// An unsized parameter.
@@ -91,7 +96,7 @@ pub mod types {
         #[must_use]
         #[inline]
         pub fn next(&self) -> Option<Gc<'gc, Self>> {
-            return self.next.get();
+            self.next.get()
         }
     }
 
@@ -116,12 +121,11 @@ pub mod types {
     }
 }
 
-use gc_core::Trace;
-
 /// The constants are what they are without the lints, too.
 #[test]
 fn the_types_are_what_they_seem() {
-    assert!(
-        !<types::Leaf as Trace<'_>>::NEEDS_TRACE && <types::Node<'_> as Trace<'_>>::NEEDS_TRACE
-    );
+    fn needs<T: gc_core::Trace<'static>>() -> bool {
+        T::NEEDS_TRACE
+    }
+    assert!(!needs::<types::Leaf>() && needs::<types::Node<'_>>());
 }
