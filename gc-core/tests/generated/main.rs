@@ -31,7 +31,7 @@ fn number(name: &str, default: usize) -> usize {
 #[test]
 fn well_formed_types_keep_what_they_hold() {
     let (seed, n) = (number("GC_TYPES_SEED", 1), number("GC_TYPES", 600));
-    let rustc = Rustc::new();
+    let rustc = Rustc::get();
     let mut rng = Rng::new(seed as u64);
     for batch in 0..n.div_ceil(BATCH) {
         let (mut source, mut calls) = (include_str!("prelude.rs").to_owned(), String::new());
@@ -64,7 +64,7 @@ fn well_formed_types_keep_what_they_hold() {
 #[test]
 fn ill_formed_types_are_refused() {
     let (seed, n) = (number("GC_TYPES_SEED", 1), number("GC_TYPES", 600));
-    let rustc = Rustc::new();
+    let rustc = Rustc::get();
     let mut rng = Rng::new(!(seed as u64));
     for stage in refused::STAGES {
         let mut source = include_str!("prelude.rs").to_owned();
@@ -112,7 +112,7 @@ fn main() {
 
 #[test]
 fn a_hidden_error_ends_the_process() {
-    let (program, errors) = Rustc::new().compile("hidden_error", HIDDEN_ERROR, false);
+    let (program, errors) = Rustc::get().compile("hidden_error", HIDDEN_ERROR, false);
     assert!(errors.is_empty(), "{errors:?}");
     let output = Command::new(&program).output().expect("the program starts");
     let stderr = String::from_utf8_lossy(&output.stderr);

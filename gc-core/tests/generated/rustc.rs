@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::LazyLock;
 
 /// What a batch is compiled against.
 pub(crate) struct Rustc {
@@ -27,8 +28,14 @@ fn run(command: &mut Command) -> Output {
 }
 
 impl Rustc {
+    /// The compiler, for all tests: they run at the same time and share what it has built.
+    pub(crate) fn get() -> &'static Rustc {
+        static ONE: LazyLock<Rustc> = LazyLock::new(Rustc::new);
+        &ONE
+    }
+
     /// Builds the crate in its place, where it is fresh after `cargo test` has built it, and the hostile macros.
-    pub(crate) fn new() -> Rustc {
+    fn new() -> Rustc {
         let exe = std::env::current_exe().expect("a test has a path");
         let profile = exe.parent().and_then(Path::parent).expect("target/profile/deps/test");
         let target = profile.parent().expect("the target folder");
