@@ -141,6 +141,10 @@ impl Record {
     pub(crate) fn mode(&self) -> Mode {
         self.mode.get()
     }
+    /// Sweeps begun as of the pin.
+    pub(crate) fn sweeps(&self) -> u64 {
+        self.sweeps.get()
+    }
     /// The cycle of the pin.
     pub(crate) fn cycle(&self) -> u64 {
         self.cycle.get()

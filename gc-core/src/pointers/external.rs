@@ -48,6 +48,18 @@ impl External {
         External { held: record.core().credit.held(), bytes }
     }
 
+    /// Counts `bytes` as held, and does not look at the pace: for a caller who holds a lock.
+    pub(super) fn unpaced(mc: &Mutation<'_>, bytes: usize) -> External {
+        let held = mc.record().core().credit.held();
+        held.take(bytes as u64);
+        External { held, bytes }
+    }
+    /// Counts `bytes` instead, and does not look at the pace.
+    pub(super) fn resize_unpaced(&mut self, mc: &Mutation<'_>, bytes: usize) {
+        let new = External::unpaced(mc, bytes);
+        *self = new;
+    }
+
     /// The bytes that it counts.
     #[must_use]
     pub fn bytes(&self) -> usize {

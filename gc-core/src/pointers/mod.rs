@@ -6,7 +6,8 @@
 //! | `cell` | [`GcCell`], [`GcOnceCell`] | one atomic word, with the barrier; once |
 //! | `guarded` | [`GcRefCell`], [`GcMutex`], [`GcRwLock`] | a guard, which carries the barrier |
 //! | `lock` | the word under the guards | |
-//! | `ephemeron` | [`Ephemeron`], [`GcWeakMap`] | the collector's dead flag; the guards of the map's parts |
+//! | `ephemeron` | [`Ephemeron`] | the collector's dead flag |
+//! | `weak_map` | [`GcWeakMap`] | the guards of the map's parts |
 //! | `external` | [`External`] | nobody: it counts bytes elsewhere |
 //! | `weak` | [`GcWeak`] | the collector's dead flag |
 //! | `root` | [`Root`] | the root table |
@@ -27,11 +28,13 @@ pub mod lock;
 mod root;
 #[cfg(not(loom))]
 mod weak;
+#[cfg(not(loom))]
+mod weak_map;
 
 #[cfg(not(loom))]
 pub use cell::{GcCell, GcOnceCell};
 #[cfg(not(loom))]
-pub use ephemeron::{Ephemeron, GcWeakMap};
+pub use ephemeron::Ephemeron;
 #[cfg(not(loom))]
 pub use external::External;
 #[cfg(not(loom))]
@@ -42,3 +45,5 @@ pub use guarded::{GcMutex, GcMutexGuard, GcRef, GcRefCell, GcRefMut, GcRwLock};
 pub use root::Root;
 #[cfg(not(loom))]
 pub use weak::GcWeak;
+#[cfg(not(loom))]
+pub use weak_map::GcWeakMap;
