@@ -345,13 +345,13 @@ fn old_keys_that_die_are_thrown_out_by_few_inserts_a_cycle() {
 #[test]
 fn the_memory_of_a_map_counts_and_goes_back() {
     let heap = Heap::new();
-    let (map, keys): (Root<GcWeakMap<'static, u64, u64>>, Root<[Gc<'static, u64>]>) =
-        heap.mutate(|mc| {
-            let map = Gc::new(mc, GcWeakMap::<u64, u64>::new());
-            let keys = Gc::from_iter_in(mc, (0..50_000u32).map(|i| Gc::new(mc, u64::from(i))));
-            keys.iter().for_each(|&key| drop(map.insert(mc, key, key)));
-            (Gc::root(map, mc), Gc::root(keys, mc))
-        });
+    type Both = (Root<GcWeakMap<'static, u64, u64>>, Root<[Gc<'static, u64>]>);
+    let (map, keys): Both = heap.mutate(|mc| {
+        let map = Gc::new(mc, GcWeakMap::<u64, u64>::new());
+        let keys = Gc::from_iter_in(mc, (0..50_000u32).map(|i| Gc::new(mc, u64::from(i))));
+        keys.iter().for_each(|&key| assert!(map.insert(mc, key, key).is_none()));
+        (Gc::root(map, mc), Gc::root(keys, mc))
+    });
     heap.collect().unwrap();
     heap.mutate(|mc| map.get(mc).purge(mc));
     let full = heap.stats().external_bytes;
