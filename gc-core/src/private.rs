@@ -12,10 +12,10 @@ pub use ::core::primitive::bool;
 /// The words for the ban on `Drop`: the derive implements this for a type that can hold a `Gc`, and the
 /// blanket impl below collides with that if the type has a `Drop`. The ban itself is
 /// `Tracer::__no_drop`, whose message says less.
-pub trait MustNotImplDrop {}
+pub trait MoveDropToAFieldWithoutPointers {}
 
 #[expect(
     drop_bounds,
     reason = "the bound is the point: it holds exactly for types with a `Drop` of their own"
 )]
-impl<T: Drop> MustNotImplDrop for T {}
+impl<T: Drop> MoveDropToAFieldWithoutPointers for T {}

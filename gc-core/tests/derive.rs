@@ -186,7 +186,7 @@ mod names {
     use super::{Gc, Trace};
 
     struct Tracer;
-    struct MustNotImplDrop;
+    struct MoveDropToAFieldWithoutPointers;
     fn __gc_tracer() {}
     trait Edges {
         fn edges<T: ?Sized>(&self, _: &T) {}

@@ -274,6 +274,6 @@ fn drop_ban(input: &Input<'_>, parts: &Parts) -> TokenStream {
     let (params, _, _) = generics.split_for_impl();
     quote_spanned! {name_of(input)=>
         #attrs
-        impl #params #private::MustNotImplDrop for #name #args #where_clause {}
+        impl #params #private::MoveDropToAFieldWithoutPointers for #name #args #where_clause {}
     }
 }

@@ -17,13 +17,13 @@ use super::{Family, Rootable, Trace, Tracer};
 /// them would decide the inference of [`Tracer::__no_drop`].
 mod unnameable {
     /// Holds once for each type, and twice for a type with a `Drop` of its own.
-    pub trait MustNotImplDrop<Marker> {}
-    impl<T: ?Sized> MustNotImplDrop<()> for T {}
+    pub trait MoveDropToAFieldWithoutPointers<Marker> {}
+    impl<T: ?Sized> MoveDropToAFieldWithoutPointers<()> for T {}
     #[expect(
         drop_bounds,
         reason = "the bound is the point: it holds exactly for types with a `Drop` of their own"
     )]
-    impl<T: Drop + ?Sized> MustNotImplDrop<u8> for T {}
+    impl<T: Drop + ?Sized> MoveDropToAFieldWithoutPointers<u8> for T {}
 }
 
 #[doc(hidden)]
@@ -38,7 +38,10 @@ impl<'gc> Tracer<'gc> {
     /// Compiles if `T` has no `Drop` of its own, which could look through a `Gc` when its target is
     /// gone (INV-9): with one, `Marker` is ambiguous.
     #[inline(always)]
-    pub fn __no_drop<T: unnameable::MustNotImplDrop<Marker> + ?Sized, Marker>(&mut self) {}
+    pub fn __no_drop<T: unnameable::MoveDropToAFieldWithoutPointers<Marker> + ?Sized, Marker>(
+        &mut self,
+    ) {
+    }
 
     /// Whether a field needs a trace. `field` gets from the whole to the field and is never called.
     pub const fn __needs_trace<Whole: ?Sized, Field: Trace<'gc> + ?Sized>(

@@ -61,7 +61,7 @@ pub(crate) fn module<'a>(rng: &'a mut Rng, number: usize, stage: Stage) -> (Stri
     let noise = parts.rng.pick(&[
         "",
         "static tracer: u8 = 0; fn __gc_tracer() {} fn value() {}",
-        "mod core {} mod gc_core {} struct Tracer; struct MustNotImplDrop;",
+        "mod core {} mod gc_core {} struct Tracer; struct MoveDropToAFieldWithoutPointers;",
         "trait Edges { fn edges<T: ?Sized>(self, _: &T); fn __leaf<T: ?Sized>(self, _: &T); \
          fn __no_drop<T: ?Sized, M>(self); } impl<X> Edges for X { \
          fn edges<T: ?Sized>(self, _: &T) {} fn __leaf<T: ?Sized>(self, _: &T) {} \
@@ -344,7 +344,7 @@ impl Parts<'_> {
         let path = self.rng.pick(&["fake", "self::fake"]);
         match self.rng.below(3) {
             0 => {
-                let fake = Self::fake("pub trait MustNotImplDrop {}");
+                let fake = Self::fake("pub trait MoveDropToAFieldWithoutPointers {}");
                 format!(
                     "{fake} #[derive(Trace)] #[trace(crate = \"{path}\")] struct N<{brand}>({ty});
                      impl Drop for N<'_> {{ fn drop(&mut self) {{}} }}"

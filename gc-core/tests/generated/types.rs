@@ -71,7 +71,7 @@ const NOISE: [&str; 8] = [
     "trait Edges { fn edges<T: ?Sized>(self, _: &T); fn __leaf<T: ?Sized>(self, _: &T); \
      fn __no_drop<T: ?Sized, M>(self); } impl<X> Edges for X { fn edges<T: ?Sized>(self, _: &T) {} \
      fn __leaf<T: ?Sized>(self, _: &T) {} fn __no_drop<T: ?Sized, M>(self) {} }",
-    "struct Tracer; trait Managed {} trait Branded {} struct MustNotImplDrop;",
+    "struct Tracer; trait Managed {} trait Branded {} struct MoveDropToAFieldWithoutPointers;",
     "mod core {} mod std_ {} mod gc_core {}",
     "macro_rules! compile_error { ($($t:tt)*) => {} } macro_rules! panic { ($($t:tt)*) => {} }",
     "trait Copy {} mod __private {}",

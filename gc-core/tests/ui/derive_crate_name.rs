@@ -8,7 +8,7 @@ extern crate self as gc_core;
 pub mod __private {
     pub use real::__private::*;
 
-    pub trait MustNotImplDrop {}
+    pub trait MoveDropToAFieldWithoutPointers {}
     pub const fn assert_leaf<T: ?Sized>() {}
 
     /// A family of its own: a number at one brand is a text at another.
