@@ -11,7 +11,7 @@
 //! compiler refuses to erase a pointer to it. [`GcAny::new`] allocates leaf data in spans of its
 //! type instead.
 
-use super::gc::limit_reached;
+use super::gc::made;
 use crate::error::AllocError;
 use crate::heap::object::{InfoOf, TypeInfo};
 use crate::mutation::{Mutation, type_name_at};
@@ -158,11 +158,12 @@ impl<'gc> GcAny<'gc> {
     ///     assert_eq!(values.map(|any| any.is::<f32>(mc)), [false, true, false]);
     /// });
     /// ```
+    #[track_caller]
     pub fn new<T>(mc: &Mutation<'gc>, value: T) -> Self
     where
         T: Branded<'gc> + Send + Sync + 'gc,
     {
-        GcAny::try_new(mc, value).unwrap_or_else(|error| limit_reached(error))
+        made(GcAny::try_new(mc, value))
     }
 
     /// Allocates an object in spans that know its type; see [`new`](Self::new).
