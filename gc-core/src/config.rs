@@ -35,8 +35,8 @@ pub(crate) struct Config {
     pub(crate) markers: usize,
     /// Cores that the process may use.
     pub(crate) cores: usize,
-    /// Address space reserved, in bytes.
-    pub(crate) reserve: usize,
+    /// Address space to reserve, in bytes; by default as in `reserve_beside`.
+    pub(crate) reserve: Option<usize>,
     /// One line a cycle on standard error.
     pub(crate) gc_trace: bool,
     /// Threads wait at the start of a pin while the collector marks.
@@ -69,7 +69,7 @@ impl Default for Config {
             heap_limit: usize::MAX,
             markers: (cores / 4).max(1),
             cores,
-            reserve: 64 << 30,
+            reserve: None,
             gc_trace: is_set("GC_TRACE"),
             stop_the_world: is_set("GC_STW"),
             pin_markers: false,
@@ -90,6 +90,17 @@ impl Config {
         self.memory_limit.min(group.unwrap_or(usize::MAX).max(MIB))
     }
 
+    /// Bytes of address space to reserve for a heap of a process that has so many others. Where there are many,
+    /// each is smaller: three thousand of 64 GiB would be more than x86-64 and arm64 have for a process.
+    pub(crate) fn reserve_beside(&self, others: usize) -> usize {
+        let usual = match others {
+            0..16 => 64 << 30,
+            16..256 => 16 << 30,
+            _ => 4 << 30,
+        };
+        self.reserve.unwrap_or(usual.max(self.min_heap.saturating_mul(4).min(64 << 30)))
+    }
+
     /// Says what is wrong with the settings, if anything.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let range = |setting, given: usize, min: usize, max: usize| {
@@ -102,7 +113,7 @@ impl Config {
         };
         range("gc_percent", self.gc_percent as usize, 1, 100_000)?;
         range("markers", self.markers, 1, 256)?;
-        range("reserve", self.reserve, MIN_RESERVE, MAX_RESERVE)?;
+        range("reserve", self.reserve_beside(0), MIN_RESERVE, MAX_RESERVE)?;
         range("min_heap", self.min_heap, BLOCK, MAX_RESERVE)?;
         range("memory_limit", self.memory_limit, MIB, usize::MAX)?;
         range("cgroup_memory_limit", self.cgroup_percent.unwrap_or(100) as usize, 1, 100)?;
@@ -114,7 +125,7 @@ impl Config {
                 reason: "min_heap is larger than heap_limit; it must be at most as large",
             });
         }
-        if self.min_heap > self.reserve {
+        if self.min_heap > self.reserve_beside(0) {
             return Err(ConfigError::Conflict {
                 reason: "min_heap is larger than reserve; it must be at most as large",
             });
@@ -140,7 +151,7 @@ mod tests {
             ("gc_percent", |c| c.gc_percent = 1_000_000),
             ("markers", |c| c.markers = 0),
             ("markers", |c| c.markers = 100_000),
-            ("reserve", |c| c.reserve = 1),
+            ("reserve", |c| c.reserve = Some(1)),
             ("min_heap", |c| c.min_heap = 0),
             ("heap_limit", |c| c.heap_limit = 0),
             ("idle_after", |c| c.idle_after = Duration::ZERO),
@@ -155,5 +166,17 @@ mod tests {
         }
         let config = Config { min_heap: 64 * MIB, heap_limit: 32 * MIB, ..Config::default() };
         assert!(matches!(config.check(), Err(ConfigError::Conflict { .. })));
+    }
+
+    #[test]
+    fn many_heaps_take_less_address_space_each() {
+        let config = Config::default();
+        assert_eq!(config.reserve_beside(15), 64 << 30);
+        let all: usize = (0..3000).map(|n| config.reserve_beside(n)).sum();
+        assert!(all < 1 << 44, "an eighth of what a process has, not {all}");
+        let large = Config { min_heap: 8 << 30, ..Config::default() };
+        assert_eq!(large.reserve_beside(1000), 32 << 30, "there is room for what is asked for");
+        let own = Config { reserve: Some(1 << 30), ..Config::default() };
+        assert_eq!(own.reserve_beside(1000), 1 << 30);
     }
 }

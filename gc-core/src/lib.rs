@@ -87,6 +87,8 @@ mod mutator;
 mod observe;
 #[cfg(not(loom))]
 mod pacing;
+#[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
+mod platform;
 mod pointers;
 #[cfg(not(loom))]
 mod rest;
@@ -103,7 +105,7 @@ mod verify;
 #[path = "private.rs"]
 pub mod __private;
 
-pub use error::{AllocError, CollectError, ConfigError};
+pub use error::{AllocError, AllocReason, CollectError, ConfigError};
 /// Derives [`Trace`](trait@Trace) and the families that [`Root`] needs.
 #[cfg(feature = "derive")]
 pub use gc_derive::Trace;
@@ -135,7 +137,7 @@ pub mod schedule {
 #[doc(hidden)]
 pub mod model {
     pub use crate::handshake::registry::Registry;
-    pub use crate::handshake::{Crossing, Epoch, EpochWord, Mode, PinWord};
+    pub use crate::handshake::{Crossing, Epoch, EpochWord, LightEpoch, Mode, PinWord};
     pub use crate::heap::bitmap::MarkWord;
     pub use crate::heap::central::{Link, Stack};
     pub use crate::heap::grey::{Grey, GreySpan};
@@ -146,7 +148,7 @@ pub mod model {
     pub use crate::sweep::ephemeron::{EphemeronBox, Ephemerons};
     pub use crate::sweep::weak::{Gate, WeakBox};
     pub use crate::sweep::{ActiveSweep, Sweeping};
-    pub use crate::sync::{full_fence, heavy_fence, light_fence};
+    pub use crate::sync::{full_fence, on_compiler_fence};
 
     /// The shared state of marking: the detector, and whether the cycle is poisoned.
     #[derive(Debug)]

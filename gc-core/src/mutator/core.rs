@@ -3,9 +3,10 @@
 use super::{Record, thread_token};
 use crate::config::{BLOCK, Config};
 use crate::control::Control;
-use crate::error::AllocError;
-use crate::handshake::{EpochWord, registry::Registry, stop::Stop};
+use crate::error::{AllocError, AllocReason};
+use crate::handshake::{Epoch, EpochWord, LightEpoch, registry::Registry, stop::Stop};
 use crate::heap::object::{LEAF_INFO, TypeInfo};
+use crate::heap::page_alloc::Refusal;
 use crate::heap::span::SpanClass;
 use crate::heap::{Space, size_class};
 use crate::mark::Marking;
@@ -13,6 +14,7 @@ use crate::mark::ring::GreyRing;
 use crate::mark::roots::RootTable;
 use crate::observe::metrics::Totals;
 use crate::pacing::Credit;
+use crate::platform::barrier;
 use crate::sweep::ephemeron::Ephemerons;
 use crate::sweep::weak::Gate;
 use crate::sweep::{ActiveSweep, Keep, Swept};
@@ -22,7 +24,7 @@ use crate::sync::{Arc, Mutex, OnceLock, Ordering};
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) epoch: EpochWord,
-    pub(crate) asymmetric: bool,
+    pub(super) light: LightEpoch,
     pub(crate) space: Space,
     pub(crate) marking: Marking,
     pub(crate) roots: RootTable,
@@ -42,9 +44,10 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(config: Config, space: Space, marking: Marking, credit: Credit) -> Core {
+        let epoch = EpochWord::new();
         Core {
-            epoch: EpochWord::new(),
-            asymmetric: crate::sync::asymmetric(),
+            light: LightEpoch::new(epoch.load(), LightEpoch::is_allowed()),
+            epoch,
             space,
             marking,
             roots: RootTable::new(),
@@ -80,6 +83,16 @@ impl Core {
         record.crossing.exclusively(|| record.give_up(self));
         self.roots.give_batch(&mut record.roots.borrow_mut());
         self.spare.lock().push(record);
+    }
+
+    /// Sets the next epoch, so that a pin in an older one is seen from here on, or does not stand (INV-1). The
+    /// collector only.
+    pub(crate) fn advance(&self, to: Epoch) {
+        self.epoch.advance(to);
+        self.light.advance(to);
+        // The steps of a schedule are in one order for all.
+        let fence_others = || cfg!(shuttle) || barrier::fence_others();
+        self.light.fence_all(fence_others, barrier::visit_all_cores);
     }
 
     /// How many shades all threads have handed over.
@@ -160,6 +173,15 @@ impl Core {
     }
 
     pub(super) fn alloc_error(&self, requested: usize) -> AllocError {
-        AllocError { requested, limit: self.space.pages.limit() * BLOCK }
+        let limit = self.space.pages.limit() * BLOCK;
+        let is_short = self.space.is_short();
+        let reason = match self.space.pages.refusal() {
+            _ if requested > limit && limit < self.space.reserved() => AllocReason::HeapLimit,
+            _ if requested > limit => AllocReason::Reservation { is_short },
+            Refusal::Limit => AllocReason::HeapLimit,
+            Refusal::Reservation => AllocReason::Reservation { is_short },
+            Refusal::System(os) => AllocReason::System { os },
+        };
+        AllocError { requested, limit, reason }
     }
 }
