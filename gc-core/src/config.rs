@@ -16,7 +16,8 @@ pub(crate) const BLOCK_WORDS: usize = BLOCK >> GRANULE_SHIFT >> 6;
 const MIB: usize = 1 << 20;
 /// The smallest reservation that is still a heap.
 pub(crate) const MIN_RESERVE: usize = 16 * MIB;
-const MAX_RESERVE: usize = 1 << 44;
+const USUAL_RESERVE: usize = (64u64 << 30) as usize;
+const MAX_RESERVE: usize = (1u64 << 44) as usize;
 
 /// What a heap was built with.
 #[derive(Debug, Clone)]
@@ -94,11 +95,11 @@ impl Config {
     /// each is smaller: three thousand of 64 GiB would be more than x86-64 and arm64 have for a process.
     pub(crate) fn reserve_beside(&self, others: usize) -> usize {
         let usual = match others {
-            0..16 => 64 << 30,
-            16..256 => 16 << 30,
-            _ => 4 << 30,
+            0..16 => USUAL_RESERVE,
+            16..256 => USUAL_RESERVE / 4,
+            _ => USUAL_RESERVE / 16,
         };
-        self.reserve.unwrap_or(usual.max(self.min_heap.saturating_mul(4).min(64 << 30)))
+        self.reserve.unwrap_or(usual.max(self.min_heap.saturating_mul(4).min(USUAL_RESERVE)))
     }
 
     /// Says what is wrong with the settings, if anything.

@@ -56,8 +56,8 @@
 
 #[cfg(all(loom, not(debug_assertions)))]
 compile_error!("loom without debug assertions checks nothing: build with them");
-#[cfg(not(target_pointer_width = "64"))]
-compile_error!("gc-core needs a 64-bit target");
+#[cfg(not(all(target_pointer_width = "64", any(unix, windows))))]
+compile_error!("gc-core needs a 64-bit target with Unix or Windows (docs/PLATFORMS.md)");
 
 extern crate self as gc_core;
 

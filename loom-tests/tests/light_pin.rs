@@ -112,8 +112,10 @@ fn run(pins: usize, handshakes: usize, fence: impl Fn(&World) + Copy + Send + Sy
         let thread = {
             let world = world.clone();
             thread::spawn(move || {
-                let hook = world.clone();
-                on_compiler_fence(move || hook.point());
+                // As an address: what is left of a failed run must not drop one of loom's.
+                let at = std::ptr::from_ref(&*world);
+                // SAFETY: the hook is called by this thread only, inside of `thread`, while `world` is held here.
+                on_compiler_fence(move || unsafe { &*at }.point());
                 world.thread(pins);
             })
         };

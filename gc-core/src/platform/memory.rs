@@ -142,4 +142,30 @@ mod imp {
     }
 }
 
+/// No address space: `lib.rs` says so when it is compiled.
+#[cfg(not(any(unix, windows)))]
+mod imp {
+    use super::{Discard, io};
+
+    pub(crate) const DISCARD: Discard = Discard::Undefined;
+
+    fn refused<T>() -> io::Result<T> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    pub(crate) fn reserve(_bytes: usize) -> io::Result<usize> {
+        refused()
+    }
+    pub(crate) unsafe fn open(_at: usize, _bytes: usize) -> io::Result<()> {
+        refused()
+    }
+    pub(crate) unsafe fn discard(_at: usize, _bytes: usize) -> io::Result<()> {
+        refused()
+    }
+    pub(crate) unsafe fn unmap(_at: usize, _bytes: usize) {}
+    pub(crate) fn no_huge_pages(_at: usize, _bytes: usize) {}
+    pub(crate) fn page_size() -> usize {
+        1 << 16
+    }
+}
+
 pub(crate) use imp::*;
