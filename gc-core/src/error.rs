@@ -51,10 +51,8 @@ impl fmt::Display for ConfigError {
             }
             ConfigError::Conflict { reason } => f.write_str(reason),
             ConfigError::Reservation { bytes, os } => {
-                write!(
-                    f,
-                    "could not reserve even {bytes} bytes of address space, however little `reserve` asks for: {os}"
-                )
+                write!(f, "could not reserve even {bytes} bytes of address space, ")?;
+                write!(f, "the least that `reserve` may be: {os}")
             }
             ConfigError::Thread { os } => write!(f, "could not start a collector thread: {os}"),
         }

@@ -67,9 +67,8 @@ impl Drop for Inner {
             let _ = thread.join();
         }
         if can_join {
-            // SAFETY: INV-10: there is no handle, so no thread is or will be inside of a pin; and the collector's threads
-            // have ended. Roots and the threads' tables that are left look at neither objects nor tables.
-            unsafe { self.core.space.unmap() };
+            // SAFETY: INV-10: the last handle is gone, and the collector's threads have ended.
+            unsafe { self.core.unmap() };
         }
     }
 }
@@ -609,9 +608,7 @@ impl Drop for ThreadTable {
         let _ = LAST.try_with(|last| last.set((std::ptr::null(), std::ptr::null())));
         for (core, record) in self.entries.get_mut().drain(..) {
             let Some((core, record)) = core.upgrade().zip(record.upgrade()) else { continue };
-            if !core.control.is_over() {
-                core.retire(record);
-            }
+            core.retire_if_alive(record);
         }
     }
 }

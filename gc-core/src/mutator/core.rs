@@ -37,6 +37,8 @@ pub(crate) struct Core {
     pub(crate) records: Registry<Record>,
     /// Records whose threads have ended.
     pub(super) spare: Mutex<Vec<Arc<Record>>>,
+    /// Held by a thread without a handle that retires its record, and by the end of the address space.
+    ending: Mutex<()>,
     pub(crate) config: Config,
     pub(super) leaf: [OnceLock<&'static SpanClass>; size_class::COUNT],
     pub(crate) stop: Stop,
@@ -59,6 +61,7 @@ impl Core {
             totals: Totals::default(),
             records: Registry::new(),
             spare: Mutex::new(Vec::new()),
+            ending: Mutex::new(()),
             config,
             leaf: std::array::from_fn(|_| OnceLock::new()),
             stop: Stop::default(),
@@ -93,6 +96,30 @@ impl Core {
         // The steps of a schedule are in one order for all.
         let fence_others = || cfg!(shuttle) || barrier::fence_others();
         self.light.fence_all(fence_others, barrier::visit_all_cores);
+    }
+
+    /// The same for a thread that has no handle: its heap may end at this moment, or have ended.
+    pub(crate) fn retire_if_alive(&self, record: Arc<Record>) {
+        // First without the lock, which the child of a fork may find held for good.
+        if self.control.is_over() {
+            return;
+        }
+        let _not_yet = self.ending.lock();
+        if !self.control.is_over() {
+            self.retire(record);
+        }
+    }
+
+    /// The heap has ended: gives its address space back, although others may hold the core still.
+    ///
+    /// # Safety
+    ///
+    /// There is no handle of the heap, and its collector's threads have ended (INV-10).
+    pub(crate) unsafe fn unmap(&self) {
+        let _no_thread_retires = self.ending.lock();
+        // SAFETY: INV-10: by the caller's promise nobody is or comes into a pin. A thread that retires its record does so
+        // under this lock, and only before the end.
+        unsafe { self.space.unmap() };
     }
 
     /// How many shades all threads have handed over.

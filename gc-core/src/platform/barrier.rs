@@ -43,11 +43,14 @@ mod imp {
             set.0[core / 64] = 1 << (core % 64);
             set
         }
-        fn of_this_thread() -> Option<Cores> {
+        /// Those of the calling thread, and a number that is larger than that of any core. The kernel's own answer: it is
+        /// the length of its sets, which the C library hides.
+        fn of_this_thread() -> Option<(Cores, usize)> {
             let mut set = Cores([0; CORES / 64]);
-            let at = set.0.as_mut_ptr().cast();
+            let (at, bytes) = (set.0.as_mut_ptr(), size_of::<Cores>());
             // SAFETY: the call writes at most so many bytes of the set.
-            (unsafe { libc::sched_getaffinity(0, size_of::<Cores>(), at) } == 0).then_some(set)
+            let length = unsafe { libc::syscall(libc::SYS_sched_getaffinity, 0, bytes, at) };
+            Some((set, usize::try_from(length).ok().filter(|n| *n > 0)? * 8))
         }
         fn bind_this_thread(&self) -> std::io::Result<()> {
             let at = self.0.as_ptr().cast();
@@ -60,7 +63,7 @@ mod imp {
     }
 
     pub(crate) fn visit_all_cores() -> bool {
-        let Some(before) = Cores::of_this_thread() else { return false };
+        let Some((before, end)) = Cores::of_this_thread() else { return false };
         let visit = |core| match Cores::one(core).bind_this_thread() {
             // A system that only pretends (there are such, for sandboxes) leaves the thread where it was.
             // SAFETY: the call takes nothing and returns a number.
@@ -69,7 +72,8 @@ mod imp {
             Err(e) if e.raw_os_error() == Some(libc::EINVAL) => Some(false),
             Err(_) => None,
         };
-        let visited = (0..CORES).try_fold(0, |n, core| Some(n + usize::from(visit(core)?)));
+        let visited =
+            (0..end.min(CORES)).try_fold(0, |n, core| Some(n + usize::from(visit(core)?)));
         let is_back = before.bind_this_thread().is_ok();
         visited.is_some_and(|n| n > 0) && is_back
     }
