@@ -91,8 +91,9 @@ impl Config {
         self.memory_limit.min(group.unwrap_or(usize::MAX).max(MIB))
     }
 
-    /// Bytes of address space to reserve for a heap of a process that has so many others. Where there are many,
-    /// each is smaller: three thousand of 64 GiB would be more than x86-64 and arm64 have for a process.
+    /// Bytes of address space to reserve for a heap of a process that has so many others. Where
+    /// there are many, each is smaller: three thousand of 64 GiB would be more than x86-64 and
+    /// arm64 have for a process.
     pub(crate) fn reserve_beside(&self, others: usize) -> usize {
         let usual = match others {
             0..16 => USUAL_RESERVE,

@@ -66,13 +66,15 @@ impl Error for ConfigError {}
 pub struct AllocError {
     /// The bytes asked for.
     pub requested: usize,
-    /// The limit of the heap, in bytes: [`heap_limit`](crate::HeapBuilder::heap_limit) or the size of the reservation.
+    /// The limit of the heap, in bytes: [`heap_limit`](crate::HeapBuilder::heap_limit) or the size
+    /// of the reservation.
     pub limit: usize,
     /// What stood in the way.
     pub reason: AllocReason,
 }
 
-/// What stood in the way of an allocation. With several threads at the limit it may be another one's reason.
+/// What stood in the way of an allocation. With several threads at the limit it may be another
+/// one's reason.
 ///
 /// ```
 /// use gc_core::{AllocReason, Gc, Heap};
@@ -87,14 +89,14 @@ pub struct AllocError {
 pub enum AllocReason {
     /// [`heap_limit`](crate::HeapBuilder::heap_limit).
     HeapLimit,
-    /// The address space that [`reserve`](crate::HeapBuilder::reserve) asked for is used up, or has no free run of this
-    /// length.
+    /// The address space that [`reserve`](crate::HeapBuilder::reserve) asked for is used up, or has
+    /// no free run of this length.
     Reservation {
         /// The system gave less of it than was asked for when the heap was made.
         is_short: bool,
     },
-    /// The system refused to open more of the address space: its rule for overcommitted memory, a limit of the
-    /// process, or the number of its mappings.
+    /// The system refused to open more of the address space: its rule for overcommitted memory, a
+    /// limit of the process, or the number of its mappings.
     System {
         /// The number of the system's error.
         os: i32,

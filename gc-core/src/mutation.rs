@@ -59,7 +59,8 @@ impl Drop for Inner {
             return;
         }
         self.core.control.stop();
-        // The last handle may die in a destructor on the collector's own thread, which cannot join itself.
+        // The last handle may die in a destructor on the collector's own thread, which cannot join
+        // itself.
         let can_join = !on_collector_thread();
         let mut threads = self.threads.lock();
         for thread in threads.drain(..).filter(|_| can_join) {
@@ -125,9 +126,9 @@ impl Heap {
         let (last, record) =
             LAST.try_with(Cell::get).unwrap_or((std::ptr::null(), std::ptr::null()));
         if std::ptr::eq(last, core) {
-            // SAFETY: INV-10: LAST names a record that THREAD has for this thread, and THREAD clears LAST before it
-            // forgets it; until then the core's address is not another heap's. The core is alive, since we hold it,
-            // and holds the record.
+            // SAFETY: INV-10: LAST names a record that THREAD has for this thread, and THREAD
+            // clears LAST before it forgets it; until then the core's address is not another
+            // heap's. The core is alive, since we hold it, and holds the record.
             return pinned(unsafe { &*record }, f);
         }
         self.mutate_slow(f)
@@ -338,9 +339,10 @@ impl HeapBuilder {
         self.config.markers = markers;
         self
     }
-    /// Bytes of address space, in which the heap grows: 64 GiB for the first 16 heaps of a process, 16 GiB for the
-    /// next 240, 4 GiB for more. If the system refuses, it is halved until it agrees; [`Stats::reserved_bytes`] is what
-    /// there is. It is no memory, and counts as none: it is opened as the heap grows. At least 16 MiB.
+    /// Bytes of address space, in which the heap grows: 64 GiB for the first 16 heaps of a process,
+    /// 16 GiB for the next 240, 4 GiB for more. If the system refuses, it is halved until it
+    /// agrees; [`Stats::reserved_bytes`] is what there is. It is no memory, and counts as none: it
+    /// is opened as the heap grows. At least 16 MiB.
     pub fn reserve(mut self, bytes: usize) -> Self {
         self.config.reserve = Some(bytes);
         self
@@ -557,8 +559,9 @@ thread_local! {
     static THREAD: ThreadTable = const { ThreadTable { entries: RefCell::new(Vec::new()) } };
 }
 
-/// This thread's records, one for each heap that it has used through [`Heap::mutate`]. It keeps no heap: what it has of one
-/// that has ended is a little memory whose address cannot be another heap's meanwhile.
+/// This thread's records, one for each heap that it has used through [`Heap::mutate`]. It keeps no
+/// heap: what it has of one that has ended is a little memory whose address cannot be another
+/// heap's meanwhile.
 struct ThreadTable {
     entries: RefCell<Vec<(Weak<Core>, Weak<Record>)>>,
 }

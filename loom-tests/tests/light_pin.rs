@@ -1,8 +1,9 @@
-//! INV-1, light pins: the collector's fence on all threads stands for theirs, also where the system refuses it in the
-//! middle of a handshake.
+//! INV-1, light pins: the collector's fence on all threads stands for theirs, also where the system
+//! refuses it in the middle of a handshake.
 //!
-//! A thread meets that fence wherever it is interrupted. In the model that is between any two of its steps, the inside of
-//! `PinWord::publish_light` included (`on_compiler_fence`): it looks whether the collector asks, and fences.
+//! A thread meets that fence wherever it is interrupted. In the model that is between any two of
+//! its steps, the inside of `PinWord::publish_light` included (`on_compiler_fence`): it looks
+//! whether the collector asks, and fences.
 #![cfg(loom)]
 
 use gc_core::model::{Epoch, EpochWord, LightEpoch, PinWord, full_fence, on_compiler_fence};
@@ -114,7 +115,8 @@ fn run(pins: usize, handshakes: usize, fence: impl Fn(&World) + Copy + Send + Sy
             thread::spawn(move || {
                 // As an address: what is left of a failed run must not drop one of loom's.
                 let at = std::ptr::from_ref(&*world);
-                // SAFETY: the hook is called by this thread only, inside of `thread`, while `world` is held here.
+                // SAFETY: the hook is called by this thread only, inside of `thread`, while `world`
+                // is held here.
                 on_compiler_fence(move || unsafe { &*at }.point());
                 world.thread(pins);
             })
@@ -149,8 +151,8 @@ fn broken_the_cores_are_not_visited_after_a_refusal() {
     run(1, 1, |world| world.light.fence_all(|| false, || true));
 }
 
-/// The cores are visited, and the light epoch stays open: the next handshake, which trusts the fences of the pins, is
-/// wrong.
+/// The cores are visited, and the light epoch stays open: the next handshake, which trusts the
+/// fences of the pins, is wrong.
 #[test]
 #[should_panic(expected = "Causality violation")]
 fn broken_the_light_epoch_is_not_closed() {

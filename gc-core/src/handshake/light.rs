@@ -1,21 +1,25 @@
 #![forbid(unsafe_code)]
 //! Pins without a fence of their own: the collector makes every thread execute one instead.
 //!
-//! A pin needs a full fence between publishing its epoch and reading the global one again (INV-1). It is the
-//! hot side of the handshake, so on Linux and Windows the pair is asymmetric: the pin has a compiler fence
-//! ([`PinWord::publish_light`]), and the handshake a call by which every other thread executes a full one
-//! (`platform::barrier`). Such a pin reads the epoch, both times, in a word of its own, the [`LightEpoch`]:
+//! A pin needs a full fence between publishing its epoch and reading the global one again (INV-1).
+//! It is the hot side of the handshake, so on Linux and Windows the pair is asymmetric: the pin has
+//! a compiler fence ([`publish_light`](super::PinWord::publish_light)), and the handshake a call by which every other
+//! thread executes a full one (`platform::barrier`). Such a pin reads the epoch, both times, in a
+//! word of its own, the [`LightEpoch`]:
 //!
-//! 1. The collector sets the epoch, sets the light epoch to the same, and fences all ([`LightEpoch::fence_all`]).
-//! 2. Where there is no such call the light epoch is *closed* from the start: it equals no epoch, so every pin takes the
-//!    slow path, which has a fence ([`PinWord::publish`]).
-//! 3. The system may refuse the call later, in the middle of a handshake. Then the collector closes the light epoch and
-//!    visits every core, once; after that each thread has executed a full fence since the closing.
+//! 1. The collector sets the epoch, sets the light epoch to the same, and fences all
+//!    ([`LightEpoch::fence_all`]).
+//! 2. Where there is no such call the light epoch is *closed* from the start: it equals no epoch,
+//!    so every pin takes the slow path, which has a fence ([`publish`](super::PinWord::publish)).
+//! 3. The system may refuse the call later, in the middle of a handshake. Then the collector closes
+//!    the light epoch and visits every core, once; after that each thread has executed a full fence
+//!    since the closing.
 //!
-//! Why 3 is enough: a light pin stands only if its second read still found its epoch. If the read came before
-//! the fence of the visit, that fence has made the pin visible to the collector. If it came after, it found the
-//! light epoch closed. The order of the pin's store and the second read is the whole proof, and a flag that says
-//! which fence to use would have to be read between them as well (loom `light_pin.rs`, with twins).
+//! Why 3 is enough: a light pin stands only if its second read still found its epoch. If the read
+//! came before the fence of the visit, that fence has made the pin visible to the collector. If it
+//! came after, it found the light epoch closed. The order of the pin's store and the second read is
+//! the whole proof, and a flag that says which fence to use would have to be read between them as
+//! well (loom `light_pin.rs`, with twins).
 
 use super::pin::Epoch;
 use crate::sync::{AtomicU64, Ordering, full_fence};
@@ -37,10 +41,12 @@ impl LightEpoch {
     pub fn new(epoch: Epoch, allowed: bool) -> LightEpoch {
         LightEpoch(AtomicU64::new(if allowed { epoch } else { CLOSED }.word()))
     }
-    /// Whether the system fences the other threads of this process: asked of it once, at the first call.
+    /// Whether the system fences the other threads of this process: asked of it once, at the first
+    /// call.
     #[cfg(not(loom))]
     pub(crate) fn is_allowed() -> bool {
-        // A schedule is sequentially consistent, so it needs no fence at all. ThreadSanitizer would see none.
+        // A schedule is sequentially consistent, so it needs no fence at all. ThreadSanitizer would
+        // see none.
         if cfg!(any(shuttle, gc_tsan)) {
             return cfg!(shuttle);
         }
@@ -48,7 +54,8 @@ impl LightEpoch {
         *REGISTERED.get_or_init(crate::platform::barrier::register)
     }
 
-    /// The current epoch, or one that no thread has seen. Acquire, as [`EpochWord::load`](super::EpochWord::load).
+    /// The current epoch, or one that no thread has seen. Acquire, as
+    /// [`EpochWord::load`](super::EpochWord::load).
     #[inline(always)]
     pub fn load(&self) -> Epoch {
         Epoch::of_word(self.0.load(Ordering::Acquire))
@@ -59,8 +66,9 @@ impl LightEpoch {
             self.0.store(to.word(), Ordering::SeqCst);
         }
     }
-    /// The collector's side of the pair: after it, every thread has executed a full fence, or its pin does not
-    /// stand before it has. `fence_others` and `visit_all_cores` say whether the system did what they ask.
+    /// The collector's side of the pair: after it, every thread has executed a full fence, or its
+    /// pin does not stand before it has. `fence_others` and `visit_all_cores` say whether the
+    /// system did what they ask.
     pub fn fence_all(
         &self,
         fence_others: impl FnOnce() -> bool,

@@ -1,7 +1,8 @@
 //! The ragged handshake: how every thread learns of a new epoch without ever being stopped.
 //!
 //! Life of a handshake:
-//! 1. The collector sets the epoch and fences (`begin`); where it can, on behalf of all threads (`light`).
+//! 1. The collector sets the epoch and fences (`begin`); where it can, on behalf of all threads
+//!    (`light`).
 //! 2. It takes a snapshot of the registered threads (`registry`). A thread that registers later reads the new
 //!    epoch at its first pin (INV-2).
 //! 3. It waits, thread by thread, until each is unpinned or has published the new epoch (`pin`). A thread in a

@@ -149,7 +149,8 @@ impl PinWord {
         self.0.store(0, Ordering::Release);
         false
     }
-    /// The same for a pin that leaves the fence to the collector. The caller has read `at` in `epoch`.
+    /// The same for a pin that leaves the fence to the collector. The caller has read `at` in
+    /// `epoch`.
     #[inline(always)]
     #[must_use]
     pub fn publish_light(&self, at: Epoch, epoch: &LightEpoch) -> bool {

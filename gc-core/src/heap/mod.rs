@@ -6,8 +6,8 @@
 //! 3. At the end of the span the thread takes another from the central list of the class (`central`): a swept
 //!    one, or one that it sweeps itself (`crate::sweep`).
 //! 4. When there is none, the page heap gives fresh blocks (`page_alloc`, [`Space::fresh_span`]).
-//! 5. Blocks of new ground are opened in steps (`os`); these, and blocks that were given back, come from the system at
-//!    their first touch.
+//! 5. Blocks of new ground are opened in steps (`os`); these, and blocks that were given back, come
+//!    from the system at their first touch.
 //!
 //! Freeing, up: the sweep makes `allocated := marked` for a span, which goes back to its central list with
 //! its free slots, or to the page heap when it is empty ([`Space::free_span`]); idle blocks are given to the
@@ -69,7 +69,8 @@ struct ClassMap {
 /// Bytes of a bitmap for a word of 64 blocks.
 const WORD_BITMAP: usize = 64 * BLOCK_WORDS * size_of::<u64>();
 
-/// One of the heaps of this process, counted while it is there. A hint for the size of the next one's reservation.
+/// One of the heaps of this process, counted while it is there. A hint for the size of the next
+/// one's reservation.
 #[derive(Debug)]
 struct Alive {
     /// Heaps that there were before.

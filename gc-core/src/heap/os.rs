@@ -1,16 +1,18 @@
-//! The reservations of a heap: address space that is opened from its start on, and whose pages go back.
+//! The reservations of a heap: address space that is opened from its start on, and whose pages go
+//! back.
 //!
-//! A reservation is closed at first: address space without access, which no rule of overcommit counts and
-//! which `mlockall` does not fill. The page heap opens it in steps as the heap grows ([`Opener`]). Pages
-//! come at the first touch, zeroed. The tables of the heap are reservations too, so a table for 64 GiB costs
-//! nothing until its part is used.
+//! A reservation is closed at first: address space without access, which no rule of overcommit
+//! counts and which `mlockall` does not fill. The page heap opens it in steps as the heap grows
+//! ([`Opener`]). Pages come at the first touch, zeroed. The tables of the heap are reservations
+//! too, so a table for 64 GiB costs nothing until its part is used.
 
 use crate::config::{BLOCK, MIN_RESERVE};
 use crate::error::ConfigError;
 use crate::platform::memory::{self, DISCARD, Discard};
 use crate::sync::plain;
 
-/// A range of reserved address space. What is open of it is zeroed and gets its memory at the first touch.
+/// A range of reserved address space. What is open of it is zeroed and gets its memory at the first
+/// touch.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     /// The mapping: its first byte and its length.
@@ -24,7 +26,8 @@ pub(crate) struct Reservation {
     is_mapped: plain::AtomicU32,
 }
 
-/// What opens a reservation: `entry` bytes of it for each block of the heap. It must not outlive the reservation.
+/// What opens a reservation: `entry` bytes of it for each block of the heap. It must not outlive
+/// the reservation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Opener {
     base: usize,
@@ -34,7 +37,8 @@ pub(crate) struct Opener {
 }
 
 impl Opener {
-    /// Opens the part for the blocks `[from, to)`; that of the blocks before is open. Bounds are rounded up to pages.
+    /// Opens the part for the blocks `[from, to)`; that of the blocks before is open. Bounds are
+    /// rounded up to pages.
     pub(crate) fn open(&self, from: usize, to: usize) -> std::io::Result<()> {
         let offset = |block: usize| (block * self.entry).next_multiple_of(self.page);
         let (from, to) = (offset(from), offset(to));
@@ -85,8 +89,9 @@ impl Reservation {
         self.base as *const T
     }
 
-    /// Gives the whole pages inside of `[from, from + len)` back, whose content is lost ([`Discard`] says what
-    /// they hold then). Returns whether there were any and the system took them.
+    /// Gives the whole pages inside of `[from, from + len)` back, whose content is lost
+    /// ([`Discard`] says what they hold then). Returns whether there were any and the system took
+    /// them.
     pub(crate) fn release(&self, from: usize, len: usize) -> bool {
         assert!(from >= self.base && from + len <= self.base + self.bytes, "release inside only");
         let (first, end) = (from.next_multiple_of(self.page), (from + len) & !(self.page - 1));

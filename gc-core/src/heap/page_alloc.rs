@@ -8,9 +8,9 @@
 //! Memory goes back to the system in slices ([`PageAlloc::release`]). A slice is *lent* meanwhile, neither free nor in
 //! use, and the lock is free, so that no refill waits for the system; one that finds nothing else waits for the slice.
 //!
-//! The reservation is closed at first. Where no open block is left, the next step of it is opened, under the lock
-//! (`PageAlloc::grow`): a sixteenth of a millisecond at worst, and some fifty times in the life of a heap of a gigabyte.
-//! The system may refuse that; then the allocation fails, and [`Refusal`] says why.
+//! The reservation is closed at first. Where no open block is left, the next step of it is opened,
+//! under the lock (`PageAlloc::grow`): some 16 µs, 49 times until a heap has a gigabyte. The system
+//! may refuse that; then the allocation fails, and [`Refusal`] says why.
 
 use super::central::{Link, Stack};
 use super::page_map::PageMap;
@@ -29,10 +29,11 @@ const PIECE: usize = 256;
 const GLANCE: usize = 4096;
 /// Pieces that the system may refuse before a slice gives up.
 const REFUSALS: usize = 8;
-/// Blocks of the largest page of any system, 64 KiB. A piece that is refused is tried again without its rests of such pages.
+/// Blocks of the largest page of any system, 64 KiB. A piece that is refused is tried again without
+/// its rests of such pages.
 const COARSE: usize = 4;
-/// Blocks opened at a time: an eighth of what is open already, within these bounds. Where all memory is locked, what is open
-/// is filled, so a step is a part of the heap; and 64 MiB are filled in 20 ms.
+/// Blocks opened at a time: an eighth of what is open already, within these bounds. Where all memory
+/// is locked the system fills what is opened, so a step is a small part of the heap.
 const STEP: (usize, usize) = (64, 4096);
 
 /// Which blocks are in use.
@@ -354,8 +355,8 @@ impl PageAlloc {
         released
     }
 
-    /// Gives back the memory of the highest idle blocks below `at`, in a row and `most` at most. Returns which they were,
-    /// as a first one and how many, and how many of them the system took.
+    /// Gives back the memory of the highest idle blocks below `at`, in a row and `most` at most.
+    /// Returns which they were, as a first one and how many, and how many of them the system took.
     fn release_piece(
         &self,
         at: usize,
@@ -370,8 +371,8 @@ impl PageAlloc {
         Some((first, n, gone.1))
     }
 
-    /// Gives the memory of a run of lent blocks back. Returns which of them the system took: all, or those in whole pages
-    /// of the largest size, or none.
+    /// Gives the memory of a run of lent blocks back. Returns which of them the system took: all,
+    /// or those in whole pages of the largest size, or none.
     fn give_to_system(first: usize, n: usize, pages: &impl Pages) -> (usize, usize) {
         if pages.release_blocks(first, n) {
             return (first, n);
@@ -649,8 +650,8 @@ mod tests {
         }
     }
 
-    /// The free blocks of a burst, of which every 21st is kept, go in slices and then all at once. Returns how many went each
-    /// time.
+    /// The free blocks of a burst, of which every 21st is kept, go in slices and then all at once.
+    /// Returns how many went each time.
     fn release_a_burst(pages: &PageAlloc, system: &Coarse) -> [usize; 3] {
         let link = |b| system.link(b);
         let taken: Vec<u32> = (0..4000).map(|_| pages.alloc(1, link).unwrap()).collect();

@@ -56,7 +56,8 @@ impl PageMap {
         PageMap::with_pages(blocks, 1, 1)
     }
 
-    /// The same with pages of `grain` blocks, a divisor of 64. A page has the part of a bitmap for `group` words.
+    /// The same with pages of `grain` blocks, a divisor of 64. A page has the part of a bitmap for
+    /// `group` words.
     pub(super) fn with_pages(blocks: usize, grain: usize, group: usize) -> PageMap {
         debug_assert!(64 % grain == 0, "whole pages of blocks do not cross words");
         PageMap {
@@ -202,7 +203,8 @@ impl PageMap {
         (bits & starts) * (u64::MAX >> (64 - self.grain))
     }
 
-    /// Lends the highest idle blocks below `at` that fill whole pages, at most `most` in a row (a page at least).
+    /// Lends the highest idle blocks below `at` that fill whole pages, at most `most` in a row (a
+    /// page at least).
     pub(super) fn lend_idle_below(&mut self, at: usize, most: usize) -> Option<(usize, usize)> {
         let at = at.min(self.idle_top).next_multiple_of(self.grain);
         let most = (most / self.grain * self.grain).max(self.grain);
@@ -234,8 +236,8 @@ impl PageMap {
         Some((first, end - first))
     }
 
-    /// Takes back what [`lend_idle_below`](Self::lend_idle_below) lent; the pages of `gone` (a first block and how
-    /// many) have gone to the system.
+    /// Takes back what [`lend_idle_below`](Self::lend_idle_below) lent; the pages of `gone` (a
+    /// first block and how many) have gone to the system.
     pub(super) fn take_back(&mut self, first: usize, n: usize, gone: (usize, usize)) {
         words(gone.0, gone.1).for_each(|(word, mask)| self.dirty[word] &= !mask);
         if !fault!("slice_not_lent") {
@@ -250,8 +252,9 @@ impl PageMap {
         first..(first + self.group).min(self.taken.len())
     }
 
-    /// Lends all blocks of the first group of words with one at or above `word`, and below `limit`, that are all free and
-    /// whose part of the bitmaps may be resident. Returns the group's first word.
+    /// Lends all blocks of the first group of words with one at or above `word`, and below `limit`,
+    /// that are all free and whose part of the bitmaps may be resident. Returns the group's first
+    /// word.
     pub(super) fn lend_word(&mut self, word: usize, limit: usize) -> Option<usize> {
         let limit = limit.min(self.taken.len());
         let is_due = |w: &usize| {

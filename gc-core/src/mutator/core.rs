@@ -37,7 +37,8 @@ pub(crate) struct Core {
     pub(crate) records: Registry<Record>,
     /// Records whose threads have ended.
     pub(super) spare: Mutex<Vec<Arc<Record>>>,
-    /// Held by a thread without a handle that retires its record, and by the end of the address space.
+    /// Held by a thread without a handle that retires its record, and by the end of the address
+    /// space.
     ending: Mutex<()>,
     pub(crate) config: Config,
     pub(super) leaf: [OnceLock<&'static SpanClass>; size_class::COUNT],
@@ -88,8 +89,8 @@ impl Core {
         self.spare.lock().push(record);
     }
 
-    /// Sets the next epoch, so that a pin in an older one is seen from here on, or does not stand (INV-1). The
-    /// collector only.
+    /// Sets the next epoch, so that a pin in an older one is seen from here on, or does not stand
+    /// (INV-1). The collector only.
     pub(crate) fn advance(&self, to: Epoch) {
         self.epoch.advance(to);
         self.light.advance(to);
@@ -117,8 +118,8 @@ impl Core {
     /// There is no handle of the heap, and its collector's threads have ended (INV-10).
     pub(crate) unsafe fn unmap(&self) {
         let _no_thread_retires = self.ending.lock();
-        // SAFETY: INV-10: by the caller's promise nobody is or comes into a pin. A thread that retires its record does so
-        // under this lock, and only before the end.
+        // SAFETY: INV-10: by the caller's promise nobody is or comes into a pin. A thread that
+        // retires its record does so under this lock, and only before the end.
         unsafe { self.space.unmap() };
     }
 

@@ -39,7 +39,8 @@ pub(crate) fn ticks() -> u64 {
     raw()
 }
 
-/// Ticks since an earlier reading; none if the counter stands before it, as on a core whose counter is behind.
+/// Ticks since an earlier reading; none if the counter stands before it, as on a core whose counter
+/// is behind.
 #[inline(always)]
 pub(crate) fn since(earlier: u64) -> u64 {
     ticks().saturating_sub(earlier)
@@ -48,7 +49,8 @@ pub(crate) fn since(earlier: u64) -> u64 {
 /// Nanoseconds for each tick, by the time that has passed since [`start`].
 pub(crate) fn ns_per_tick() -> f64 {
     let origin = origin();
-    // A few microseconds apart the two clocks' own jitter would show. A clock that stands still is not waited for.
+    // A few microseconds apart the two clocks' own jitter would show. A clock that stands still is
+    // not waited for.
     for _ in 0..100 {
         if origin.time.elapsed().as_millis() >= 2 {
             break;

@@ -1,11 +1,12 @@
-//! Address space from the operating system: reserved without access, opened in steps, given back in pages.
+//! Address space from the operating system: reserved without access, opened in steps, given back in
+//! pages.
 //!
-//! 1. [`reserve`]: a range that nobody can touch. It is address space and nothing else: no rule of overcommit
-//!    counts it, and `mlockall` fills nothing of it.
-//! 2. [`open`]: a part of it becomes readable and writable. Pages still come at their first touch, zeroed. Here the
-//!    system may refuse, and here it counts, where it counts at all.
-//! 3. [`discard`]: the memory of pages goes back; they stay open. What they hold afterwards is their old content or
-//!    zeroes, see [`DISCARD`].
+//! 1. [`reserve`]: a range that nobody can touch. It is address space and nothing else: no rule of
+//!    overcommit counts it, and `mlockall` fills nothing of it.
+//! 2. [`open`]: a part of it becomes readable and writable. Pages still come at their first touch,
+//!    zeroed. Here the system may refuse, and here it counts, where it counts at all.
+//! 3. [`discard`]: the memory of pages goes back; they stay open. What they hold afterwards is
+//!    their old content or zeroes, see [`DISCARD`].
 //! 4. [`unmap`]: the range ends.
 //!
 //! | system | reserve | open | discard |
@@ -45,8 +46,9 @@ mod imp {
     #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
     const ADVICE: libc::c_int = libc::MADV_FREE;
 
-    // No swap is set aside for what is opened, as for any large mapping that will hardly be filled. Where the rule
-    // is to count everything (`vm.overcommit_memory=2`), the flag means nothing and `mprotect` counts.
+    // No swap is set aside for what is opened, as for any large mapping that will hardly be filled.
+    // Where the rule is to count everything (`vm.overcommit_memory=2`), the flag means nothing and
+    // `mprotect` counts.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     const FLAGS: libc::c_int = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -69,7 +71,8 @@ mod imp {
     }
 
     pub(crate) unsafe fn discard(at: usize, bytes: usize) -> io::Result<()> {
-        // SAFETY: INV-10: whole pages of the caller's own reservation, whose content the caller gives up.
+        // SAFETY: INV-10: whole pages of the caller's own reservation, whose content the caller
+        // gives up.
         done(unsafe { libc::madvise(at as *mut libc::c_void, bytes, ADVICE) })
     }
 
@@ -111,13 +114,15 @@ mod imp {
     }
 
     pub(crate) unsafe fn open(at: usize, bytes: usize) -> io::Result<()> {
-        // SAFETY: INV-10: pages of the caller's own reservation; what is committed already stays as it is.
+        // SAFETY: INV-10: pages of the caller's own reservation; what is committed already stays as
+        // it is.
         let got = unsafe { VirtualAlloc(at as *mut _, bytes, MEM_COMMIT, PAGE_READWRITE) };
         if got.is_null() { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
     pub(crate) unsafe fn discard(at: usize, bytes: usize) -> io::Result<()> {
-        // SAFETY: INV-10: whole pages of the caller's own reservation, whose content the caller gives up.
+        // SAFETY: INV-10: whole pages of the caller's own reservation, whose content the caller
+        // gives up.
         match unsafe { DiscardVirtualMemory(at as *mut _, bytes) } {
             0 => Ok(()),
             error => Err(io::Error::from_raw_os_error(error as i32)),
@@ -125,7 +130,8 @@ mod imp {
     }
 
     pub(crate) unsafe fn unmap(at: usize, _bytes: usize) {
-        // SAFETY: INV-10: the start of the caller's own reservation, of which nobody holds an address any more.
+        // SAFETY: INV-10: the start of the caller's own reservation, of which nobody holds an
+        // address any more.
         unsafe { VirtualFree(at as *mut _, 0, MEM_RELEASE) };
     }
 

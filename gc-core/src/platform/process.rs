@@ -1,12 +1,13 @@
 //! Which process this is: a number that a child of a `fork` does not share with its parent.
 //!
-//! The number of the system (the pid) does not tell: both may be process 1 of their namespaces, and numbers come again.
-//! So each process has a *token* of its own. It lies in a page that the system clears in the child of a
-//! `fork`, however the fork was made (`MADV_WIPEONFORK`, Linux 4.14). Where there is no such page, a handler of the C
-//! library clears it (`pthread_atfork`), and the pid counts as well.
+//! The number of the system (the pid) does not tell: both may be process 1 of their namespaces, and
+//! numbers come again. So each process has a *token* of its own. It lies in a page that the system
+//! clears in the child of a `fork`, however the fork was made (`MADV_WIPEONFORK`, Linux 4.14).
+//! Where there is no such page, a handler of the C library clears it (`pthread_atfork`), and the
+//! pid counts as well.
 //!
-//! A child that shares its parent's memory (`vfork`) shares the token: it is the same process to a heap, and may do
-//! nothing but `exec`. Windows has no `fork`.
+//! A child that shares its parent's memory (`vfork`) shares the token: it is the same process to a
+//! heap, and may do nothing but `exec`. Windows has no `fork`.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -94,7 +95,8 @@ fn clear_in_children() {
     unsafe extern "C" fn clear() {
         WORD.store(0, Ordering::Relaxed);
     }
-    // SAFETY: the handler stores one word, which is allowed at that moment. It stays in the program for good.
+    // SAFETY: the handler stores one word, which is allowed at that moment. It stays in the program
+    // for good.
     unsafe { libc::pthread_atfork(None, None, Some(clear)) };
 }
 #[cfg(not(unix))]

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-/// Runs `start`, which starts a thread, so that the new thread takes no signal that is sent to the process: those are for
-/// the program's own threads, which know what to do with them. What a thread's own instruction causes (a fault, a
-/// trap, a filtered system call) stays open.
+/// Runs `start`, which starts a thread, so that the new thread takes no signal that is sent to the
+/// process: those are for the program's own threads, which know what to do with them. What a
+/// thread's own instruction causes (a fault, a trap, a filtered system call) stays open.
 ///
-/// The new thread inherits the mask of the calling one, so there is no moment at which it takes any.
+/// The new thread inherits the mask of the calling one, so there is no moment at which it takes
+/// any.
 pub(crate) fn with_signals_blocked<R>(start: impl FnOnce() -> R) -> R {
     #[cfg(unix)]
     let _mask = Mask::block();
@@ -29,8 +30,8 @@ impl Mask {
             libc::SIGSYS,
             libc::SIGABRT,
         ];
-        // SAFETY: sets of signals are plain bits, for which zero is valid; the calls read and write them only, and
-        // the last one the calling thread's mask.
+        // SAFETY: sets of signals are plain bits, for which zero is valid; the calls read and write
+        // them only, and the last one the calling thread's mask.
         unsafe {
             let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = std::mem::zeroed();
             libc::sigfillset(&raw mut all);
@@ -149,7 +150,8 @@ pub(crate) fn short_timer_slack() {
 pub(crate) fn pin_marker(pin: bool, i: usize) {
     #[cfg(target_os = "linux")]
     if pin {
-        // SAFETY: the set is a plain bit array, initialised by zeroing; the calls read and write it only.
+        // SAFETY: the set is a plain bit array, initialised by zeroing; the calls read and write it
+        // only.
         unsafe {
             let mut allowed: libc::cpu_set_t = std::mem::zeroed();
             let size = size_of::<libc::cpu_set_t>();

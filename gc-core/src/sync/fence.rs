@@ -1,10 +1,10 @@
 #![forbid(unsafe_code)]
 //! The full fence, as each build has it.
 //!
-//! A pin needs one between publishing its epoch and reading the global one again, and a handshake needs one on
-//! its side (INV-1). A pin that need not execute it, because the collector makes every thread execute one, is
-//! `handshake::light`'s business. ThreadSanitizer models no fences, so in its build (`--cfg gc_tsan`) every one is a
-//! read-modify-write of one global word.
+//! A pin needs one between publishing its epoch and reading the global one again, and a handshake
+//! needs one on its side (INV-1). A pin that need not execute it, because the collector makes every
+//! thread execute one, is `handshake::light`'s business. ThreadSanitizer models no fences, so in
+//! its build (`--cfg gc_tsan`) every one is a read-modify-write of one global word.
 
 #[cfg(any(loom, gc_tsan))]
 use super::Ordering;

@@ -1,6 +1,6 @@
-//! The process around a heap: signals, filters of system calls, forks that the pid does not tell, locked memory, limits of
-//! the process, thousands of heaps, threads that outlive their heaps. What a machine does not permit is skipped with a
-//! line that says so.
+//! The process around a heap: signals, filters of system calls, forks that the pid does not tell,
+//! locked memory, limits of the process, thousands of heaps, threads that outlive their heaps. What
+//! a machine does not permit is skipped with a line that says so.
 
 use crate::check_usable;
 use crate::common::{Canary, counter, status};
@@ -71,7 +71,8 @@ fn refuse(calls: &[libc::c_long], errno: i32) -> bool {
     program.push(step(ret, 0, 0, libc::SECCOMP_RET_ALLOW));
     program.push(step(ret, 0, 0, libc::SECCOMP_RET_ERRNO | errno as u32));
     let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-    // SAFETY: the calls read the filter, which is whole, and restrict this process, which is a test's own.
+    // SAFETY: the calls read the filter, which is whole, and restrict this process, which is a
+    // test's own.
     unsafe {
         libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
             && libc::syscall(
@@ -204,7 +205,8 @@ fn a_fork_is_known_without_the_pid() {
             code.unwrap_or(500)
         };
         assert_eq!(child(fork, grandchild), Some(0));
-        // One that shares the memory until it runs a program (vfork, as std's does) is nobody to the heap.
+        // One that shares the memory until it runs a program (vfork, as std's does) is nobody to
+        // the heap.
         assert!(std::process::Command::new("true").status().unwrap().success());
         check_usable(&heap);
     });
