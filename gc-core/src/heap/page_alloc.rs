@@ -643,7 +643,7 @@ mod tests {
             self.0.link(block)
         }
         fn release_blocks(&self, first: usize, n: usize) -> bool {
-            first % 4 == 0 && n % 4 == 0 && self.0.release_blocks(first, n)
+            first.is_multiple_of(4) && n.is_multiple_of(4) && self.0.release_blocks(first, n)
         }
         fn release_bitmaps(&self, word: usize) -> bool {
             self.0.release_bitmaps(word)
