@@ -28,4 +28,4 @@ count() { # function, most
 [ "${1:-}" != --print ] || print=yes
 count fast_alloc 24
 count fast_store 4
-count fast_mutate 42
+count fast_mutate 35

@@ -16,7 +16,8 @@ pub(crate) const BLOCK_WORDS: usize = BLOCK >> GRANULE_SHIFT >> 6;
 const MIB: usize = 1 << 20;
 /// The smallest reservation that is still a heap.
 pub(crate) const MIN_RESERVE: usize = 16 * MIB;
-const MAX_RESERVE: usize = 1 << 44;
+const USUAL_RESERVE: usize = (64u64 << 30) as usize;
+const MAX_RESERVE: usize = (1u64 << 44) as usize;
 
 /// What a heap was built with.
 #[derive(Debug, Clone)]
@@ -35,8 +36,8 @@ pub(crate) struct Config {
     pub(crate) markers: usize,
     /// Cores that the process may use.
     pub(crate) cores: usize,
-    /// Address space reserved, in bytes.
-    pub(crate) reserve: usize,
+    /// Address space to reserve, in bytes; by default as in `reserve_beside`.
+    pub(crate) reserve: Option<usize>,
     /// One line a cycle on standard error.
     pub(crate) gc_trace: bool,
     /// Threads wait at the start of a pin while the collector marks.
@@ -69,7 +70,7 @@ impl Default for Config {
             heap_limit: usize::MAX,
             markers: (cores / 4).max(1),
             cores,
-            reserve: 64 << 30,
+            reserve: None,
             gc_trace: is_set("GC_TRACE"),
             stop_the_world: is_set("GC_STW"),
             pin_markers: false,
@@ -90,6 +91,18 @@ impl Config {
         self.memory_limit.min(group.unwrap_or(usize::MAX).max(MIB))
     }
 
+    /// Bytes of address space to reserve for a heap of a process that has so many others. Where
+    /// there are many, each is smaller: three thousand of 64 GiB would be more than x86-64 and
+    /// arm64 have for a process.
+    pub(crate) fn reserve_beside(&self, others: usize) -> usize {
+        let usual = match others {
+            0..16 => USUAL_RESERVE,
+            16..256 => USUAL_RESERVE / 4,
+            _ => USUAL_RESERVE / 16,
+        };
+        self.reserve.unwrap_or(usual.max(self.min_heap.saturating_mul(4).min(USUAL_RESERVE)))
+    }
+
     /// Says what is wrong with the settings, if anything.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let range = |setting, given: usize, min: usize, max: usize, unit| {
@@ -104,14 +117,14 @@ impl Config {
         let percent = |setting, given: u32, max| range(setting, given as usize, 1, max, "percent");
         percent("gc_percent", self.gc_percent, 100_000)?;
         range("markers", self.markers, 1, 256, "threads")?;
-        bytes("reserve", self.reserve, MIN_RESERVE, MAX_RESERVE)?;
+        bytes("reserve", self.reserve_beside(0), MIN_RESERVE, MAX_RESERVE)?;
         bytes("min_heap", self.min_heap, BLOCK, MAX_RESERVE)?;
         bytes("memory_limit", self.memory_limit, MIB, usize::MAX)?;
         percent("cgroup_memory_limit", self.cgroup_percent.unwrap_or(100), 100)?;
         let idle_ms = usize::try_from(self.idle_after.as_millis()).unwrap_or(usize::MAX);
         range("idle_after", idle_ms, 1, usize::MAX, "milliseconds")?;
         bytes("heap_limit", self.heap_limit, MIB, usize::MAX)?;
-        for (bound, max) in [("heap_limit", self.heap_limit), ("reserve", self.reserve)] {
+        for (bound, max) in [("heap_limit", self.heap_limit), ("reserve", self.reserve_beside(0))] {
             if self.min_heap > max {
                 let (given, max) = (self.min_heap as u64, max as u64);
                 return Err(ConfigError::Conflict { setting: "min_heap", given, bound, max });
@@ -138,7 +151,7 @@ mod tests {
             ("gc_percent", |c| c.gc_percent = 1_000_000),
             ("markers", |c| c.markers = 0),
             ("markers", |c| c.markers = 100_000),
-            ("reserve", |c| c.reserve = 1),
+            ("reserve", |c| c.reserve = Some(1)),
             ("min_heap", |c| c.min_heap = 0),
             ("heap_limit", |c| c.heap_limit = 0),
             ("idle_after", |c| c.idle_after = Duration::ZERO),
@@ -153,5 +166,17 @@ mod tests {
         }
         let config = Config { min_heap: 64 * MIB, heap_limit: 32 * MIB, ..Config::default() };
         assert!(matches!(config.check(), Err(ConfigError::Conflict { .. })));
+    }
+
+    #[test]
+    fn many_heaps_take_less_address_space_each() {
+        let config = Config::default();
+        assert_eq!(config.reserve_beside(15), 64 << 30);
+        let all: usize = (0..3000).map(|n| config.reserve_beside(n)).sum();
+        assert!(all < 1 << 44, "an eighth of what a process has, not {all}");
+        let large = Config { min_heap: 8 << 30, ..Config::default() };
+        assert_eq!(large.reserve_beside(1000), 32 << 30, "there is room for what is asked for");
+        let own = Config { reserve: Some(1 << 30), ..Config::default() };
+        assert_eq!(own.reserve_beside(1000), 1 << 30);
     }
 }

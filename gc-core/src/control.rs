@@ -9,6 +9,7 @@
 //! not have. So whoever would ask or wait first looks whether this is still the heap's process
 //! ([`Control::is_orphaned`]).
 
+use crate::platform::process::Process;
 use crate::sync::{AtomicBool, Condvar, Mutex, Ordering};
 use std::time::{Duration, Instant};
 
@@ -25,16 +26,6 @@ struct State {
     marking: bool,
 }
 
-/// A process, by its number; that of the caller by default.
-#[derive(Debug, PartialEq, Eq)]
-struct Process(u32);
-
-impl Default for Process {
-    fn default() -> Self {
-        Process(std::process::id())
-    }
-}
-
 /// The meeting place of a heap's collector and those who wait for it.
 #[derive(Debug, Default)]
 pub(crate) struct Control {
@@ -46,7 +37,7 @@ pub(crate) struct Control {
     deep: AtomicBool,
     /// Somebody waits for a cycle: a hint that saves the polling collector the lock.
     asked: AtomicBool,
-    /// Where the collector's threads are.
+    /// The process in which the collector's threads are.
     home: Process,
 }
 
@@ -71,7 +62,7 @@ impl Control {
 
     /// Whether this is the child of a `fork`, which has no collector.
     pub(crate) fn is_orphaned(&self) -> bool {
-        self.home != Process::default()
+        self.home != Process::current()
     }
     /// Whether no cycle will come: the heap has ended, or its collector is in another process.
     pub(crate) fn is_over(&self) -> bool {

@@ -24,10 +24,11 @@ use crate::mutator::{Core, Record, enter_collector_thread};
 use crate::observe::clock::ns_per_tick;
 use crate::observe::gctrace::CycleLine;
 use crate::pacing::{Footprint, Limiter, Marked, Pacer};
+use crate::platform::thread::{process_cpu, short_timer_slack, thread_cpu};
 use crate::rest::{Next, Rest};
 use crate::sweep::early::Early;
 use crate::sweep::{self, Keep};
-use crate::sync::{Arc, Backoff, chaos, heavy_fence, yield_now};
+use crate::sync::{Arc, Backoff, chaos, yield_now};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -241,8 +242,7 @@ impl Collector {
 
     fn begin_handshake(&self, to: Epoch) {
         chaos();
-        self.core.epoch.advance(to);
-        heavy_fence(self.core.asymmetric);
+        self.core.advance(to);
         chaos();
     }
 
@@ -490,7 +490,8 @@ impl Collector {
         }
         let totals = &self.core.totals;
         let assists = totals.assist_ticks.get() as f64 * ns_per_tick();
-        let own = thread_cpu() + Duration::from_nanos(totals.marker_ns.get() + assists as u64);
+        let own = thread_cpu()
+            + Duration::from_nanos(totals.marker_ns.get().saturating_add(assists as u64));
         let has = self.limiter.update(own, process_cpu());
         self.core.credit.relieve(has);
         has
@@ -598,38 +599,5 @@ impl Collector {
         if !self.is_stopped {
             core.stop.open();
         }
-    }
-}
-
-/// CPU time of the calling thread.
-fn thread_cpu() -> Duration {
-    #[cfg(unix)]
-    return cpu_time(libc::CLOCK_THREAD_CPUTIME_ID);
-    #[cfg(not(unix))]
-    Duration::ZERO
-}
-
-/// CPU time of the process.
-fn process_cpu() -> Duration {
-    #[cfg(unix)]
-    return cpu_time(libc::CLOCK_PROCESS_CPUTIME_ID);
-    #[cfg(not(unix))]
-    Duration::ZERO
-}
-
-#[cfg(unix)]
-fn cpu_time(clock: libc::clockid_t) -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid place for the answer.
-    let done = unsafe { libc::clock_gettime(clock, &raw mut time) } == 0;
-    if done { Duration::new(time.tv_sec as u64, time.tv_nsec as u32) } else { Duration::ZERO }
-}
-
-/// Lets short sleeps of this thread be short: the default slack of Linux is 50 µs.
-fn short_timer_slack() {
-    #[cfg(target_os = "linux")]
-    // SAFETY: the call takes plain integers.
-    unsafe {
-        libc::prctl(libc::PR_SET_TIMERSLACK, 2_000, 0, 0, 0);
     }
 }

@@ -67,7 +67,8 @@ impl fmt::Display for ConfigError {
                 write!(f, "which is {max} bytes")
             }
             ConfigError::Reservation { bytes, os } => {
-                write!(f, "could not reserve even {bytes} bytes of address space: {os}")
+                write!(f, "could not reserve even {bytes} bytes of address space, ")?;
+                write!(f, "the least that `reserve` may be: {os}")
             }
             ConfigError::Thread { os } => write!(f, "could not start a collector thread: {os}"),
         }
@@ -81,17 +82,62 @@ impl Error for ConfigError {}
 pub struct AllocError {
     /// The bytes asked for.
     pub requested: usize,
-    /// The limit that stood in the way, in bytes: the heap limit or the size of the reservation.
+    /// The limit of the heap, in bytes: [`heap_limit`](crate::HeapBuilder::heap_limit) or the size
+    /// of the reservation.
     pub limit: usize,
+    /// What stood in the way.
+    pub reason: AllocReason,
+}
+
+/// What stood in the way of an allocation. With several threads at the limit it may be another
+/// one's reason.
+///
+/// ```
+/// use gc_core::{AllocReason, Gc, Heap};
+/// let heap = Heap::builder().reserve(16 << 20).build()?;
+/// let error = heap.mutate(|mc| Gc::try_from_slice(mc, &[0u8; 20 << 20]).map(|_| ()).unwrap_err());
+/// assert_eq!(error.reason, AllocReason::Reservation { is_short: false });
+/// assert!(error.to_string().contains("reserve"));
+/// # Ok::<(), gc_core::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AllocReason {
+    /// [`heap_limit`](crate::HeapBuilder::heap_limit).
+    HeapLimit,
+    /// The address space that [`reserve`](crate::HeapBuilder::reserve) asked for is used up, or has
+    /// no free run of this length.
+    Reservation {
+        /// The system gave less of it than was asked for when the heap was made.
+        is_short: bool,
+    },
+    /// The system refused to open more of the address space: its rule for overcommitted memory, a
+    /// limit of the process, or the number of its mappings.
+    System {
+        /// The number of the system's error.
+        os: i32,
+    },
 }
 
 impl fmt::Display for AllocError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "an allocation of {} bytes does not fit the heap's limit of {} bytes",
-            self.requested, self.limit
-        )
+        let AllocError { requested, limit, reason } = self;
+        write!(f, "an allocation of {requested} bytes does not fit the heap's ")?;
+        match reason {
+            AllocReason::HeapLimit => write!(f, "limit of {limit} bytes"),
+            AllocReason::Reservation { is_short } => {
+                write!(f, "reservation of {limit} bytes, ")?;
+                f.write_str(if *is_short {
+                    "of which the system gave less than `reserve` asked for"
+                } else {
+                    "which `reserve` sets"
+                })
+            }
+            AllocReason::System { os } => {
+                let os = std::io::Error::from_raw_os_error(*os);
+                write!(f, "memory, and the system refused more: {os}")
+            }
+        }
     }
 }
 impl Error for AllocError {}

@@ -103,8 +103,8 @@
 
 #[cfg(all(loom, not(debug_assertions)))]
 compile_error!("loom without debug assertions checks nothing: build with them");
-#[cfg(not(target_pointer_width = "64"))]
-compile_error!("gc-core needs a 64-bit target");
+#[cfg(not(all(target_pointer_width = "64", any(unix, windows))))]
+compile_error!("gc-core needs a 64-bit target with Unix or Windows (docs/PLATFORMS.md)");
 
 extern crate self as gc_core;
 
@@ -141,6 +141,8 @@ mod pacing {
 }
 #[cfg(not(loom))]
 mod pacing;
+#[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
+mod platform;
 mod pointers;
 #[cfg(not(loom))]
 mod rest;
@@ -157,7 +159,7 @@ mod verify;
 #[path = "private.rs"]
 pub mod __private;
 
-pub use error::{AllocError, CollectError, ConfigError};
+pub use error::{AllocError, AllocReason, CollectError, ConfigError};
 /// Derives [`Trace`](trait@Trace) and the families that [`Root`] needs.
 #[cfg(feature = "derive")]
 pub use gc_derive::Trace;
@@ -192,7 +194,7 @@ pub mod schedule {
 #[doc(hidden)]
 pub mod model {
     pub use crate::handshake::registry::Registry;
-    pub use crate::handshake::{Crossing, Epoch, EpochWord, Mode, PinWord};
+    pub use crate::handshake::{Crossing, Epoch, EpochWord, LightEpoch, Mode, PinWord};
     pub use crate::heap::bitmap::MarkWord;
     pub use crate::heap::central::{Link, Stack};
     pub use crate::heap::grey::{Grey, GreySpan};
@@ -204,7 +206,7 @@ pub mod model {
     pub use crate::sweep::ephemeron::{EphemeronBox, Ephemerons};
     pub use crate::sweep::weak::{Gate, WeakBox};
     pub use crate::sweep::{ActiveSweep, Sweeping};
-    pub use crate::sync::{full_fence, heavy_fence, light_fence};
+    pub use crate::sync::{full_fence, on_compiler_fence};
 
     /// The shared state of marking: the detector, and whether the cycle is poisoned.
     #[derive(Debug)]

@@ -10,8 +10,9 @@ use crate::mutator::{Core, Record, on_collector_thread};
 use crate::observe::clock;
 use crate::observe::{ClassStats, Pauses, Stats};
 use crate::pacing::{Credit, Pacer};
+use crate::platform::thread::{pin_marker, with_signals_blocked};
 use crate::sync::thread::{self, JoinHandle};
-use crate::sync::{Arc, Mutex, thread_local};
+use crate::sync::{Arc, Mutex, Weak, thread_local};
 use crossbeam_deque::Worker;
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -60,12 +61,17 @@ impl Drop for Inner {
             return;
         }
         self.core.control.stop();
-        for thread in self.threads.lock().drain(..) {
-            // The last handle may die in a destructor on the collector's own thread, which cannot join itself.
-            if thread.thread().id() != thread::current().id() && !on_collector_thread() {
-                // A collector thread that panicked has said so, and there is nothing to add here.
-                let _ = thread.join();
-            }
+        // The last handle may die in a destructor on the collector's own thread, which cannot join
+        // itself.
+        let can_join = !on_collector_thread();
+        let mut threads = self.threads.lock();
+        for thread in threads.drain(..).filter(|_| can_join) {
+            // A collector thread that panicked has said so, and there is nothing to add here.
+            let _ = thread.join();
+        }
+        if can_join {
+            // SAFETY: INV-10: the last handle is gone, and the collector's threads have ended.
+            unsafe { self.core.unmap() };
         }
     }
 }
@@ -124,8 +130,9 @@ impl Heap {
         let (last, record) =
             LAST.try_with(Cell::get).unwrap_or((std::ptr::null(), std::ptr::null()));
         if std::ptr::eq(last, core) {
-            // SAFETY: INV-10: LAST names a record that THREAD holds for this thread, and THREAD clears LAST before
-            // it lets go of it. The core is alive, since we hold it, so the address is not another heap's.
+            // SAFETY: INV-10: LAST names a record that THREAD has for this thread, and THREAD
+            // clears LAST before it forgets it; until then the core's address is not another
+            // heap's. The core is alive, since we hold it, and holds the record.
             return pinned(unsafe { &*record }, f);
         }
         self.mutate_slow(f)
@@ -222,6 +229,7 @@ impl Heap {
             allocated_objects,
             freed_bytes,
             freed_objects,
+            reserved_bytes: core.space.reserved() as u64,
             heap_bytes: (used * BLOCK) as u64,
             paced_bytes: credit.heap(),
             external_bytes: core.external(),
@@ -335,9 +343,12 @@ impl HeapBuilder {
         self.config.markers = markers;
         self
     }
-    /// Bytes of address space (64 GiB), in which the heap grows; smaller if the system refuses. At least 16 MiB.
+    /// Bytes of address space, in which the heap grows: 64 GiB for the first 16 heaps of a process,
+    /// 16 GiB for the next 240, 4 GiB for more. If the system refuses, it is halved until it
+    /// agrees; [`Stats::reserved_bytes`] is what there is. It is no memory, and counts as none: it
+    /// is opened as the heap grows. At least 16 MiB.
     pub fn reserve(mut self, bytes: usize) -> Self {
-        self.config.reserve = bytes;
+        self.config.reserve = Some(bytes);
         self
     }
     /// Whether to print one line a cycle on standard error (`GC_TRACE=1` in the environment).
@@ -416,9 +427,8 @@ impl HeapBuilder {
             Heap { inner: Arc::new(Inner { core: core.clone(), threads: Mutex::new(Vec::new()) }) };
         let spawn = |name: String, body: Box<dyn FnOnce() + Send>| {
             // On failure `heap` is dropped, which stops the threads started so far.
-            let thread = thread::Builder::new()
-                .name(name)
-                .spawn(body)
+            let builder = thread::Builder::new().name(name);
+            let thread = with_signals_blocked(|| builder.spawn(body))
                 .map_err(|e| ConfigError::Thread { os: e.to_string() })?;
             heap.inner.threads.lock().push(thread);
             Ok(())
@@ -444,31 +454,6 @@ impl HeapBuilder {
         }
         Ok(heap)
     }
-}
-
-/// Binds the calling thread to a core, counted from the last; best effort.
-fn pin_marker(pin: bool, i: usize) {
-    #[cfg(target_os = "linux")]
-    if pin {
-        // SAFETY: the set is a plain bit array, initialised by zeroing; the calls read and write it only.
-        unsafe {
-            let mut allowed: libc::cpu_set_t = std::mem::zeroed();
-            let size = size_of::<libc::cpu_set_t>();
-            if libc::sched_getaffinity(0, size, &raw mut allowed) != 0 {
-                return;
-            }
-            let cores: Vec<usize> =
-                (0..libc::CPU_SETSIZE as usize).filter(|c| libc::CPU_ISSET(*c, &allowed)).collect();
-            if cores.is_empty() {
-                return;
-            }
-            let mut one: libc::cpu_set_t = std::mem::zeroed();
-            libc::CPU_SET(cores[cores.len() - 1 - i % cores.len()], &mut one);
-            libc::sched_setaffinity(0, size, &raw const one);
-        }
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = (pin, i);
 }
 
 /// A thread's own handle of a heap: [`mutate`](Self::mutate) without the look-up.
@@ -584,9 +569,11 @@ thread_local! {
     static THREAD: ThreadTable = const { ThreadTable { entries: RefCell::new(Vec::new()) } };
 }
 
-/// This thread's records, one for each heap that it has used through [`Heap::mutate`].
+/// This thread's records, one for each heap that it has used through [`Heap::mutate`]. It keeps no
+/// heap: what it has of one that has ended is a little memory whose address cannot be another
+/// heap's meanwhile.
 struct ThreadTable {
-    entries: RefCell<Vec<(Arc<Core>, Arc<Record>)>>,
+    entries: RefCell<Vec<(Weak<Core>, Weak<Record>)>>,
 }
 
 impl ThreadTable {
@@ -595,25 +582,28 @@ impl ThreadTable {
             .entries
             .borrow()
             .iter()
-            .find(|(c, _)| Arc::ptr_eq(c, core))
-            .map(|(_, r)| r.clone());
+            .find(|(c, _)| std::ptr::eq(c.as_ptr(), Arc::as_ptr(core)))
+            .and_then(|(_, record)| record.upgrade());
         let record = found.unwrap_or_else(|| {
             self.forget_dead_heaps();
             let record = core.register();
-            self.entries.borrow_mut().push((core.clone(), record.clone()));
+            let entry = (Arc::downgrade(core), Arc::downgrade(&record));
+            self.entries.borrow_mut().push(entry);
             record
         });
         LAST.with(|last| last.set((Arc::as_ptr(core), Arc::as_ptr(&record))));
         record
     }
 
-    /// Drops the entries of heaps that have ended: what holds their address space.
+    /// Drops the entries of heaps that have ended.
     fn forget_dead_heaps(&self) {
         let mut dead = Vec::new();
         self.entries.borrow_mut().retain(|entry| {
-            let control = &entry.0.control;
             // In the child of a fork this thread's record is worth keeping: a new one would need more locks.
-            let stopped = !control.is_orphaned() && control.is_stopping();
+            let stopped = entry
+                .0
+                .upgrade()
+                .is_none_or(|core| !core.control.is_orphaned() && core.control.is_stopping());
             if stopped {
                 dead.push(entry.clone());
             }
@@ -630,7 +620,10 @@ impl ThreadTable {
 pub(crate) fn type_name_at(addr: usize) -> Option<&'static str> {
     let find = |thread: &ThreadTable| {
         let entries = thread.entries.try_borrow().ok()?;
-        entries.iter().find_map(|(core, _)| core.space.type_at(addr))
+        // The tables of a heap that has ended are gone, and its addresses may be another's.
+        let live = entries.iter().filter_map(|(core, _)| core.upgrade());
+        let mut live = live.filter(|core| !core.control.is_stopping());
+        live.find_map(|core| core.space.type_at(addr))
     };
     THREAD.try_with(find).ok().flatten().map(|info| (info.name)())
 }
@@ -640,9 +633,8 @@ impl Drop for ThreadTable {
         // A destructor that runs later on this thread must not find the record.
         let _ = LAST.try_with(|last| last.set((std::ptr::null(), std::ptr::null())));
         for (core, record) in self.entries.get_mut().drain(..) {
-            if !core.control.is_over() {
-                core.retire(record);
-            }
+            let Some((core, record)) = core.upgrade().zip(record.upgrade()) else { continue };
+            core.retire_if_alive(record);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A toy heap for the larger models: objects of one pointer field, the barrier as `mutator.rs` has it, a marker,
 //! and the two sides of a handshake, all on the protocol types that ship.
 
-use gc_core::model::{Epoch, EpochWord, GreyRing, MarkWord, Mode, PinWord, heavy_fence};
+use gc_core::model::{Epoch, EpochWord, GreyRing, MarkWord, Mode, PinWord, full_fence};
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
@@ -131,7 +131,7 @@ impl Turn {
 pub fn pin(pin: &PinWord, epoch: &EpochWord) -> Epoch {
     loop {
         let at = epoch.load();
-        if pin.publish(at, epoch, false) {
+        if pin.publish(at, epoch) {
             return at;
         }
     }
@@ -140,7 +140,7 @@ pub fn pin(pin: &PinWord, epoch: &EpochWord) -> Epoch {
 /// The first half of a handshake.
 pub fn begin(epoch: &EpochWord, to: Epoch) {
     epoch.advance(to);
-    heavy_fence(false);
+    full_fence();
 }
 
 /// The second half: waits until every pin has crossed.

@@ -199,7 +199,7 @@ impl Whole {
             if !record.crossing.has_seen(at) {
                 record.crossing.owner(at, || self.cross(thread, at));
             }
-            if record.pin.publish(at, &self.epoch, false) {
+            if record.pin.publish(at, &self.epoch) {
                 break at.mode();
             }
         };

@@ -2,7 +2,7 @@
 //! are ephemerons.
 #![cfg(loom)]
 
-use gc_core::model::{EphemeronBox, Ephemerons, Epoch, EpochWord, PinWord, heavy_fence};
+use gc_core::model::{EphemeronBox, Ephemerons, Epoch, EpochWord, PinWord, full_fence};
 use loom::sync::Arc;
 use loom::thread;
 
@@ -48,7 +48,7 @@ fn known(in_older_pins_too: bool) {
             let (ephemerons, epoch, pin) = &*world;
             let at = loop {
                 let at = epoch.load();
-                if pin.publish(at, epoch, false) {
+                if pin.publish(at, epoch) {
                     break at;
                 }
             };
@@ -64,7 +64,7 @@ fn known(in_older_pins_too: bool) {
     if ephemerons.exist() {
         let round = Epoch::mark(1).next_round();
         epoch.advance(round);
-        heavy_fence(false);
+        full_fence();
         while !pin.crossed(round) {
             thread::yield_now();
         }

@@ -124,7 +124,7 @@ fn run(step: Step) {
     let mark = Epoch::mark(1);
     begin(&world.epoch, mark);
     world.detector.resume();
-    assert!(world.pin.publish(mark, &world.epoch, false));
+    assert!(world.pin.publish(mark, &world.epoch));
     FIRST.iter().for_each(|&object| world.toy.shade(object, &world.ring));
     let owner = {
         let world = world.clone();

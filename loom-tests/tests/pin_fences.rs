@@ -1,7 +1,7 @@
 //! INV-1, the fences: each of the pair is needed, and a pin in the new epoch sees what the collector did before it.
 #![cfg(loom)]
 
-use gc_core::model::{Epoch, EpochWord, PinWord, full_fence, heavy_fence};
+use gc_core::model::{Epoch, EpochWord, PinWord, full_fence};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +20,7 @@ impl Pin for PinWord {
         PinWord::new()
     }
     fn publish(&self, at: Epoch, epoch: &EpochWord) -> bool {
-        PinWord::publish(self, at, epoch, false)
+        PinWord::publish(self, at, epoch)
     }
     fn clear(&self) {
         PinWord::clear(self);
@@ -108,7 +108,7 @@ fn run<P: Pin>(pins: usize, fence: bool) {
     let to = Epoch::prep(1);
     world.epoch.advance(to);
     if fence {
-        heavy_fence(false);
+        full_fence();
     }
     while !world.pin.crossed(to) {
         thread::yield_now();

@@ -1,7 +1,7 @@
 //! INV-1: after a handshake to an epoch no pin of an older epoch stands.
 #![cfg(loom)]
 
-use gc_core::model::{Epoch, EpochWord, PinWord, heavy_fence};
+use gc_core::model::{Epoch, EpochWord, PinWord, full_fence};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
@@ -21,7 +21,7 @@ fn run(recheck: bool) {
         let world = world.clone();
         thread::spawn(move || {
             let mut at = world.epoch.load();
-            while !world.pin.publish(at, &world.epoch, false) && recheck {
+            while !world.pin.publish(at, &world.epoch) && recheck {
                 at = world.epoch.load();
             }
             if at == old {
@@ -35,7 +35,7 @@ fn run(recheck: bool) {
     };
     let prep = Epoch::prep(1);
     world.epoch.advance(prep);
-    heavy_fence(false);
+    full_fence();
     while !world.pin.crossed(prep) {
         thread::yield_now();
     }

@@ -1,7 +1,7 @@
 //! INV-2: a handshake's snapshot misses a thread only if that thread's first pin sees the new epoch.
 #![cfg(loom)]
 
-use gc_core::model::{Epoch, EpochWord, Registry, heavy_fence};
+use gc_core::model::{Epoch, EpochWord, Registry, full_fence};
 use loom::sync::Arc;
 use loom::thread;
 
@@ -22,7 +22,7 @@ fn run(register_first: bool) {
         })
     };
     world.0.advance(Epoch::prep(1));
-    heavy_fence(false);
+    full_fence();
     let seen = world.1.snapshot().len();
     let at = comer.join().unwrap();
     assert!(seen == 1 || at != old, "a thread in the old epoch was missed");

@@ -3,7 +3,7 @@
 //! first pin, on the type that ships.
 #![cfg(loom)]
 
-use gc_core::model::{Epoch, EpochWord, PinWord, Registry, full_fence, heavy_fence};
+use gc_core::model::{Epoch, EpochWord, PinWord, Registry, full_fence};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
@@ -35,7 +35,7 @@ fn list(step: Step) {
     let early = (step == Step::SnapshotFirst).then(|| world.1.load(Ordering::Acquire));
     world.0.advance(Epoch::prep(1));
     if step != Step::NoFenceInHandshake {
-        heavy_fence(false);
+        full_fence();
     }
     let seen = early.unwrap_or_else(|| world.1.load(Ordering::Acquire));
     let at = comer.join().unwrap();
@@ -79,7 +79,7 @@ fn first_pin(register_first: bool, comers: usize) {
         .collect();
     let to = Epoch::prep(1);
     epoch.advance(to);
-    heavy_fence(false);
+    full_fence();
     for record in registry.snapshot() {
         while !record.pin.crossed(to) {
             thread::yield_now();

@@ -1,7 +1,7 @@
 //! INV-3: a thread's cache is its owner's inside pins, and the collector's only while the owner is kept out.
 #![cfg(loom)]
 
-use gc_core::model::{Crossing, Epoch, EpochWord, PinWord, heavy_fence};
+use gc_core::model::{Crossing, Epoch, EpochWord, PinWord, full_fence};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
@@ -37,7 +37,7 @@ fn run(locked: bool) {
                 if !world.crossing.has_seen(at) {
                     world.crossing.owner(at, || world.touch());
                 }
-                if world.pin.publish(at, &world.epoch, false) {
+                if world.pin.publish(at, &world.epoch) {
                     break;
                 }
             }
@@ -47,7 +47,7 @@ fn run(locked: bool) {
     };
     let sweep = Epoch::sweep(1);
     world.epoch.advance(sweep);
-    heavy_fence(false);
+    full_fence();
     while !world.pin.crossed(sweep) {
         thread::yield_now();
     }

@@ -66,7 +66,7 @@ impl World {
                     self.crossing.owner(at, || self.give_up());
                 }
             }
-            if self.pin.publish(at, &self.epoch, false) {
+            if self.pin.publish(at, &self.epoch) {
                 return;
             }
         }

@@ -1,7 +1,7 @@
 //! Rule 7: after a clean round nothing is grey, in a ring, a queue or anybody's hands.
 #![cfg(loom)]
 
-use gc_core::model::{Detector, Epoch, EpochWord, GreyRing, MarkWord, PinWord, heavy_fence};
+use gc_core::model::{Detector, Epoch, EpochWord, GreyRing, MarkWord, PinWord, full_fence};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
@@ -24,7 +24,7 @@ fn round(wait: bool) {
     });
     let mark = Epoch::mark(1);
     world.epoch.advance(mark);
-    assert!(world.pin.publish(mark, &world.epoch, false));
+    assert!(world.pin.publish(mark, &world.epoch));
     let mutator = {
         let world = world.clone();
         thread::spawn(move || {
@@ -37,7 +37,7 @@ fn round(wait: bool) {
     if clean {
         let term = mark.next_round();
         world.epoch.advance(term);
-        heavy_fence(false);
+        full_fence();
         while wait && !world.pin.crossed(term) {
             thread::yield_now();
         }
@@ -72,7 +72,7 @@ fn two_shades(count_first: bool) {
     assert!(heap.0.mark(A));
     let mark = Epoch::mark(1);
     heap.1.advance(mark);
-    assert!(heap.2[0].publish(mark, &heap.1, false));
+    assert!(heap.2[0].publish(mark, &heap.1));
     let shade = move |heap: &(Toy, EpochWord, [PinWord; 2], [GreyRing; 2]), i: usize| {
         if count_first {
             heap.0.shade(X, &heap.3[i]);

@@ -156,7 +156,7 @@ fn check(world: &World) {
 fn cut(step: Step, turns: bool) {
     let world = world(turns);
     let mark = Epoch::mark(1);
-    assert!(world.pin.publish(mark, &world.epoch, false));
+    assert!(world.pin.publish(mark, &world.epoch));
     assert!(world.toy.mark(A));
     let mutator = {
         let world = world.clone();
@@ -197,7 +197,7 @@ fn assist(step: Step, turns: usize) {
 fn cut_and_assist() {
     let world = world(false);
     let mark = Epoch::mark(1);
-    assert!(world.pin.publish(mark, &world.epoch, false));
+    assert!(world.pin.publish(mark, &world.epoch));
     assert!(world.toy.mark(A));
     let mutator = {
         let world = world.clone();

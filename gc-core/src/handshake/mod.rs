@@ -1,7 +1,8 @@
 //! The ragged handshake: how every thread learns of a new epoch without ever being stopped.
 //!
 //! Life of a handshake:
-//! 1. The collector sets the epoch and fences (`begin`).
+//! 1. The collector sets the epoch and fences (`begin`); where it can, on behalf of all threads
+//!    (`light`).
 //! 2. It takes a snapshot of the registered threads (`registry`). A thread that registers later reads the new
 //!    epoch at its first pin (INV-2).
 //! 3. It waits, thread by thread, until each is unpinned or has published the new epoch (`pin`). A thread in a
@@ -12,11 +13,13 @@
 //! Literature: Doligez and Gonthier, "Portable, unobtrusive garbage collection for multiprocessor systems"
 //! (POPL 1994), for handshakes; the proof that these rules hold is the project's SPIN model.
 
+pub mod light;
 pub mod pin;
 pub mod registry;
 #[cfg(not(loom))]
 pub(crate) mod stop;
 
+pub use light::LightEpoch;
 pub use pin::{Epoch, EpochWord, Mode, PinWord};
 
 use crate::sync::{AtomicU64, Mutex, Ordering, chaos};

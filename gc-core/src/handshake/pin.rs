@@ -7,7 +7,8 @@
 //! 3. By the pair of fences (INV-1), either the collector sees the older pin and waits for it, or the thread
 //!    sees the newer epoch and takes its pin back.
 
-use crate::sync::{AtomicU64, Ordering, light_fence};
+use super::light::LightEpoch;
+use crate::sync::{AtomicU64, Ordering, compiler_fence, full_fence};
 
 /// Bits of an [`Epoch`] below the cycle number.
 const SEQ_BITS: u32 = 24;
@@ -72,6 +73,12 @@ impl Epoch {
     pub fn sweeps_begun(self) -> u64 {
         if self.mode() == Mode::Off { self.cycle() } else { self.cycle() - 1 }
     }
+    /// Later than any moment that comes.
+    pub(super) const LAST: Epoch = Epoch(u64::MAX);
+
+    pub(super) fn of_word(word: u64) -> Epoch {
+        Epoch(word)
+    }
     /// The epoch as one word, never zero.
     pub fn word(self) -> u64 {
         self.0
@@ -130,11 +137,25 @@ impl PinWord {
     /// starts over with the newer epoch (INV-1).
     #[inline(always)]
     #[must_use]
-    pub fn publish(&self, at: Epoch, epoch: &EpochWord, asymmetric: bool) -> bool {
+    pub fn publish(&self, at: Epoch, epoch: &EpochWord) -> bool {
         self.0.store(at.word(), Ordering::Release);
         if !fault!("pin_without_fence") {
-            light_fence(asymmetric);
+            full_fence();
         }
+        crate::sync::chaos();
+        if epoch.load() == at || fault!("pin_without_second_read") {
+            return true;
+        }
+        self.0.store(0, Ordering::Release);
+        false
+    }
+    /// The same for a pin that leaves the fence to the collector. The caller has read `at` in
+    /// `epoch`.
+    #[inline(always)]
+    #[must_use]
+    pub fn publish_light(&self, at: Epoch, epoch: &LightEpoch) -> bool {
+        self.0.store(at.word(), Ordering::Release);
+        compiler_fence();
         crate::sync::chaos();
         if epoch.load() == at || fault!("pin_without_second_read") {
             return true;
@@ -187,9 +208,9 @@ mod tests {
         let (epoch, pin) = (EpochWord::new(), PinWord::new());
         let old = epoch.load();
         epoch.advance(Epoch::prep(1));
-        assert!(!pin.publish(old, &epoch, false));
+        assert!(!pin.publish(old, &epoch));
         assert!(pin.is_unpinned());
-        assert!(pin.publish(epoch.load(), &epoch, false));
+        assert!(pin.publish(epoch.load(), &epoch));
         assert!(pin.crossed(Epoch::prep(1)) && !pin.crossed(Epoch::mark(1)));
     }
 }

@@ -221,7 +221,7 @@ mod tests {
         slot: usize,
         live: impl Fn(usize) -> bool,
     ) -> (Space, &'static SpanClass, u32, Vec<usize>) {
-        let space = Space::new(&Config { reserve: 16 << 20, ..Config::default() }).unwrap();
+        let space = Space::new(&Config { reserve: Some(16 << 20), ..Config::default() }).unwrap();
         let class = space.class_for(info, 0, |id| SpanClass::small(info, id, slot));
         let span = space.fresh_span(class, 0).unwrap();
         let mut free = Vec::new();

@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn what_is_near_is_marked_and_scanned_when_it_is_settled() {
         type Node<'gc> = (Option<Gc<'gc, u64>>, [u64; 4]);
-        let space = Space::new(&Config { reserve: 16 << 20, ..Config::default() }).unwrap();
+        let space = Space::new(&Config { reserve: Some(16 << 20), ..Config::default() }).unwrap();
         let info = InfoOf::<'static, Node<'static>>::ONE;
         let class = space.class_for(info, 0, |id| SpanClass::small(info, id, 40));
         let span = space.fresh_span(class, 0).unwrap();
@@ -282,7 +282,8 @@ mod tests {
     #[test]
     fn grey_is_marked_and_not_scanned_at_every_slot_size() {
         fn check<T: crate::Trace<'static>>(slot: usize) {
-            let space = Space::new(&Config { reserve: 16 << 20, ..Config::default() }).unwrap();
+            let space =
+                Space::new(&Config { reserve: Some(16 << 20), ..Config::default() }).unwrap();
             let class = space.class_for(InfoOf::<'static, T>::ONE, 0, |id| {
                 SpanClass::small(InfoOf::<'static, T>::ONE, id, slot)
             });

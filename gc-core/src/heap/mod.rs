@@ -6,7 +6,8 @@
 //! 3. At the end of the span the thread takes another from the central list of the class (`central`): a swept
 //!    one, or one that it sweeps itself (`crate::sweep`).
 //! 4. When there is none, the page heap gives fresh blocks (`page_alloc`, [`Space::fresh_span`]).
-//! 5. Blocks that were never used, or were given back, come from the system at their first touch (`os`).
+//! 5. Blocks of new ground are opened in steps (`os`); these, and blocks that were given back, come
+//!    from the system at their first touch.
 //!
 //! Freeing, up: the sweep makes `allocated := marked` for a span, which goes back to its central list with
 //! its free slots, or to the page heap when it is empty ([`Space::free_span`]); idle blocks are given to the
@@ -35,11 +36,11 @@ mod waste;
 
 use crate::config::{BLOCK, BLOCK_WORDS, Config};
 use crate::error::ConfigError;
-use crate::sync::{Mutex, Ordering};
+use crate::sync::{Mutex, Ordering, plain};
 use central::Link;
 use object::TypeInfo;
 use os::Reservation;
-use page_alloc::{PageAlloc, Pages};
+use page_alloc::{Ground, PageAlloc, Pages};
 use span::{SpanClass, SpanMeta};
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -49,6 +50,9 @@ use tables::{TABLES, Tables};
 #[derive(Debug)]
 pub(crate) struct Space {
     mem: Reservation,
+    /// The system gave less than was asked for.
+    is_short: bool,
+    _alive: Alive,
     /// The memory of the tables, in their order.
     table_memory: [Reservation; TABLES],
     tables: Tables,
@@ -62,6 +66,30 @@ struct ClassMap {
     all: Vec<&'static SpanClass>,
 }
 
+/// Bytes of a bitmap for a word of 64 blocks.
+const WORD_BITMAP: usize = 64 * BLOCK_WORDS * size_of::<u64>();
+
+/// One of the heaps of this process, counted while it is there. A hint for the size of the next
+/// one's reservation.
+#[derive(Debug)]
+struct Alive {
+    /// Heaps that there were before.
+    others: usize,
+}
+
+static ALIVE: plain::AtomicU64 = plain::AtomicU64::new(0);
+
+impl Alive {
+    fn new() -> Alive {
+        Alive { others: ALIVE.fetch_add(1, Ordering::Relaxed) as usize }
+    }
+}
+impl Drop for Alive {
+    fn drop(&mut self) {
+        ALIVE.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Deref for Space {
     type Target = Tables;
     #[inline(always)]
@@ -73,33 +101,60 @@ impl Deref for Space {
 impl Space {
     /// Reserves a heap, smaller than asked if the system refuses.
     pub(crate) fn new(config: &Config) -> Result<Space, ConfigError> {
-        os::with_fallback(config.reserve, |bytes| {
-            let blocks = bytes / BLOCK;
-            let table = |entry: usize| {
-                let table = Reservation::new((blocks * entry).next_multiple_of(BLOCK))?;
+        let alive = Alive::new();
+        let asked = config.reserve_beside(alive.others);
+        let (mem, table_memory) = os::with_fallback(asked, |bytes| {
+            let closed = |bytes| {
+                let reservation = Reservation::closed(bytes)?;
                 // A first touch that zeroes two megabytes would be a pause of its own.
-                table.no_huge_pages();
-                Ok::<_, std::io::Error>(table)
+                reservation.no_huge_pages();
+                Ok::<_, std::io::Error>(reservation)
             };
-            let mem = Reservation::new(bytes)?;
-            mem.no_huge_pages();
-            let limit = config.heap_limit / BLOCK;
-            let mut table_memory = Vec::with_capacity(TABLES);
+            let mut tables = Vec::with_capacity(TABLES);
             for entry in Tables::ENTRIES {
-                table_memory.push(table(entry)?);
+                tables.push(closed(bytes / BLOCK * entry)?);
             }
-            let table_memory: [Reservation; TABLES] =
-                table_memory.try_into().expect("one for each entry");
-            Ok(Space {
-                tables: Tables::new(mem.base(), blocks, &table_memory),
-                table_memory,
-                pages: PageAlloc::new(blocks, limit),
-                by_key: Mutex::new(ClassMap::default()),
-                mem,
-            })
+            let tables: [Reservation; TABLES] = tables.try_into().expect("one for each entry");
+            Ok(((bytes, closed(bytes)?), tables))
+        })?;
+        let (bytes, mem) = mem;
+        let blocks = bytes / BLOCK;
+        let mut openers = vec![mem.opener(BLOCK)];
+        openers.extend(table_memory.iter().zip(Tables::ENTRIES).map(|(t, entry)| t.opener(entry)));
+        let ground = Ground {
+            grain: (mem.page() / BLOCK).max(1),
+            group: (mem.page() / WORD_BITMAP).max(1),
+            open: Box::new(move |from, to| openers.iter().try_for_each(|o| o.open(from, to))),
+        };
+        Ok(Space {
+            tables: Tables::new(mem.base(), blocks, &table_memory),
+            table_memory,
+            pages: PageAlloc::growing(blocks, config.heap_limit / BLOCK, ground),
+            by_key: Mutex::new(ClassMap::default()),
+            is_short: bytes < asked,
+            mem,
+            _alive: alive,
         })
     }
 
+    /// Whether the system gave less address space than was asked for.
+    pub(crate) fn is_short(&self) -> bool {
+        self.is_short
+    }
+    /// Gives the address space back, before the space is dropped.
+    ///
+    /// # Safety
+    ///
+    /// The heap has ended: nobody looks at an object or a table any more (INV-10).
+    pub(crate) unsafe fn unmap(&self) {
+        if self.mem.is_mapped() {
+            asan::unpoison(self.address(0), self.high() * BLOCK);
+        }
+        for reservation in self.table_memory.iter().chain([&self.mem]) {
+            // SAFETY: INV-10: by the caller's promise.
+            unsafe { reservation.unmap() };
+        }
+    }
     /// Blocks below which every span lies.
     pub(crate) fn high(&self) -> usize {
         self.pages.high()
@@ -235,11 +290,15 @@ impl Pages for Space {
     /// The words of free blocks are zero and stay so until one of them is taken (INV-17), so for whoever reads one
     /// nothing changes.
     fn release_bitmaps(&self, word: usize) -> bool {
-        let words = 64 * BLOCK_WORDS;
-        let first = word * words;
+        // Of all words that share its page.
+        let group = (self.mem.page() / WORD_BITMAP).max(1);
+        let words = group * 64 * BLOCK_WORDS;
+        let first = word * 64 * BLOCK_WORDS;
         // In a schedule every look at a word is a step.
         if cfg!(all(any(debug_assertions, gc_verify), not(shuttle))) {
-            let end = (first + words).min(self.blocks() * BLOCK_WORDS);
+            // Blocks that were never taken may not be open.
+            let end = (first + words).min(self.high().next_multiple_of(64) * BLOCK_WORDS);
+            let end = end.min(self.blocks() * BLOCK_WORDS);
             let is_zero = |i| {
                 !self.mark_word(i).is_set(u64::MAX)
                     && self.allocated(i) == 0
@@ -249,8 +308,9 @@ impl Pages for Space {
                 crate::error::fatal("INV-17: a free block has a mark bit or an alloc bit");
             }
         }
-        let bytes = words * size_of::<u64>();
-        let go = |table: &Reservation| table.release(table.base() + word * bytes, bytes);
+        let bytes = group * WORD_BITMAP;
+        let go =
+            |table: &Reservation| table.release_zeroes(table.base() + word * WORD_BITMAP, bytes);
         // All, whatever the first says.
         Tables::BITMAPS.iter().fold(true, |all, &i| go(&self.table_memory[i]) & all)
     }
@@ -259,7 +319,8 @@ impl Pages for Space {
 impl Drop for Space {
     fn drop(&mut self) {
         // Whoever gets these addresses next is not to blame.
-        asan::unpoison(self.address(0), self.high() * BLOCK);
+        // SAFETY: INV-10: whoever looks at an object or a table holds the space.
+        unsafe { self.unmap() };
         for class in std::mem::take(&mut self.by_key.lock().all) {
             let class = std::ptr::from_ref(class).cast_mut();
             // SAFETY: INV-10: made by `Box::leak` in `class_for`; the block table and the caches, its only

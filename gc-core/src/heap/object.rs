@@ -282,7 +282,8 @@ mod tests {
             unsafe fn never(_: *mut Tracer<'static>) {
                 unreachable!("a test reports less than a packet");
             }
-            let space = Space::new(&Config { reserve: 16 << 20, ..Config::default() }).unwrap();
+            let space =
+                Space::new(&Config { reserve: Some(16 << 20), ..Config::default() }).unwrap();
             let info = InfoOf::<'static, Here<WORDS>>::ONE;
             let class = space.class_for(info, 0, |id| SpanClass::small(info, id, info.slot()));
             let span = space.fresh_span(class, 0).unwrap();

@@ -1,33 +1,87 @@
-//! Memory from the operating system: reservations through memmap2, and giving pages back.
+//! The reservations of a heap: address space that is opened from its start on, and whose pages go
+//! back.
 //!
-//! A reservation is address space without swap; pages come at the first touch, zeroed. The tables of the heap
-//! are reservations too, so a table for 64 GiB costs nothing until its part is used.
+//! A reservation is closed at first: address space without access, which no rule of overcommit
+//! counts and which `mlockall` does not fill. The page heap opens it in steps as the heap grows
+//! ([`Opener`]). Pages come at the first touch, zeroed. The tables of the heap are reservations
+//! too, so a table for 64 GiB costs nothing until its part is used.
 
 use crate::config::{BLOCK, MIN_RESERVE};
 use crate::error::ConfigError;
-use memmap2::{MmapMut, MmapOptions, UncheckedAdvice};
+use crate::platform::memory::{self, DISCARD, Discard};
+use crate::sync::plain;
 
-/// A range of reserved, zeroed, lazily committed memory.
+/// A range of reserved address space. What is open of it is zeroed and gets its memory at the first
+/// touch.
 #[derive(Debug)]
 pub(crate) struct Reservation {
-    map: MmapMut,
-    /// First byte, aligned to a block.
+    /// The mapping: its first byte and its length.
+    at: usize,
+    mapped: usize,
+    /// First byte, aligned to a block and to a page.
     base: usize,
     bytes: usize,
     page: usize,
+    /// 0 once the mapping has ended.
+    is_mapped: plain::AtomicU32,
+}
+
+/// What opens a reservation: `entry` bytes of it for each block of the heap. It must not outlive
+/// the reservation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Opener {
+    base: usize,
+    bytes: usize,
+    page: usize,
+    entry: usize,
+}
+
+impl Opener {
+    /// Opens the part for the blocks `[from, to)`; that of the blocks before is open. Bounds are
+    /// rounded up to pages.
+    pub(crate) fn open(&self, from: usize, to: usize) -> std::io::Result<()> {
+        let offset = |block: usize| (block * self.entry).next_multiple_of(self.page);
+        let (from, to) = (offset(from), offset(to));
+        assert!(to <= self.bytes, "open inside only");
+        if from == to {
+            return Ok(());
+        }
+        // SAFETY: INV-10: a part of the reservation, which outlives whoever opens it.
+        unsafe { memory::open(self.base + from, to - from) }
+    }
 }
 
 impl Reservation {
-    /// Reserves `bytes`, aligned to a block.
-    pub(crate) fn new(bytes: usize) -> std::io::Result<Reservation> {
-        let map = MmapOptions::new().len(bytes + BLOCK).no_reserve_swap().map_anon()?;
-        let base = (map.as_ptr() as usize).next_multiple_of(BLOCK);
-        Ok(Reservation { map, base, bytes, page: page_size() })
+    /// Reserves `bytes` without access, aligned to a block.
+    pub(crate) fn closed(bytes: usize) -> std::io::Result<Reservation> {
+        let page = memory::page_size();
+        let unit = page.max(BLOCK);
+        let bytes = bytes.next_multiple_of(unit);
+        let mapped = bytes + unit;
+        let at = memory::reserve(mapped)?;
+        let base = at.next_multiple_of(unit);
+        let is_mapped = plain::AtomicU32::new(1);
+        Ok(Reservation { at, mapped, base, bytes, page, is_mapped })
+    }
+    /// Reserves `bytes` and opens them.
+    #[cfg(test)]
+    fn new(bytes: usize) -> std::io::Result<Reservation> {
+        let reservation = Reservation::closed(bytes)?;
+        reservation.opener(BLOCK).open(0, bytes / BLOCK)?;
+        Ok(reservation)
     }
 
+    /// What opens it, `entry` bytes for each block of the heap.
+    pub(crate) fn opener(&self, entry: usize) -> Opener {
+        Opener { base: self.base, bytes: self.bytes, page: self.page, entry }
+    }
     /// Address of the first byte.
     pub(crate) fn base(&self) -> usize {
         self.base
+    }
+    /// Bytes of a page of the system.
+    pub(crate) fn page(&self) -> usize {
+        self.page
     }
 
     /// A typed view of the whole reservation from its start.
@@ -35,30 +89,48 @@ impl Reservation {
         self.base as *const T
     }
 
-    /// Gives the pages of `[from, from + len)` back; they read as zero afterwards. Returns whether the system took them:
-    /// never where its pages are larger than the range's alignment, because it would take the neighbours along.
+    /// Gives the whole pages inside of `[from, from + len)` back, whose content is lost
+    /// ([`Discard`] says what they hold then). Returns whether there were any and the system took
+    /// them.
     pub(crate) fn release(&self, from: usize, len: usize) -> bool {
         assert!(from >= self.base && from + len <= self.base + self.bytes, "release inside only");
-        if !from.is_multiple_of(self.page) || !len.is_multiple_of(self.page) {
-            return false;
-        }
-        let offset = from - self.map.as_ptr() as usize;
-        // SAFETY: INV-10: the caller owns the range and nothing in it is read again before it is written;
-        // the mapping is private and anonymous, so its pages become zero pages.
-        unsafe { self.map.unchecked_advise_range(UncheckedAdvice::DontNeed, offset, len) }.is_ok()
+        let (first, end) = (from.next_multiple_of(self.page), (from + len) & !(self.page - 1));
+        // SAFETY: INV-10: the caller owns the range, which is open, and gives up what it holds.
+        first < end && unsafe { memory::discard(first, end - first) }.is_ok()
+    }
+    /// The same for a range that is zero, and must be after it: `len` bytes in whole pages.
+    pub(crate) fn release_zeroes(&self, from: usize, len: usize) -> bool {
+        let is_whole = from.is_multiple_of(self.page) && len.is_multiple_of(self.page);
+        DISCARD != Discard::Undefined && is_whole && self.release(from, len)
     }
 
-    /// Asks for huge pages (or says no to them) over the whole reservation; best effort.
+    /// Asks for no huge pages over the whole reservation; best effort.
     pub(crate) fn no_huge_pages(&self) {
-        #[cfg(target_os = "linux")]
-        let _ = self.map.advise(memmap2::Advice::NoHugePage);
+        memory::no_huge_pages(self.at, self.mapped);
+    }
+
+    /// Whether the mapping has not ended.
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.is_mapped.load(plain::Ordering::Relaxed) == 1
+    }
+    /// Ends the mapping, before the reservation is dropped.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses an address of it any more (INV-10).
+    pub(crate) unsafe fn unmap(&self) {
+        if self.is_mapped.swap(0, plain::Ordering::Relaxed) == 1 {
+            // SAFETY: INV-10: by the caller's promise.
+            unsafe { memory::unmap(self.at, self.mapped) };
+        }
     }
 }
 
-/// Bytes of a page of the system; the largest number where nobody says.
-fn page_size() -> usize {
-    // SAFETY: the call takes a plain integer and touches nothing of ours.
-    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(usize::MAX)
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        // SAFETY: INV-10: whoever uses an address of a reservation holds it.
+        unsafe { self.unmap() };
+    }
 }
 
 /// Tries `reserve` with ever smaller sizes, from `bytes` down to the smallest that is still a heap.
@@ -92,17 +164,66 @@ mod tests {
         assert!(matches!(error, ConfigError::Reservation { bytes, .. } if bytes == MIN_RESERVE));
     }
 
+    fn read(at: usize) -> u64 {
+        // SAFETY: the tests read what they have opened.
+        unsafe { (at as *const u64).read() }
+    }
+
     #[test]
     fn released_pages_are_zero_again() {
         let r = Reservation::new(4 * BLOCK).unwrap();
-        let word = r.base() as *mut u64;
         // SAFETY: the reservation is ours alone, and the word lies at its start.
-        unsafe { word.write(7) };
+        unsafe { (r.base() as *mut u64).write(7) };
         assert!(!r.release(r.base(), 100), "the rest of the page is somebody else's");
-        // SAFETY: as above.
-        assert_eq!(unsafe { word.read() }, 7);
+        assert_eq!(read(r.base()), 7);
         assert!(r.release(r.base(), BLOCK));
-        // SAFETY: as above.
-        assert_eq!(unsafe { word.read() }, 0);
+        assert!(read(r.base()) == 0 || DISCARD != Discard::Zeroed);
+    }
+
+    #[test]
+    fn the_whole_pages_inside_a_range_go_back() {
+        let mut r = Reservation::new(64 * BLOCK).unwrap();
+        r.page = 1 << 16;
+        let at = r.base().next_multiple_of(r.page) + BLOCK;
+        // SAFETY: the range is ours and open.
+        unsafe { (at as *mut u8).write_bytes(1, 16 * BLOCK) };
+        assert!(r.release(at, 16 * BLOCK), "192 KiB of it are whole pages");
+        let (first, last) = (read(at), read(at + 16 * BLOCK - 8));
+        assert!(first != 0 && last != 0, "the rest of a page is somebody else's");
+        assert!(read(at + 3 * BLOCK) == 0 || DISCARD != Discard::Zeroed);
+        assert!(!r.release(at, 3 * BLOCK), "no whole page");
+        assert!(!r.release_zeroes(at, 16 * BLOCK), "not all of it can go");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_part_is_open_when_it_was_opened() {
+        let r = Reservation::closed(64 * BLOCK).unwrap();
+        let is_open = |at: usize| {
+            let text = std::fs::read_to_string("/proc/self/maps").unwrap();
+            let number = |s: &str| usize::from_str_radix(s, 16).unwrap();
+            let line = text.lines().find(|line| {
+                let (from, to) = line.split(' ').next().unwrap().split_once('-').unwrap();
+                (number(from)..number(to)).contains(&at)
+            });
+            line.unwrap().split(' ').nth(1).unwrap().starts_with("rw")
+        };
+        assert!(!is_open(r.base()));
+        // An eighth of a page for each block.
+        let opener = r.opener(r.page() / 8);
+        opener.open(0, 4).unwrap();
+        opener.open(4, 9).unwrap();
+        assert!(is_open(r.base()) && is_open(r.base() + r.page()), "9 eighths are two pages");
+        assert!(!is_open(r.base() + 2 * r.page()));
+        opener.open(9, 16).unwrap();
+        assert!(!is_open(r.base() + 2 * r.page()));
+    }
+
+    #[test]
+    fn an_ended_mapping_is_not_ended_again() {
+        let r = Reservation::new(4 * BLOCK).unwrap();
+        // SAFETY: nobody uses an address of it.
+        unsafe { r.unmap() };
+        drop(r);
     }
 }

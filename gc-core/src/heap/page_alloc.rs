@@ -7,6 +7,10 @@
 //!
 //! Memory goes back to the system in slices ([`PageAlloc::release`]). A slice is *lent* meanwhile, neither free nor in
 //! use, and the lock is free, so that no refill waits for the system; one that finds nothing else waits for the slice.
+//!
+//! The reservation is closed at first. Where no open block is left, the next step of it is opened,
+//! under the lock (`PageAlloc::grow`): some 16 µs, 49 times until a heap has a gigabyte. The system
+//! may refuse that; then the allocation fails, and [`Refusal`] says why.
 
 use super::central::{Link, Stack};
 use super::page_map::PageMap;
@@ -25,6 +29,12 @@ const PIECE: usize = 256;
 const GLANCE: usize = 4096;
 /// Pieces that the system may refuse before a slice gives up.
 const REFUSALS: usize = 8;
+/// Blocks of the largest page of any system, 64 KiB. A piece that is refused is tried again without
+/// its rests of such pages.
+const COARSE: usize = 4;
+/// Blocks opened at a time: an eighth of what is open already, within these bounds. Where all memory
+/// is locked the system fills what is opened, so a step is a small part of the heap.
+const STEP: (usize, usize) = (64, 4096);
 
 /// Which blocks are in use.
 #[derive(Debug)]
@@ -40,15 +50,65 @@ pub(crate) struct PageAlloc {
     /// No block at or above was ever taken.
     high: AtomicUsize,
     limit: usize,
+    /// Blocks of the reservation.
+    blocks: usize,
+    ground: Option<Ground>,
+    /// Why the last allocation that failed did: a [`Refusal`] as a number.
+    refusal: plain::AtomicU64,
     /// Words whose part of the bitmaps may be resident, as of the last change under the lock.
     tables: AtomicUsize,
     /// Blocks that were given back so far.
     released: plain::AtomicU64,
 }
 
-/// The blocks asked for would exceed the limit, or there is no free run that long.
+/// The blocks asked for cannot be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NoSpace;
+
+/// Why they cannot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// They would exceed the limit.
+    Limit,
+    /// The reservation has no free run that long.
+    Reservation,
+    /// The system does not open more of it, by the number of its error.
+    System(i32),
+}
+
+impl Refusal {
+    fn word(self) -> u64 {
+        match self {
+            Refusal::Limit => 0,
+            Refusal::Reservation => 1,
+            Refusal::System(error) => 2 | u64::from(error.cast_unsigned()) << 32,
+        }
+    }
+    fn of_word(word: u64) -> Refusal {
+        match word & 3 {
+            0 => Refusal::Limit,
+            1 => Refusal::Reservation,
+            _ => Refusal::System(((word >> 32) as u32).cast_signed()),
+        }
+    }
+}
+
+/// A reservation that is opened as the heap grows.
+pub(crate) struct Ground {
+    /// Blocks in a page of the system, and words of the map whose part of a bitmap fills one.
+    pub(crate) grain: usize,
+    pub(crate) group: usize,
+    /// Opens the blocks `[from, to)` and their part of the tables; those before are open.
+    pub(crate) open: OpenBlocks,
+}
+/// See [`Ground`].
+pub(crate) type OpenBlocks = Box<dyn Fn(usize, usize) -> std::io::Result<()> + Send + Sync>;
+
+impl std::fmt::Debug for Ground {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Ground({}, {})", self.grain, self.group)
+    }
+}
 
 /// What the page heap needs to give memory back: the links of blocks, and the system.
 pub(crate) trait Pages {
@@ -61,16 +121,28 @@ pub(crate) trait Pages {
 }
 
 impl PageAlloc {
-    /// A page heap over `blocks` blocks, of which at most `limit` may be in use.
+    /// A page heap over `blocks` open blocks, of which at most `limit` may be in use.
+    #[cfg(test)]
     pub(crate) fn new(blocks: usize, limit: usize) -> Self {
+        PageAlloc::with_map(blocks, limit, PageMap::new(blocks), None)
+    }
+    /// A page heap over `blocks` blocks that `ground` opens.
+    pub(crate) fn growing(blocks: usize, limit: usize, ground: Ground) -> Self {
+        let map = PageMap::with_pages(0, ground.grain, ground.group);
+        PageAlloc::with_map(blocks, limit, map, Some(ground))
+    }
+    fn with_map(blocks: usize, limit: usize, map: PageMap, ground: Option<Ground>) -> Self {
         PageAlloc {
-            map: Mutex::new(PageMap::new(blocks)),
+            map: Mutex::new(map),
             singles: Stack::new(),
             single_count: AtomicUsize::new(0),
             used: AtomicUsize::new(0),
             peak: plain::AtomicU64::new(0),
             high: AtomicUsize::new(0),
             limit: limit.min(blocks),
+            blocks,
+            ground,
+            refusal: plain::AtomicU64::new(0),
             tables: AtomicUsize::new(0),
             released: plain::AtomicU64::new(0),
         }
@@ -106,6 +178,14 @@ impl PageAlloc {
         self.map.lock().idle() + self.single_count.load(Ordering::Relaxed)
     }
 
+    /// Why the last allocation that failed did.
+    pub(crate) fn refusal(&self) -> Refusal {
+        Refusal::of_word(self.refusal.load(Ordering::Relaxed))
+    }
+    fn refuse(&self, why: Refusal) {
+        self.refusal.store(why.word(), Ordering::Relaxed);
+    }
+
     /// Takes `n` adjacent blocks and returns the first.
     pub(crate) fn alloc<'a>(
         &self,
@@ -115,6 +195,11 @@ impl PageAlloc {
         let used = self.used.fetch_add(n, Ordering::Relaxed) + n;
         if used > self.limit {
             self.used.fetch_sub(n, Ordering::Relaxed);
+            self.refuse(if self.limit < self.blocks {
+                Refusal::Limit
+            } else {
+                Refusal::Reservation
+            });
             return Err(NoSpace);
         }
         if used as u64 > self.peak.load(Ordering::Relaxed) {
@@ -133,6 +218,34 @@ impl PageAlloc {
         self.tables.store(map.tables(), Ordering::Relaxed);
     }
 
+    /// A run of free blocks, of new ground if there is none in the old.
+    fn take_run(&self, map: &mut PageMap, n: usize) -> Option<u32> {
+        map.take_run(n).or_else(|| self.grow(map, n).then(|| map.take_run(n)).flatten())
+    }
+
+    /// Opens the reservation's next blocks, so that there is a run of `n` free ones at the end.
+    #[cold]
+    fn grow(&self, map: &mut PageMap, n: usize) -> bool {
+        let (open, needed) = (map.blocks(), map.tail() + n);
+        let Some(ground) = self.ground.as_ref().filter(|_| needed <= self.blocks) else {
+            self.refuse(Refusal::Reservation);
+            return false;
+        };
+        // Whole words, so that a word's part of each table is open or not.
+        let whole = |blocks: usize| blocks.next_multiple_of(64).min(self.blocks);
+        let step = (open / 8).clamp(STEP.0, STEP.1);
+        for to in [whole(needed.max(open + step)), whole(needed)] {
+            match (ground.open)(open, to) {
+                Ok(()) => {
+                    map.grow(to);
+                    return true;
+                }
+                Err(e) => self.refuse(Refusal::System(e.raw_os_error().unwrap_or(0))),
+            }
+        }
+        false
+    }
+
     fn alloc_one<'a>(&self, link: impl Fn(u32) -> &'a Link) -> Option<u32> {
         let mut backoff = Backoff::new();
         loop {
@@ -141,7 +254,7 @@ impl PageAlloc {
                 return Some(block);
             }
             let mut map = self.map.lock();
-            if let Some(first) = map.take_run(1) {
+            if let Some(first) = self.take_run(&mut map, 1) {
                 for _ in 1..BATCH {
                     let Some(block) = map.take_run(1) else { break };
                     self.single_count.fetch_add(1, Ordering::Relaxed);
@@ -166,7 +279,7 @@ impl PageAlloc {
         let mut backoff = Backoff::new();
         loop {
             let mut map = self.map.lock();
-            if let Some(first) = map.take_run(n) {
+            if let Some(first) = self.take_run(&mut map, n) {
                 self.publish(&map);
                 return Some(first);
             }
@@ -215,15 +328,16 @@ impl PageAlloc {
         let (mut released, mut refused) = (0, 0);
         let mut at = usize::MAX;
         while released < most && refused < REFUSALS {
-            let Some((first, n, done)) = self.release_piece(at, most - released, pages) else {
+            let Some((first, n, gone)) = self.release_piece(at, most - released, pages) else {
                 break;
             };
             at = first;
-            if done {
-                released += n;
+            if gone > 0 {
+                released += gone;
                 self.release_bitmaps(first / 64, (first + n).div_ceil(64), pages);
             } else {
-                refused += 1;
+                // What is smaller than any whole page says nothing of the next piece.
+                refused += usize::from(n >= COARSE);
             }
         }
         released
@@ -233,30 +347,40 @@ impl PageAlloc {
     pub(crate) fn release_all(&self, pages: &impl Pages) -> usize {
         let (mut released, mut at) = (0, usize::MAX);
         self.drain_singles(|b| pages.link(b));
-        while let Some((first, n, done)) = self.release_piece(at, PIECE, pages) {
+        while let Some((first, _, gone)) = self.release_piece(at, PIECE, pages) {
             at = first;
-            released += if done { n } else { 0 };
+            released += gone;
         }
         self.release_bitmaps(0, self.high().div_ceil(64), pages);
         released
     }
 
-    /// Gives back the memory of the highest idle blocks below `at`, in a row and `most` at most; says which, and whether the
-    /// system took it.
+    /// Gives back the memory of the highest idle blocks below `at`, in a row and `most` at most.
+    /// Returns which they were, as a first one and how many, and how many of them the system took.
     fn release_piece(
         &self,
         at: usize,
         most: usize,
         pages: &impl Pages,
-    ) -> Option<(usize, usize, bool)> {
+    ) -> Option<(usize, usize, usize)> {
         let (first, n) = self.map.lock().lend_idle_below(at, most.min(PIECE))?;
         chaos();
-        let done = pages.release_blocks(first, n);
-        self.map.lock().take_back(first, n, done);
-        if done {
-            self.released.fetch_add(n as u64, Ordering::Relaxed);
+        let gone = Self::give_to_system(first, n, pages);
+        self.map.lock().take_back(first, n, gone);
+        self.released.fetch_add(gone.1 as u64, Ordering::Relaxed);
+        Some((first, n, gone.1))
+    }
+
+    /// Gives the memory of a run of lent blocks back. Returns which of them the system took: all,
+    /// or those in whole pages of the largest size, or none.
+    fn give_to_system(first: usize, n: usize, pages: &impl Pages) -> (usize, usize) {
+        if pages.release_blocks(first, n) {
+            return (first, n);
         }
-        Some((first, n, done))
+        let inner = first.next_multiple_of(COARSE);
+        let len = ((first + n) / COARSE * COARSE).saturating_sub(inner);
+        let is_worth_it = len > 0 && len < n;
+        (inner, if is_worth_it && pages.release_blocks(inner, len) { len } else { 0 })
     }
 
     /// Gives back what it may of the bitmaps of the words `[from, to)`.
@@ -448,5 +572,114 @@ mod tests {
             assert_eq!(pages.alloc(1, link), Ok(0));
             assert_eq!(world.pieces.lock().len(), 1, "the slice was over");
         });
+    }
+
+    /// Blocks that a system opened, and the most that it opens.
+    fn ground(most: usize) -> (Ground, std::sync::Arc<AtomicUsize>) {
+        let open = std::sync::Arc::new(AtomicUsize::new(0));
+        let seen = open.clone();
+        let ground = Ground {
+            grain: 1,
+            group: 1,
+            open: Box::new(move |from, to| {
+                assert!(from == seen.load(Ordering::Relaxed) && from < to);
+                if to > most {
+                    return Err(std::io::Error::from_raw_os_error(12));
+                }
+                seen.store(to, Ordering::Relaxed);
+                Ok(())
+            }),
+        };
+        (ground, open)
+    }
+
+    #[test]
+    fn the_reservation_is_opened_as_the_heap_grows() {
+        let world = World::new(1 << 16);
+        let link = |b| world.link(b);
+        let (ground, open) = ground(usize::MAX);
+        let pages = PageAlloc::growing(1 << 16, 1 << 16, ground);
+        let open = || open.load(Ordering::Relaxed);
+        assert_eq!((pages.alloc(1, link), open()), (Ok(0), 64));
+        // A run joins what is left of the old ground, past the blocks that wait in the stack.
+        assert_eq!((pages.alloc(100, link), open()), (Ok(16), 128));
+        assert_eq!(
+            (pages.alloc(1000, link), open()),
+            (Ok(116), 1152),
+            "a run, and the rest of its word"
+        );
+        assert_eq!((pages.alloc(64, link), open()), (Ok(1116), 1344), "an eighth more");
+        assert_eq!((pages.alloc(40_000, link), open()), (Ok(1180), 41_216));
+        assert_eq!((pages.alloc(64, link), open()), (Ok(41_180), 45_312), "a step is bounded");
+        assert_eq!(
+            (pages.alloc(24_320, link), pages.refusal()),
+            (Err(NoSpace), Refusal::Reservation)
+        );
+        assert_eq!((pages.alloc(24_292, link), open()), (Ok(41_244), 1 << 16), "to the last block");
+        assert!(pages.alloc(1, link).is_ok_and(|b| b < 16), "those that waited");
+    }
+
+    #[test]
+    fn a_system_that_opens_no_more_is_the_reason() {
+        let world = World::new(1 << 12);
+        let link = |b| world.link(b);
+        let (ground, open) = ground(200);
+        let pages = PageAlloc::growing(1 << 12, 1 << 11, ground);
+        assert_eq!(pages.alloc(150, link), Ok(0));
+        assert_eq!(open.load(Ordering::Relaxed), 192);
+        assert_eq!((pages.alloc(43, link), pages.refusal()), (Err(NoSpace), Refusal::System(12)));
+        assert_eq!(pages.alloc(42, link), Ok(150), "what is open can be used");
+        assert_eq!((pages.alloc(1, link), pages.used()), (Err(NoSpace), 192));
+        assert_eq!(pages.alloc(1 << 11, link), Err(NoSpace));
+        assert_eq!(pages.refusal(), Refusal::Limit, "the limit is asked first");
+        pages.free(0, 150, link);
+        assert_eq!(pages.alloc(150, link), Ok(0));
+    }
+
+    /// With pages of four blocks, of which only whole ones go.
+    struct Coarse(World);
+    impl Pages for Coarse {
+        fn link(&self, block: u32) -> &Link {
+            self.0.link(block)
+        }
+        fn release_blocks(&self, first: usize, n: usize) -> bool {
+            first.is_multiple_of(4) && n.is_multiple_of(4) && self.0.release_blocks(first, n)
+        }
+        fn release_bitmaps(&self, word: usize) -> bool {
+            self.0.release_bitmaps(word)
+        }
+    }
+
+    /// The free blocks of a burst, of which every 21st is kept, go in slices and then all at once.
+    /// Returns how many went each time.
+    fn release_a_burst(pages: &PageAlloc, system: &Coarse) -> [usize; 3] {
+        let link = |b| system.link(b);
+        let taken: Vec<u32> = (0..4000).map(|_| pages.alloc(1, link).unwrap()).collect();
+        taken.iter().filter(|b| *b % 21 != 0).for_each(|b| pages.free(*b, 1, link));
+        let slices = [64, 64].map(|slice| pages.release(slice, system));
+        let mut gone = vec![false; 4096];
+        let all = pages.release_all(system);
+        for (first, n) in system.0.pieces.lock().iter() {
+            gone[*first..first + n].fill(true);
+        }
+        for (block, gone) in gone.iter().enumerate().take(4000) {
+            let whole = (block / 4 * 4..block / 4 * 4 + 4).all(|b| b % 21 != 0);
+            assert_eq!(*gone, whole, "block {block}");
+        }
+        [slices[0], slices[1], all]
+    }
+
+    #[test]
+    fn of_large_pages_the_whole_ones_go() {
+        // The page heap does not know, and finds out.
+        let system = Coarse(World::new(4096));
+        let unknown = release_a_burst(&PageAlloc::new(4000, 4000), &system);
+        let system = Coarse(World::new(4096));
+        let ground = Ground { grain: 4, group: 8, open: Box::new(|_, _| Ok(())) };
+        let known = release_a_burst(&PageAlloc::growing(4000, 4000, ground), &system);
+        assert_eq!(known.iter().sum::<usize>(), unknown.iter().sum());
+        assert!(known[0] >= 48 && known[1] >= 48 && known[2] > 2500, "{known:?}");
+        let bitmaps = system.0.bitmaps.lock();
+        assert!(bitmaps.is_empty(), "blocks of every word are in use");
     }
 }

@@ -10,6 +10,7 @@
 //! word of the map, reads a bit for each block: 64 µs in a heap of 64 GiB that is full.
 
 use super::bitmap::range_mask;
+use std::ops::Range;
 
 /// Lengths of runs, by their logarithm: as many as there are bits in the number of a block.
 const LENGTHS: usize = 32;
@@ -26,7 +27,11 @@ pub(super) struct PageMap {
     tables: Vec<bool>,
     /// How many of them.
     table_count: usize,
+    /// Blocks that are open: those from here on cannot be taken yet.
     blocks: usize,
+    /// Blocks in a page of the system, and words whose part of a bitmap fills one; both at least 1.
+    grain: usize,
+    group: usize,
     /// No `2^k` free blocks in a row begin below `hints[k]`.
     hints: [usize; LENGTHS],
     /// No block at or above was ever taken.
@@ -45,14 +50,24 @@ fn words(first: usize, n: usize) -> impl Iterator<Item = (usize, u64)> {
 }
 
 impl PageMap {
-    /// A map of `blocks` free blocks that were never used.
+    /// A map of `blocks` free blocks that were never used, with pages of a block at most.
+    #[cfg(test)]
     pub(super) fn new(blocks: usize) -> PageMap {
+        PageMap::with_pages(blocks, 1, 1)
+    }
+
+    /// The same with pages of `grain` blocks, a divisor of 64. A page has the part of a bitmap for
+    /// `group` words.
+    pub(super) fn with_pages(blocks: usize, grain: usize, group: usize) -> PageMap {
+        debug_assert!(64 % grain == 0, "whole pages of blocks do not cross words");
         PageMap {
             taken: Vec::new(),
             dirty: Vec::new(),
             tables: Vec::new(),
             table_count: 0,
             blocks,
+            grain,
+            group,
             hints: [0; LENGTHS],
             high: 0,
             idle: 0,
@@ -76,6 +91,29 @@ impl PageMap {
     /// Whether some free blocks are only lent.
     pub(super) fn has_lent(&self) -> bool {
         self.lent > 0
+    }
+
+    /// Blocks that are open.
+    pub(super) fn blocks(&self) -> usize {
+        self.blocks
+    }
+    /// The first of the free blocks at the end of what is open.
+    pub(super) fn tail(&self) -> usize {
+        let words = self.blocks.div_ceil(64).min(self.taken.len());
+        let last = (0..words).rev().find(|word| self.taken[*word] != 0);
+        last.map_or(0, |word| (word + 1) * 64 - self.taken[word].leading_zeros() as usize)
+    }
+    /// The blocks up to `blocks` are open.
+    pub(super) fn grow(&mut self, blocks: usize) {
+        self.note_free(self.blocks);
+        self.blocks = blocks;
+    }
+    /// A run of free blocks begins at `first`, or earlier.
+    fn note_free(&mut self, first: usize) {
+        for (length, hint) in self.hints.iter_mut().enumerate() {
+            // The earliest run that has one of these blocks in it.
+            *hint = (*hint).min((first + 1).saturating_sub(1 << length));
+        }
     }
 
     fn next_free(&self, at: usize) -> usize {
@@ -148,21 +186,29 @@ impl PageMap {
             self.taken[word] &= !mask;
             self.idle += (self.dirty[word] & mask).count_ones() as usize;
         }
-        for (length, hint) in self.hints.iter_mut().enumerate() {
-            // The earliest run that has one of these blocks in it.
-            *hint = (*hint).min((first + 1).saturating_sub(1 << length));
-        }
+        self.note_free(first);
         self.idle_top = self.idle_top.max(first + n);
     }
 
+    /// Idle blocks of a word that fill whole pages.
     fn idle_bits(&self, word: usize) -> u64 {
-        self.dirty[word] & !self.taken[word]
+        let mut bits = self.dirty[word] & !self.taken[word];
+        let mut n = 1;
+        // At each step a bit stands for twice as many blocks; the last spreads it over them again.
+        while n < self.grain {
+            bits &= bits >> n;
+            n *= 2;
+        }
+        let starts = if self.grain == 1 { u64::MAX } else { u64::MAX / ((1 << self.grain) - 1) };
+        (bits & starts) * (u64::MAX >> (64 - self.grain))
     }
 
-    /// Lends the highest idle blocks below `at`, at most `most` in a row.
+    /// Lends the highest idle blocks below `at` that fill whole pages, at most `most` in a row (a
+    /// page at least).
     pub(super) fn lend_idle_below(&mut self, at: usize, most: usize) -> Option<(usize, usize)> {
-        let at = at.min(self.idle_top);
-        let is_top = at == self.idle_top;
+        let at = at.min(self.idle_top).next_multiple_of(self.grain);
+        let most = (most / self.grain * self.grain).max(self.grain);
+        let is_top = at >= self.idle_top;
         let found = (0..at.div_ceil(64))
             .rev()
             .map(|word| (word, self.idle_bits(word) & range_mask(word, 0, at)))
@@ -190,38 +236,52 @@ impl PageMap {
         Some((first, end - first))
     }
 
-    /// Takes back what [`lend_idle_below`](Self::lend_idle_below) lent; `clean` if its pages are gone.
-    pub(super) fn take_back(&mut self, first: usize, n: usize, clean: bool) {
-        if clean {
-            words(first, n).for_each(|(word, mask)| self.dirty[word] &= !mask);
-        }
+    /// Takes back what [`lend_idle_below`](Self::lend_idle_below) lent; the pages of `gone` (a
+    /// first block and how many) have gone to the system.
+    pub(super) fn take_back(&mut self, first: usize, n: usize, gone: (usize, usize)) {
+        words(gone.0, gone.1).for_each(|(word, mask)| self.dirty[word] &= !mask);
         if !fault!("slice_not_lent") {
             self.give_run(first, n);
         }
         self.lent -= 1;
     }
 
-    /// Lends all blocks of the first word at or above `word`, and below `limit`, that are all free and whose part of the
-    /// bitmaps may be resident.
+    /// The words whose part of a bitmap lies in one page with that of `word`.
+    fn group(&self, word: usize) -> Range<usize> {
+        let first = word / self.group * self.group;
+        first..(first + self.group).min(self.taken.len())
+    }
+
+    /// Lends all blocks of the first group of words with one at or above `word`, and below `limit`,
+    /// that are all free and whose part of the bitmaps may be resident. Returns the group's first
+    /// word.
     pub(super) fn lend_word(&mut self, word: usize, limit: usize) -> Option<usize> {
         let limit = limit.min(self.taken.len());
-        let is_due =
-            |w: &usize| self.tables[*w] && (self.taken[*w] == 0 || fault!("tables_in_use"));
-        let word = (word..limit).find(is_due)?;
+        let is_due = |w: &usize| {
+            self.group(*w).any(|w| self.tables[w])
+                && (self.group(*w).all(|w| self.taken[w] == 0) || fault!("tables_in_use"))
+        };
+        let first = (self.group(word).start..limit).step_by(self.group).find(is_due)?;
         if !fault!("tables_in_use") {
-            self.idle -= self.dirty[word].count_ones() as usize;
-            self.taken[word] = u64::MAX;
+            for word in self.group(first) {
+                self.idle -= self.dirty[word].count_ones() as usize;
+                self.taken[word] = u64::MAX;
+            }
             self.lent += 1;
         }
-        Some(word)
+        Some(first)
     }
 
     /// Takes back what [`lend_word`](Self::lend_word) lent; `clean` if its part of the bitmaps is gone.
-    pub(super) fn take_word_back(&mut self, word: usize, clean: bool) {
-        self.tables[word] = !clean;
-        self.table_count -= usize::from(clean);
+    pub(super) fn take_word_back(&mut self, first: usize, clean: bool) {
+        for word in self.group(first) {
+            if clean && std::mem::take(&mut self.tables[word]) {
+                self.table_count -= 1;
+            }
+        }
         if !fault!("tables_in_use") {
-            self.give_run(word * 64, 64);
+            let group = self.group(first);
+            self.give_run(first * 64, group.len() * 64);
             self.lent -= 1;
         }
     }
@@ -298,7 +358,7 @@ mod tests {
                     assert_eq!(lent.map(|(first, n)| first + n), top.map(|b| b + 1), "step {step}");
                     if let Some((first, n)) = lent {
                         assert!(n <= most && map.has_lent() && map.idle() + n == plain.idle());
-                        map.take_back(first, n, clean);
+                        map.take_back(first, n, (first, if clean { n } else { 0 }));
                         plain.dirty[first..first + n].iter_mut().for_each(|dirty| *dirty &= !clean);
                     }
                 }
@@ -321,5 +381,49 @@ mod tests {
         assert_eq!(map.lend_word(0, 4), None, "one has gone, one is taken, one has a block in use");
         assert_eq!(map.take_run(64), Some(0), "the hint came back with the word");
         assert_eq!(map.extent(), (3, 3));
+    }
+
+    #[test]
+    fn what_is_opened_later_joins_the_free_blocks_before_it() {
+        let mut map = PageMap::new(0);
+        assert_eq!((map.take_run(1), map.tail()), (None, 0));
+        map.grow(128);
+        assert_eq!((map.take_run(100), map.tail()), (Some(0), 100));
+        assert_eq!(map.take_run(64), None, "28 are left");
+        map.grow(192);
+        assert_eq!((map.take_run(64), map.tail()), (Some(100), 164));
+        map.give_run(100, 64);
+        assert_eq!((map.tail(), map.blocks(), map.take_run(92)), (100, 192, Some(100)));
+        assert_eq!((map.tail(), map.take_run(1)), (192, None));
+    }
+
+    #[test]
+    fn large_pages_go_whole() {
+        let mut map = PageMap::with_pages(256, 4, 2);
+        assert_eq!(map.take_run(256), Some(0));
+        map.give_run(1, 9);
+        map.give_run(70, 3);
+        assert_eq!(map.lend_idle_below(usize::MAX, 1), Some((4, 4)), "the only whole page");
+        assert_eq!(map.take_run(4), None, "what is lent cannot be taken");
+        map.take_back(4, 4, (4, 4));
+        assert_eq!((map.idle(), map.lend_idle_below(usize::MAX, 64)), (8, None));
+        map.give_run(10, 1);
+        assert_eq!(map.lend_idle_below(usize::MAX, 64), None);
+        map.give_run(11, 2);
+        assert_eq!(map.lend_idle_below(usize::MAX, 64), Some((8, 4)), "its last block came");
+    }
+
+    #[test]
+    fn bitmaps_of_several_words_share_a_page() {
+        let mut map = PageMap::with_pages(256, 4, 2);
+        assert_eq!(map.take_run(200), Some(0));
+        map.give_run(0, 64);
+        assert_eq!(map.lend_word(0, 4), None, "the second word of the page has blocks in use");
+        map.give_run(64, 64);
+        assert_eq!((map.lend_word(1, 4), map.extent()), (Some(0), (4, 4)));
+        assert_eq!(map.take_run(64), None, "what is lent cannot be taken");
+        map.take_word_back(0, true);
+        assert_eq!((map.extent(), map.idle()), ((4, 2), 128));
+        assert_eq!(map.lend_word(0, 4), None);
     }
 }

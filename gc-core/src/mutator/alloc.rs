@@ -16,7 +16,7 @@ use crate::heap::object::{LEAF_INFO, TypeInfo};
 use crate::heap::size_class;
 use crate::heap::span::SpanClass;
 use crate::mark::worker::Marker;
-use crate::observe::clock::ticks;
+use crate::observe::clock::{self, ticks};
 use crate::observe::histogram::PauseKind;
 use crate::pacing::Demand;
 use crate::sweep::weak::WeakBox;
@@ -291,7 +291,7 @@ impl Record {
             self.sweep_others(core);
             core.space.large_span(class, bytes, number)
         });
-        let span = span.ok_or(core.alloc_error(bytes))?;
+        let span = span.ok_or_else(|| core.alloc_error(bytes))?;
         let taken = bytes.next_multiple_of(BLOCK) as u64;
         core.credit.allocate(taken);
         core.totals.fresh_bytes.add(taken);
@@ -374,6 +374,6 @@ impl Record {
         core.marking.detector.stop();
         core.marking.assisted(marker.take_marked());
         *self.assistant.borrow_mut() = Some(marker);
-        core.totals.assist_ticks.add(ticks().wrapping_sub(since));
+        core.totals.assist_ticks.add(clock::since(since));
     }
 }

@@ -3,9 +3,10 @@
 use super::{Record, thread_token};
 use crate::config::{BLOCK, Config};
 use crate::control::Control;
-use crate::error::AllocError;
-use crate::handshake::{EpochWord, registry::Registry, stop::Stop};
+use crate::error::{AllocError, AllocReason};
+use crate::handshake::{Epoch, EpochWord, LightEpoch, registry::Registry, stop::Stop};
 use crate::heap::object::{LEAF_INFO, TypeInfo};
+use crate::heap::page_alloc::Refusal;
 use crate::heap::span::SpanClass;
 use crate::heap::{Space, size_class};
 use crate::mark::Marking;
@@ -13,6 +14,7 @@ use crate::mark::ring::GreyRing;
 use crate::mark::roots::RootTable;
 use crate::observe::metrics::Totals;
 use crate::pacing::Credit;
+use crate::platform::barrier;
 use crate::sweep::ephemeron::Ephemerons;
 use crate::sweep::weak::Gate;
 use crate::sweep::{ActiveSweep, Keep, Swept};
@@ -22,7 +24,7 @@ use crate::sync::{Arc, Mutex, OnceLock, Ordering};
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) epoch: EpochWord,
-    pub(crate) asymmetric: bool,
+    pub(super) light: LightEpoch,
     pub(crate) space: Space,
     pub(crate) marking: Marking,
     pub(crate) roots: RootTable,
@@ -35,6 +37,9 @@ pub(crate) struct Core {
     pub(crate) records: Registry<Record>,
     /// Records whose threads have ended.
     pub(super) spare: Mutex<Vec<Arc<Record>>>,
+    /// Held by a thread without a handle that retires its record, and by the end of the address
+    /// space.
+    ending: Mutex<()>,
     pub(crate) config: Config,
     pub(super) leaf: [OnceLock<&'static SpanClass>; size_class::COUNT],
     pub(crate) stop: Stop,
@@ -51,9 +56,10 @@ impl Drop for Core {
 
 impl Core {
     pub(crate) fn new(config: Config, space: Space, marking: Marking, credit: Credit) -> Core {
+        let epoch = EpochWord::new();
         Core {
-            epoch: EpochWord::new(),
-            asymmetric: crate::sync::asymmetric(),
+            light: LightEpoch::new(epoch.load(), LightEpoch::is_allowed()),
+            epoch,
             space,
             marking,
             roots: RootTable::new(),
@@ -65,6 +71,7 @@ impl Core {
             totals: Totals::default(),
             records: Registry::new(),
             spare: Mutex::new(Vec::new()),
+            ending: Mutex::new(()),
             config,
             leaf: std::array::from_fn(|_| OnceLock::new()),
             stop: Stop::default(),
@@ -90,6 +97,40 @@ impl Core {
         self.roots.give_batch(&mut record.roots.borrow_mut());
         record.external.settle(self.credit.held());
         self.spare.lock().push(record);
+    }
+
+    /// Sets the next epoch, so that a pin in an older one is seen from here on, or does not stand
+    /// (INV-1). The collector only.
+    pub(crate) fn advance(&self, to: Epoch) {
+        self.epoch.advance(to);
+        self.light.advance(to);
+        // The steps of a schedule are in one order for all.
+        let fence_others = || cfg!(shuttle) || barrier::fence_others();
+        self.light.fence_all(fence_others, barrier::visit_all_cores);
+    }
+
+    /// The same for a thread that has no handle: its heap may end at this moment, or have ended.
+    pub(crate) fn retire_if_alive(&self, record: Arc<Record>) {
+        // First without the lock, which the child of a fork may find held for good.
+        if self.control.is_over() {
+            return;
+        }
+        let _not_yet = self.ending.lock();
+        if !self.control.is_over() {
+            self.retire(record);
+        }
+    }
+
+    /// The heap has ended: gives its address space back, although others may hold the core still.
+    ///
+    /// # Safety
+    ///
+    /// There is no handle of the heap, and its collector's threads have ended (INV-10).
+    pub(crate) unsafe fn unmap(&self) {
+        let _no_thread_retires = self.ending.lock();
+        // SAFETY: INV-10: by the caller's promise nobody is or comes into a pin. A thread that
+        // retires its record does so under this lock, and only before the end.
+        unsafe { self.space.unmap() };
     }
 
     /// How many shades all threads have handed over.
@@ -177,6 +218,15 @@ impl Core {
     }
 
     pub(super) fn alloc_error(&self, requested: usize) -> AllocError {
-        AllocError { requested, limit: self.space.pages.limit() * BLOCK }
+        let limit = self.space.pages.limit() * BLOCK;
+        let is_short = self.space.is_short();
+        let reason = match self.space.pages.refusal() {
+            _ if requested > limit && limit < self.space.reserved() => AllocReason::HeapLimit,
+            _ if requested > limit => AllocReason::Reservation { is_short },
+            Refusal::Limit => AllocReason::HeapLimit,
+            Refusal::Reservation => AllocReason::Reservation { is_short },
+            Refusal::System(os) => AllocReason::System { os },
+        };
+        AllocError { requested, limit, reason }
     }
 }

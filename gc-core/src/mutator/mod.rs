@@ -64,7 +64,6 @@ pub(crate) struct Record {
     crossing: Crossing,
     core: *const Core,
     mode: Cell<Mode>,
-    asymmetric: bool,
     /// Unused rests of runs carry mark bits: they were taken in, or brought to, Mark.
     black: Cell<bool>,
     /// The heap is near its limit: wait for the collector before the next pin.
@@ -109,7 +108,6 @@ impl Record {
             crossing: Crossing::new(),
             core: Arc::as_ptr(core),
             mode: Cell::new(Mode::Off),
-            asymmetric: core.asymmetric,
             black: Cell::new(false),
             pressed: Cell::new(false),
             depth: Cell::new(0),
@@ -190,9 +188,9 @@ impl Record {
     pub(crate) fn enter(&self) {
         let depth = self.depth.get();
         if depth == 0 {
-            let epoch = &self.core().epoch;
-            let now = epoch.load();
-            if !self.crossing.has_seen(now) || !self.pin.publish(now, epoch, self.asymmetric) {
+            let core = self.core();
+            let now = core.light.load();
+            if !self.crossing.has_seen(now) || !self.pin.publish_light(now, &core.light) {
                 self.enter_new_epoch();
             }
         }
@@ -213,7 +211,7 @@ impl Record {
             if !self.crossing.has_seen(epoch) {
                 self.cross(core, epoch);
             }
-            if self.pin.publish(epoch, &core.epoch, self.asymmetric) {
+            if self.pin.publish(epoch, &core.epoch) {
                 return;
             }
         }

@@ -39,15 +39,30 @@ pub(crate) fn ticks() -> u64 {
     raw()
 }
 
+/// Ticks since an earlier reading; none if the counter stands before it, as on a core whose counter
+/// is behind.
+#[inline(always)]
+pub(crate) fn since(earlier: u64) -> u64 {
+    ticks().saturating_sub(earlier)
+}
+
 /// Nanoseconds for each tick, by the time that has passed since [`start`].
 pub(crate) fn ns_per_tick() -> f64 {
     let origin = origin();
-    // A few microseconds apart the two clocks' own jitter would show.
-    while origin.time.elapsed().as_millis() < 2 {
+    // A few microseconds apart the two clocks' own jitter would show. A clock that stands still is
+    // not waited for.
+    for _ in 0..100 {
+        if origin.time.elapsed().as_millis() >= 2 {
+            break;
+        }
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    let ticks = raw().wrapping_sub(origin.ticks);
-    origin.time.elapsed().as_nanos() as f64 / ticks.max(1) as f64
+    rate(origin.time.elapsed().as_nanos(), raw().saturating_sub(origin.ticks))
+}
+
+/// Nanoseconds for each tick; one for one where a clock has not moved, or has moved back.
+fn rate(ns: u128, ticks: u64) -> f64 {
+    if ns == 0 || ticks == 0 { 1.0 } else { ns as f64 / ticks as f64 }
 }
 
 #[cfg(test)]
@@ -59,5 +74,12 @@ mod tests {
         std::thread::sleep(std::time::Duration::from_millis(20));
         let ns = (super::ticks() - from) as f64 * super::ns_per_tick();
         assert!((19e6..2e9).contains(&ns), "{ns}");
+    }
+
+    #[test]
+    fn clocks_that_step_back_or_stand_still_give_numbers_of_use() {
+        assert_eq!(super::since(super::ticks() + (1 << 40)), 0);
+        assert_eq!((super::rate(0, 0), super::rate(0, 5), super::rate(5, 0)), (1.0, 1.0, 1.0));
+        assert_eq!(super::rate(10, 20), 0.5);
     }
 }

@@ -96,7 +96,7 @@ impl Recorder {
 
     /// Records that the owner paused from `since` (in ticks) until now.
     pub(crate) fn record(&self, kind: PauseKind, since: u64) {
-        let ticks = clock::ticks().wrapping_sub(since);
+        let ticks = clock::since(since);
         let buckets = &self.kinds[kind as usize];
         let count = &buckets.counts[bucket(ticks)];
         count.store(count.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
@@ -383,5 +383,15 @@ mod tests {
         assert_eq!(theirs.len(), ours.len());
         assert!(theirs.max().abs_diff(123_456) < 124);
         assert!(theirs.value_at_quantile(0.5).abs_diff(500) < 20);
+    }
+
+    #[test]
+    fn a_counter_that_steps_back_is_no_long_pause() {
+        clock::start();
+        let recorder = Recorder::new();
+        // The thread has moved to a core whose counter is behind.
+        recorder.record(PauseKind::Sweep, clock::ticks() + 1_000_000);
+        let pauses = Pauses::merge([&recorder].into_iter());
+        assert_eq!((pauses.all().len(), pauses.all().max()), (1, Duration::ZERO));
     }
 }

@@ -24,6 +24,10 @@ pub struct Stats {
     pub freed_bytes: u64,
     /// Objects freed since the heap was made.
     pub freed_objects: u64,
+    /// Bytes of address space that the heap can grow in: what
+    /// [`reserve`](crate::HeapBuilder::reserve) asked for, or less if the system refused that.
+    /// Fixed when the heap is made.
+    pub reserved_bytes: u64,
     /// Bytes of blocks in spans.
     pub heap_bytes: u64,
     /// What pacing compares with `goal_bytes`: found live by the last marking, allocated since, and held outside.

@@ -22,9 +22,10 @@ impl Limiter {
     pub(crate) fn update(&mut self, collector: Duration, process: Duration) -> bool {
         let (collector_before, process_before) = self.seen.unwrap_or((collector, process));
         self.seen = Some((collector, process));
-        let own = collector.saturating_sub(collector_before).as_secs_f64();
         let all = process.saturating_sub(process_before).as_secs_f64();
-        let others = (all - own).max(0.0);
+        // A part of it, whatever the clocks say: one that jumped must not fill the bucket.
+        let own = collector.saturating_sub(collector_before).as_secs_f64().min(all);
+        let others = all - own;
         self.level = (self.level + own - others).clamp(0.0, CAPACITY);
         if self.level >= CAPACITY {
             self.is_on = true;
@@ -73,5 +74,16 @@ mod tests {
         assert!(limiter.update(ms(500), ms(500)));
         limiter.reset();
         assert!(!limiter.update(ms(1000), ms(1000)), "what was before is not counted");
+    }
+
+    #[test]
+    fn a_clock_that_jumps_and_comes_back_does_not_stop_the_collector() {
+        let mut limiter = Limiter::default();
+        assert!(!limiter.update(ms(1), ms(100)));
+        assert!(!limiter.update(Duration::from_secs(1 << 40), ms(200)), "it jumped");
+        for i in 3..1000 {
+            assert!(!limiter.update(ms(i), ms(i * 100)), "look {i}");
+        }
+        assert!(!limiter.update(ms(0), ms(0)), "both have gone back");
     }
 }

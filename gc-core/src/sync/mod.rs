@@ -7,11 +7,7 @@
 //! | `--cfg loom` | loom's (`model`) | the protocol types, every interleaving and weak ordering |
 //! | `--cfg shuttle` | std atomics with a switch before each, shuttle's locks and threads (`schedule`) | whole heaps, random schedules from a seed |
 //!
-//! Fences. A pin needs a full fence between publishing its epoch and reading the global one again (INV-1), and
-//! a handshake needs one on its side. The pin is the hot side, so on Linux the pair is asymmetric: a compiler
-//! fence in the pin ([`light_fence`]) and `membarrier(PRIVATE_EXPEDITED)` in the handshake ([`heavy_fence`]).
-//! Where `membarrier` is missing both sides use a sequentially consistent fence. ThreadSanitizer models
-//! neither, so in its build (`--cfg gc_tsan`) every fence is a read-modify-write of one global word.
+//! The fences are in `fence`.
 
 #[cfg(loom)]
 #[path = "model.rs"]
@@ -24,10 +20,10 @@ mod locks;
 #[cfg(not(any(loom, shuttle)))]
 mod imp {
     pub(crate) use super::locks::{Condvar, Mutex, RwLock};
-    pub(crate) use std::sync::Arc;
     pub(crate) use std::sync::atomic::{
         AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
     };
+    pub(crate) use std::sync::{Arc, Weak};
     pub(crate) use std::thread;
     pub(crate) use std::thread_local;
 
@@ -42,6 +38,12 @@ mod imp {
     }
 }
 
+pub(crate) mod fence;
+#[cfg(not(loom))]
+pub(crate) use fence::compiler_fence;
+pub use fence::full_fence;
+#[cfg(loom)]
+pub use imp::on_compiler_fence;
 pub(crate) use imp::*;
 
 #[cfg(gc_tsan)]
@@ -77,73 +79,6 @@ impl TimedOut {
 pub(crate) mod plain {
     #[cfg_attr(loom, allow(unused_imports, reason = "the models know few counters"))]
     pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-}
-
-/// A full fence.
-#[inline]
-pub fn full_fence() {
-    #[cfg(loom)]
-    loom::sync::atomic::fence(Ordering::SeqCst);
-    #[cfg(all(not(loom), gc_tsan))]
-    tsan_fence();
-    #[cfg(all(not(loom), not(gc_tsan)))]
-    std::sync::atomic::fence(Ordering::SeqCst);
-}
-
-#[cfg(all(not(loom), gc_tsan))]
-fn tsan_fence() {
-    static WORD: AtomicU64 = AtomicU64::new(0);
-    WORD.fetch_add(1, Ordering::SeqCst);
-}
-
-/// Whether this process may use the asymmetric fence: registered with `membarrier` once, at the first call.
-pub(crate) fn asymmetric() -> bool {
-    #[cfg(all(target_os = "linux", not(loom), not(shuttle), not(gc_tsan)))]
-    {
-        static REGISTERED: OnceLock<bool> = OnceLock::new();
-        *REGISTERED.get_or_init(|| {
-            // SAFETY: membarrier takes plain integers and touches no memory of ours.
-            unsafe { libc::syscall(libc::SYS_membarrier, REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 }
-        })
-    }
-    #[cfg(not(all(target_os = "linux", not(loom), not(shuttle), not(gc_tsan))))]
-    false
-}
-
-#[cfg(all(target_os = "linux", not(loom), not(shuttle), not(gc_tsan)))]
-const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
-#[cfg(all(target_os = "linux", not(loom), not(shuttle), not(gc_tsan)))]
-const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
-
-/// The hot side of the fence pair: free where [`asymmetric`] said yes, a full fence elsewhere.
-#[inline(always)]
-pub fn light_fence(asymmetric: bool) {
-    #[cfg(all(target_os = "linux", not(loom), not(shuttle), not(gc_tsan)))]
-    if asymmetric {
-        std::sync::atomic::compiler_fence(Ordering::SeqCst);
-    } else {
-        full_fence();
-    }
-    #[cfg(not(all(target_os = "linux", not(loom), not(shuttle), not(gc_tsan))))]
-    {
-        let _ = asymmetric;
-        full_fence();
-    }
-}
-
-/// The cold side of the fence pair: after it, every other thread of the process has executed a full fence.
-pub fn heavy_fence(asymmetric: bool) {
-    full_fence();
-    #[cfg(all(target_os = "linux", not(loom), not(shuttle), not(gc_tsan)))]
-    if asymmetric {
-        // SAFETY: as in `asymmetric`.
-        let done = unsafe { libc::syscall(libc::SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) };
-        if done != 0 {
-            crate::error::fatal("membarrier failed after it was registered");
-        }
-    }
-    #[cfg(not(all(target_os = "linux", not(loom), not(shuttle), not(gc_tsan))))]
-    let _ = asymmetric;
 }
 
 /// Waits politely for another thread: spins, then yields, then sleeps. A wait is expected to be short (a pin,

@@ -37,3 +37,20 @@ pub(crate) fn spin_hint() {
 pub(crate) fn yield_now() {
     loom::thread::yield_now();
 }
+
+loom::thread_local! {
+    /// What a thread of a model does where only the compiler is kept from moving accesses.
+    static HOOK: std::cell::RefCell<Option<Box<dyn Fn()>>> = std::cell::RefCell::new(None);
+}
+/// Makes the calling thread of a model call `hook` at each compiler fence: it may be interrupted
+/// there.
+pub fn on_compiler_fence(hook: impl Fn() + 'static) {
+    HOOK.with(|own| *own.borrow_mut() = Some(Box::new(hook)));
+}
+pub(crate) fn compiler_fence() {
+    HOOK.with(|hook| {
+        if let Some(hook) = &*hook.borrow() {
+            hook();
+        }
+    });
+}

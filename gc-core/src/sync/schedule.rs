@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 pub(crate) use shuttle::thread;
 pub(crate) use shuttle::thread_local;
-pub(crate) use std::sync::Arc;
 pub(crate) use std::sync::atomic::Ordering;
+pub(crate) use std::sync::{Arc, Weak};
 
 /// Lets another thread run.
 pub(crate) fn yield_now() {

@@ -4,6 +4,8 @@
 //!
 //! `GC_BIG=1` makes the tests in `size` take a hundred million objects instead of five.
 
+#[cfg(target_os = "linux")]
+mod around;
 #[path = "../common/mod.rs"]
 mod common;
 #[cfg(target_os = "linux")]

@@ -1,0 +1,177 @@
+//! Address space from the operating system: reserved without access, opened in steps, given back in
+//! pages.
+//!
+//! 1. [`reserve`]: a range that nobody can touch. It is address space and nothing else: no rule of
+//!    overcommit counts it, and `mlockall` fills nothing of it.
+//! 2. [`open`]: a part of it becomes readable and writable. Pages still come at their first touch,
+//!    zeroed. Here the system may refuse, and here it counts, where it counts at all.
+//! 3. [`discard`]: the memory of pages goes back; they stay open. What they hold afterwards is
+//!    their old content or zeroes, see [`DISCARD`].
+//! 4. [`unmap`]: the range ends.
+//!
+//! | system | reserve | open | discard |
+//! |---|---|---|---|
+//! | Linux | `mmap` without access | `mprotect` | `MADV_DONTNEED` |
+//! | macOS, BSD | the same | the same | `MADV_FREE_REUSABLE`, `MADV_FREE` |
+//! | Windows | `MEM_RESERVE` | `MEM_COMMIT` | `DiscardVirtualMemory` |
+
+use std::io;
+
+/// What pages hold after [`discard`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "each system has one of them")]
+pub(crate) enum Discard {
+    /// Zeroes.
+    Zeroed,
+    /// Either what they held, or zeroes, each page by itself. A page of zeroes stays one.
+    OldOrZeroed,
+    /// Anything.
+    Undefined,
+}
+
+#[cfg(unix)]
+mod imp {
+    use super::{Discard, io};
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) const DISCARD: Discard = Discard::Zeroed;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(crate) const DISCARD: Discard = Discard::OldOrZeroed;
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const ADVICE: libc::c_int = libc::MADV_DONTNEED;
+    // What is only free still counts as the process's own in its footprint, as the system shows it.
+    #[cfg(target_vendor = "apple")]
+    const ADVICE: libc::c_int = libc::MADV_FREE_REUSABLE;
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+    const ADVICE: libc::c_int = libc::MADV_FREE;
+
+    // No swap is set aside for what is opened, as for any large mapping that will hardly be filled.
+    // Where the rule is to count everything (`vm.overcommit_memory=2`), the flag means nothing and
+    // `mprotect` counts.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const FLAGS: libc::c_int = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const FLAGS: libc::c_int = libc::MAP_PRIVATE | libc::MAP_ANON;
+
+    fn done(result: libc::c_int) -> io::Result<()> {
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    pub(crate) fn reserve(bytes: usize) -> io::Result<usize> {
+        // SAFETY: a new mapping where the system wants it; nothing that exists is touched.
+        let at = unsafe { libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_NONE, FLAGS, -1, 0) };
+        if at == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(at as usize) }
+    }
+
+    pub(crate) unsafe fn open(at: usize, bytes: usize) -> io::Result<()> {
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: INV-10: whole pages of the caller's own reservation; access is only added.
+        done(unsafe { libc::mprotect(at as *mut libc::c_void, bytes, access) })
+    }
+
+    pub(crate) unsafe fn discard(at: usize, bytes: usize) -> io::Result<()> {
+        // SAFETY: INV-10: whole pages of the caller's own reservation, whose content the caller
+        // gives up.
+        done(unsafe { libc::madvise(at as *mut libc::c_void, bytes, ADVICE) })
+    }
+
+    pub(crate) unsafe fn unmap(at: usize, bytes: usize) {
+        // SAFETY: INV-10: the caller's own reservation, of which nobody holds an address any more.
+        unsafe { libc::munmap(at as *mut libc::c_void, bytes) };
+    }
+
+    pub(crate) fn no_huge_pages(at: usize, bytes: usize) {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        // SAFETY: advice on how to fill a range; what it holds does not change.
+        unsafe {
+            libc::madvise(at as *mut libc::c_void, bytes, libc::MADV_NOHUGEPAGE);
+        }
+        let _ = (at, bytes);
+    }
+
+    pub(crate) fn page_size() -> usize {
+        // SAFETY: the call takes a plain integer and touches nothing of ours.
+        let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        usize::try_from(bytes).ok().filter(|bytes| bytes.is_power_of_two()).unwrap_or(1 << 16)
+    }
+}
+
+#[cfg(windows)]
+mod imp {
+    use super::super::windows::{
+        DiscardVirtualMemory, GetSystemInfo, MEM_COMMIT, MEM_RELEASE, MEM_RESERVE, PAGE_NOACCESS,
+        PAGE_READWRITE, SystemInfo, VirtualAlloc, VirtualFree,
+    };
+    use super::{Discard, io};
+
+    pub(crate) const DISCARD: Discard = Discard::Undefined;
+
+    pub(crate) fn reserve(bytes: usize) -> io::Result<usize> {
+        // SAFETY: a new range where the system wants it; nothing that exists is touched.
+        let at = unsafe { VirtualAlloc(std::ptr::null_mut(), bytes, MEM_RESERVE, PAGE_NOACCESS) };
+        if at.is_null() { Err(io::Error::last_os_error()) } else { Ok(at as usize) }
+    }
+
+    pub(crate) unsafe fn open(at: usize, bytes: usize) -> io::Result<()> {
+        // SAFETY: INV-10: pages of the caller's own reservation; what is committed already stays as
+        // it is.
+        let got = unsafe { VirtualAlloc(at as *mut _, bytes, MEM_COMMIT, PAGE_READWRITE) };
+        if got.is_null() { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    pub(crate) unsafe fn discard(at: usize, bytes: usize) -> io::Result<()> {
+        // SAFETY: INV-10: whole pages of the caller's own reservation, whose content the caller
+        // gives up.
+        match unsafe { DiscardVirtualMemory(at as *mut _, bytes) } {
+            0 => Ok(()),
+            error => Err(io::Error::from_raw_os_error(error as i32)),
+        }
+    }
+
+    pub(crate) unsafe fn unmap(at: usize, _bytes: usize) {
+        // SAFETY: INV-10: the start of the caller's own reservation, of which nobody holds an
+        // address any more.
+        unsafe { VirtualFree(at as *mut _, 0, MEM_RELEASE) };
+    }
+
+    pub(crate) fn no_huge_pages(_at: usize, _bytes: usize) {}
+
+    pub(crate) fn page_size() -> usize {
+        let mut info = std::mem::MaybeUninit::<SystemInfo>::zeroed();
+        // SAFETY: a place for the answer, which is plain numbers.
+        let info = unsafe {
+            GetSystemInfo(info.as_mut_ptr());
+            info.assume_init()
+        };
+        info.page_size as usize
+    }
+}
+
+/// No address space: `lib.rs` says so when it is compiled.
+#[cfg(not(any(unix, windows)))]
+mod imp {
+    use super::{Discard, io};
+
+    pub(crate) const DISCARD: Discard = Discard::Undefined;
+
+    fn refused<T>() -> io::Result<T> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    pub(crate) fn reserve(_bytes: usize) -> io::Result<usize> {
+        refused()
+    }
+    pub(crate) unsafe fn open(_at: usize, _bytes: usize) -> io::Result<()> {
+        refused()
+    }
+    pub(crate) unsafe fn discard(_at: usize, _bytes: usize) -> io::Result<()> {
+        refused()
+    }
+    pub(crate) unsafe fn unmap(_at: usize, _bytes: usize) {}
+    pub(crate) fn no_huge_pages(_at: usize, _bytes: usize) {}
+    pub(crate) fn page_size() -> usize {
+        1 << 16
+    }
+}
+
+pub(crate) use imp::*;
