@@ -242,7 +242,7 @@ impl<'gc, K: ?Sized, V: ?Sized> GcWeakMap<'gc, K, V> {
     ) -> Option<Gc<'gc, V>> {
         let entry = Ephemeron::new(mc, key, value);
         let old = {
-            let mut shard = self.shard(key.addr()).write(mc);
+            let mut shard = self.shard(key.addr()).write_within(mc, self);
             if shard.entries.len() >= shard.purge_at {
                 shard.purge();
             }
@@ -259,7 +259,7 @@ impl<'gc, K: ?Sized, V: ?Sized> GcWeakMap<'gc, K, V> {
     }
     /// Takes `key` out; returns its value.
     pub fn remove(&self, mc: &Mutation<'gc>, key: Gc<'gc, K>) -> Option<Gc<'gc, V>> {
-        let entry = self.shard(key.addr()).write(mc).entries.remove(&key.addr());
+        let entry = self.shard(key.addr()).write_within(mc, self).entries.remove(&key.addr());
         entry.and_then(|entry| entry.value(mc))
     }
     /// The entries whose keys are still there, as they were at some moment for each of the map's parts.
@@ -285,7 +285,7 @@ impl<'gc, K: ?Sized, V: ?Sized> GcWeakMap<'gc, K, V> {
     /// Throws the entries of dead keys out.
     pub fn purge(&self, mc: &Mutation<'gc>) {
         for shard in &self.shards {
-            shard.write(mc).purge();
+            shard.write_within(mc, self).purge();
         }
     }
 }
