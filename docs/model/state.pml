@@ -61,8 +61,8 @@ bit  ks;                                /* the keeper's scan before its unpin */
 #define NOTED (kk || kc)
 #ifdef KP_SEEN                          /* mutation: another's shared borrow leaves no trace */
 #define SEENBY
-#else                                   /* another may have a copy of what is not shaded: the keeper is not alone */
-#define SEENBY kk = kk && !(kc && kt != id+1);
+#else                                   /* another may copy what is not shaded, or change cells inside: the keeper is not alone */
+#define SEENBY kc = kc || kk && kt != id+1; kk = kk && kt == id+1;
 #endif
 #else
 #define NOTED 0

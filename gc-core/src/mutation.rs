@@ -16,12 +16,14 @@ use crossbeam_deque::Worker;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 /// A garbage-collected heap: a cheap-to-clone handle, `Send` and `Sync`. Many heaps may live in one process.
 ///
 /// When the last handle (a [`Mutator`] is one) is dropped, the collector's threads end, and every object that is
 /// left is dropped on the collector's thread before that drop returns (unless it is itself run by a destructor there). [`Root`](crate::Root)s do not keep a heap.
+/// A handle inside of an object of its own heap does: such a heap never ends.
 ///
 /// # Fork
 ///
@@ -75,6 +77,7 @@ impl fmt::Debug for Heap {
 }
 
 impl Default for Heap {
+    #[track_caller]
     fn default() -> Self {
         Heap::new()
     }
@@ -87,6 +90,7 @@ impl Heap {
     ///
     /// If the system refuses the address space or the threads; [`HeapBuilder::build`] returns that as an error.
     #[must_use]
+    #[track_caller]
     pub fn new() -> Heap {
         match Heap::builder().build() {
             Ok(heap) => heap,
@@ -220,7 +224,7 @@ impl Heap {
             freed_objects,
             heap_bytes: (used * BLOCK) as u64,
             paced_bytes: credit.heap(),
-            external_bytes: credit.external(),
+            external_bytes: core.external(),
             goal_bytes: credit.goal(),
             spans_in_use: used as u64,
             released_bytes: core.space.pages.released() * BLOCK as u64,
@@ -281,7 +285,7 @@ impl Heap {
 /// ```
 /// use gc_core::{ConfigError, Heap};
 /// let error = Heap::builder().markers(0).build().unwrap_err();
-/// assert_eq!(error.to_string(), "markers is 0, but must be between 1 and 256");
+/// assert_eq!(error.to_string(), "markers is 0 threads, but must be between 1 and 256 threads");
 /// ```
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `build`"]
@@ -481,7 +485,7 @@ fn pin_marker(pin: bool, i: usize) {
 pub struct Mutator {
     record: Arc<Record>,
     heap: Heap,
-    not_send: PhantomData<*mut ()>,
+    not_send: PhantomData<dyn EachThreadNeedsItsOwnMutator>,
 }
 
 impl fmt::Debug for Mutator {
@@ -530,6 +534,12 @@ fn pinned<R>(record: &Record, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) 
     f(unsafe { &*std::ptr::from_ref(pin.0).cast::<Mutation<'_>>() })
 }
 
+/// Keeps [`Mutator`] on its thread. The compiler's error names it.
+trait EachThreadNeedsItsOwnMutator: Unpin + UnwindSafe + RefUnwindSafe {}
+
+/// Keeps [`Mutation`] on its thread. The compiler's error names it.
+trait EachThreadCallsMutateItself: Unpin + UnwindSafe + RefUnwindSafe {}
+
 /// The right to allocate, store and root, inside one [`mutate`](Heap::mutate). `'gc` is a brand, new for each call:
 /// pointers of different calls or heaps cannot be mixed.
 ///
@@ -544,8 +554,8 @@ fn pinned<R>(record: &Record, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) 
 #[repr(transparent)]
 pub struct Mutation<'gc> {
     record: Record,
-    brand: PhantomData<Cell<&'gc ()>>,
-    not_sync: PhantomData<*mut ()>,
+    brand: PhantomData<fn(&'gc ()) -> &'gc ()>,
+    not_send_nor_sync: PhantomData<dyn EachThreadCallsMutateItself>,
 }
 
 impl fmt::Debug for Mutation<'_> {
@@ -664,6 +674,16 @@ impl ThreadTable {
             LAST.with(|last| last.set((std::ptr::null(), std::ptr::null())));
         }
     }
+}
+
+/// The name of the type of a live object, if the calling thread has used its heap through
+/// [`Heap::mutate`].
+pub(crate) fn type_name_at(addr: usize) -> Option<&'static str> {
+    let find = |thread: &ThreadTable| {
+        let entries = thread.entries.try_borrow().ok()?;
+        entries.iter().find_map(|(core, _)| core.space.type_at(addr))
+    };
+    THREAD.try_with(find).ok().flatten().map(|info| (info.name)())
 }
 
 impl Drop for ThreadTable {

@@ -25,13 +25,15 @@
 //! Literature: Go's `mgcpacer.go` (cons/mark ratio, assist ratio) and `mgclimit.go` (the leaky bucket).
 
 mod credit;
+mod held;
 mod idle;
 mod limiter;
 mod scavenger;
 #[cfg(all(test, not(loom)))]
 mod simulate;
 
-pub(crate) use credit::{Credit, Demand, Held};
+pub(crate) use credit::{Credit, Demand};
+pub(crate) use held::{Held, Share, together};
 pub(crate) use idle::{Idle, Signs};
 pub(crate) use limiter::Limiter;
 pub(crate) use scavenger::Scavenger;

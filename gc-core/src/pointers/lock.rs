@@ -52,7 +52,7 @@ impl Drop for Leave<'_> {
 /// | from | to | by |
 /// |---|---|---|
 /// | no exclusive | one shared more | `share`, `share_kept` |
-/// | kept and changed | changed | `share_kept`, by another than the keeper |
+/// | kept | changed | `share_kept`, by another than the keeper |
 /// | no exclusive | one scan more | `scan` |
 /// | 0 | exclusive | `exclude` |
 /// | notes | exclusive, and changed if the keeper is the caller and it is kept | `exclude_from` |
@@ -100,16 +100,18 @@ impl CellLock {
             Err(_) => Borrow::Taken,
         }
     }
-    /// A shared borrow of a cell that a pin keeps. `is_mine` says whether a keeper is the calling thread's only pin;
-    /// another thread could take a copy of what is not shaded, so the keeper is no longer alone.
+    /// A shared borrow of a cell that a pin keeps. `is_mine` says whether a keeper is the calling thread's only pin.
+    /// Another thread could take a copy of what is not shaded, or store into cells inside without a shade (in Off): the
+    /// keeper is no longer alone.
     pub fn share_kept(&self, is_mine: impl FnOnce(u64) -> bool) -> Borrow {
         let before = self.enter(|state| state & EXCLUSIVE != 0 || state & SHARED == SHARED, 1);
         let Ok(before) = before else { return Borrow::Taken };
         chaos();
         // The shared borrow keeps every keeper out, so the keeper that is read here is that of `before`, or has settled.
-        let alone = before & NOTES != NOTES || is_mine(self.cycle.load(Ordering::Relaxed));
+        let alone = before & KEPT == 0 || is_mine(self.cycle.load(Ordering::Relaxed));
         if !alone && !fault!("kept_read") {
-            // Before the content is looked at, and so before the keeper's next borrow.
+            // Before the content is looked at, and so before the keeper's next borrow. A note stays, for `cycle` is none.
+            self.state.fetch_or(CHANGED, Ordering::Relaxed);
             self.state.fetch_and(!KEPT, Ordering::Relaxed);
         }
         Borrow::Done
@@ -288,13 +290,16 @@ mod tests {
         lock.keep(ME + 1);
         lock.release_kept(true);
         lock.settle(ME, || panic!("it is another's"));
-        // What was not changed need not be shaded again, whoever reads it.
+        // What was not changed is not shaded again, but where another may have changed a cell inside.
         let lock = keep(false);
-        assert_eq!(lock.share_kept(|_| false), Borrow::Done);
-        lock.release_shared();
         assert_eq!(lock.exclude_from(ME), Borrow::Kept);
         lock.release_kept(false);
         lock.settle(ME, || panic!("nothing was changed"));
         assert_eq!(lock.exclude(), Borrow::Done);
+        let lock = keep(false);
+        assert_eq!(lock.share_kept(|_| false), Borrow::Done);
+        lock.release_shared();
+        assert!(lock.scan(ME, || {}) && lock.exclude_from(ME) == Borrow::Done);
+        assert!(!lock.is_recorded(ME));
     }
 }

@@ -76,7 +76,7 @@ impl TimedOut {
 /// put into them.
 pub(crate) mod plain {
     #[cfg_attr(loom, allow(unused_imports, reason = "the models know few counters"))]
-    pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 }
 
 /// A full fence.
