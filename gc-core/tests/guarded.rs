@@ -13,6 +13,11 @@ const MANY: u64 = 20_000;
 
 type List<'gc> = GcRefCell<Vec<Gc<'gc, u64>>>;
 
+/// A heap whose cycles are only those that are asked for.
+fn heap() -> Heap {
+    Heap::builder().min_heap(1 << 30).idle_after(Duration::MAX).build().unwrap()
+}
+
 /// Runs `f` in a pin that begins in the phase Prep, and the cycle to its end: another thread stays in an older pin
 /// meanwhile. Returns what `f` returns, and the pauses of its pin.
 fn in_prep<R>(heap: &Heap, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) -> (R, Pauses) {
@@ -74,7 +79,7 @@ fn check(list: &[Gc<'_, u64>], borrows: u64) {
 
 #[test]
 fn a_pin_shades_a_cell_twice_whatever_it_does() {
-    let heap = Heap::new();
+    let heap = heap();
     let root = list(&heap);
     let ((), pauses) = in_prep(&heap, |mc| work(mc, &root.get(mc), 1000));
     assert_eq!(shades(&pauses), 2);
@@ -83,7 +88,7 @@ fn a_pin_shades_a_cell_twice_whatever_it_does() {
 
 #[test]
 fn what_is_not_changed_is_shaded_once() {
-    let heap = Heap::new();
+    let heap = heap();
     let root = list(&heap);
     let (sum, pauses) = in_prep(&heap, |mc| {
         let list = root.get(mc);
@@ -94,7 +99,7 @@ fn what_is_not_changed_is_shaded_once() {
 
 #[test]
 fn the_keepers_own_reading_costs_nothing() {
-    let heap = Heap::new();
+    let heap = heap();
     let mutator = heap.mutator();
     let root = list(&heap);
     let ((), pauses) = in_prep(&heap, |mc| {
@@ -120,7 +125,7 @@ fn the_keepers_own_reading_costs_nothing() {
 
 #[test]
 fn another_thread_that_reads_or_changes_makes_the_pin_shade_again() {
-    let heap = Heap::new();
+    let heap = heap();
     let root = list(&heap);
     for changes in [false, true] {
         let ((), pauses) = in_prep(&heap, |mc| {
@@ -162,7 +167,7 @@ struct Parts<'gc> {
 
 #[test]
 fn cells_are_kept_in_objects_and_shaded_at_each_borrow_elsewhere() {
-    let heap = Heap::new();
+    let heap = heap();
     let parts: Root<Parts<'static>> = heap.mutate(|mc| {
         let nested = GcRefCell::new(Some(many(mc)));
         let parts = Parts { before: [0; 3], inline: many(mc), boxed: Box::new(many(mc)), nested };
@@ -191,7 +196,7 @@ fn cells_are_kept_in_objects_and_shaded_at_each_borrow_elsewhere() {
 
 #[test]
 fn a_cell_that_goes_before_the_pin_ends_is_not_looked_at_again() {
-    let heap = Heap::new();
+    let heap = heap();
     let parts: Root<GcRefCell<Option<List<'static>>>> =
         heap.mutate(|mc| Gc::root(Gc::new(mc, GcRefCell::new(Some(many(mc)))), mc));
     let (moved, _) = in_prep(&heap, |mc| {
@@ -209,7 +214,7 @@ fn a_cell_that_goes_before_the_pin_ends_is_not_looked_at_again() {
 
 #[test]
 fn a_weak_maps_parts_are_kept_with_the_map() {
-    let heap = Heap::new();
+    let heap = heap();
     type Map = GcWeakMap<'static, u64, u64>;
     let (map, keys) = heap.mutate(|mc| {
         let map = Gc::new(mc, GcWeakMap::new());
@@ -238,7 +243,7 @@ fn a_weak_maps_parts_are_kept_with_the_map() {
 
 #[test]
 fn a_pins_length_is_its_own_work_and_its_pauses() {
-    let heap = Heap::new();
+    let heap = heap();
     let root: Root<List<'static>> = heap.mutate(|mc| {
         let list: Vec<_> = (0..1_000_000u64).map(|i| Gc::new(mc, i)).collect();
         Gc::root(Gc::new(mc, GcRefCell::new(list)), mc)
@@ -279,7 +284,7 @@ struct Slots<'gc> {
 
 #[test]
 fn cells_inside_that_others_change_make_the_pin_shade_again() {
-    let heap = Heap::new();
+    let heap = heap();
     let root: Root<Slots<'static>> = heap.mutate(|mc| {
         let slots = (0..MANY).map(|i| GcCell::new(Some(Gc::new(mc, i)))).collect();
         Gc::root(Gc::new(mc, Slots { slots: GcRefCell::new(slots) }), mc)
@@ -304,7 +309,7 @@ fn cells_inside_that_others_change_make_the_pin_shade_again() {
 
 #[test]
 fn a_mapped_guard_keeps_what_its_guard_kept() {
-    let heap = Heap::new();
+    let heap = heap();
     let root = list(&heap);
     let ((), pauses) = in_prep(&heap, |mc| {
         let list = root.get(mc);
@@ -320,7 +325,7 @@ fn a_mapped_guard_keeps_what_its_guard_kept() {
 
 #[test]
 fn a_loop_that_polls_leaves_when_it_is_awaited_only() {
-    let heap = Heap::new();
+    let heap = heap();
     let stop = AtomicBool::new(false);
     let (mut pins, mut polls) = (0u64, 0u64);
     std::thread::scope(|scope| {
@@ -351,7 +356,7 @@ fn a_loop_that_polls_leaves_when_it_is_awaited_only() {
 
 #[test]
 fn a_handle_from_a_mutation_is_the_heaps() {
-    let heap = Heap::new();
+    let heap = heap();
     let root = heap.mutate(|mc| Gc::root(Gc::new(mc, 5u64), mc));
     let other = heap.mutator().mutate(|mc| mc.heap());
     drop(heap);
