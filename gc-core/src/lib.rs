@@ -77,6 +77,8 @@ mod error;
 mod handshake;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod heap;
+#[cfg(not(loom))]
+mod limits;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod mark;
 #[cfg(not(loom))]
@@ -96,6 +98,8 @@ mod sweep;
 mod sync;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod trace;
+#[cfg(not(loom))]
+mod tuning;
 #[cfg(all(gc_verify, not(loom)))]
 mod verify;
 
@@ -112,13 +116,15 @@ pub use hdrhistogram::Histogram;
 #[cfg(not(loom))]
 pub use mutation::{Heap, HeapBuilder, Mutation, Mutator};
 #[cfg(not(loom))]
-pub use observe::{ClassStats, PauseKind, Pauses, Stats};
+pub use observe::{ClassStats, PauseKind, Pauses, Pressure, Stats};
 #[cfg(not(loom))]
 pub use pointers::{
     Ephemeron, External, Gc, GcCell, GcMutex, GcMutexGuard, GcOnceCell, GcRef, GcRefCell, GcRefMut,
     GcRwLock, GcWeak, GcWeakMap, Root,
 };
 pub use trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
+#[cfg(not(loom))]
+pub use tuning::{CollectionPause, OnPressure};
 
 /// For the scheduled tests (`tests/schedules.rs`).
 #[cfg(shuttle)]

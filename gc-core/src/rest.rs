@@ -44,7 +44,7 @@ impl Rest {
             idle: Idle::new(config.idle_after),
             scavenger: Scavenger::new(
                 config.scavenge_rate,
-                config.soft_limit(),
+                core.limits.soft(),
                 config.idle_after,
                 config.scavenge_all,
             ),
@@ -90,6 +90,23 @@ impl Rest {
         self.idle.cycle_ended(now, cost);
         let used = self.look_at_use(core);
         self.scavenger.cycle_ended(now, used);
+        self.keep_limit(core);
+    }
+
+    /// Gives idle blocks back at once that are over the soft limit together with what is in use.
+    fn keep_limit(&mut self, core: &Core) {
+        let limit = core.limits.soft();
+        self.scavenger.set_limit(limit);
+        if limit == u64::MAX {
+            return;
+        }
+        let room = core.room();
+        let idle = (core.space.pages.idle() * BLOCK) as u64;
+        let over = room.used.saturating_add(room.external).saturating_add(idle);
+        let over = over.saturating_sub(limit).min(idle);
+        if over >= BLOCK as u64 {
+            core.space.release(over as usize);
+        }
     }
 
     /// Does what is due between cycles, in a bounded time, and says what comes next. A `quiet` program's roots are
@@ -97,6 +114,7 @@ impl Rest {
     pub(crate) fn step(&mut self, core: &Core, quiet: bool) -> Next {
         let now = if cfg!(shuttle) { Duration::ZERO } else { self.born.elapsed() };
         let used = self.look_at_use(core);
+        self.keep_limit(core);
         if self.scavenger.is_time(now) {
             let idle = (core.space.pages.idle() * BLOCK) as u64;
             let goal = core.credit.goal().saturating_sub(core.credit.external());

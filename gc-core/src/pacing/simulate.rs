@@ -85,7 +85,7 @@ enum Phase {
 }
 
 fn run(world: &World) -> Outcome {
-    let mut pacer = Pacer::new(world.gc_percent, 4 * MB as usize, world.limit as usize);
+    let mut pacer = Pacer::new(world.gc_percent, 4 * MB as usize, world.limit);
     let credit = Credit::new(pacer.first());
     let mut limiter = Limiter::default();
     let mut limited = false;

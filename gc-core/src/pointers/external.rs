@@ -66,10 +66,12 @@ impl External {
     /// ```
     pub fn resize(&mut self, mc: &Mutation<'_>, bytes: usize) {
         self.held.change(self.bytes as u64, bytes as u64);
-        let grows = bytes > self.bytes;
+        let grown = bytes.saturating_sub(self.bytes);
         self.bytes = bytes;
-        if grows {
-            mc.record().pace(mc.record().core());
+        if grown > 0 {
+            let (record, core) = (mc.record(), mc.record().core());
+            record.ration_external(core, grown);
+            record.pace(core);
         }
     }
 }
