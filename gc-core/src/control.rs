@@ -21,6 +21,8 @@ struct State {
     begun: u64,
     ended: u64,
     stop: bool,
+    /// Something was changed that the collector should look at before it sleeps.
+    poked: bool,
     /// Additional markers have something to do.
     marking: bool,
 }
@@ -72,6 +74,14 @@ impl Control {
         }
         let _state = self.state.lock();
         if self.deep.swap(false, Ordering::Relaxed) {
+            self.to_collector.notify_one();
+        }
+    }
+
+    /// Something was changed: the collector looks at it soon, however it sleeps.
+    pub(crate) fn poke(&self) {
+        if !self.is_orphaned() {
+            self.state.lock().poked = true;
             self.to_collector.notify_one();
         }
     }
@@ -223,8 +233,8 @@ impl Control {
 
     /// The collector's sleep: for `time`, or until somebody asks. With `deep`, until a mutator nudges as well.
     pub(crate) fn sleep(&self, time: Duration, deep: bool) {
-        let state = self.state.lock();
-        if state.wanted > state.begun || state.stop {
+        let mut state = self.state.lock();
+        if std::mem::take(&mut state.poked) || state.wanted > state.begun || state.stop {
             return;
         }
         if deep {

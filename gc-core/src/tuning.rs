@@ -1,7 +1,7 @@
 #![forbid(unsafe_code)]
 //! What can be changed, and asked, about a heap's limits while it runs: methods of [`Heap`] and [`Mutation`].
 
-use crate::config::Settings;
+use crate::config::{BLOCK, Settings};
 use crate::error::ConfigError;
 use crate::mutation::{Heap, Mutation};
 use crate::mutator::Core;
@@ -44,9 +44,8 @@ impl Heap {
         self.change(|settings| settings.memory_limit = bytes)
     }
 
-    /// Changes [`heap_limit`](crate::HeapBuilder::heap_limit) (bytes; `usize::MAX` is none) from now on. It holds for
-    /// allocations within a few milliseconds, or after the cycle that runs. A heap that is larger than the new limit keeps
-    /// what it has, and gets no fresh blocks until it is smaller.
+    /// Changes [`heap_limit`](crate::HeapBuilder::heap_limit) (bytes; `usize::MAX` is none) from now on. A heap
+    /// that is larger than the new limit keeps what it has, and gets no fresh blocks until it is smaller.
     ///
     /// # Errors
     ///
@@ -59,7 +58,10 @@ impl Heap {
     /// # Ok::<(), gc_core::ConfigError>(())
     /// ```
     pub fn set_heap_limit(&self, bytes: usize) -> Result<(), ConfigError> {
-        self.change(|settings| settings.heap_limit = bytes)
+        self.change(|settings| settings.heap_limit = bytes)?;
+        // The collector would do it soon, and looks at the container too.
+        self.core().space.pages.set_limit(bytes / BLOCK);
+        Ok(())
     }
 
     fn change(&self, change: impl FnOnce(&mut Settings)) -> Result<(), ConfigError> {
@@ -68,7 +70,7 @@ impl Heap {
             change(settings);
             core.config.check_with(*settings)
         })?;
-        core.control.nudge();
+        core.control.poke();
         Ok(())
     }
 
@@ -153,7 +155,7 @@ pub struct CollectionPause {
 impl Drop for CollectionPause {
     fn drop(&mut self) {
         self.core.limits.resume(self.bytes);
-        self.core.control.nudge();
+        self.core.control.poke();
     }
 }
 

@@ -253,7 +253,7 @@ impl Record {
                 Ok((span, PauseKind::Sweep))
             }
             None => {
-                self.refused(core);
+                self.refused(core, must);
                 Err(core.alloc_error(class.slot))
             }
         }
@@ -319,7 +319,7 @@ impl Record {
             core.space.large_span(class, bytes, number)
         });
         let Some(span) = span else {
-            self.refused(core);
+            self.refused(core, must);
             return Err(core.alloc_error(bytes));
         };
         let taken = taken as u64;

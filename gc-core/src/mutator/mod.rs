@@ -70,6 +70,8 @@ pub(crate) struct Record {
     ration: Cell<i64>,
     /// Bytes of free slots that it may take there until it looks ahead.
     slots: Cell<u64>,
+    /// The thread has taken fresh memory for an allocation that panics if it is refused.
+    panics: Cell<bool>,
     /// How far the collector was when this thread gave up to wait for it.
     hopeless: Cell<Option<u64>>,
     /// Pins within pins.
@@ -116,6 +118,7 @@ impl Record {
             stalls_hard: Cell::new(false),
             ration: Cell::new(0),
             slots: Cell::new(0),
+            panics: Cell::new(false),
             hopeless: Cell::new(None),
             depth: Cell::new(0),
             asked: Cell::new(0),

@@ -44,6 +44,9 @@ impl Record {
     /// `bytes` of fresh memory are about to be taken. With `must`, by an allocation that panics if it is refused.
     #[cold]
     pub(super) fn ration(&self, core: &Core, bytes: usize, must: bool) {
+        if must {
+            self.panics.set(true);
+        }
         let (step, hard) = match core.limits.tightness(core.room(), bytes as u64) {
             Tightness::Free => {
                 // A debt from long ago is nobody's business.
@@ -104,11 +107,16 @@ impl Record {
         }
     }
 
-    /// The allocation that was refused cannot wait; the next one may be lucky, after a cycle.
+    /// An allocation was refused, and a cycle may help the next one. A thread that also allocates with forms that panic
+    /// waits for it, since it may do so next; one that does not goes on.
     #[cold]
-    pub(super) fn refused(&self, core: &Core) {
+    pub(super) fn refused(&self, core: &Core, must: bool) {
         core.limits.set_near(true);
         core.control.wish();
+        if !core.config.stall(must || self.panics.get()).is_zero() {
+            self.pressed.set(true);
+            self.stalls_hard.set(true);
+        }
     }
 
     /// A run of `blocks` blocks is about to be taken under a soft limit. Where idle blocks do not make up such a run, it

@@ -159,20 +159,26 @@ impl Limits {
     /// The ration of a thread after a cycle that found `live` bytes: of what the threads may take together, each gets
     /// the same.
     ///
-    /// Of a hard limit that is half of what is left, where most of it is live: then the last goes within some ten cycles,
-    /// and who comes next gets an error. Where little is live, free slots are what the heap should live on, and it is a
-    /// thirty-second part. A soft limit may be passed: there it is a sixty-fourth of it at least.
+    /// That is half of what is left, where most of the limit is live. So the last of a hard limit goes within some ten
+    /// cycles, and who comes next gets an error; and of a soft limit, which may be passed, it is a sixty-fourth at least.
+    /// Where little is live, free slots are what the heap should live on, and it is a thirty-second part of what is left.
     pub(crate) fn share(&self, room: Room, live: u64, hard: bool) -> Ration {
         let soft = self.soft();
         let far = soft.saturating_add(soft / 10);
         let total = room.used.saturating_add(room.external);
-        let by_soft = (far.saturating_sub(total) / 2).max(soft / 64);
+        let left = far.saturating_sub(total);
+        let by_soft = if live.saturating_add(room.external) > soft / 4 * 3 {
+            (left / 2).max(soft / 64)
+        } else {
+            left / 32
+        };
         let part = if live > room.hard / 4 * 3 { 2 } else { 32 };
         let by_hard = room.hard.saturating_sub(room.used) / part;
         let busy = u64::from(self.busy.load(Ordering::Relaxed));
         let fresh = if hard { by_hard.min(by_soft) } else { by_soft };
-        let slots = room.used.saturating_sub(live) / 8;
-        Ration { fresh: (fresh / busy).max(LEAST_RATION), slots: slots / busy }
+        let fresh = (fresh / busy).max(LEAST_RATION);
+        let slots = room.used.saturating_sub(live) / 8 / busy;
+        Ration { fresh, slots: slots.max(fresh) }
     }
 
     // ---- pauses ----
@@ -239,6 +245,8 @@ mod tests {
         assert_eq!(fresh(660, 0, 500, false), 44 * MB / 2 / 4);
         assert_eq!(fresh(900, 0, 500, false), 10 * MB / 4);
         assert_eq!(fresh(100, 1000, 50, false), 10 * MB / 4);
+        assert_eq!(fresh(640, 0, 50, false), 2 * MB / 4, "64 MB are left");
+        assert_eq!(fresh(900, 0, 50, false), LEAST_RATION);
         limits.adopt(u64::MAX, u64::MAX);
         assert_eq!(fresh(1560, 0, 1500, true), 5 * MB);
         assert_eq!(fresh(1568, 0, 500, true), MB / 4);
