@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 /// four times the time of quiet, and at most this.
 const LOOK: Duration = Duration::from_secs(20);
 
+/// How often idle blocks are compared with the limit.
+const KEEP: Duration = Duration::from_millis(1);
+
 /// The collector's part of the policies.
 #[derive(Debug)]
 pub(crate) struct Rest {
@@ -25,6 +28,8 @@ pub(crate) struct Rest {
     /// How often flagged roots are looked for, and when they were.
     look: Duration,
     looked: Duration,
+    /// When the limit was last looked at.
+    kept: Duration,
     /// CPU time of the markers when this cycle began.
     cpu: Duration,
 }
@@ -52,6 +57,7 @@ impl Rest {
             more: false,
             look: config.idle_after.saturating_mul(4).min(LOOK),
             looked: Duration::ZERO,
+            kept: Duration::ZERO,
             cpu: Duration::ZERO,
         }
     }
@@ -114,7 +120,10 @@ impl Rest {
     pub(crate) fn step(&mut self, core: &Core, quiet: bool) -> Next {
         let now = if cfg!(shuttle) { Duration::ZERO } else { self.born.elapsed() };
         let used = self.look_at_use(core);
-        self.keep_limit(core);
+        if now.saturating_sub(self.kept) >= KEEP {
+            self.kept = now;
+            self.keep_limit(core);
+        }
         if self.scavenger.is_time(now) {
             let idle = (core.space.pages.idle() * BLOCK) as u64;
             let goal = core.credit.goal().saturating_sub(core.credit.external());

@@ -75,7 +75,7 @@ impl Core {
             self.records.register(record.clone());
             record
         });
-        record.panics.set(false);
+        record.forget_ration();
         record.owner.store(thread_token(), Ordering::Relaxed);
         record
     }

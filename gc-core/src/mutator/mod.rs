@@ -66,6 +66,8 @@ pub(crate) struct Record {
     /// Memory is short: wait for the collector before the next pin; and as long as the hard limit is a reason to.
     pressed: Cell<bool>,
     stalls_hard: Cell<bool>,
+    /// An allocation was refused, and the thread waits for a cycle whatever is in use.
+    was_refused: Cell<bool>,
     /// Bytes of fresh memory that the thread may take where memory is short, or has taken beyond that.
     ration: Cell<i64>,
     /// Bytes of free slots that it may take there until it looks ahead.
@@ -116,6 +118,7 @@ impl Record {
             black: Cell::new(false),
             pressed: Cell::new(false),
             stalls_hard: Cell::new(false),
+            was_refused: Cell::new(false),
             ration: Cell::new(0),
             slots: Cell::new(0),
             panics: Cell::new(false),

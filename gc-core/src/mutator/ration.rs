@@ -99,6 +99,16 @@ impl Record {
         self.stalls_hard.set(self.stalls_hard.get() || hard);
     }
 
+    /// Another thread begins to use the record.
+    pub(super) fn forget_ration(&self) {
+        self.pressed.set(false);
+        self.stalls_hard.set(false);
+        self.was_refused.set(false);
+        self.panics.set(false);
+        self.hopeless.set(None);
+        self.set_ration(Ration::default());
+    }
+
     /// More bytes are held outside of the heap: they are part of what the soft limit bounds.
     pub(crate) fn ration_external(&self, core: &Core, bytes: usize) {
         if let Tightness::Soft(_) | Tightness::Hard(Some(_)) = core.limits.tightness(core.room(), 0)
@@ -115,7 +125,7 @@ impl Record {
         core.control.wish();
         if !core.config.stall(must || self.panics.get()).is_zero() {
             self.pressed.set(true);
-            self.stalls_hard.set(true);
+            self.was_refused.set(true);
         }
     }
 
@@ -141,9 +151,11 @@ impl Record {
     #[inline(never)]
     pub(super) fn stall(&self) {
         self.pressed.set(false);
-        let hard = self.stalls_hard.replace(false);
+        let was_refused = self.was_refused.replace(false);
+        let hard = self.stalls_hard.replace(false) || was_refused;
         let core = self.core();
         let time = match core.limits.tightness(core.room(), 0) {
+            _ if was_refused => core.config.stall(true),
             Tightness::Free => return,
             Tightness::Hard(_) if hard => core.config.stall(true),
             Tightness::Soft(step) | Tightness::Hard(Some(step)) => self.step(step),
