@@ -387,7 +387,11 @@ fn the_try_forms_wait_if_the_heap_was_built_so() {
             .collect();
         for _ in 0..100 {
             heap.mutate(|mc| {
-                if must { drop(Gc::new(mc, [0u8; 2000])) } else { _ = Gc::try_new(mc, [0u8; 2000]) }
+                if must {
+                    let _ = Gc::new(mc, [0u8; 2000]);
+                } else {
+                    let _ = Gc::try_new(mc, [0u8; 2000]);
+                }
             });
         }
         drop(kept);
@@ -523,7 +527,7 @@ fn collection_pauses_until_its_bound_or_the_end_of_the_guard() {
     let heap =
         Heap::builder().min_heap(1 << 20).idle_after(Duration::from_millis(5)).build().unwrap();
     let garbage = |n: usize| {
-        (0..n).for_each(|_| heap.mutate(|mc| drop(Gc::from_slice(mc, &[0u8; 100_000]))));
+        (0..n).for_each(|_| heap.mutate(|mc| _ = Gc::from_slice(mc, &[0u8; 100_000])));
     };
     let (wide, narrow) = (heap.pause_collection(1 << 30), heap.pause_collection(20 << 20));
     // One may have run when the guards were made.
@@ -601,7 +605,7 @@ fn external_bytes_are_paced_under_a_soft_limit() {
 #[test]
 fn idle_blocks_over_a_soft_limit_go_back_without_a_cycle() {
     let heap = Heap::builder().idle_after(Duration::MAX).scavenge_rate(0).build().unwrap();
-    heap.mutate(|mc| drop(Gc::from_slice(mc, &vec![0u8; 64 << 20])));
+    heap.mutate(|mc| _ = Gc::from_slice(mc, &vec![0u8; 64 << 20]));
     heap.collect().unwrap();
     let idle = || heap.stats().spans_idle << 14;
     assert!(idle() >= 64 << 20);
