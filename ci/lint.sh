@@ -15,5 +15,11 @@ RUSTFLAGS="--cfg crossbeam_loom" CARGO_TARGET_DIR=target/crossbeam-loom \
 step "clippy, shuttle"
 RUSTFLAGS="--cfg shuttle --cfg gc_verify" CARGO_TARGET_DIR=target/shuttle \
   cargo clippy -p gc-core --lib --test schedules -- -D warnings
+step "clippy, every feature"
+cargo clippy -p gc-core --all-targets --all-features -- -D warnings
 step "without default features"
 cargo check -p gc-core --no-default-features
+step "one feature at a time"
+for feature in arrayvec bytes chrono either hashbrown hdrhistogram indexmap serde_json smallvec uuid; do
+  cargo check -p gc-core --no-default-features --features "$feature"
+done

@@ -3,8 +3,9 @@
 //!
 //! A process is in one group of each hierarchy, and every group above it limits it too: the smallest limit holds.
 //! Version 2 has one hierarchy and writes `max` for no limit; version 1 has one for memory and writes a number
-//! close to 2^63. Where version 2 sets `memory.high` as well, the smaller one counts: above it the system slows the process
-//! down until it stands still. A limit may change at any time, so who wants to know it asks again.
+//! close to 2^63. Where version 2 sets `memory.high` as well, the smaller one counts: above it the
+//! system slows the process down until it stands still. A limit may change at any time, so who
+//! wants to know it asks again.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -50,7 +50,8 @@ pub(crate) struct Control {
     asked: AtomicBool,
     /// Threads that cannot go on allocating before a cycle ends.
     stalled: AtomicU32,
-    /// Somebody was refused an allocation and does not wait: a cycle is due, if the collector may have one.
+    /// Somebody was refused an allocation and does not wait: a cycle is due, if the collector may
+    /// have one.
     wished: AtomicBool,
     /// How often the collector got anywhere, beside marking. Written by its thread only.
     progress: AtomicU64,
@@ -122,9 +123,9 @@ impl Control {
         true
     }
 
-    /// Waits for the end of the cycle that runs, or of the next one if none does, until `deadline`, and as long as
-    /// there is hope: `marked` or what [`went_on`](Self::went_on) counts must change within `patience`. Says whether
-    /// that cycle has ended.
+    /// Waits for the end of the cycle that runs, or of the next one if none does, until `deadline`,
+    /// and as long as there is hope: `marked` or what [`went_on`](Self::went_on) counts must change
+    /// within `patience`. Says whether that cycle has ended.
     pub(crate) fn stall(
         &self,
         deadline: Instant,

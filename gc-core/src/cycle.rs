@@ -317,7 +317,7 @@ impl Collector {
 
         let cross = Instant::now();
         if !core.marking.is_poisoned() && !fault!("dead_not_flagged") {
-            sweep::weak::flag_dead(&core.space);
+            sweep::weak::flag_dead(&core.space, number);
         }
         #[cfg(gc_verify)]
         self.verify();

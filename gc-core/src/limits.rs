@@ -1,10 +1,13 @@
 #![forbid(unsafe_code)]
-//! The collector's part of the limits: it finds out what holds, plans anew when that changes, and tells those who asked for it
-//! that memory is short. The lines and the rations are `pacing::limits`; how a thread keeps to them is `mutator::ration`.
+//! The collector's part of the limits: it finds out what holds, plans anew when that changes, and
+//! tells those who asked for it that memory is short. The lines and the rations are
+//! `pacing::limits`; how a thread keeps to them is `mutator::ration`.
 //!
-//! 1. Before each cycle and while it polls, the collector looks for settings that were changed ([`Keeper::look`]). It
-//!    reads the container's limit with each cycle, and once a second while it polls.
-//! 2. After each cycle it says whether memory is short, and calls those who registered ([`Keeper::tell`]).
+//! 1. Before each cycle and while it polls, the collector looks for settings that were changed
+//!    ([`Keeper::look`]). It reads the container's limit with each cycle, and once a second while
+//!    it polls.
+//! 2. After each cycle it says whether memory is short, and calls those who registered
+//!    ([`Keeper::tell`]).
 
 use crate::config::BLOCK;
 use crate::mutator::Core;
@@ -57,7 +60,8 @@ impl Keeper {
         bound
     }
 
-    /// Looks whether something has changed; if so, returns the new plan. `in_cycle`: a cycle is about to begin or has ended.
+    /// Looks whether something has changed; if so, returns the new plan. `in_cycle`: a cycle is
+    /// about to begin or has ended.
     pub(crate) fn look(&mut self, core: &Core, pacer: &mut Pacer, in_cycle: bool) -> Option<Plan> {
         let is_changed = core.limits.take_change();
         let is_bounded = core.config.cgroup_percent.is_some() && !cfg!(shuttle);

@@ -17,12 +17,14 @@ use crossbeam_deque::Worker;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 /// A garbage-collected heap: a cheap-to-clone handle, `Send` and `Sync`. Many heaps may live in one process.
 ///
 /// When the last handle (a [`Mutator`] is one) is dropped, the collector's threads end, and every object that is
 /// left is dropped on the collector's thread before that drop returns (unless it is itself run by a destructor there). [`Root`](crate::Root)s do not keep a heap.
+/// A handle inside of an object of its own heap does: such a heap never ends.
 ///
 /// # Fork
 ///
@@ -76,6 +78,7 @@ impl fmt::Debug for Heap {
 }
 
 impl Default for Heap {
+    #[track_caller]
     fn default() -> Self {
         Heap::new()
     }
@@ -88,6 +91,7 @@ impl Heap {
     ///
     /// If the system refuses the address space or the threads; [`HeapBuilder::build`] returns that as an error.
     #[must_use]
+    #[track_caller]
     pub fn new() -> Heap {
         match Heap::builder().build() {
             Ok(heap) => heap,
@@ -288,7 +292,7 @@ impl Heap {
 /// ```
 /// use gc_core::{ConfigError, Heap};
 /// let error = Heap::builder().markers(0).build().unwrap_err();
-/// assert_eq!(error.to_string(), "markers is 0, but must be between 1 and 256");
+/// assert_eq!(error.to_string(), "markers is 0 threads, but must be between 1 and 256 threads");
 /// ```
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `build`"]
@@ -312,22 +316,25 @@ impl HeapBuilder {
     /// than `gc_percent` asks. Cycles may take half of the process's CPU time for that, in a row of 0.2 s more; beyond
     /// that the heap grows over the limit. At least 1 MiB.
     ///
-    /// Over 17/16 of it allocation is paced to what cycles free: a thread that needs fresh blocks waits before its next
-    /// `mutate` until a cycle ends, for 10 ms a block at most; over 11/10, for 100 ms. Free slots of spans in use cost no
-    /// wait, and no allocation is refused. Such waits are [`PauseKind::Stall`](crate::PauseKind::Stall). Blocks that are
-    /// free and over the limit go back to the system at once. What lives is not bounded, nor what one `mutate` allocates.
+    /// Over 17/16 of it allocation is paced to what cycles free: a thread that needs fresh blocks
+    /// waits before its next `mutate` until a cycle ends, for 10 ms a block at most; over 11/10,
+    /// for 100 ms. Free slots of spans in use cost no wait, and no allocation is refused. Such
+    /// waits are [`PauseKind::Stall`](crate::PauseKind::Stall). Blocks that are free and over the
+    /// limit go back to the system at once. What lives is not bounded, nor what one `mutate`
+    /// allocates.
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.config.memory_limit = bytes;
         self
     }
-    /// A [`memory_limit`](Self::memory_limit) of `percent` of what the process's cgroup allows (a container's limit;
-    /// versions 1 and 2, where that sets `memory.high` too; Linux), side tables included; none if there is no such limit.
-    /// It is read again with each cycle, and once a second while the heap is used. With both, the smaller one holds. 1
-    /// to 100: leave room for what is not in the heap.
+    /// A [`memory_limit`](Self::memory_limit) of `percent` of what the process's cgroup allows (a
+    /// container's limit; versions 1 and 2, where that sets `memory.high` too; Linux), side tables
+    /// included; none if there is no such limit. It is read again with each cycle, and once a
+    /// second while the heap is used. With both, the smaller one holds. 1 to 100: leave room for
+    /// what is not in the heap.
     ///
-    /// It is also a [`heap_limit`](Self::heap_limit), for spans, side tables and `External` memory together, half-way
-    /// between `percent` and all: at 80 % live nothing is refused, and above 90 % an allocation is an error rather than the
-    /// process killed.
+    /// It is also a [`heap_limit`](Self::heap_limit), for spans, side tables and `External` memory
+    /// together, half-way between `percent` and all: at 80 % live nothing is refused, and above 90
+    /// % an allocation is an error rather than the process killed.
     ///
     /// ```
     /// let heap = gc_core::Heap::builder().cgroup_memory_limit(80).build()?;
@@ -340,19 +347,21 @@ impl HeapBuilder {
     /// Hard limit in bytes (none): spans never take more, and an allocation that would is an
     /// [`AllocError`](crate::AllocError), at once. At least 1 MiB.
     ///
-    /// Above 15/16 of it a thread that needs fresh blocks through a form that panics ([`Gc::new`](crate::Gc::new)) waits
-    /// before its next `mutate` for the end of a cycle; those that use the `try_` forms do not ([`stall`](Self::stall)).
-    /// Who has waited gets blocks before it waits again: half of what is left, shared among the threads that allocate, if
-    /// most of the heap is live. So a heap that fills up for good is refused the next block after some ten cycles. Free
-    /// slots of spans in use are not limited.
+    /// Above 15/16 of it a thread that needs fresh blocks through a form that panics
+    /// ([`Gc::new`](crate::Gc::new)) waits before its next `mutate` for the end of a cycle; those
+    /// that use the `try_` forms do not ([`stall`](Self::stall)). Who has waited gets blocks before
+    /// it waits again: half of what is left, shared among the threads that allocate, if most of the
+    /// heap is live. So a heap that fills up for good is refused the next block after some ten
+    /// cycles. Free slots of spans in use are not limited.
     pub fn heap_limit(mut self, bytes: usize) -> Self {
         self.config.heap_limit = bytes;
         self
     }
-    /// How long a thread may wait near the [`heap_limit`](Self::heap_limit), before a `mutate`, for the end of a cycle. By
-    /// default 5 s for who allocates with forms that panic, and not at all for who uses the `try_` forms; a time that is
-    /// set holds for both. A wait ends as soon as its cycle gets no further for 0.1 s, because some thread stays inside
-    /// `mutate`. The waits are [`PauseKind::Stall`](crate::PauseKind::Stall).
+    /// How long a thread may wait near the [`heap_limit`](Self::heap_limit), before a `mutate`, for
+    /// the end of a cycle. By default 5 s for who allocates with forms that panic, and not at all
+    /// for who uses the `try_` forms; a time that is set holds for both. A wait ends as soon as its
+    /// cycle gets no further for 0.1 s, because some thread stays inside `mutate`. The waits are
+    /// [`PauseKind::Stall`](crate::PauseKind::Stall).
     ///
     /// ```
     /// use std::time::Duration;
@@ -518,7 +527,7 @@ fn pin_marker(pin: bool, i: usize) {
 pub struct Mutator {
     record: Arc<Record>,
     heap: Heap,
-    not_send: PhantomData<*mut ()>,
+    not_send: PhantomData<dyn EachThreadNeedsItsOwnMutator>,
 }
 
 impl fmt::Debug for Mutator {
@@ -567,6 +576,12 @@ fn pinned<R>(record: &Record, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) 
     f(unsafe { &*std::ptr::from_ref(pin.0).cast::<Mutation<'_>>() })
 }
 
+/// Keeps [`Mutator`] on its thread. The compiler's error names it.
+trait EachThreadNeedsItsOwnMutator: Unpin + UnwindSafe + RefUnwindSafe {}
+
+/// Keeps [`Mutation`] on its thread. The compiler's error names it.
+trait EachThreadCallsMutateItself: Unpin + UnwindSafe + RefUnwindSafe {}
+
 /// The right to allocate, store and root, inside one [`mutate`](Heap::mutate). `'gc` is a brand, new for each call:
 /// pointers of different calls or heaps cannot be mixed.
 ///
@@ -581,8 +596,8 @@ fn pinned<R>(record: &Record, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) 
 #[repr(transparent)]
 pub struct Mutation<'gc> {
     record: Record,
-    brand: PhantomData<Cell<&'gc ()>>,
-    not_sync: PhantomData<*mut ()>,
+    brand: PhantomData<fn(&'gc ()) -> &'gc ()>,
+    not_send_nor_sync: PhantomData<dyn EachThreadCallsMutateItself>,
 }
 
 impl fmt::Debug for Mutation<'_> {
@@ -653,6 +668,16 @@ impl ThreadTable {
             LAST.with(|last| last.set((std::ptr::null(), std::ptr::null())));
         }
     }
+}
+
+/// The name of the type of a live object, if the calling thread has used its heap through
+/// [`Heap::mutate`].
+pub(crate) fn type_name_at(addr: usize) -> Option<&'static str> {
+    let find = |thread: &ThreadTable| {
+        let entries = thread.entries.try_borrow().ok()?;
+        entries.iter().find_map(|(core, _)| core.space.type_at(addr))
+    };
+    THREAD.try_with(find).ok().flatten().map(|info| (info.name)())
 }
 
 impl Drop for ThreadTable {

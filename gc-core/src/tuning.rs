@@ -1,5 +1,6 @@
 #![forbid(unsafe_code)]
-//! What can be changed, and asked, about a heap's limits while it runs: methods of [`Heap`] and [`Mutation`].
+//! What can be changed, and asked, about a heap's limits while it runs: methods of [`Heap`] and
+//! [`Mutation`].
 
 use crate::config::{BLOCK, Settings};
 use crate::error::ConfigError;
@@ -10,8 +11,8 @@ use crate::sync::Arc;
 use std::fmt;
 
 impl Heap {
-    /// Changes [`gc_percent`](crate::HeapBuilder::gc_percent) from now on: the collector plans with it within a few
-    /// milliseconds, or after the cycle that runs.
+    /// Changes [`gc_percent`](crate::HeapBuilder::gc_percent) from now on: the collector plans with
+    /// it within a few milliseconds, or after the cycle that runs.
     ///
     /// # Errors
     ///
@@ -27,9 +28,10 @@ impl Heap {
         self.change(|settings| settings.gc_percent = percent)
     }
 
-    /// Changes [`memory_limit`](crate::HeapBuilder::memory_limit) (bytes; `usize::MAX` is none) from now on: the
-    /// collector plans with it within a few milliseconds, or after the cycle that runs. A heap that is over the new limit
-    /// is over it at first: cycles start, and idle blocks go back.
+    /// Changes [`memory_limit`](crate::HeapBuilder::memory_limit) (bytes; `usize::MAX` is none)
+    /// from now on: the collector plans with it within a few milliseconds, or after the cycle that
+    /// runs. A heap that is over the new limit is over it at first: cycles start, and idle blocks
+    /// go back.
     ///
     /// # Errors
     ///
@@ -44,8 +46,9 @@ impl Heap {
         self.change(|settings| settings.memory_limit = bytes)
     }
 
-    /// Changes [`heap_limit`](crate::HeapBuilder::heap_limit) (bytes; `usize::MAX` is none) from now on. A heap
-    /// that is larger than the new limit keeps what it has, and gets no fresh blocks until it is smaller.
+    /// Changes [`heap_limit`](crate::HeapBuilder::heap_limit) (bytes; `usize::MAX` is none) from
+    /// now on. A heap that is larger than the new limit keeps what it has, and gets no fresh blocks
+    /// until it is smaller.
     ///
     /// # Errors
     ///
@@ -75,11 +78,12 @@ impl Heap {
     }
 
     /// Lets no cycle start by itself until the guard is dropped, or the heap
-    /// ([`Stats::paced_bytes`](crate::Stats::paced_bytes)) has grown to `max_bytes`: for a phase of a program that
-    /// should have every core to itself. With several guards the smallest bound counts.
+    /// ([`Stats::paced_bytes`](crate::Stats::paced_bytes)) has grown to `max_bytes`: for a phase of
+    /// a program that should have every core to itself. With several guards the smallest bound
+    /// counts.
     ///
-    /// What is asked for still comes: [`collect`](Heap::collect), and cycles that threads wait for at a limit. A cycle
-    /// that runs already goes on to its end.
+    /// What is asked for still comes: [`collect`](Heap::collect), and cycles that threads wait for
+    /// at a limit. A cycle that runs already goes on to its end.
     ///
     /// ```
     /// let heap = gc_core::Heap::builder().min_heap(1 << 20).build()?;
@@ -96,13 +100,14 @@ impl Heap {
         CollectionPause { core, bytes: max_bytes as u64 }
     }
 
-    /// Has `call` called after each cycle that leaves memory short, until the guard is dropped: more than 7/8 of what is
-    /// allowed is live, or more is in use than the limits' lines let pass freely (`docs/TUNING.md`). So a cache can evict
-    /// before an allocation is refused.
+    /// Has `call` called after each cycle that leaves memory short, until the guard is dropped:
+    /// more than 7/8 of what is allowed is live, or more is in use than the limits' lines let pass
+    /// freely (`docs/TUNING.md`). So a cache can evict before an allocation is refused.
     ///
-    /// It runs on the collector's thread, outside of `mutate`: it may use the heap, but the next cycle waits for it, so let
-    /// it be short. A panic in it is caught and counted ([`Stats::pressure_panics`](crate::Stats::pressure_panics)).
-    /// When the guard is dropped it may be running for the last time. Let it not hold a `Heap`: that would never end.
+    /// It runs on the collector's thread, outside of `mutate`: it may use the heap, but the next
+    /// cycle waits for it, so let it be short. A panic in it is caught and counted
+    /// ([`Stats::pressure_panics`](crate::Stats::pressure_panics)). When the guard is dropped it
+    /// may be running for the last time. Let it not hold a `Heap`: that would never end.
     ///
     /// ```
     /// use gc_core::{Gc, Heap, Root};
@@ -126,8 +131,9 @@ impl Heap {
 }
 
 impl Mutation<'_> {
-    /// Whether memory was short when somebody last looked: a thread that needed fresh blocks, or the collector at the end
-    /// of a cycle (when it also calls [`on_pressure`](Heap::on_pressure)). One load.
+    /// Whether memory was short when somebody last looked: a thread that needed fresh blocks, or
+    /// the collector at the end of a cycle (when it also calls [`on_pressure`](Heap::on_pressure)).
+    /// One load.
     ///
     /// ```
     /// let heap = gc_core::Heap::builder().heap_limit(4 << 20).build()?;

@@ -13,6 +13,7 @@ mod ast;
 mod attr;
 mod expand;
 mod fallback;
+mod hint;
 mod valid;
 
 use proc_macro::TokenStream;
@@ -47,7 +48,8 @@ use syn::{DeriveInput, parse_macro_input};
 #[proc_macro_derive(Trace, attributes(trace))]
 pub fn derive_trace(input: TokenStream) -> TokenStream {
     let node = parse_macro_input!(input as DeriveInput);
-    match ast::Input::read(&node).and_then(|input| valid::check(&input).map(|()| input)) {
+    let input = ast::Input::read(&node).and_then(|input| valid::check(&input).map(|()| input));
+    match input.and_then(|input| hint::check(&node).map(|()| input)) {
         Ok(input) => expand::expand(&input).into(),
         Err(error) => fallback::expand(&node, &error).into(),
     }

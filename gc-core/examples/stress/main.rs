@@ -2,8 +2,8 @@
 //! nearly always under way. Run it in the verifying build:
 //!
 //! ```text
-//! RUSTFLAGS="--cfg gc_verify" cargo run --release --example stress -- [--seconds N] [--threads T] [--seed S] [--markers M] \
-//!     [--memory-limit MIB] [--heap-limit MIB]
+//! RUSTFLAGS="--cfg gc_verify" cargo run --release --example stress -- [--seconds N] [--threads T]
+//! [--seed S] [--markers M] \     [--memory-limit MIB] [--heap-limit MIB]
 //! ```
 //!
 //! 1. *Tokens*: a fixed set of objects that only ever move: between the cells of a table, guarded vectors, once-cells,

@@ -39,7 +39,8 @@ pub(crate) struct PageAlloc {
     peak: plain::AtomicU64,
     /// No block at or above was ever taken.
     high: AtomicUsize,
-    /// Blocks that may be in use, and how many there are. Changed at any time; blocks in use stay so.
+    /// Blocks that may be in use, and how many there are. Changed at any time; blocks in use stay
+    /// so.
     limit: plain::AtomicU64,
     blocks: usize,
     /// Words whose part of the bitmaps may be resident, as of the last change under the lock.

@@ -3,10 +3,10 @@
 //! 1. The fast path is [`Record::alloc`]: a cursor of the cache, add, compare, store.
 //! 2. A used-up run leads to a hole or to what is free next in the span (`heap::free`), a used-up span to the central list of
 //!    its class, to an unswept span, or to fresh blocks (`Record::find_span`).
-//! 3. Fresh blocks may be short: then the thread draws on a ration, and waits before its next pin (`ration`). Free slots
-//!    of spans in use never are.
-//! 4. At every span the thread looks at how far allocation is ahead of the collector, and marks a quantum or yields if
-//!    too far (`Record::pace`).
+//! 3. Fresh blocks may be short: then the thread draws on a ration, and waits before its next pin
+//!    (`ration`). Free slots of spans in use never are.
+//! 4. At every span the thread looks at how far allocation is ahead of the collector, and marks a
+//!    quantum or yields if too far (`Record::pace`).
 
 use super::{Core, Record, on_collector_thread};
 use crate::config::BLOCK;
@@ -37,7 +37,8 @@ const ASSIST_EVERY: u32 = 2;
 impl Record {
     /// Room for one value of the type of `info`, uninitialised. The caller writes it before anything else.
     ///
-    /// With `MUST` the caller panics if it is refused: then the thread rather waits, before its next pin.
+    /// With `MUST` the caller panics if it is refused: then the thread rather waits, before its
+    /// next pin.
     #[inline(always)]
     pub(crate) fn alloc<const MUST: bool>(
         &self,
@@ -67,7 +68,10 @@ impl Record {
         info: &'static TypeInfo,
         bytes: usize,
     ) -> Result<usize, AllocError> {
-        let total = bytes.checked_add(info.origin()).ok_or(self.core().alloc_error(bytes))?;
+        // An object's address lies in its slot, so behind a header there is at least a byte: an
+        // array without elements, or of elements without a size, would begin where its slot ends.
+        let (origin, least) = (info.origin(), bytes.max(1));
+        let total = if origin == 0 { bytes } else { least.saturating_add(origin) };
         let at = if total > size_class::LARGEST {
             self.alloc_large(info, total, MUST)?
         } else if info.is_leaf() {

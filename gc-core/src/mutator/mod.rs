@@ -63,12 +63,14 @@ pub(crate) struct Record {
     asymmetric: bool,
     /// Unused rests of runs carry mark bits: they were taken in, or brought to, Mark.
     black: Cell<bool>,
-    /// Memory is short: wait for the collector before the next pin; and as long as the hard limit is a reason to.
+    /// Memory is short: wait for the collector before the next pin; and as long as the hard limit
+    /// is a reason to.
     pressed: Cell<bool>,
     stalls_hard: Cell<bool>,
     /// An allocation was refused, and the thread waits for a cycle whatever is in use.
     was_refused: Cell<bool>,
-    /// Bytes of fresh memory that the thread may take where memory is short, or has taken beyond that.
+    /// Bytes of fresh memory that the thread may take where memory is short, or has taken beyond
+    /// that.
     ration: Cell<i64>,
     /// Bytes of free slots that it may take there until it looks ahead.
     slots: Cell<u64>,

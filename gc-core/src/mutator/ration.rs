@@ -1,16 +1,20 @@
 #![forbid(unsafe_code)]
-//! What a thread does where memory is short: it draws on a ration, and waits between two pins for the next one.
+//! What a thread does where memory is short: it draws on a ration, and waits between two pins for
+//! the next one.
 //!
-//! 1. A refill that needs fresh memory asks first ([`Record::ration`]). A refill from a span with free slots does not: it
-//!    takes nothing that others need.
-//! 2. Above a line (`pacing::limits`) fresh memory is taken from the thread's ration. It is taken also when the ration is
-//!    used up, because inside a pin nobody can wait for a cycle: the cycle waits for that pin. But then the thread is
-//!    *pressed*, and stalls before its next pin ([`Record::stall`]).
-//! 3. A stall ends with the cycle that runs, or with the next one if none does; after its time; or when that cycle gets
-//!    no further, because a thread stays inside a pin, and perhaps waits for this one. Then the thread has a new ration,
-//!    so it does not wait again before it has allocated.
-//! 4. Under a soft limit a thread that stays in its pin and takes more sleeps a little at each refill, while the collector
-//!    works beside this pin and does not wait for it ([`Record::linger`]).
+//! 1. A refill that needs fresh memory asks first ([`Record::ration`]). A refill from a span with
+//!    free slots does not: it takes nothing that others need.
+//! 2. Above a line (`pacing::limits`) fresh memory is taken from the thread's ration. It is taken
+//!    also when the ration is used up, because inside a pin nobody can wait for a cycle: the cycle
+//!    waits for that pin. But then the thread is *pressed*, and stalls before its next pin
+//!    ([`Record::stall`]).
+//! 3. A stall ends with the cycle that runs, or with the next one if none does; after its time; or
+//!    when that cycle gets no further, because a thread stays inside a pin, and perhaps waits for
+//!    this one. Then the thread has a new ration, so it does not wait again before it has
+//!    allocated.
+//! 4. Under a soft limit a thread that stays in its pin and takes more sleeps a little at each
+//!    refill, while the collector works beside this pin and does not wait for it
+//!    ([`Record::linger`]).
 //!
 //! A thread never stalls inside another pin of its own, nor on the collector's threads.
 
@@ -21,7 +25,8 @@ use crate::observe::histogram::PauseKind;
 use crate::pacing::{LEAST_RATION, LONGEST_STEP, Ration, Room, Tightness};
 use std::time::{Duration, Instant};
 
-/// How long a cycle may get no further before a stall gives it up; and once that has happened, until it does get further.
+/// How long a cycle may get no further before a stall gives it up; and once that has happened,
+/// until it does get further.
 const PATIENCE: Duration = Duration::from_millis(100);
 const LESS_PATIENCE: Duration = Duration::from_millis(50);
 /// A sleep inside a pin.
@@ -41,7 +46,8 @@ impl Core {
 }
 
 impl Record {
-    /// `bytes` of fresh memory are about to be taken. With `must`, by an allocation that panics if it is refused.
+    /// `bytes` of fresh memory are about to be taken. With `must`, by an allocation that panics if
+    /// it is refused.
     #[cold]
     pub(super) fn ration(&self, core: &Core, bytes: usize, must: bool) {
         if must {
@@ -73,9 +79,10 @@ impl Record {
         }
     }
 
-    /// Free slots of `bytes` were taken, and they were the last that are known of their class: the next refill needs fresh
-    /// memory, if no cycle comes before. So where memory is short, it is now that the thread should wait: who waits after
-    /// that refill gets the cycle's slots, and the block is taken although they would have done.
+    /// Free slots of `bytes` were taken, and they were the last that are known of their class: the
+    /// next refill needs fresh memory, if no cycle comes before. So where memory is short, it is
+    /// now that the thread should wait: who waits after that refill gets the cycle's slots, and the
+    /// block is taken although they would have done.
     #[cold]
     pub(super) fn foresee(&self, core: &Core, bytes: usize, must: bool) {
         let left = self.slots.get().saturating_sub(bytes as u64);
@@ -117,8 +124,8 @@ impl Record {
         }
     }
 
-    /// An allocation was refused, and a cycle may help the next one. A thread that also allocates with forms that panic
-    /// waits for it, since it may do so next; one that does not goes on.
+    /// An allocation was refused, and a cycle may help the next one. A thread that also allocates
+    /// with forms that panic waits for it, since it may do so next; one that does not goes on.
     #[cold]
     pub(super) fn refused(&self, core: &Core, must: bool) {
         core.limits.set_near(true);
@@ -129,8 +136,8 @@ impl Record {
         }
     }
 
-    /// A run of `blocks` blocks is about to be taken under a soft limit. Where idle blocks do not make up such a run, it
-    /// comes on top of them: then as many of those go back first.
+    /// A run of `blocks` blocks is about to be taken under a soft limit. Where idle blocks do not
+    /// make up such a run, it comes on top of them: then as many of those go back first.
     pub(super) fn make_room(&self, core: &Core, blocks: usize) {
         let soft = core.limits.soft();
         if soft == u64::MAX || blocks < 2 {
@@ -183,7 +190,8 @@ impl Record {
         self.slots.set(slots);
     }
 
-    /// How long a wait lasts at most for what this thread has taken beyond its ration: so many steps as it was blocks.
+    /// How long a wait lasts at most for what this thread has taken beyond its ration: so many
+    /// steps as it was blocks.
     fn step(&self, step: Duration) -> Duration {
         let blocks = self.ration.get().min(0).unsigned_abs() / LEAST_RATION;
         step.saturating_mul(blocks.clamp(1, 100) as u32).min(LONGEST_STEP)

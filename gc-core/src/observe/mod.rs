@@ -12,6 +12,6 @@ pub(crate) mod metrics;
 pub(crate) mod pressure;
 
 pub use classes::ClassStats;
-pub use histogram::{PauseKind, Pauses};
+pub use histogram::{Histogram, PauseKind, Pauses};
 pub use metrics::Stats;
 pub use pressure::Pressure;

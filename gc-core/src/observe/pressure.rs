@@ -6,7 +6,8 @@ use crate::sync::{Arc, Mutex};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// How short memory is, at the end of a cycle: what [`Heap::on_pressure`](crate::Heap::on_pressure) tells.
+/// How short memory is, at the end of a cycle: what [`Heap::on_pressure`](crate::Heap::on_pressure)
+/// tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pressure {

@@ -1,11 +1,14 @@
 //! The limits as they are now, where all threads see them, and what a thread may take near them.
 //!
 //! Life of a limit:
-//! 1. The builder sets it, and [`Limits::change`] sets another one while the heap runs. The collector notices
-//!    ([`Limits::take_change`]), and reads the container's limit again with each cycle.
-//! 2. It says what holds ([`Limits::adopt`]): the soft limit in bytes, and how much of it the pacer may plan with.
-//! 3. A refill that needs fresh memory asks how tight it is ([`Limits::tightness`]). Below the lines it is free. Above
-//!    one it draws on its thread's ration, and a thread without a ration waits before its next pin.
+//! 1. The builder sets it, and [`Limits::change`] sets another one while the heap runs. The
+//!    collector notices ([`Limits::take_change`]), and reads the container's limit again with each
+//!    cycle.
+//! 2. It says what holds ([`Limits::adopt`]): the soft limit in bytes, and how much of it the pacer
+//!    may plan with.
+//! 3. A refill that needs fresh memory asks how tight it is ([`Limits::tightness`]). Below the
+//!    lines it is free. Above one it draws on its thread's ration, and a thread without a ration
+//!    waits before its next pin.
 //! 4. Who has waited gets a new ration: a share of what the cycle left ([`Limits::share`]).
 //!
 //! | line | at | who is over it |
@@ -14,7 +17,8 @@
 //! | far | 11/10 of it | waits until a cycle ends, or for 100 ms |
 //! | hard | 15/16 of the hard limit, spans only | waits for the end of a cycle, as long as that goes on |
 //!
-//! Nothing but pacing depends on the words here, so all is relaxed. The hard limit itself is `heap::page_alloc`'s.
+//! Nothing but pacing depends on the words here, so all is relaxed. The hard limit itself is
+//! `heap::page_alloc`'s.
 
 use crate::config::{BLOCK, Settings};
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering};
@@ -156,12 +160,13 @@ impl Limits {
         }
     }
 
-    /// The ration of a thread after a cycle that found `live` bytes: of what the threads may take together, each gets
-    /// the same.
+    /// The ration of a thread after a cycle that found `live` bytes: of what the threads may take
+    /// together, each gets the same.
     ///
-    /// That is half of what is left, where most of the limit is live. So the last of a hard limit goes within some ten
-    /// cycles, and who comes next gets an error; and of a soft limit, which may be passed, it is a sixty-fourth at least.
-    /// Where little is live, free slots are what the heap should live on, and it is a thirty-second part of what is left.
+    /// That is half of what is left, where most of the limit is live. So the last of a hard limit
+    /// goes within some ten cycles, and who comes next gets an error; and of a soft limit, which
+    /// may be passed, it is a sixty-fourth at least. Where little is live, free slots are what the
+    /// heap should live on, and it is a thirty-second part of what is left.
     pub(crate) fn share(&self, room: Room, live: u64, hard: bool) -> Ration {
         let soft = self.soft();
         let far = soft.saturating_add(soft / 10);

@@ -56,7 +56,8 @@ struct Outcome {
     allocated: f64,
     /// The collector's share of all time spent, assists included; over the second half of the run.
     share: f64,
-    /// The part of the mutators' time that went into assists, that they gave away, and that they waited at the limit.
+    /// The part of the mutators' time that went into assists, that they gave away, and that they
+    /// waited at the limit.
     assisting: f64,
     yielding: f64,
     waiting: f64,
@@ -215,7 +216,8 @@ fn run(world: &World) -> Outcome {
     }
 }
 
-/// One thread at the lines of a soft limit, as `mutator::ration` has it: all that it takes is fresh memory.
+/// One thread at the lines of a soft limit, as `mutator::ration` has it: all that it takes is fresh
+/// memory.
 struct Gate {
     limits: Limits,
     ration: i64,

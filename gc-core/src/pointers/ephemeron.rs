@@ -57,8 +57,9 @@ impl<'gc, K: ?Sized, V: ?Sized> Ephemeron<'gc, K, V> {
     ///
     /// If the heap has reached its limit.
     #[must_use]
+    #[track_caller]
     pub fn new(mc: &Mutation<'gc>, key: Gc<'gc, K>, value: Gc<'gc, V>) -> Self {
-        Self::make::<true>(mc, key, value).unwrap_or_else(|error| super::gc::limit_reached(error))
+        super::gc::made(Self::make::<true>(mc, key, value))
     }
     /// Ties `value` to the life of `key`.
     ///
@@ -243,6 +244,7 @@ impl<'gc, K: ?Sized, V: ?Sized> GcWeakMap<'gc, K, V> {
     /// # Panics
     ///
     /// If the heap has reached its limit.
+    #[track_caller]
     pub fn insert(
         &self,
         mc: &Mutation<'gc>,

@@ -10,6 +10,8 @@
 //! fuzz target in `fuzz/`, and for `replay.rs`, which plays its corpus here.
 
 mod replay;
+#[path = "../common/repository.rs"]
+mod repository;
 mod world;
 
 use gc_core::{Heap, Mutation};
