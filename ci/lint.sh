@@ -3,7 +3,8 @@
 source "$(dirname "$0")/lib.sh"
 step "format"
 cargo fmt --all -- --check
-rustfmt --check --edition 2024 fuzz/src/lib.rs fuzz/fuzz_targets/heap.rs gc-core/tests/schedules.rs
+rustfmt --check --edition 2024 fuzz/src/lib.rs fuzz/fuzz_targets/heap.rs gc-core/tests/schedules.rs \
+  gc-core/tests/generated/hostile.rs
 step "clippy"
 cargo clippy --workspace --all-targets -- -D warnings
 step "clippy, verifying build"

@@ -19,6 +19,7 @@ use crate::control::Control;
 use crate::handshake::Epoch;
 use crate::heap::span::SpanClass;
 use crate::limits::Keeper;
+use crate::mark::follow::Follower;
 use crate::mark::worker::Marker;
 use crate::mutator::{Core, Record, enter_collector_thread};
 use crate::observe::clock::ns_per_tick;
@@ -436,12 +437,22 @@ impl Collector {
         }
     }
 
-    /// Shades the values of ephemerons whose keys are marked; says whether there was anything to shade.
+    /// Marks the values of ephemerons whose keys are marked, and follows them; returns whether there were any.
     fn shade_ephemerons(&mut self) -> bool {
         let core = &self.core;
+        if !core.ephemerons.exist() {
+            return false;
+        }
+        let mut follower = Follower::new(*core.space, self.number);
+        let add = |ephemeron, key, value| follower.add(ephemeron, key, value);
+        sweep::ephemeron::each_ephemeron(&core.space, add);
+        let any = follower.is_ready();
         let marker = &mut self.marker;
-        core.ephemerons.exist()
-            && sweep::ephemeron::shade_values(&core.space, |addr| marker.root(addr))
+        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| follower.follow(marker))) {
+            crate::error::discard(payload);
+            core.trace_panicked();
+        }
+        any
     }
 
     fn drain(&mut self) {

@@ -134,6 +134,13 @@ mod mutation;
 mod mutator;
 #[cfg(not(loom))]
 mod observe;
+#[cfg(loom)]
+#[allow(dead_code, reason = "the models use the protocol types only")]
+mod pacing {
+    mod held;
+    pub use held::Held;
+    pub(crate) use held::together;
+}
 #[cfg(not(loom))]
 mod pacing;
 mod pointers;
@@ -191,6 +198,7 @@ pub mod model {
     pub use crate::mark::detector::Detector;
     pub use crate::mark::ring::GreyRing;
     pub use crate::mark::roots::RootSlot;
+    pub use crate::pacing::Held;
     pub use crate::pointers::lock::{Borrow, CellLock};
     pub use crate::sweep::ephemeron::{EphemeronBox, Ephemerons};
     pub use crate::sweep::weak::{Gate, WeakBox};

@@ -230,7 +230,7 @@ impl Heap {
             freed_objects,
             heap_bytes: (used * BLOCK) as u64,
             paced_bytes: credit.heap(),
-            external_bytes: credit.external(),
+            external_bytes: core.external(),
             goal_bytes: credit.goal(),
             spans_in_use: used as u64,
             released_bytes: core.space.pages.released() * BLOCK as u64,

@@ -116,12 +116,16 @@ impl Record {
         self.set_ration(Ration::default());
     }
 
-    /// More bytes are held outside of the heap: they are part of what the soft limit bounds.
-    pub(crate) fn ration_external(&self, core: &Core, bytes: usize) {
-        if let Tightness::Soft(_) | Tightness::Hard(Some(_)) = core.limits.tightness(core.room(), 0)
-        {
+    /// `bytes` more are held outside of the heap: they are part of what the soft limit bounds, and of
+    /// what the collector has to keep up with.
+    #[cold]
+    pub(crate) fn pace_external(&self, bytes: usize) {
+        let core = self.core();
+        let tightness = core.limits.tightness(core.room(), 0);
+        if matches!(tightness, Tightness::Soft(_) | Tightness::Hard(Some(_))) {
             self.ration(core, bytes, false);
         }
+        self.pace(core);
     }
 
     /// An allocation was refused, and a cycle may help the next one. A thread that also allocates

@@ -1,7 +1,7 @@
 //! The heap's size as pacing counts it, where all threads see it.
 
-use super::Plan;
-use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Ordering};
+use super::{Held, Plan};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// The heap's size as pacing counts it: found live by the last marking, and allocated since.
 ///
@@ -18,7 +18,7 @@ pub(crate) struct Credit {
     unused: AtomicU64,
     freed: AtomicU64,
     pressure: AtomicU64,
-    external: Arc<Held>,
+    external: &'static Held,
     offset: AtomicU64,
     trigger: AtomicU64,
     goal: AtomicU64,
@@ -63,31 +63,6 @@ impl Doubt {
     }
 }
 
-/// Bytes outside of the heap; apart from the rest of the counters, because those who hold some may outlive the heap.
-#[derive(Debug, Default)]
-pub(crate) struct Held {
-    taken: AtomicU64,
-    released: AtomicU64,
-}
-
-impl Held {
-    /// Somebody who held `before` bytes holds `now`.
-    pub(crate) fn change(&self, before: u64, now: u64) {
-        if now > before {
-            self.taken.fetch_add(now - before, Ordering::Relaxed);
-        } else {
-            self.released.fetch_add(before - now, Ordering::Relaxed);
-        }
-    }
-    /// All that was ever held, and all that is not any more.
-    pub(crate) fn taken(&self) -> u64 {
-        self.taken.load(Ordering::Relaxed)
-    }
-    pub(crate) fn released(&self) -> u64 {
-        self.released.load(Ordering::Relaxed)
-    }
-}
-
 /// How far allocation has run ahead of the collector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Demand {
@@ -108,7 +83,7 @@ impl Credit {
             unused: AtomicU64::new(0),
             freed: AtomicU64::new(0),
             pressure: AtomicU64::new(0),
-            external: Arc::new(Held::default()),
+            external: Held::for_heap(),
             offset: AtomicU64::new(0),
             trigger: AtomicU64::new(0),
             goal: AtomicU64::new(0),
@@ -143,10 +118,10 @@ impl Credit {
         self.pressure.fetch_add(bytes, Ordering::Relaxed);
     }
     /// The count of bytes outside of the heap, for those who hold some.
-    pub(crate) fn held(&self) -> Arc<Held> {
-        self.external.clone()
+    pub(crate) fn held(&self) -> &'static Held {
+        self.external
     }
-    /// Bytes that objects hold outside of the heap.
+    /// Bytes that objects hold outside of the heap, but for what threads have yet to add.
     pub(crate) fn external(&self) -> u64 {
         self.external.taken().saturating_sub(self.external.released())
     }
@@ -367,8 +342,8 @@ mod tests {
     #[test]
     fn external_bytes_count_towards_the_heap() {
         let credit = Credit::new(PLAN);
-        credit.held().change(0, 70);
-        credit.held().change(70, 20);
+        credit.held().take(70);
+        credit.held().give_back(50);
         credit.allocate(5);
         assert_eq!((credit.external(), credit.counted(), credit.heap()), (20, 5, 25));
     }

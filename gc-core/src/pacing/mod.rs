@@ -25,6 +25,7 @@
 //! Literature: Go's `mgcpacer.go` (cons/mark ratio, assist ratio) and `mgclimit.go` (the leaky bucket).
 
 mod credit;
+mod held;
 mod idle;
 mod limiter;
 mod limits;
@@ -32,7 +33,8 @@ mod scavenger;
 #[cfg(all(test, not(loom)))]
 mod simulate;
 
-pub(crate) use credit::{Credit, Demand, Held};
+pub(crate) use credit::{Credit, Demand};
+pub(crate) use held::{Held, QUANTUM, Share, together};
 pub(crate) use idle::{Idle, Signs};
 pub(crate) use limiter::Limiter;
 pub(crate) use limits::{LEAST_RATION, LONGEST_STEP, Limits, Ration, Room, Tightness};

@@ -55,7 +55,7 @@ unsafe impl<T: ?Sized + Send + Sync> Send for Gc<'_, T> {}
 // SAFETY: INV-6: as above.
 unsafe impl<T: ?Sized + Send + Sync> Sync for Gc<'_, T> {}
 
-impl<'gc, T: Trace<'gc> + Send + Sync + 'gc> Gc<'gc, T> {
+impl<'gc, T: Object<'gc>> Gc<'gc, T> {
     /// Allocates an object. One to two nanoseconds while the heap fits the cache.
     ///
     /// # Panics
@@ -150,7 +150,7 @@ impl<'gc> Mutation<'gc> {
     }
 }
 
-impl<'gc, T: Trace<'gc> + Send + Sync + 'gc> Gc<'gc, [T]> {
+impl<'gc, T: Object<'gc>> Gc<'gc, [T]> {
     /// Allocates a copy of a slice.
     ///
     /// # Panics

@@ -9,7 +9,8 @@
 //! | `guarded` | [`GcRefCell`], [`GcMutex`], [`GcRwLock`] | a guard, which carries the barrier |
 //! | `mapped` | [`GcMappedRefMut`], guards of a part | the guard that it was made of |
 //! | `lock` | the word under the guards | |
-//! | `ephemeron` | [`Ephemeron`], [`GcWeakMap`] | the collector's dead flag; the guards of the map's parts |
+//! | `ephemeron` | [`Ephemeron`] | the collector's dead flag |
+//! | `weak_map` | [`GcWeakMap`] | the guards of the map's parts |
 //! | `external` | [`External`] | nobody: it counts bytes elsewhere |
 //! | `weak` | [`GcWeak`] | the collector's dead flag |
 //! | `root` | [`Root`] | the root table |
@@ -18,6 +19,7 @@
 //!
 //! `inside` keeps `Debug` finite; `unwind` says what may cross a `catch_unwind`.
 
+#[cfg(not(loom))]
 mod any;
 #[cfg(not(loom))]
 mod by_address;
@@ -47,7 +49,10 @@ mod root;
 mod unwind;
 #[cfg(not(loom))]
 mod weak;
+#[cfg(not(loom))]
+mod weak_map;
 
+#[cfg(not(loom))]
 pub use any::{Erased, GcAny};
 #[cfg(not(loom))]
 pub use by_address::ByAddress;
@@ -56,7 +61,7 @@ pub use cell::{GcCell, GcOnceCell};
 #[cfg(not(loom))]
 pub use dynamic::Downcast;
 #[cfg(not(loom))]
-pub use ephemeron::{Ephemeron, GcWeakMap};
+pub use ephemeron::Ephemeron;
 #[cfg(not(loom))]
 pub use external::External;
 #[cfg(not(loom))]
@@ -71,3 +76,5 @@ pub use mapped::GcMappedRefMut;
 pub use root::Root;
 #[cfg(not(loom))]
 pub use weak::GcWeak;
+#[cfg(not(loom))]
+pub use weak_map::GcWeakMap;

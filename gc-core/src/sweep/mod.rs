@@ -24,6 +24,7 @@ pub mod weak;
 
 use crate::heap::span::SpanClass;
 use crate::heap::{Space, asan};
+use crate::pacing::together;
 use crate::sync::{AtomicU64, Ordering, chaos};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -158,9 +159,9 @@ pub(crate) fn sweep_span(
                         swept.panics += drop_object(class, at)
                     });
                 }
-                each_object(space, class, span, i, dead, |at| {
-                    swept.panics += drop_object(class, at)
-                });
+                let panics = &mut swept.panics;
+                let drop = |at| *panics += drop_object(class, at);
+                together(|| each_object(space, class, span, i, dead, drop));
             }
             #[cfg(gc_verify)]
             each_object(space, class, span, i, dead, |at| crate::verify::poison(space, class, at));

@@ -8,6 +8,7 @@
 //! branded forms at each `'gc`, and [`Family`] and [`Rootable`] extend that to unsized types. Two levels
 //! are needed because a higher-ranked `Sized` bound on an associated type does not compile.
 
+mod checks;
 #[cfg(not(loom))]
 mod crates;
 mod functions;
@@ -63,6 +64,10 @@ pub unsafe trait Trace<'gc> {
 pub unsafe trait Managed: Sized + 'static {
     /// This type, branded by one pin.
     type At<'gc>: Branded<'gc, Static = Self>;
+
+    /// The derive's check of the families in `At`; never called (see `checks`).
+    #[doc(hidden)]
+    fn __check<'gc>(_: &mut Tracer<'gc>) {}
 }
 
 /// A type branded with `'gc`: the inverse of [`Managed`].
@@ -78,6 +83,10 @@ pub unsafe trait Managed: Sized + 'static {
 pub unsafe trait Branded<'gc>: Trace<'gc> + Sized {
     /// This type at `'static`, the form in which [`Root`](crate::Root) names it.
     type Static: Managed<At<'gc> = Self>;
+
+    /// The derive's check of the families in `Static`; never called (see `checks`).
+    #[doc(hidden)]
+    fn __check(_: &mut Tracer<'gc>) {}
 }
 
 /// What a [`Root`](crate::Root) may point to: every [`Managed`] type, `[T]`, `str`,

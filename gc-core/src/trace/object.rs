@@ -6,9 +6,6 @@ use super::Trace;
 /// What can be an object of the heap: `Trace<'gc> + Send + Sync + 'gc`, which every such type
 /// implements by itself.
 ///
-/// [`Gc::new`](crate::Gc::new) spells the bounds out, so that an error names the one that is
-/// missing.
-///
 /// ```
 /// use gc_core::{Gc, GcRefCell, Heap, Mutation, Object};
 /// fn boxed<'gc, T: Object<'gc>>(mc: &Mutation<'gc>, value: T) -> Gc<'gc, GcRefCell<T>> {
@@ -16,6 +13,14 @@ use super::Trace;
 /// }
 /// Heap::new().mutate(|mc| assert_eq!(*boxed(mc, 7).borrow(), 7));
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be in the heap, which all threads share: it has to be `Trace + Send + Sync`. \
+               Write `#[derive(Trace)]` above the type; `Arc` in place of `Rc`, `GcRefCell` in place of \
+               `RefCell`, an atomic in place of `Cell`",
+    label = "not `Trace + Send + Sync`",
+    note = "which field is not: call `fn shared<T: Send + Sync>(_: &T) {{}}` with each field"
+)]
 pub trait Object<'gc>: Trace<'gc> + Send + Sync + 'gc {}
 
+#[diagnostic::do_not_recommend]
 impl<'gc, T: Trace<'gc> + Send + Sync + ?Sized + 'gc> Object<'gc> for T {}
