@@ -169,12 +169,19 @@ pub use gc_derive::Trace;
 pub use mutation::{Heap, HeapBuilder, Mutation, Mutator};
 #[cfg(not(loom))]
 pub use observe::{ClassStats, Histogram, PauseKind, Pauses, Pressure, Stats};
-pub use observe::{ClassStats, Histogram, PauseKind, Pauses, Pressure, Stats};
 #[cfg(not(loom))]
 pub use pointers::{
     ByAddress, Downcast, Ephemeron, Erased, External, Gc, GcAny, GcCell, GcMappedRefMut, GcMutex,
     GcMutexGuard, GcOnceCell, GcRef, GcRefCell, GcRefMut, GcRwLock, GcWeak, GcWeakMap, Leaf, Root,
 };
+pub use trace::{Branded, Family, Managed, Object, Rootable, Trace, Tracer};
+#[cfg(not(loom))]
+pub use tuning::{CollectionPause, OnPressure};
+
+/// The README's programs, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
 
 /// For the scheduled tests (`tests/schedules.rs`).
 #[cfg(shuttle)]
