@@ -419,7 +419,8 @@ fn main() {
             ("--threads", Some(n)) => threads = n as usize,
             ("--seed", Some(n)) => seed = n,
             ("--markers", Some(n)) => markers = n as usize,
-            // In MiB.
+            // In MiB. A heap that refuses makes threads panic with tokens in their hands: let the
+            // hard limit be large enough.
             ("--memory-limit", Some(n)) => soft = (n as usize) << 20,
             ("--heap-limit", Some(n)) => hard = (n as usize) << 20,
             _ => {

@@ -43,6 +43,13 @@ impl Core {
             external: self.credit.external(),
         }
     }
+    /// Whether the heap is over the far line, and not because so much lives: then the next cycle has to
+    /// free something before anybody goes on, within its time.
+    fn is_far_over(&self) -> bool {
+        let (room, soft) = (self.room(), self.limits.soft());
+        let is_far = self.limits.tightness(room, 0) == Tightness::Soft(LONGEST_STEP);
+        is_far && self.credit.counted().saturating_add(room.external) <= soft
+    }
 }
 
 impl Record {
@@ -180,7 +187,13 @@ impl Record {
         let has_hope = self.hopeless.get() != Some(core.control.steps());
         let patience = if has_hope { PATIENCE } else { LESS_PATIENCE };
         let until = Instant::now() + time;
-        let ended = core.control.stall(until, patience, &|| core.marking.found_bytes());
+        let marked = || core.marking.found_bytes();
+        let ended = loop {
+            let ended = core.control.stall(until, patience, &marked);
+            if hard || !ended || !core.is_far_over() || Instant::now() >= until {
+                break ended;
+            }
+        };
         let is_stuck = !ended && Instant::now() < until;
         self.hopeless.set(is_stuck.then(|| core.control.steps()));
         self.pauses.record(PauseKind::Stall, since);

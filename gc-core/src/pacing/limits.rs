@@ -164,18 +164,18 @@ impl Limits {
     /// together, each gets the same.
     ///
     /// That is half of what is left, where most of the limit is live. So the last of a hard limit
-    /// goes within some ten cycles, and who comes next gets an error; and of a soft limit, which
-    /// may be passed, it is a sixty-fourth at least. Where little is live, free slots are what the
-    /// heap should live on, and it is a thirty-second part of what is left.
+    /// goes within some ten cycles, and who comes next gets an error. Where little is live, free slots
+    /// are what the heap should live on, and it is a thirty-second part of what is left. A soft limit
+    /// may be passed by what lives: then it is a sixty-fourth of it at least.
     pub(crate) fn share(&self, room: Room, live: u64, hard: bool) -> Ration {
         let soft = self.soft();
         let far = soft.saturating_add(soft / 10);
         let total = room.used.saturating_add(room.external);
         let left = far.saturating_sub(total);
-        let by_soft = if live.saturating_add(room.external) > soft / 4 * 3 {
-            (left / 2).max(soft / 64)
-        } else {
-            left / 32
+        let by_soft = match live.saturating_add(room.external) {
+            kept if kept > soft => (left / 2).max(soft / 64),
+            kept if kept > soft / 4 * 3 => left / 2,
+            _ => left / 32,
         };
         let part = if live > room.hard / 4 * 3 { 2 } else { 32 };
         let by_hard = room.hard.saturating_sub(room.used) / part;
@@ -248,7 +248,8 @@ mod tests {
         let fresh =
             |used, external, live, hard| limits.share(room(used, external), live * MB, hard).fresh;
         assert_eq!(fresh(660, 0, 500, false), 44 * MB / 2 / 4);
-        assert_eq!(fresh(900, 0, 500, false), 10 * MB / 4);
+        assert_eq!(fresh(900, 0, 500, false), LEAST_RATION, "what lives is below the limit");
+        assert_eq!(fresh(900, 0, 700, false), 10 * MB / 4);
         assert_eq!(fresh(100, 1000, 50, false), 10 * MB / 4);
         assert_eq!(fresh(640, 0, 50, false), 2 * MB / 4, "64 MB are left");
         assert_eq!(fresh(900, 0, 50, false), LEAST_RATION);
