@@ -16,6 +16,7 @@
 
 use crate::config::BLOCK;
 use crate::control::Control;
+use crate::dropper;
 use crate::handshake::Epoch;
 use crate::heap::span::SpanClass;
 use crate::mark::worker::Marker;
@@ -24,6 +25,8 @@ use crate::observe::clock::ns_per_tick;
 use crate::observe::gctrace::CycleLine;
 use crate::pacing::{Footprint, Limiter, Marked, Pacer};
 use crate::rest::{Next, Rest};
+use crate::sweep::doomed::Ward;
+use crate::sweep::drops::doom_span;
 use crate::sweep::early::Early;
 use crate::sweep::{self, Keep};
 use crate::sync::{Arc, Backoff, chaos, heavy_fence, yield_now};
@@ -42,6 +45,10 @@ const WORTH_JUDGING: Duration = Duration::from_micros(300);
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 /// Spans swept between two yields: some 5 µs.
 const SWEEP_QUANTUM: u32 = 32;
+/// Spans with dead objects that have destructors are handed over so many at a time.
+const WARDS: usize = 32;
+/// How often the collector looks for a destructor that runs for long.
+const WATCH: Duration = Duration::from_millis(100);
 
 /// What the collector does instead of waiting for a thread that has not crossed.
 enum Meanwhile {
@@ -72,6 +79,11 @@ pub(crate) struct Collector {
     rest: Rest,
     born: Instant,
     straggler: Option<(Duration, u64)>,
+    /// What the sweep found dead and has not handed over to the drop thread.
+    wards: Vec<Ward<&'static SpanClass>>,
+    /// Bytes that waited for destructors before this sweep.
+    backlog: u64,
+    watched: Instant,
     /// The threads wait at the start of their pins (the stopped mode).
     is_stopped: bool,
     last_cpu: Duration,
@@ -147,6 +159,9 @@ impl Collector {
             number: 0,
             born: now,
             straggler: None,
+            wards: Vec::new(),
+            backlog: 0,
+            watched: now,
             is_stopped: false,
             last_cpu: Duration::ZERO,
             last_line: now,
@@ -169,6 +184,7 @@ impl Collector {
             if self.control().is_stopping() {
                 break;
             }
+            self.look_at_drops();
             let is_due = credit.heap() >= credit.trigger();
             if self.control().is_asked() || (is_due && !self.has_had_its_share()) {
                 // The next look measures the rate of allocation since the one before the cycle.
@@ -207,6 +223,18 @@ impl Collector {
             self.control().sleep(Duration::from_secs_f64(wait), false);
         }
         self.end();
+    }
+
+    /// Looks now and then for a destructor that runs for long; drops here if the system gave no thread for it.
+    fn look_at_drops(&mut self) {
+        let now = Instant::now();
+        if now - self.watched >= WATCH && !cfg!(shuttle) {
+            self.watched = now;
+            dropper::watch(&self.core);
+        }
+        if self.core.drops.has_no_thread() {
+            dropper::drop_here(&self.core, u64::MAX);
+        }
     }
 
     /// Waits until every thread has crossed into `to`, which is set; `each` is called for every record after its thread has.
@@ -366,6 +394,8 @@ impl Collector {
             line.live = plan.live;
             line.marked_objects = found.objects;
             line.straggler = self.straggler;
+            let waiting = core.drops.waiting();
+            line.undropped = (waiting.objects, waiting.bytes, waiting.age);
             let (cpu, now) = (thread_cpu(), Instant::now());
             let wall = (now - self.last_line).as_secs_f64().max(1e-9);
             line.busy = (cpu.saturating_sub(self.last_cpu)).as_secs_f64() / wall;
@@ -454,8 +484,11 @@ impl Collector {
         let core = &self.core;
         let taken = (core.credit.allocated(), core.totals.fresh_bytes.get());
         let fresh = taken.1 - self.taken.1;
+        // What this sweep found will be dropped soon; what waited before it does so because destructors are slow.
+        let soon = core.drops.bytes().saturating_sub(self.backlog);
+        let used = (core.space.pages.used() * BLOCK) as u64;
         let plan = self.pacer.after_sweep(Footprint {
-            used: (core.space.pages.used() * BLOCK) as u64,
+            used: used.saturating_sub(soon),
             counted: core.credit.counted(),
             reused: taken.0.saturating_sub(self.taken.0).saturating_sub(fresh),
             fresh,
@@ -522,12 +555,16 @@ impl Collector {
     /// Sweeps every span that no mutator sweeps, and closes the sweep.
     fn sweep(&mut self, number: u64) {
         let core = self.core.clone();
+        self.backlog = core.drops.bytes();
+        // Before any list: from here on what is dropped goes into the lists of this sweep.
+        core.count(core.drops.sweep(&core.space, number, core.keep()));
         let mut quantum = 0;
         loop {
             // Classes made meanwhile have fresh spans only.
             for class in core.space.all_classes() {
                 self.sweep_class(class, number, &mut quantum);
             }
+            dropper::hand_over(&core, &mut self.wards);
             if core.sweep.close() {
                 return;
             }
@@ -536,14 +573,18 @@ impl Collector {
     }
 
     fn sweep_class(&mut self, class: &'static SpanClass, number: u64, quantum: &mut u32) {
-        let core = &self.core;
+        let core = self.core.clone();
         loop {
             let Some(right) = core.sweep.begin() else { return };
             let Some(span) = sweep::take_unswept(&right, &core.space, class, number) else {
                 return;
             };
-            core.count(sweep::sweep_span(&core.space, class, span, number, core.keep()));
-            sweep::put_swept(&core.space, class, span, number);
+            if class.needs_drop() {
+                self.doom(class, span, number, core.keep());
+            } else {
+                core.count(sweep::sweep_span(&core.space, class, span, number, core.keep()));
+                sweep::put_swept(&core.space, class, span, number);
+            }
             drop(right);
             *quantum += 1;
             if *quantum >= SWEEP_QUANTUM {
@@ -553,23 +594,52 @@ impl Collector {
         }
     }
 
-    /// The heap ends: nobody can be inside `mutate` any more. Runs the drop glue of everything that is left, and
-    /// gives the memory back.
-    fn end(self) {
-        let core = &self.core;
+    /// Sweeps a span whose objects have destructors: the dead wait for the drop thread.
+    fn doom(&mut self, class: &'static SpanClass, span: u32, number: u64, keep: Keep) {
+        let core = self.core.clone();
+        let (swept, ward) = doom_span(&core.space, class, span, number, keep);
+        core.count(swept);
+        match ward {
+            Some(ward) => self.wards.push(ward),
+            None => sweep::put_swept(&core.space, class, span, number),
+        }
+        if self.wards.len() >= WARDS {
+            dropper::hand_over(&core, &mut self.wards);
+        }
+    }
+
+    /// The heap ends: nobody can be inside `mutate` any more. Hands over everything that has a destructor, and gives the
+    /// rest of the memory back.
+    fn end(mut self) {
+        let core = self.core.clone();
         core.marking.detector.park();
-        let end = Epoch::sweep(self.number + 1);
+        if core.drops.is_leaked() {
+            core.drops.close();
+            return;
+        }
+        let number = self.number + 1;
+        let end = Epoch::sweep(number);
         for record in core.records.snapshot() {
             record.give_up_for(end);
         }
+        core.count(core.drops.sweep(&core.space, number, Keep::Nothing));
         let mut spans = Vec::new();
         core.space.each_span(|span, class| spans.push((span, class)));
         for (span, class) in spans {
-            let number = self.number + 1;
-            core.count(sweep::sweep_span(&core.space, class, span, number, Keep::Nothing));
-            core.space.free_span(span);
+            if !class.needs_drop() {
+                core.count(sweep::sweep_span(&core.space, class, span, number, Keep::Nothing));
+                core.space.free_span(span);
+            } else if core.space.meta(span as usize).sweep() != number as u32 {
+                // The others have just been looked at, and their objects wait.
+                self.doom(class, span, number, Keep::Nothing);
+            }
+        }
+        dropper::hand_over(&core, &mut self.wards);
+        if core.drops.has_no_thread() {
+            dropper::drop_here(&core, u64::MAX);
         }
         core.space.release_all();
+        core.drops.close();
     }
 
     /// Verifying build: stops the world and compares reachability with the marks.

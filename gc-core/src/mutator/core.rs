@@ -13,6 +13,7 @@ use crate::mark::ring::GreyRing;
 use crate::mark::roots::RootTable;
 use crate::observe::metrics::Totals;
 use crate::pacing::Credit;
+use crate::sweep::drops::{Drops, Progress};
 use crate::sweep::ephemeron::Ephemerons;
 use crate::sweep::weak::Gate;
 use crate::sweep::{ActiveSweep, Keep, Swept};
@@ -29,6 +30,7 @@ pub(crate) struct Core {
     pub(crate) gate: Gate,
     pub(crate) ephemerons: Ephemerons,
     pub(crate) sweep: ActiveSweep,
+    pub(crate) drops: Drops,
     pub(crate) credit: Credit,
     pub(crate) control: Control,
     pub(crate) totals: Totals,
@@ -51,6 +53,7 @@ impl Core {
             gate: Gate::new(),
             ephemerons: Ephemerons::new(),
             sweep: ActiveSweep::new(),
+            drops: Drops::new(credit.waiting()),
             credit,
             control: Control::default(),
             totals: Totals::default(),
@@ -140,8 +143,14 @@ impl Core {
         if swept.freed > 0 {
             self.credit.free(swept.freed_bytes);
             self.totals.freed_objects.add(u64::from(swept.freed));
-            self.totals.drop_panics.add(u64::from(swept.panics));
         }
+    }
+
+    /// Drops up to `most` objects that wait for it on the calling thread; returns how many.
+    pub(crate) fn drop_some(&self, progress: &Arc<Progress>, most: u64) -> u64 {
+        let dropped = self.drops.run(&self.space, progress, most).unwrap_or_default();
+        self.totals.drop_panics.add(dropped.panics);
+        dropped.objects
     }
 
     /// A `trace` panicked: its object's edges are unknown, so nothing dies in this cycle.
