@@ -11,5 +11,7 @@ mod gc_arena;
 mod go;
 mod oilpan;
 mod rust_gc;
+#[path = "../common/settle.rs"]
+mod settle;
 mod table;
 mod tools;

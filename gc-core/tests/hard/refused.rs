@@ -7,6 +7,7 @@
 
 use crate::common::{Node, status};
 use crate::process::{self, Again, is_child};
+use crate::settle::Settle;
 use crate::{check_usable, panic_of};
 use gc_core::{ConfigError, Gc, GcCell, Heap, Root};
 
@@ -106,7 +107,7 @@ fn no_more_address_space_does_not_touch_a_heap_that_exists() {
         check_usable(&heap);
         limit_address_space(0);
         let list = fill(&heap, 64);
-        heap.collect().unwrap();
+        heap.settle();
         let stats = heap.stats();
         assert_eq!(stats.live_objects, 64 << 16 | 1);
         let error = Heap::builder().build().unwrap_err();
@@ -141,7 +142,7 @@ fn advice_refused_keeps_the_memory_and_the_heap() {
         let locked = unsafe { libc::mlock(page as *const libc::c_void, 4096) };
         assert_eq!(locked, 0, "one page may be locked: {}", std::io::Error::last_os_error());
         drop(list);
-        heap.collect().unwrap();
+        heap.settle();
         let released = heap.release_free_memory();
         let kept = heap.stats().spans_idle * (16 << 10);
         eprintln!("hard: one page locked: {released} bytes given back, {kept} kept");
@@ -172,7 +173,7 @@ fn an_allocator_that_refuses_ends_the_process_with_a_message() {
         let heap = Heap::builder().min_heap(256 << 20).build().unwrap();
         let list = fill(&heap, 1);
         // The collector's thread, which may only just be starting, has all it needs by then.
-        heap.collect().unwrap();
+        heap.settle();
         limit_address_space(0);
         let mut size = 1 << 20;
         while size >= 4096 {

@@ -10,9 +10,12 @@
 //! fuzz target in `fuzz/`, and for `replay.rs`, which plays its corpus here.
 
 mod replay;
+#[path = "../common/settle.rs"]
+mod settle;
 mod world;
 
 use gc_core::{Heap, Mutation};
+use settle::Settle;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering::SeqCst;
@@ -61,7 +64,7 @@ impl Player {
                 self.world.check(heap, false);
             }
             if self.world.choices.one_in(200) {
-                heap.collect().unwrap();
+                heap.settle();
                 self.world.check(heap, true);
             }
         }
@@ -98,14 +101,14 @@ fn run(markers: usize, worlds: u64, threads: usize) {
             });
         }
     });
-    heap.collect().unwrap();
+    heap.settle();
     let mut finished = finished.into_inner().unwrap();
     assert_eq!(finished.len(), worlds as usize);
     for player in &mut finished {
         player.world.check(&heap, true);
         player.world.drop_roots();
     }
-    heap.collect().unwrap();
+    heap.settle();
     for player in &mut finished {
         player.world.check(&heap, true);
     }
