@@ -4,7 +4,8 @@
 //! 1. The collector hands over what a sweep found dead ([`hand_over`]). The first time it starts the thread, so a heap
 //!    without destructors has none.
 //! 2. The thread runs batch after batch (`sweep::drops`) and lets others run now and then ([`drop_thread`]).
-//! 3. If the system gives no thread, the collector's thread drops between two cycles ([`drop_here`]).
+//! 3. If the system gives no thread, not even one with a smaller stack, the collector's thread drops between two cycles
+//!    ([`drop_here`]).
 //! 4. When the heap has ended and nothing waits, the thread gives the memory back and ends.
 //!
 //! The thread's stack is large: drop glue is recursive, and a list of boxes in one object may be long.
@@ -42,14 +43,17 @@ fn act(core: &Arc<Core>, next: Next) {
     }
 }
 
-/// Starts the drop thread.
+/// Starts the drop thread, with a smaller stack if the system refuses the large one.
 fn start(core: &Arc<Core>) {
-    let builder = thread::Builder::new().name("gc-drop".into());
-    // A schedule's stacks are not the system's.
-    let builder =
-        if cfg!(shuttle) { builder } else { builder.stack_size(core.config.drop_stack_size) };
-    let own = core.clone();
-    core.drops.started(builder.spawn(move || drop_thread(&own)).ok());
+    let sizes = [core.config.drop_stack_size, core.config.stack_size];
+    let thread = sizes.into_iter().find_map(|size| {
+        let builder = thread::Builder::new().name("gc-drop".into());
+        // A schedule's stacks are not the system's.
+        let builder = if cfg!(shuttle) { builder } else { builder.stack_size(size) };
+        let own = core.clone();
+        builder.spawn(move || drop_thread(&own)).ok()
+    });
+    core.drops.started(thread);
 }
 
 /// The body of the drop thread.

@@ -18,7 +18,7 @@ impl Heap {
     ///
     /// A cycle finds out what is dead and waits for no destructor; these run on a thread of their own (or where a
     /// [`DropQueue`] is drained). So [`collect`](Self::collect) and then this is "everything unreachable is dropped".
-    /// Costs a look at a lock if nothing waits.
+    /// Costs a lock if nothing waits.
     ///
     /// # Errors
     ///
@@ -39,9 +39,6 @@ impl Heap {
     /// ```
     pub fn drain_drops(&self, timeout: Duration) -> Result<(), DropsPending> {
         let core = &self.inner.core;
-        if core.drops.bytes() == 0 && !cfg!(shuttle) {
-            return Ok(());
-        }
         // After a fork there is nobody to wait for.
         let is_drained = !core.control.is_orphaned() && core.drops.drain(timeout);
         if is_drained { Ok(()) } else { Err(pending(core)) }

@@ -268,7 +268,7 @@ impl Heap {
             spans_idle: core.space.pages.idle() as u64,
             cycles: totals.cycles.get(),
             handshakes: totals.handshakes.get(),
-            drop_panics: totals.drop_panics.get(),
+            drop_panics: core.drops.panics(),
             trace_panics: totals.trace_panics.get(),
         }
     }

@@ -85,7 +85,6 @@ pub(crate) struct Totals {
     pub(crate) freed_objects: Counter,
     pub(crate) cycles: Counter,
     pub(crate) handshakes: Counter,
-    pub(crate) drop_panics: Counter,
     pub(crate) trace_panics: Counter,
     /// Bytes that refills took from fresh blocks.
     pub(crate) fresh_bytes: Counter,

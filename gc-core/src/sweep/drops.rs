@@ -48,6 +48,8 @@ pub(crate) struct Drops {
     /// What waits, for those who must not wait for the lock.
     objects: AtomicU64,
     bytes: Arc<AtomicU64>,
+    /// Panics of destructors, caught.
+    panics: AtomicU64,
 }
 
 struct State {
@@ -106,15 +108,6 @@ pub(crate) struct Waiting {
     pub(crate) slow_drops: u64,
 }
 
-/// What a batch was.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Dropped {
-    pub(crate) objects: u64,
-    pub(crate) bytes: u64,
-    /// Panics of destructors, caught.
-    pub(crate) panics: u64,
-}
-
 /// What whoever hands objects over has to do then.
 pub(crate) enum Next {
     Nothing,
@@ -163,6 +156,7 @@ impl Drops {
             leaked: sync::AtomicBool::new(false),
             objects: AtomicU64::new(0),
             bytes,
+            panics: AtomicU64::new(0),
         }
     }
 
@@ -272,50 +266,38 @@ impl Drops {
         self.state.lock().runners.retain(|runner| !Arc::ptr_eq(&runner.progress, progress));
     }
 
-    /// Drops up to `most` objects of one span; `None` if nothing waits.
-    pub(crate) fn run(
-        &self,
-        space: &Space,
-        progress: &Arc<Progress>,
-        most: u64,
-    ) -> Option<Dropped> {
+    /// Drops up to `most` objects of one span, and returns how many.
+    pub(crate) fn run(&self, space: &Space, progress: &Arc<Progress>, most: u64) -> u64 {
         if self.is_leaked() {
-            return None;
+            return 0;
         }
         let batch = {
             let mut state = self.state.lock();
-            let batch = state.doomed.take(most)?;
+            let Some(batch) = state.doomed.take(most) else { return 0 };
             state.note(progress, Some(batch.class));
             batch
         };
-        let mut dropped = Dropped::default();
         if fault!("reused_before_drop") {
             self.finish(space, progress, &batch);
         }
         chaos();
-        self.drop_all(space, progress, &batch, &mut dropped);
+        self.drop_all(space, progress, &batch);
         chaos();
         if !fault!("reused_before_drop") {
             self.finish(space, progress, &batch);
         }
-        Some(dropped)
+        batch.objects()
     }
 
     /// Runs the destructors of a batch.
-    fn drop_all(
-        &self,
-        space: &Space,
-        progress: &Progress,
-        batch: &Batch<Class>,
-        dropped: &mut Dropped,
-    ) {
+    fn drop_all(&self, space: &Space, progress: &Progress, batch: &Batch<Class>) {
         let (span, class) = (batch.span, batch.class);
         for (i, &bits) in batch.bits.iter().enumerate() {
             each_object(space, class, span, i, bits, |at| {
                 DROPPING.with(|d| d.set(d.get() + 1));
                 for _ in 0..1 + u32::from(fault!("drop_twice")) {
-                    if !fault!("drop_skipped") {
-                        dropped.panics += u64::from(drop_object(class, at));
+                    if !fault!("drop_skipped") && drop_object(class, at) > 0 {
+                        self.panics.fetch_add(1, Ordering::Relaxed);
                     }
                 }
                 DROPPING.with(|d| d.set(d.get() - 1));
@@ -327,8 +309,6 @@ impl Drops {
                 }
             });
         }
-        dropped.objects = batch.objects();
-        dropped.bytes = dropped.objects * batch.each;
     }
 
     /// Frees the slots of a batch whose destructors have returned, and gives its span back if nothing else waits in it.
@@ -531,6 +511,10 @@ impl Drops {
             is_slow: slowest.is_some_and(|slowest| slowest.2),
             slow_drops: state.slow,
         }
+    }
+    /// Panics of destructors so far.
+    pub(crate) fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
     }
     /// Calls `each` with the class of every span in which objects wait, how many, and the bytes of one.
     pub(crate) fn each_waiting(&self, mut each: impl FnMut(Class, u64, u64)) {

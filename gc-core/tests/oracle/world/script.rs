@@ -400,7 +400,7 @@ impl<'scope, 'env> Seat<'scope, 'env> {
             let (sender, receiver) = channel();
             scope.spawn(move || {
                 for () in receiver {
-                    settle(&heap);
+                    settle(heap);
                 }
             });
             sender
