@@ -220,8 +220,9 @@ impl DropQueue {
         self.core.drops.wait_for(timeout)
     }
 
-    /// Has `tell` called when the queue, which was empty, has an object: to wake an event loop. It replaces the one given
-    /// before.
+    /// Has `tell` called when an object comes into the queue and no other waits there: to wake an event loop, which then
+    /// calls [`run_pending`](Self::run_pending) until that drops less than it might. It replaces the one given before, and
+    /// is called at once if an object waits already.
     ///
     /// It runs on the collector's thread, inside a cycle, so it must be short. It cannot drain the queue; a panic in it
     /// is caught.
@@ -236,7 +237,10 @@ impl DropQueue {
     /// # Ok::<(), gc_core::ConfigError>(())
     /// ```
     pub fn on_ready(&mut self, tell: impl Fn() + Send + Sync + 'static) {
-        self.core.drops.own(Some(Arc::new(tell)));
+        let tell = Arc::new(tell);
+        if self.core.drops.own(Some(tell.clone())) {
+            tell();
+        }
     }
 }
 

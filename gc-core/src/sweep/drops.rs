@@ -64,8 +64,9 @@ struct State {
     asleep: u32,
     waiters: u32,
     is_closed: bool,
-    /// Destructors that were named because they were slow.
+    /// Destructors that were named because they were slow, and the last of them if the trace has not named it.
     slow: u64,
+    to_report: Option<&'static str>,
 }
 
 /// Whether there is a drop thread.
@@ -148,6 +149,7 @@ impl Drops {
             waiters: 0,
             is_closed: false,
             slow: 0,
+            to_report: None,
         };
         Drops {
             state: Mutex::new(state),
@@ -165,7 +167,7 @@ impl Drops {
     /// Hands over what a sweep found dead, and says what to do about it.
     pub(crate) fn push(&self, wards: &mut Vec<Ward<Class>>) -> Next {
         let mut state = self.state.lock();
-        let was_empty = state.doomed.is_empty();
+        let was_empty = !state.doomed.has_waiting();
         for ward in wards.drain(..) {
             self.add(ward.objects(), ward.each);
             state.doomed.push(ward);
@@ -373,11 +375,12 @@ impl Drops {
 
     // ---- the program's side ----
 
-    /// The program drops from now on, and `waker` is told when there is something.
-    pub(crate) fn own(&self, waker: Option<Waker>) {
+    /// The program drops from now on, and `waker` is told when there is something. Says whether there is already.
+    pub(crate) fn own(&self, waker: Option<Waker>) -> bool {
         let mut state = self.state.lock();
         state.is_owned = true;
         state.waker = waker;
+        state.doomed.has_waiting()
     }
     /// The program does not any more; says who drops what waits.
     pub(crate) fn disown(&self) -> Next {
@@ -485,7 +488,9 @@ impl Drops {
         if self.bytes() == 0 {
             return None;
         }
-        self.state.lock().watch(Instant::now())
+        let mut state = self.state.lock();
+        state.watch(Instant::now());
+        state.to_report.take()
     }
     /// Objects that wait, and their bytes.
     pub(crate) fn objects(&self) -> u64 {
@@ -543,8 +548,7 @@ impl State {
         self.runners.iter().map(|runner| runner.progress.0.load(Ordering::Relaxed)).sum()
     }
     /// Sees which destructors return, and names one that has not for [`SLOW`].
-    fn watch(&mut self, now: Instant) -> Option<&'static str> {
-        let mut named = None;
+    fn watch(&mut self, now: Instant) {
         for runner in &mut self.runners {
             let done = runner.progress.0.load(Ordering::Relaxed);
             if done != runner.seen {
@@ -555,10 +559,9 @@ impl State {
             {
                 runner.is_named = true;
                 self.slow += 1;
-                named = Some((class.info.name)());
+                self.to_report = Some((class.info.name)());
             }
         }
-        named
     }
 }
 
