@@ -37,8 +37,7 @@ pub struct Stats {
     pub slow_drops: u64,
     /// Bytes of blocks in spans.
     pub heap_bytes: u64,
-    /// What pacing compares with `goal_bytes`: found live by the last marking, allocated since, held outside, and, up to a
-    /// bound, dead and undropped.
+    /// What pacing compares with `goal_bytes`: found live by the last marking, allocated since, and held outside.
     pub paced_bytes: u64,
     /// Bytes that objects hold outside of the heap, as they said ([`External`](crate::External)).
     pub external_bytes: u64,

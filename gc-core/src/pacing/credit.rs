@@ -9,7 +9,7 @@ use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Ordering, plain};
 /// |---|---|---|
 /// | `allocated`, `unused`, `freed`, `pressure`, `external` | whoever takes, gives back or sweeps a span, or holds memory elsewhere | pacing, statistics |
 /// | `waiting` | whoever finds dead objects that have destructors, and whoever has run these | pacing |
-/// | `slack`, `offset`, `trigger`, `goal`, `end`, `start`, `work`, `starved`, `relieved` | the collector, at the start and the end of marking | refills |
+/// | `way`, `offset`, `trigger`, `goal`, `end`, `start`, `work`, `starved`, `relieved` | the collector, at the start and the end of marking | refills |
 /// | `doubt` | the collector, at the end of marking | the collector |
 ///
 /// Nothing but pacing depends on them, so all is relaxed.
@@ -22,8 +22,8 @@ pub(crate) struct Credit {
     external: Arc<Held>,
     /// Bytes of dead objects whose destructors have not run: `sweep::drops` counts them.
     waiting: Arc<plain::AtomicU64>,
-    /// The most of them that counts as part of the heap.
-    slack: AtomicU64,
+    /// Bytes from live to the trigger.
+    way: AtomicU64,
     offset: AtomicU64,
     trigger: AtomicU64,
     goal: AtomicU64,
@@ -115,7 +115,7 @@ impl Credit {
             pressure: AtomicU64::new(0),
             external: Arc::new(Held::default()),
             waiting: Arc::new(plain::AtomicU64::new(0)),
-            slack: AtomicU64::new(0),
+            way: AtomicU64::new(0),
             offset: AtomicU64::new(0),
             trigger: AtomicU64::new(0),
             goal: AtomicU64::new(0),
@@ -181,18 +181,16 @@ impl Credit {
     pub(crate) fn waiting(&self) -> Arc<plain::AtomicU64> {
         self.waiting.clone()
     }
-    /// The same with what is held and pressed outside, and with what waits for destructors. The last counts for half of
-    /// the way to the trigger at most: a cycle does not make destructors run faster.
+    /// The same with what is held and pressed outside. Not with what waits for destructors: a cycle does not make these run
+    /// faster.
     pub(crate) fn heap(&self) -> u64 {
-        let waiting = self.waiting.load(Ordering::Relaxed);
         self.counted()
             .saturating_add(self.pressure.load(Ordering::Relaxed))
             .saturating_add(self.external())
-            .saturating_add(waiting.min(self.slack.load(Ordering::Relaxed)))
     }
-    /// Whether more waits for destructors than may be allocated between two cycles: allocation is faster than they are.
-    fn is_dropping_behind(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) / 2 > self.slack.load(Ordering::Relaxed)
+    /// Whether more waits for destructors than may be allocated in two cycles: allocation is faster than they are.
+    pub(crate) fn is_dropping_behind(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) / 2 > self.way.load(Ordering::Relaxed)
     }
     pub(crate) fn trigger(&self) -> u64 {
         self.trigger.load(Ordering::Relaxed)
@@ -212,7 +210,7 @@ impl Credit {
     /// Goes on counting towards another trigger and goal.
     pub(crate) fn amend(&self, plan: Plan) {
         self.trigger.store(plan.trigger, Ordering::Relaxed);
-        self.slack.store(plan.trigger.saturating_sub(plan.live) / 2, Ordering::Relaxed);
+        self.way.store(plan.trigger.saturating_sub(plan.live), Ordering::Relaxed);
         self.goal.store(plan.goal, Ordering::Relaxed);
         self.end.store(plan.end, Ordering::Relaxed);
         self.work.store(plan.work, Ordering::Relaxed);
@@ -248,15 +246,8 @@ impl Credit {
     // ---- what a mutator should do ----
 
     /// What a mutator past the trigger should do for the collector, of whose work `done` bytes are done if it is
-    /// marking, and for the drop thread.
+    /// marking.
     pub(crate) fn demand(&self, done: Option<u64>) -> Demand {
-        match self.demand_of_marking(done) {
-            Demand::Nothing if self.is_dropping_behind() => Demand::Yield,
-            Demand::Assist if self.is_dropping_behind() => Demand::AssistAndYield,
-            other => other,
-        }
-    }
-    fn demand_of_marking(&self, done: Option<u64>) -> Demand {
         if self.is_relieved() {
             return Demand::Nothing;
         }
@@ -391,20 +382,14 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_destructors_counts_for_half_of_the_way_and_makes_mutators_yield() {
+    fn twice_the_way_to_the_trigger_may_wait_for_destructors() {
         let credit = Credit::new(PLAN);
-        credit.judge(true);
         let waiting = credit.waiting();
-        let heaps = [10, 30, 500].map(|bytes| {
+        let behind = [0, 121, 122, 1000].map(|bytes| {
             waiting.store(bytes, Ordering::Relaxed);
-            credit.heap()
+            (credit.heap(), credit.is_dropping_behind())
         });
-        assert_eq!(heaps, [10, 30, 30], "the trigger is at 60");
-        assert_eq!(credit.demand(None), Demand::Yield, "the drop thread needs a core");
-        credit.allocate(90);
-        assert_eq!(credit.demand(None), Demand::AssistAndYield);
-        waiting.store(60, Ordering::Relaxed);
-        assert_eq!(credit.demand(None), Demand::Assist);
+        assert_eq!(behind, [(0, false), (0, false), (0, true), (0, true)], "the trigger is at 60");
     }
 
     #[test]

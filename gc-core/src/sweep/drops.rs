@@ -18,6 +18,7 @@ use super::doomed::{Batch, Doomed, Ward};
 use super::{Keep, Swept, drop_object, each_object, put_swept, slot_bytes};
 use crate::heap::span::SpanClass;
 use crate::heap::{Space, asan};
+use crate::observe::clock::{ns_per_tick, ticks};
 use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::thread::JoinHandle;
 use crate::sync::{self, Arc, Condvar, Mutex, chaos, thread_local};
@@ -30,6 +31,8 @@ pub(crate) const SLOW: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(100);
 /// How long a thread at the limit waits for the next destructor to return.
 const ROOM_PATIENCE: Duration = Duration::from_millis(2);
+/// A queue of which no batch was done for longer is stuck.
+const GETTING_ON: Duration = Duration::from_millis(5);
 /// Wards that are swept under one hold of the lock: some 50 µs.
 const WARDS: usize = 64;
 
@@ -50,6 +53,8 @@ pub(crate) struct Drops {
     bytes: Arc<AtomicU64>,
     /// Panics of destructors, caught.
     panics: AtomicU64,
+    /// When the last batch was done, in ticks: a hint for pacing.
+    last: AtomicU64,
 }
 
 struct State {
@@ -159,6 +164,7 @@ impl Drops {
             objects: AtomicU64::new(0),
             bytes,
             panics: AtomicU64::new(0),
+            last: AtomicU64::new(0),
         }
     }
 
@@ -294,16 +300,18 @@ impl Drops {
     /// Runs the destructors of a batch.
     fn drop_all(&self, space: &Space, progress: &Progress, batch: &Batch<Class>) {
         let (span, class) = (batch.span, batch.class);
+        DROPPING.with(|d| d.set(d.get() + 1));
+        // This thread alone counts here.
+        let mut done = progress.0.load(Ordering::Relaxed);
         for (i, &bits) in batch.bits.iter().enumerate() {
             each_object(space, class, span, i, bits, |at| {
-                DROPPING.with(|d| d.set(d.get() + 1));
                 for _ in 0..1 + u32::from(fault!("drop_twice")) {
                     if !fault!("drop_skipped") && drop_object(class, at) > 0 {
                         self.panics.fetch_add(1, Ordering::Relaxed);
                     }
                 }
-                DROPPING.with(|d| d.set(d.get() - 1));
-                progress.0.fetch_add(1, Ordering::Relaxed);
+                done += 1;
+                progress.0.store(done, Ordering::Relaxed);
                 #[cfg(gc_verify)]
                 crate::verify::poison(space, class, at);
                 if cfg!(gc_asan) {
@@ -311,6 +319,7 @@ impl Drops {
                 }
             });
         }
+        DROPPING.with(|d| d.set(d.get() - 1));
     }
 
     /// Frees the slots of a batch whose destructors have returned, and gives its span back if nothing else waits in it.
@@ -333,6 +342,7 @@ impl Drops {
         let objects = batch.objects();
         self.objects.fetch_sub(objects, Ordering::Relaxed);
         self.bytes.fetch_sub(objects * batch.each, Ordering::Relaxed);
+        self.last.store(ticks(), Ordering::Relaxed);
         state.note(progress, None);
         if state.waiters > 0 {
             self.to_waiters.notify_all();
@@ -498,6 +508,14 @@ impl Drops {
     }
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+    /// Whether a batch was done lately: those whose destructors stay for longer are not waited for.
+    pub(crate) fn is_getting_on(&self) -> bool {
+        if cfg!(shuttle) {
+            return true;
+        }
+        let since = ticks().saturating_sub(self.last.load(Ordering::Relaxed));
+        since as f64 * ns_per_tick() < GETTING_ON.as_nanos() as f64
     }
     /// What waits now.
     pub(crate) fn waiting(&self) -> Waiting {
