@@ -17,7 +17,8 @@ const MIB: usize = 1 << 20;
 /// The smallest reservation that is still a heap.
 pub(crate) const MIN_RESERVE: usize = 16 * MIB;
 const MAX_RESERVE: usize = 1 << 44;
-/// The smallest stack on which the collector's own frames surely fit, and the largest that makes any sense.
+/// The smallest stack on which the collector's own frames surely fit, and the largest that makes
+/// any sense.
 const MIN_STACK: usize = 128 << 10;
 const MAX_STACK: usize = 1 << 40;
 

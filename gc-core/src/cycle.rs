@@ -25,8 +25,8 @@ use crate::observe::clock::ns_per_tick;
 use crate::observe::gctrace::CycleLine;
 use crate::pacing::{Footprint, Limiter, Marked, Pacer};
 use crate::rest::{Next, Rest};
+use crate::sweep::doom::doom_span;
 use crate::sweep::doomed::Ward;
-use crate::sweep::drops::doom_span;
 use crate::sweep::early::Early;
 use crate::sweep::{self, Keep};
 use crate::sync::{Arc, Backoff, chaos, heavy_fence, yield_now};
@@ -225,7 +225,8 @@ impl Collector {
         self.end();
     }
 
-    /// Looks now and then for a destructor that runs for long; drops here if the system gave no thread for it.
+    /// Looks now and then for a destructor that runs for long; drops here if the system gave no
+    /// thread for it.
     fn look_at_drops(&mut self) {
         let now = Instant::now();
         if now - self.watched >= WATCH && !cfg!(shuttle) {
@@ -484,7 +485,8 @@ impl Collector {
         let core = &self.core;
         let taken = (core.credit.allocated(), core.totals.fresh_bytes.get());
         let fresh = taken.1 - self.taken.1;
-        // What this sweep found will be dropped soon; what waited before it does so because destructors are slow.
+        // What this sweep found will be dropped soon; what waited before it does so because
+        // destructors are slow.
         let soon = core.drops.bytes().saturating_sub(self.backlog);
         let used = (core.space.pages.used() * BLOCK) as u64;
         let plan = self.pacer.after_sweep(Footprint {
@@ -608,8 +610,8 @@ impl Collector {
         }
     }
 
-    /// The heap ends: nobody can be inside `mutate` any more. Hands over everything that has a destructor, and gives the
-    /// rest of the memory back.
+    /// The heap ends: nobody can be inside `mutate` any more. Hands over everything that has a
+    /// destructor, and gives the rest of the memory back.
     fn end(mut self) {
         let core = self.core.clone();
         core.marking.detector.park();

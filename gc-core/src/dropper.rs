@@ -1,14 +1,16 @@
 #![forbid(unsafe_code)]
 //! The drop thread: it runs the destructors of dead objects, outside of every cycle.
 //!
-//! 1. The collector hands over what a sweep found dead ([`hand_over`]). The first time it starts the thread, so a heap
-//!    without destructors has none.
-//! 2. The thread runs batch after batch (`sweep::drops`) and lets others run now and then ([`drop_thread`]).
-//! 3. If the system gives no thread, not even one with a smaller stack, the collector's thread drops between two cycles
-//!    ([`drop_here`]).
+//! 1. The collector hands over what a sweep found dead ([`hand_over`]). The first time it starts
+//!    the thread, so a heap without destructors has none.
+//! 2. The thread runs batch after batch (`sweep::drops`) and lets others run now and then
+//!    ([`drop_thread`]).
+//! 3. If the system gives no thread, not even one with a smaller stack, the collector's thread
+//!    drops between two cycles ([`drop_here`]).
 //! 4. When the heap has ended and nothing waits, the thread gives the memory back and ends.
 //!
-//! The thread's stack is large: drop glue is recursive, and a list of boxes in one object may be long.
+//! The thread's stack is large: drop glue is recursive, and a list of boxes in one object may be
+//! long.
 
 use crate::mutator::Core;
 use crate::sweep::doomed::Ward;
@@ -107,7 +109,8 @@ pub(crate) fn watch(core: &Core) {
         let waiting = core.drops.waiting();
         let _ = writeln!(
             std::io::stderr(),
-            "gc: the destructor of {name} has run for more than a second; {} objects ({} bytes) are undropped",
+            "gc: the destructor of {name} has run for more than a second; \
+             {} objects ({} bytes) are undropped",
             waiting.objects,
             waiting.bytes,
         );

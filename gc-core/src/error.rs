@@ -87,8 +87,8 @@ impl Error for AllocError {}
 pub enum CollectError {
     /// Called inside `mutate` of the same heap: the cycle would wait for this very pin.
     InsideMutate,
-    /// Called on a collector thread: it would wait for itself. A `Drop` of a dead object runs there only if the system
-    /// gave no thread for it.
+    /// Called on a collector thread: it would wait for itself. A `Drop` of a dead object runs there
+    /// only if the system gave no thread for it.
     OnCollectorThread,
     /// Called in the child of a `fork`: the collector's threads are in the parent.
     AfterFork,
@@ -111,7 +111,8 @@ impl fmt::Display for CollectError {
 }
 impl Error for CollectError {}
 
-/// Destructors that have not run when [`Heap::drain_drops`](crate::Heap::drain_drops) has waited for long enough.
+/// Destructors that have not run when [`Heap::drain_drops`](crate::Heap::drain_drops) has waited
+/// for long enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DropsPending {
@@ -119,7 +120,8 @@ pub struct DropsPending {
     pub objects: u64,
     /// Bytes of their slots.
     pub bytes: u64,
-    /// The type whose destructor runs now, and for how long it was seen to; of several threads the slowest.
+    /// The type whose destructor runs now, and for how long it was seen to; of several threads the
+    /// slowest.
     pub running: Option<(&'static str, Duration)>,
 }
 

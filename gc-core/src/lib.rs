@@ -29,8 +29,8 @@
 //!   task. A thread that stays long delays the end of the cycle (memory grows meanwhile), and nobody else.
 //! - What a heap object holds must be `Send + Sync`: mutable fields are [`GcCell`], [`GcRefCell`], atomics and the
 //!   like.
-//! - A type with `Gc` fields has no `Drop`; drop glue of leaf fields runs later, on a thread of its own
-//!   ([`Heap::drain_drops`] waits for it, [`DropQueue`] moves it to a thread of yours).
+//! - A type with `Gc` fields has no `Drop`; drop glue of leaf fields runs later, on a thread of its
+//!   own ([`Heap::drain_drops`] waits for it, [`DropQueue`] moves it to a thread of yours).
 //! - Objects do not move, so addresses are stable and memory can fragment within a type.
 //!
 //! # How it works

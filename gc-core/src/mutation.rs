@@ -21,19 +21,22 @@ use std::time::Duration;
 
 /// A garbage-collected heap: a cheap-to-clone handle, `Send` and `Sync`. Many heaps may live in one process.
 ///
-/// When the last handle (a [`Mutator`] is one) is dropped the heap ends: no cycle runs any more, and every object that
-/// is left is dropped, on the heap's drop thread. The drop of the handle waits until that is done, but for five seconds
-/// at most ([`HeapBuilder::end_timeout`]); then destructors go on by themselves. It waits for none if it is itself run by
-/// a destructor. [`shutdown`](Self::shutdown) waits as long as the program says and tells what is left;
+/// When the last handle (a [`Mutator`] is one) is dropped the heap ends: no cycle runs any more,
+/// and every object that is left is dropped, on the heap's drop thread. The drop of the handle
+/// waits until that is done, but for five seconds at most ([`HeapBuilder::end_timeout`]); then
+/// destructors go on by themselves. It waits for none if it is itself run by a destructor.
+/// [`shutdown`](Self::shutdown) waits as long as the program says and tells what is left;
 /// [`leak`](Self::leak) runs no destructor. [`Root`](crate::Root)s do not keep a heap.
 ///
 /// # Destructors
 ///
-/// What dies is found by a cycle, and dropped later on a thread of its own (or where a [`DropQueue`](crate::DropQueue) is
-/// drained): no cycle, no [`collect`](Self::collect) and no allocation waits for a destructor. So a destructor may take
-/// locks, sleep, use this heap and call [`collect`](Self::collect), and the heap goes on if it never returns; but then
-/// nothing that waits behind it is dropped, and its memory stays taken. [`drain_drops`](Self::drain_drops) waits for
-/// destructors; [`stats`](Self::stats) counts what waits and names one that runs for more than a second.
+/// What dies is found by a cycle, and dropped later on a thread of its own (or where a
+/// [`DropQueue`](crate::DropQueue) is drained): no cycle, no [`collect`](Self::collect) and no
+/// allocation waits for a destructor. So a destructor may take locks, sleep, use this heap and call
+/// [`collect`](Self::collect), and the heap goes on if it never returns; but then nothing that
+/// waits behind it is dropped, and its memory stays taken. [`drain_drops`](Self::drain_drops) waits
+/// for destructors; [`stats`](Self::stats) counts what waits and names one that runs for more than
+/// a second.
 ///
 /// # Fork
 ///
@@ -74,8 +77,8 @@ impl Drop for Inner {
 }
 
 impl Inner {
-    /// Ends the collector, and waits until everything that is left is dropped, for `time` at most; says whether it is.
-    /// Once done there is nothing more to do.
+    /// Ends the collector, and waits until everything that is left is dropped, for `time` at most;
+    /// says whether it is. Once done there is nothing more to do.
     pub(crate) fn end(&self, time: Duration) -> bool {
         let core = &self.core;
         let threads = std::mem::take(&mut *self.threads.lock());
@@ -84,7 +87,8 @@ impl Inner {
             return core.drops.objects() == 0;
         }
         core.control.stop();
-        // A destructor cannot wait for itself, nor a collector thread (a `trace` that drops a handle).
+        // A destructor cannot wait for itself, nor a collector thread (a `trace` that drops a
+        // handle).
         if core.drops.is_leaked() || on_collector_thread() || is_dropping() {
             return false;
         }
@@ -183,16 +187,16 @@ impl Heap {
     }
 
     /// Runs a full cycle that begins after this call, and returns when it is over, its sweep included: everything
-    /// unreachable at the call is found dead, and freed if it has no destructor. Destructors run later, on a thread of
-    /// their own; [`drain_drops`](Self::drain_drops) waits for them.
+    /// unreachable at the call is found dead, and freed if it has no destructor. Destructors run
+    /// later, on a thread of their own; [`drain_drops`](Self::drain_drops) waits for them.
     ///
     /// Do not call it on a scoped thread for which this thread waits inside `mutate`: the cycle waits for the pin, and
     /// the pin for the cycle.
     ///
     /// # Errors
     ///
-    /// Inside `mutate` of this heap, or on a collector thread, it would wait for itself. In the child of a `fork` it would
-    /// wait for nobody. A destructor of a dead object may call it.
+    /// Inside `mutate` of this heap, or on a collector thread, it would wait for itself. In the
+    /// child of a `fork` it would wait for nobody. A destructor of a dead object may call it.
     ///
     /// ```
     /// use gc_core::{CollectError, Gc, Heap};
@@ -333,7 +337,7 @@ impl Heap {
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct HeapBuilder {
-    config: Config,
+    pub(crate) config: Config,
 }
 
 impl HeapBuilder {
@@ -428,30 +432,6 @@ impl HeapBuilder {
     /// ```
     pub fn idle_after(mut self, time: Duration) -> Self {
         self.config.idle_after = time;
-        self
-    }
-    /// Bytes of the stack of each collector thread (8 MiB). `trace` runs there; through containers (`Box`, `Vec`, maps) it
-    /// recurses a bounded number of times, so only types of one's own that nest deeply need more. At least 128 KiB.
-    pub fn stack_size(mut self, bytes: usize) -> Self {
-        self.config.stack_size = bytes;
-        self
-    }
-    /// Bytes of the stack of the drop thread (64 MiB of address space, of which the system gives memory as it is used).
-    /// Rust's drop glue recurses: a list of 100,000 boxes in one object takes 5 MiB of stack, and some 30 without
-    /// optimisation. On overflow the process ends with a message that names the thread, `gc-drop`. At least 128 KiB.
-    ///
-    /// ```
-    /// let heap = gc_core::Heap::builder().drop_stack_size(256 << 20).build()?;
-    /// # Ok::<(), gc_core::ConfigError>(())
-    /// ```
-    pub fn drop_stack_size(mut self, bytes: usize) -> Self {
-        self.config.drop_stack_size = bytes;
-        self
-    }
-    /// How long the drop of the heap's last handle waits for the destructors of what is left (5 s). After that they go on
-    /// by themselves, until the process ends. [`Duration::ZERO`]: it does not wait.
-    pub fn end_timeout(mut self, time: Duration) -> Self {
-        self.config.end_timeout = time;
         self
     }
     /// Everything that is free goes back all the time, for the checkers: what comes back is memory that was given away.

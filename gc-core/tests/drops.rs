@@ -1,5 +1,5 @@
-//! Destructors: that nothing waits for them but who asks to, on which thread they run, how a heap ends, and how deep a
-//! value may be.
+//! Destructors: that nothing waits for them but who asks to, on which thread they run, how a heap
+//! ends, and how deep a value may be.
 
 use gc_core::{
     DropQueue, Gc, GcCell, GcRefCell, GcWeak, Heap, PauseKind, Root, ShutdownError, Trace,

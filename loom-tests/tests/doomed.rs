@@ -1,5 +1,6 @@
-//! INV-18: a dead object with a destructor is dropped once, its slot is not reused before, and no sweep misses its span,
-//! while one thread sweeps, one drops and one allocates (`Doomed`, `MarkWord`, `Stack`).
+//! INV-18: a dead object with a destructor is dropped once, its slot is not reused before, and no
+//! sweep misses its span, while one thread sweeps, one drops and one allocates (`Doomed`,
+//! `MarkWord`, `Stack`).
 #![cfg(loom)]
 
 use gc_core::model::{Doomed, Link, MarkWord, Stack, Ward};

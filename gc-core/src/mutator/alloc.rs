@@ -33,7 +33,8 @@ const SWEEPS_PER_REFILL: usize = 8;
 /// refills ask for it before there is one.
 const ASSIST: usize = 64;
 const ASSIST_EVERY: u32 = 2;
-/// How long a refill sleeps where destructors cannot keep up: about as long as it takes to drop what it will allocate.
+/// How long a refill sleeps where destructors cannot keep up: about as long as it takes to drop
+/// what it will allocate.
 const DROP_NAP: Duration = Duration::from_micros(20);
 
 impl Record {
@@ -350,7 +351,8 @@ impl Record {
         }
     }
 
-    /// Allocation is faster than destructors: sleeps for a moment, unless these do not get on at all.
+    /// Allocation is faster than destructors: sleeps for a moment, unless these do not get on at
+    /// all.
     #[cold]
     fn await_drops(&self, core: &Core) {
         if on_collector_thread() || is_dropping() || !core.drops.is_getting_on() {

@@ -240,7 +240,8 @@ impl Record {
             let since = ticks();
             let core = self.core();
             core.control.collect(Some(Instant::now() + STALL));
-            // What the cycle found dead may have destructors. They are not waited for unless they return.
+            // What the cycle found dead may have destructors. They are not waited for unless they
+            // return.
             let (pages, room) = (&core.space.pages, core.space.pages.limit() / 16);
             core.drops.await_room(|| pages.used() <= pages.limit() - room);
             self.pauses.record(PauseKind::Stall, since);

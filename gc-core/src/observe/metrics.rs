@@ -25,13 +25,15 @@ pub struct Stats {
     pub freed_bytes: u64,
     /// Objects found dead since the heap was made, those that still wait for a destructor included.
     pub freed_objects: u64,
-    /// Dead objects whose destructors have not run ([`Heap::drain_drops`](crate::Heap::drain_drops) waits for them).
+    /// Dead objects whose destructors have not run ([`Heap::drain_drops`](crate::Heap::drain_drops)
+    /// waits for them).
     pub undropped_objects: u64,
     /// Bytes of these objects, which are still taken.
     pub undropped_bytes: u64,
     /// For how long the oldest of them has waited; zero if there is none.
     pub undropped_age: Duration,
-    /// The type whose destructor has been running for more than a second, if one has; of several the slowest.
+    /// The type whose destructor has been running for more than a second, if one has; of several
+    /// the slowest.
     pub slow_drop: Option<&'static str>,
     /// Destructors that were seen to run for more than a second.
     pub slow_drops: u64,

@@ -181,14 +181,15 @@ impl Credit {
     pub(crate) fn waiting(&self) -> Arc<plain::AtomicU64> {
         self.waiting.clone()
     }
-    /// The same with what is held and pressed outside. Not with what waits for destructors: a cycle does not make these run
-    /// faster.
+    /// The same with what is held and pressed outside. Not with what waits for destructors: a cycle
+    /// does not make these run faster.
     pub(crate) fn heap(&self) -> u64 {
         self.counted()
             .saturating_add(self.pressure.load(Ordering::Relaxed))
             .saturating_add(self.external())
     }
-    /// Whether more waits for destructors than may be allocated in two cycles: allocation is faster than they are.
+    /// Whether more waits for destructors than may be allocated in two cycles: allocation is faster
+    /// than they are.
     pub(crate) fn is_dropping_behind(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) / 2 > self.way.load(Ordering::Relaxed)
     }

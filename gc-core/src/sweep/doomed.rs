@@ -1,18 +1,23 @@
 #![forbid(unsafe_code)]
 //! The dead objects whose destructors have not run yet: which they are, and whose turn it is.
 //!
-//! 1. The sweep of a span finds objects with drop glue dead. It makes a *ward* of the span ([`Ward`]): a bit for
-//!    each dead object. Their alloc bits stay, so their slots are not reused.
-//! 2. A ward's span is in no list and in no thread's hands. It belongs to whoever holds the lock around [`Doomed`].
-//! 3. Each later cycle sweeps the spans of all wards as well ([`Doomed::sweep_some`], [`Doomed::sweep_rest`]): it
-//!    clears their marks, and what it finds newly dead joins the ward ([`Ward::doom`]).
-//! 4. A thread takes a batch of dead objects ([`Doomed::take`]), lets go of the lock and runs their destructors. The
-//!    ward remembers them meanwhile, so that a sweep does not take them for newly dead.
-//! 5. Under the lock again the thread clears the alloc bits of the batch and says so ([`Doomed::finish`]). If nothing
-//!    waits in the ward any more, it ends, and the thread gives the span back under the same lock.
+//! 1. The sweep of a span finds objects with drop glue dead. It makes a *ward* of the span
+//!    ([`Ward`]): a bit for each dead object. Their alloc bits stay, so their slots are not reused.
+//! 2. A ward's span is in no list and in no thread's hands. It belongs to whoever holds the lock
+//!    around [`Doomed`].
+//! 3. Each later cycle sweeps the spans of all wards as well ([`Doomed::sweep_some`],
+//!    [`Doomed::sweep_rest`]): it clears their marks, and what it finds newly dead joins the ward
+//!    ([`Ward::doom`]).
+//! 4. A thread takes a batch of dead objects ([`Doomed::take`]), lets go of the lock and runs their
+//!    destructors. The ward remembers them meanwhile, so that a sweep does not take them for newly
+//!    dead.
+//! 5. Under the lock again the thread clears the alloc bits of the batch and says so
+//!    ([`Doomed::finish`]). If nothing waits in the ward any more, it ends, and the thread gives
+//!    the span back under the same lock.
 //!
-//! All of this happens under one lock, which is never held while a destructor runs. So there are no atomics here.
-//! `loom-tests/tests/doomed.rs` explores it beside a sweep and an allocation (INV-18).
+//! All of this happens under one lock, which is never held while a destructor runs. So there are no
+//! atomics here. `loom-tests/tests/doomed.rs` explores it beside a sweep and an allocation
+//! (INV-18).
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -165,8 +170,9 @@ impl<C: Copy> Doomed<C> {
         Some(batch)
     }
 
-    /// The objects of `batch` are dropped, and their alloc bits are cleared. Returns whether the span has no object
-    /// that waits: then it is the caller's, who gives it back before it lets go of the lock.
+    /// The objects of `batch` are dropped, and their alloc bits are cleared. Returns whether the
+    /// span has no object that waits: then it is the caller's, who gives it back before it lets go
+    /// of the lock.
     #[must_use]
     pub fn finish(&mut self, batch: &Batch<C>) -> bool {
         let at = self.running.iter().position(|ward| ward.span == batch.span);
@@ -187,8 +193,9 @@ impl<C: Copy> Doomed<C> {
         false
     }
 
-    /// Sweeps, by `each`, up to `most` wards that sweep `number` has not seen, leaving out the last `skip` of the queue.
-    /// Returns how many of the queue it has looked at; none: the rest is for [`sweep_rest`](Self::sweep_rest).
+    /// Sweeps, by `each`, up to `most` wards that sweep `number` has not seen, leaving out the last
+    /// `skip` of the queue. Returns how many of the queue it has looked at; none: the rest is for
+    /// [`sweep_rest`](Self::sweep_rest).
     pub fn sweep_some(
         &mut self,
         skip: usize,
@@ -204,7 +211,8 @@ impl<C: Copy> Doomed<C> {
         }
         end - from
     }
-    /// Sweeps, by `each`, all wards that sweep `number` has not seen. From then on every ward has been seen.
+    /// Sweeps, by `each`, all wards that sweep `number` has not seen. From then on every ward has
+    /// been seen.
     pub fn sweep_rest(&mut self, number: u64, mut each: impl FnMut(&mut Ward<C>)) {
         for ward in self.running.iter_mut().chain(&mut self.queue) {
             sweep(ward, number, &mut each);

@@ -1,19 +1,23 @@
 #![forbid(unsafe_code)]
 //! Running the destructors of dead objects, outside of every cycle (INV-9, INV-18).
 //!
-//! 1. The collector sweeps a span whose class has drop glue ([`doom_span`]) and hands the dead over
+//! 1. The collector sweeps a span whose class has drop glue (`doom`) and hands the dead over
 //!    ([`Drops::push`]). It wakes the drop thread, or the owner of the queue, and goes on.
-//! 2. At the next sweep it looks at what waits first ([`Drops::sweep`]), and at the lists after that. So a span that is
-//!    given back between the two is in a list that is swept.
+//! 2. At the next sweep it looks at what waits first ([`Drops::sweep`]), and at the lists after
+//!    that. So a span that is given back between the two is in a list that is swept.
 //! 3. The drop thread sleeps until there is something ([`Drops::wait`]) and runs batch after batch
-//!    ([`Drops::run`]). A program that has asked for the queue does the same on a thread of its own.
-//! 4. The heap ends: the collector hands over all that is left and closes the queue ([`Drops::close`]). When the last
-//!    destructor has returned the heap is over ([`Drops::wait_for_end`]).
+//!    ([`Drops::run`]). A program that has asked for the queue does the same on a thread of its
+//!    own.
+//! 4. The heap ends: the collector hands over all that is left and closes the queue
+//!    ([`Drops::close`]). When the last destructor has returned the heap is over
+//!    ([`Drops::wait_for_end`]).
 //!
-//! A destructor is a user's code. It may use the heap, take locks, sleep, or never return; nothing here waits for it
-//! but those who ask to ([`Drops::drain`]). Which destructor runs, and for how long, the collector looks at now and
-//! then ([`Drops::watch`]): a clock for each object would cost as much as a small destructor.
+//! A destructor is a user's code. It may use the heap, take locks, sleep, or never return; nothing
+//! here waits for it but those who ask to ([`Drops::drain`]). Which destructor runs, and for how
+//! long, the collector looks at now and then ([`Drops::watch`]): a clock for each object would cost
+//! as much as a small destructor.
 
+use super::doom::sweep_ward;
 use super::doomed::{Batch, Doomed, Ward};
 use super::{Keep, Swept, drop_object, each_object, put_swept, slot_bytes};
 use crate::heap::span::SpanClass;
@@ -69,7 +73,8 @@ struct State {
     asleep: u32,
     waiters: u32,
     is_closed: bool,
-    /// Destructors that were named because they were slow, and the last of them if the trace has not named it.
+    /// Destructors that were named because they were slow, and the last of them if the trace has
+    /// not named it.
     slow: u64,
     to_report: Option<&'static str>,
 }
@@ -89,7 +94,8 @@ enum DropThread {
 /// A thread that drops.
 struct Runner {
     progress: Arc<Progress>,
-    /// What it is at, with how many destructors had returned when that was looked at last, and when.
+    /// What it is at, with how many destructors had returned when that was looked at last, and
+    /// when.
     class: Option<Class>,
     seen: u64,
     since: Instant,
@@ -107,7 +113,8 @@ pub(crate) struct Waiting {
     pub(crate) bytes: u64,
     /// For how long the oldest has waited.
     pub(crate) age: Duration,
-    /// The type whose destructor runs for longest, and for how long; and whether that is over a second.
+    /// The type whose destructor runs for longest, and for how long; and whether that is over a
+    /// second.
     pub(crate) running: Option<(&'static str, Duration)>,
     pub(crate) is_slow: bool,
     /// How many were.
@@ -199,13 +206,18 @@ impl Drops {
         self.bytes.fetch_add(objects * each, Ordering::Relaxed);
     }
 
-    /// Sweeps the spans of what waits, with sweep `number`, before any list is swept. Returns what was found.
+    /// Sweeps the spans of what waits, with sweep `number`, before any list is swept. Returns what
+    /// was found.
     pub(crate) fn sweep(&self, space: &Space, number: u64, keep: Keep) -> Swept {
         let mut all = Swept::default();
         if fault!("ward_unswept") {
             return all;
         }
-        let mut each = |ward: &mut Ward<Class>| all += self.sweep_ward(space, ward, number, keep);
+        let mut each = |ward: &mut Ward<Class>| {
+            let swept = sweep_ward(space, ward, number, keep);
+            self.add(u64::from(swept.freed), ward.each);
+            all += swept;
+        };
         let mut skip = 0;
         loop {
             let seen = self.state.lock().doomed.sweep_some(skip, WARDS, number, &mut each);
@@ -217,22 +229,6 @@ impl Drops {
         self.state.lock().doomed.sweep_rest(number, each);
         all
     }
-    fn sweep_ward(&self, space: &Space, ward: &mut Ward<Class>, number: u64, keep: Keep) -> Swept {
-        let (span, class) = (ward.span, ward.class);
-        let swept = sweep_words(space, class, span, keep, |i, dead, marked| {
-            let known = ward.known(i);
-            if cfg!(gc_verify) && marked & known != 0 {
-                crate::error::fatal("INV-18: an object that waits to be dropped is marked");
-            }
-            let new = dead & !known;
-            ward.doom(i, new);
-            new
-        });
-        self.add(u64::from(swept.freed), ward.each);
-        space.meta(span as usize).set_sweep(number);
-        swept
-    }
-
     /// Nothing comes any more. Says whether nothing waits either.
     pub(crate) fn close(&self) -> bool {
         let mut state = self.state.lock();
@@ -247,7 +243,8 @@ impl Drops {
         state.thread = thread.map_or(DropThread::Failed, DropThread::Runs);
     }
 
-    /// Whether the system gave no drop thread although there is something to drop: the collector's thread does it.
+    /// Whether the system gave no drop thread although there is something to drop: the collector's
+    /// thread does it.
     pub(crate) fn has_no_thread(&self) -> bool {
         self.bytes() > 0 && {
             let state = self.state.lock();
@@ -322,7 +319,8 @@ impl Drops {
         DROPPING.with(|d| d.set(d.get() - 1));
     }
 
-    /// Frees the slots of a batch whose destructors have returned, and gives its span back if nothing else waits in it.
+    /// Frees the slots of a batch whose destructors have returned, and gives its span back if
+    /// nothing else waits in it.
     fn finish(&self, space: &Space, progress: &Arc<Progress>, batch: &Batch<Class>) {
         let (span, class) = (batch.span, batch.class);
         let first = space.first_word(span);
@@ -385,7 +383,8 @@ impl Drops {
 
     // ---- the program's side ----
 
-    /// The program drops from now on, and `waker` is told when there is something. Says whether there is already.
+    /// The program drops from now on, and `waker` is told when there is something. Says whether
+    /// there is already.
     pub(crate) fn own(&self, waker: Option<Waker>) -> bool {
         let mut state = self.state.lock();
         state.is_owned = true;
@@ -411,8 +410,8 @@ impl Drops {
         state.is_closed && state.doomed.is_empty()
     }
 
-    /// Waits until all that was found dead before this call is dropped, for `time` at most; says whether it is. Never
-    /// waits inside a destructor.
+    /// Waits until all that was found dead before this call is dropped, for `time` at most; says
+    /// whether it is. Never waits inside a destructor.
     pub(crate) fn drain(&self, time: Duration) -> bool {
         let deadline = after(time);
         let mut state = self.state.lock();
@@ -436,8 +435,8 @@ impl Drops {
         }
     }
 
-    /// For a thread at the limit: waits until there is `enough` room, as long as one destructor after the other
-    /// returns.
+    /// For a thread at the limit: waits until there is `enough` room, as long as one destructor
+    /// after the other returns.
     pub(crate) fn await_room(&self, enough: impl Fn() -> bool) {
         let mut state = self.state.lock();
         while !is_dropping() && !state.doomed.is_empty() && !enough() {
@@ -451,8 +450,8 @@ impl Drops {
         }
     }
 
-    /// Waits until the queue is closed and, unless the program drops, everything is dropped; for `time` at most, or as
-    /// long as it takes if there is none. Says whether it came.
+    /// Waits until the queue is closed and, unless the program drops, everything is dropped; for
+    /// `time` at most, or as long as it takes if there is none. Says whether it came.
     pub(crate) fn wait_for_end(&self, time: Duration) -> bool {
         let deadline = after(time);
         let mut state = self.state.lock();
@@ -465,7 +464,8 @@ impl Drops {
                 return false;
             }
             state.waiters += 1;
-            // Under a scheduler there is no clock: an end that does not come is a deadlock that it reports.
+            // Under a scheduler there is no clock: an end that does not come is a deadlock that it
+            // reports.
             state = if cfg!(shuttle) {
                 self.to_waiters.wait(state)
             } else {
@@ -539,7 +539,8 @@ impl Drops {
     pub(crate) fn panics(&self) -> u64 {
         self.panics.load(Ordering::Relaxed)
     }
-    /// Calls `each` with the class of every span in which objects wait, how many, and the bytes of one.
+    /// Calls `each` with the class of every span in which objects wait, how many, and the bytes of
+    /// one.
     pub(crate) fn each_waiting(&self, mut each: impl FnMut(Class, u64, u64)) {
         for ward in self.state.lock().doomed.each() {
             each(ward.class, ward.objects(), ward.each);
@@ -587,58 +588,4 @@ impl State {
 fn after(time: Duration) -> Instant {
     let far = Duration::from_secs(1 << 30);
     Instant::now() + time.min(far)
-}
-
-/// Sweeps the words of a span that the caller owns, whose class has drop glue. Alloc bits stay; `doom` is told of what
-/// is dead and what was marked, by word, and says what of the dead is news.
-fn sweep_words(
-    space: &Space,
-    class: &'static SpanClass,
-    span: u32,
-    keep: Keep,
-    mut doom: impl FnMut(usize, u64, u64) -> u64,
-) -> Swept {
-    let mut swept = Swept::default();
-    let first = space.first_word(span);
-    for (i, starts) in class.starts.iter().enumerate() {
-        let allocated = space.allocated(first + i);
-        let marked = space.mark_word(first + i).take();
-        space.clear_scanned(class, first + i);
-        if cfg!(gc_verify) && (marked & !allocated != 0 || allocated & !starts != 0) {
-            crate::error::fatal("INV-5: a mark without an object, or an object off its slot");
-        }
-        let live = match keep {
-            Keep::Marked => marked & allocated,
-            Keep::All => allocated,
-            Keep::Nothing => 0,
-        };
-        let dead = allocated & !live;
-        swept.live += live.count_ones();
-        if dead != 0 {
-            swept.freed += doom(i, dead, marked).count_ones();
-        }
-    }
-    swept.freed_bytes = u64::from(swept.freed) * slot_bytes(space, class, span) as u64;
-    swept
-}
-
-/// Sweeps `span`, which the caller took from a list and therefore owns, and whose class has drop glue. It carries
-/// `number` then. If something is dead the span is in the ward, else still the caller's.
-pub(crate) fn doom_span(
-    space: &Space,
-    class: &'static SpanClass,
-    span: u32,
-    number: u64,
-    keep: Keep,
-) -> (Swept, Option<Ward<Class>>) {
-    let mut bits = None;
-    let swept = sweep_words(space, class, span, keep, |i, dead, _| {
-        bits.get_or_insert_with(|| vec![0; class.starts.len()].into_boxed_slice())[i] = dead;
-        dead
-    });
-    let meta = space.meta(span as usize);
-    meta.set_live(swept.live);
-    meta.set_sweep(number);
-    let each = slot_bytes(space, class, span) as u64;
-    (swept, bits.map(|bits| Ward::new(span, class, each, bits, number)))
 }

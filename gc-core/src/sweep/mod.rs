@@ -12,12 +12,15 @@
 //!
 //! What is dead as a whole may be freed before step 1, while the crossing is awaited ([`early`]).
 //!
-//! A span is swept by looking at its bitmaps; no object is touched. Where objects have drop glue, the sweep finds out
-//! which are dead and frees none of them: they wait for the drop thread ([`drops`], [`doomed`]), outside of the cycle.
-//! Such spans are swept by the collector's thread only.
+//! A span is swept by looking at its bitmaps; no object is touched. Where objects have drop glue,
+//! the sweep finds out which are dead and frees none of them: they wait for the drop thread
+//! ([`drops`], [`doomed`]), outside of the cycle. Such spans are swept by the collector's thread
+//! only.
 //!
 //! Literature: Go's `mgcsweep.go` (sweep generations, `activeSweep`, ownership by token).
 
+#[cfg(not(loom))]
+pub(crate) mod doom;
 pub mod doomed;
 #[cfg(not(loom))]
 pub(crate) mod drops;
@@ -133,8 +136,8 @@ pub(crate) fn take_unswept(
     class.partial(number - 1).pop(link).or_else(|| class.full(number - 1).pop(link))
 }
 
-/// Sweeps `span`, which the caller took from a list and therefore owns, and whose class has no drop glue. It then
-/// carries `number` and is in no list.
+/// Sweeps `span`, which the caller took from a list and therefore owns, and whose class has no drop
+/// glue. It then carries `number` and is in no list.
 pub(crate) fn sweep_span(
     space: &Space,
     class: &'static SpanClass,
@@ -232,7 +235,8 @@ pub(crate) fn each_object(
     }
 }
 
-/// Runs the drop glue of one dead object of the caller's batch; returns how many panics were caught.
+/// Runs the drop glue of one dead object of the caller's batch; returns how many panics were
+/// caught.
 fn drop_object(class: &SpanClass, at: usize) -> u32 {
     let drop = class.info.drop;
     let n = if class.info.array {
@@ -241,8 +245,9 @@ fn drop_object(class: &SpanClass, at: usize) -> u32 {
     } else {
         1
     };
-    // SAFETY: INV-9, INV-18: the object was found dead after the last crossing of a cycle, so no thread can reach it.
-    // Its slot is not reused while its ward remembers it, and the caller's batch is the only one that has it.
+    // SAFETY: INV-9, INV-18: the object was found dead after the last crossing of a cycle, so no
+    // thread can reach it. Its slot is not reused while its ward remembers it, and the caller's
+    // batch is the only one that has it.
     let result = catch_unwind(AssertUnwindSafe(|| unsafe { drop(at as *mut u8, n) }));
     match result {
         Ok(()) => 0,

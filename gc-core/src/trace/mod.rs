@@ -3,8 +3,9 @@
 //! 1. A type says with [`Trace::trace`] which `Gc`s it holds; `#[derive(Trace)]` writes it.
 //! 2. The collector hands the object a [`Tracer`], a sink of addresses that knows nothing of marking.
 //! 3. Each edge is one thin address. The span it lies in knows the concrete type (`heap::object`).
-//! 4. Containers in containers (a list of boxes) are followed to a bounded depth ([`Tracer::nested`]). What lies deeper is
-//!    noted and traced when the outermost container is done, so that no value can overflow a stack.
+//! 4. Containers in containers (a list of boxes) are followed to a bounded depth
+//!    ([`Tracer::nested`]). What lies deeper is noted and traced when the outermost container is
+//!    done, so that no value can overflow a stack.
 //!
 //! Naming a *root* is separate from tracing: [`Managed`] and [`Branded`] tie a type at `'static` to its
 //! branded forms at each `'gc`, and [`Family`] and [`Rootable`] extend that to unsized types. Two levels
@@ -26,8 +27,8 @@ use std::marker::PhantomData;
 ///
 /// `trace` must report every `Gc` that a user can reach through `self` without another `Gc`, each time it is
 /// called, and must be sound while other threads use `self` through `&self` (INV-6). It must not panic: a
-/// panic makes the collector keep everything for that cycle. What it reports through a guard that it drops again (a
-/// lock) it reports inside [`Tracer::apart`].
+/// panic makes the collector keep everything for that cycle. What it reports through a guard that
+/// it drops again (a lock) it reports inside [`Tracer::apart`].
 /// `NEEDS_TRACE` may be `false` only if `trace` never reports anything. A type with `NEEDS_TRACE = true` has
 /// no `Drop` of its own that could look through a `Gc` (INV-9).
 pub unsafe trait Trace<'gc> {
@@ -136,7 +137,8 @@ pub struct Tracer<'gc> {
 /// Containers that wait to be traced: each with the function for its type.
 type Later = Vec<(*const (), unsafe fn(*const (), *mut Tracer<'static>))>;
 
-/// How deep containers in containers are followed on the stack: some 10 KiB of it, without optimisation 60.
+/// How deep containers in containers are followed on the stack: some 10 KiB of it, without
+/// optimisation 60.
 const DEPTH: u32 = 64;
 
 impl std::fmt::Debug for Tracer<'_> {
@@ -210,8 +212,9 @@ impl<'gc> Tracer<'gc> {
         }
     }
 
-    /// Reports what `content` reports of the content of `container`; or, if that is too deep in other containers, does so
-    /// before the outermost call of this function returns, by `container`'s own [`Trace::trace`].
+    /// Reports what `content` reports of the content of `container`; or, if that is too deep in
+    /// other containers, does so before the outermost call of this function returns, by
+    /// `container`'s own [`Trace::trace`].
     #[inline(always)]
     pub(crate) fn nested<C: Trace<'gc>>(&mut self, container: &C, content: impl FnOnce(&mut Self)) {
         if self.depth >= DEPTH {
@@ -230,8 +233,8 @@ impl<'gc> Tracer<'gc> {
         unsafe fn again<'gc, C: Trace<'gc>>(at: *const (), tracer: *mut Tracer<'static>) {
             // SAFETY: INV-7: `trace_later` lends its tracer; the brand is only a brand.
             let tracer = unsafe { &mut *tracer.cast::<Tracer<'gc>>() };
-            // SAFETY: INV-7: a `C` lies there, which the outermost container owns. That one is borrowed until its
-            // `nested` returns, and what lies behind a lock is traced `apart`.
+            // SAFETY: INV-7: a `C` lies there, which the outermost container owns. That one is
+            // borrowed until its `nested` returns, and what lies behind a lock is traced `apart`.
             unsafe { &*at.cast::<C>() }.trace(tracer);
         }
         if self.later.is_null() {
@@ -250,7 +253,8 @@ impl<'gc> Tracer<'gc> {
         while let Some((at, again)) = later.pop() {
             // Not zero: what is noted meanwhile joins this list.
             self.depth = 1;
-            // SAFETY: INV-7: `again` belongs to the type at `at`, whose outermost container is still borrowed.
+            // SAFETY: INV-7: `again` belongs to the type at `at`, whose outermost container is
+            // still borrowed.
             unsafe { again(at, std::ptr::from_mut(self).cast()) };
             self.depth = 0;
             let more = std::mem::replace(&mut self.later, std::ptr::null_mut());
@@ -264,8 +268,8 @@ impl<'gc> Tracer<'gc> {
 
     /// Runs `report` so that all that it reports is reported when it returns.
     ///
-    /// For a hand-written [`Trace`] that holds a lock, or another guard, while it reports what lies behind: containers
-    /// that are nested deeply are otherwise looked at after the guard is gone.
+    /// For a hand-written [`Trace`] that holds a lock, or another guard, while it reports what lies
+    /// behind: containers that are nested deeply are otherwise looked at after the guard is gone.
     pub fn apart(&mut self, report: impl FnOnce(&mut Self)) {
         let outside = (self.depth, self.later);
         (self.depth, self.later) = (0, std::ptr::null_mut());
@@ -295,7 +299,8 @@ mod tests {
     #[test]
     fn a_list_that_is_longer_than_any_stack_is_traced_once() {
         unsafe fn sum(tracer: *mut Tracer<'static>) {
-            // SAFETY: INV-7: the test made the tracer with a sum as owner and lends both for the call.
+            // SAFETY: INV-7: the test made the tracer with a sum as owner and lends both for the
+            // call.
             let tracer = unsafe { &mut *tracer };
             // SAFETY: INV-7: as above, and `len` entries of the buffer are written.
             let (all, new) = unsafe {

@@ -4,8 +4,9 @@
 //!    content (`Arc`, `Mutex`, `Cell`). A `'static` type is a leaf because no `Gc<'static, _>` can be had.
 //!    There is no `Trace` for a `Mutex` or `RefCell` of anything else: the marker would read its content while
 //!    a mutator writes it.
-//! 2. *Containers* own their content and let nobody change it through `&self`, so tracing is iterating. Those that put
-//!    it elsewhere (`Box`, `Vec`, maps) can nest without end: they go through `Tracer::nested`.
+//! 2. *Containers* own their content and let nobody change it through `&self`, so tracing is
+//!    iterating. Those that put it elsewhere (`Box`, `Vec`, maps) can nest without end: they go
+//!    through `Tracer::nested`.
 //!
 //! INV-7 is kept by both: a leaf is not read at all, a container only through `&`.
 
