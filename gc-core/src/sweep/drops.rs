@@ -229,6 +229,7 @@ impl Drops {
         self.state.lock().doomed.sweep_rest(number, each);
         all
     }
+
     /// Nothing comes any more. Says whether nothing waits either.
     pub(crate) fn close(&self) -> bool {
         let mut state = self.state.lock();
@@ -288,7 +289,7 @@ impl Drops {
         chaos();
         self.drop_all(space, progress, &batch);
         chaos();
-        if !fault!("reused_before_drop") {
+        if !fault!("reused_before_drop") && !self.is_leaked() {
             self.finish(space, progress, &batch);
         }
         batch.objects()
@@ -302,6 +303,9 @@ impl Drops {
         let mut done = progress.0.load(Ordering::Relaxed);
         for (i, &bits) in batch.bits.iter().enumerate() {
             each_object(space, class, span, i, bits, |at| {
+                if self.is_leaked() {
+                    return;
+                }
                 for _ in 0..1 + u32::from(fault!("drop_twice")) {
                     if !fault!("drop_skipped") && drop_object(class, at) > 0 {
                         self.panics.fetch_add(1, Ordering::Relaxed);
