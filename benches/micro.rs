@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use gc_core::{Gc, GcCell, Heap, Mutation, Root, Trace};
+use gc_core::{External, Gc, GcCell, Heap, Mutation, Root, Trace};
 
 /// Operations in one `mutate`.
 const BATCH: u64 = 256;
@@ -87,6 +87,51 @@ fn allocation(c: &mut Criterion) {
                 mutator.mutate(|mc| {
                     for i in 0..n {
                         black_box(Gc::new(mc, Node::new(i)));
+                    }
+                });
+            })
+        });
+    });
+}
+
+/// What [`External`] adds to an object with a destructor: it is made with the object and dropped by the collector.
+fn external(c: &mut Criterion) {
+    #[derive(Trace)]
+    struct Counted {
+        value: u64,
+        external: External,
+    }
+    #[derive(Trace)]
+    struct Plain {
+        value: u64,
+        others: [u64; 2],
+    }
+    impl Drop for Plain {
+        fn drop(&mut self) {
+            black_box(self.others[0]);
+        }
+    }
+    let heap = Heap::new();
+    let mutator = heap.mutator();
+    c.bench_function("alloc 24 bytes with a destructor", |b| {
+        b.iter_custom(|iterations| {
+            timed(iterations, |n| {
+                mutator.mutate(|mc| {
+                    for value in 0..n {
+                        black_box(Gc::new(mc, Plain { value, others: [value; 2] }).value);
+                    }
+                });
+            })
+        });
+    });
+    c.bench_function("alloc 24 bytes with External", |b| {
+        b.iter_custom(|iterations| {
+            timed(iterations, |n| {
+                mutator.mutate(|mc| {
+                    for value in 0..n {
+                        let external = External::new(mc, 8);
+                        let counted = Gc::new(mc, Counted { value, external });
+                        black_box(counted.value + counted.external.bytes() as u64);
                     }
                 });
             })
@@ -309,6 +354,6 @@ fn weak(c: &mut Criterion) {
 criterion_group! {
     name = micro;
     config = Criterion::default().measurement_time(Duration::from_secs(2));
-    targets = allocation, allocation_into_holes, pin, cell, while_marking, root, weak
+    targets = allocation, external, allocation_into_holes, pin, cell, while_marking, root, weak
 }
 criterion_main!(micro);

@@ -3,7 +3,7 @@
 # not (a nightly toolchain, spin, a C++ compiler) is skipped with a line that says so.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-for script in test static lint docs loom schedules model verify; do
+for script in test generated static lint features minimal docs package loom schedules model verify; do
   bash "$here/$script.sh"
 done
 # A sample of the faults: one for each kind of check, and the commonest mistakes. All of them: ci/faults.sh.

@@ -47,3 +47,5 @@ trap 'rm -rf "$folder"' EXIT
 grep -q '^### gcbench' "$folder/performance.md"
 step "index example"
 cargo run --release --example index -- gc-core/src
+step "tasks example"
+cargo run --release -p gc-core --example tasks -- 50000

@@ -3,7 +3,8 @@
 source "$(dirname "$0")/lib.sh"
 step "format"
 cargo fmt --all -- --check
-rustfmt --check --edition 2024 fuzz/src/lib.rs fuzz/fuzz_targets/heap.rs gc-core/tests/schedules.rs
+rustfmt --check --edition 2024 fuzz/src/lib.rs fuzz/fuzz_targets/heap.rs gc-core/tests/schedules.rs \
+  gc-core/tests/generated/hostile.rs
 step "clippy"
 cargo clippy --workspace --all-targets -- -D warnings
 step "clippy, verifying build"
@@ -15,5 +16,11 @@ RUSTFLAGS="--cfg crossbeam_loom" CARGO_TARGET_DIR=target/crossbeam-loom \
 step "clippy, shuttle"
 RUSTFLAGS="--cfg shuttle --cfg gc_verify" CARGO_TARGET_DIR=target/shuttle \
   cargo clippy -p gc-core --lib --test schedules -- -D warnings
+step "clippy, every feature"
+cargo clippy -p gc-core --all-targets --all-features -- -D warnings
 step "without default features"
 cargo check -p gc-core --no-default-features
+step "one feature at a time"
+for feature in arrayvec bytes chrono either hashbrown hdrhistogram indexmap serde_json smallvec uuid; do
+  cargo check -p gc-core --no-default-features --features "$feature"
+done

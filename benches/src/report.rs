@@ -113,15 +113,16 @@ impl Report {
         }
         let all = pauses.all();
         let kinds: Vec<_> = pauses.kinds().filter(|(_, h)| !h.is_empty()).collect();
-        self.number("pause_p999_us", all.value_at_quantile(0.999) as f64 / 1e3);
-        self.number("pause_max_us", all.max() as f64 / 1e3);
+        let us = |time: std::time::Duration| time.as_nanos() as f64 / 1e3;
+        self.number("pause_p999_us", us(all.percentile(99.9)));
+        self.number("pause_max_us", us(all.max()));
         if let Some((kind, _)) = kinds.iter().max_by_key(|(_, h)| h.max()) {
             self.text("pause_max_kind", format!("{kind:?}"));
         }
         for (kind, h) in kinds {
             let kind = format!("{kind:?}").to_lowercase();
             self.count(format!("pause_{kind}_count"), h.len());
-            self.number(format!("pause_{kind}_p999_us"), h.value_at_quantile(0.999) as f64 / 1e3);
+            self.number(format!("pause_{kind}_p999_us"), us(h.percentile(99.9)));
         }
     }
 

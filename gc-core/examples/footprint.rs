@@ -11,8 +11,26 @@
 #![forbid(unsafe_code)]
 
 use gc_core::{Gc, GcCell, Heap, HeapBuilder, Root, Trace};
+use lexopt::prelude::*;
+use std::error::Error;
+use std::ffi::OsString;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+
+const HELP: &str = "\
+Shows what a heap costs a program that embeds it: the time to make
+one, memory while nothing happens, and what is left of a burst when
+the program rests.
+
+usage: footprint [--quick]
+
+  --quick  short waits: a second in place of half a minute
+  --help   this text
+
+Exit code: 0; 1 if the output cannot be written or a list is wrong;
+2 if the command line is wrong.
+";
 
 #[derive(Trace)]
 struct Node<'gc> {
@@ -75,45 +93,83 @@ fn start_up() -> (Duration, Duration) {
     (first, more[10])
 }
 
-fn run(quick: bool) -> Result<(), String> {
-    let linked = if cfg!(target_feature = "crt-static") { "statically" } else { "dynamically" };
-    println!("linked {linked}; RSS before the first heap {}", rss());
-    let (first, median) = start_up();
-    println!("a heap is made in {first:.1?} the first time, then in {median:.1?}");
-    let heap = builder(quick).build().map_err(|error| error.to_string())?;
-    println!("RSS with a heap that was never used {}", rss());
-    let lists: Vec<_> = (0..LISTS).map(|_| list(&heap)).collect();
-    println!("RSS after a burst {}", rss());
-    let kept: Vec<_> = lists.into_iter().step_by(10).collect();
-    // Nobody touches the heap.
-    std::thread::sleep(if quick { Duration::from_millis(1500) } else { Duration::from_secs(25) });
-    let goal = heap.stats().goal_bytes as f64 / (1 << 20) as f64;
-    println!("RSS at rest {}; the heap's goal is {goal:.1} MB", rss());
-    if let Some(class) = heap.classes().iter().max_by_key(|class| class.span_bytes) {
-        println!("the largest class: {class}");
+/// What to do.
+enum Command {
+    Help,
+    Run { quick: bool },
+}
+
+fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, lexopt::Error> {
+    let mut args = lexopt::Parser::from_args(args);
+    let mut quick = false;
+    while let Some(arg) = args.next()? {
+        match arg {
+            Short('h') | Long("help") => return Ok(Command::Help),
+            Long("quick") => quick = true,
+            other => return Err(other.unexpected()),
+        }
     }
-    let expected = NODES * (NODES - 1) / 2;
-    match kept.iter().map(|list| sum(&heap, list)).find(|sum| *sum != expected) {
-        Some(other) => Err(format!("a list adds up to {other} and not to {expected}")),
-        None => Ok(()),
+    Ok(Command::Run { quick })
+}
+
+/// Standard output, whose errors say what failed.
+struct Out(io::Stdout);
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(unwritten)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(unwritten)
     }
 }
 
+fn unwritten(error: io::Error) -> io::Error {
+    io::Error::other(format!("the output cannot be written: {error}"))
+}
+
+fn run(quick: bool, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
+    let linked = if cfg!(target_feature = "crt-static") { "statically" } else { "dynamically" };
+    writeln!(out, "linked {linked}; RSS before the first heap {}", rss())?;
+    let (first, median) = start_up();
+    writeln!(out, "a heap is made in {first:.1?} the first time, then in {median:.1?}")?;
+    let heap = builder(quick).build()?;
+    writeln!(out, "RSS with a heap that was never used {}", rss())?;
+    let lists: Vec<_> = (0..LISTS).map(|_| list(&heap)).collect();
+    writeln!(out, "RSS after a burst {}", rss())?;
+    let kept: Vec<_> = lists.into_iter().step_by(10).collect();
+    // Nothing touches the heap meanwhile.
+    std::thread::sleep(if quick { Duration::from_millis(1500) } else { Duration::from_secs(25) });
+    let goal = heap.stats().goal_bytes as f64 / (1 << 20) as f64;
+    writeln!(out, "RSS at rest {}; the heap's goal is {goal:.1} MB", rss())?;
+    if let Some(class) = heap.classes().iter().max_by_key(|class| class.span_bytes) {
+        writeln!(out, "the largest class: {class}")?;
+    }
+    let expected = NODES * (NODES - 1) / 2;
+    match kept.iter().map(|list| sum(&heap, list)).find(|sum| *sum != expected) {
+        Some(other) => Err(format!("a list adds up to {other} and not to {expected}").into()),
+        None => Ok(out.flush()?),
+    }
+}
+
+fn help(out: &mut impl Write) -> io::Result<()> {
+    out.write_all(HELP.as_bytes())?;
+    out.flush()
+}
+
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let quick = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => false,
-        ["--quick"] => true,
-        _ => {
-            eprintln!("footprint: usage: footprint [--quick]");
-            return ExitCode::from(2);
-        }
+    let mut out = Out(io::stdout());
+    let (code, error) = match parse(std::env::args_os().skip(1)) {
+        Ok(Command::Run { quick }) => (1, run(quick, &mut out).err()),
+        Ok(Command::Help) => (1, help(&mut out).err().map(Into::into)),
+        Err(error) => (2, Some(format!("{error}\nusage: footprint [--quick] [--help]").into())),
     };
-    match run(quick) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("footprint: {error}");
-            ExitCode::FAILURE
+    match error {
+        None => ExitCode::SUCCESS,
+        Some(error) => {
+            // If this cannot be written either, the code still tells.
+            let _ = writeln!(io::stderr(), "footprint: {error}");
+            ExitCode::from(code)
         }
     }
 }

@@ -106,34 +106,32 @@ impl Config {
 
     /// Says what is wrong with the settings, if anything.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let range = |setting, given: usize, min: usize, max: usize| {
+        let range = |setting, given: usize, min: usize, max: usize, unit| {
             if (min..=max).contains(&given) {
                 Ok(())
             } else {
                 let (given, min, max) = (given as u64, min as u64, max as u64);
-                Err(ConfigError::OutOfRange { setting, given, min, max })
+                Err(ConfigError::OutOfRange { setting, given, min, max, unit })
             }
         };
-        range("gc_percent", self.gc_percent as usize, 1, 100_000)?;
-        range("markers", self.markers, 1, 256)?;
-        range("reserve", self.reserve, MIN_RESERVE, MAX_RESERVE)?;
-        range("min_heap", self.min_heap, BLOCK, MAX_RESERVE)?;
-        range("memory_limit", self.memory_limit, MIB, usize::MAX)?;
-        range("cgroup_memory_limit", self.cgroup_percent.unwrap_or(100) as usize, 1, 100)?;
+        let bytes = |setting, given, min, max| range(setting, given, min, max, "bytes");
+        let percent = |setting, given: u32, max| range(setting, given as usize, 1, max, "percent");
+        percent("gc_percent", self.gc_percent, 100_000)?;
+        range("markers", self.markers, 1, 256, "threads")?;
+        bytes("reserve", self.reserve, MIN_RESERVE, MAX_RESERVE)?;
+        bytes("min_heap", self.min_heap, BLOCK, MAX_RESERVE)?;
+        bytes("memory_limit", self.memory_limit, MIB, usize::MAX)?;
+        percent("cgroup_memory_limit", self.cgroup_percent.unwrap_or(100), 100)?;
         let idle_ms = usize::try_from(self.idle_after.as_millis()).unwrap_or(usize::MAX);
-        range("idle_after", idle_ms, 1, usize::MAX)?;
-        range("heap_limit", self.heap_limit, MIB, usize::MAX)?;
-        range("stack_size", self.stack_size, MIN_STACK, MAX_STACK)?;
-        range("drop_stack_size", self.drop_stack_size, MIN_STACK, MAX_STACK)?;
-        if self.min_heap > self.heap_limit {
-            return Err(ConfigError::Conflict {
-                reason: "min_heap is larger than heap_limit; it must be at most as large",
-            });
-        }
-        if self.min_heap > self.reserve {
-            return Err(ConfigError::Conflict {
-                reason: "min_heap is larger than reserve; it must be at most as large",
-            });
+        range("idle_after", idle_ms, 1, usize::MAX, "milliseconds")?;
+        bytes("heap_limit", self.heap_limit, MIB, usize::MAX)?;
+        bytes("stack_size", self.stack_size, MIN_STACK, MAX_STACK)?;
+        bytes("drop_stack_size", self.drop_stack_size, MIN_STACK, MAX_STACK)?;
+        for (bound, max) in [("heap_limit", self.heap_limit), ("reserve", self.reserve)] {
+            if self.min_heap > max {
+                let (given, max) = (self.min_heap as u64, max as u64);
+                return Err(ConfigError::Conflict { setting: "min_heap", given, bound, max });
+            }
         }
         Ok(())
     }

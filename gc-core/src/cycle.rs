@@ -19,6 +19,7 @@ use crate::control::Control;
 use crate::dropper;
 use crate::handshake::Epoch;
 use crate::heap::span::SpanClass;
+use crate::mark::follow::Follower;
 use crate::mark::worker::Marker;
 use crate::mutator::{Core, Record, enter_collector_thread};
 use crate::observe::clock::ns_per_tick;
@@ -84,6 +85,8 @@ pub(crate) struct Collector {
     /// Bytes that waited for destructors before this sweep.
     backlog: u64,
     watched: Instant,
+    /// What the last sweep found dead, if its destructors still give back what it held outside of the heap.
+    settling: Option<u64>,
     /// The threads wait at the start of their pins (the stopped mode).
     is_stopped: bool,
     last_cpu: Duration,
@@ -162,6 +165,7 @@ impl Collector {
             wards: Vec::new(),
             backlog: 0,
             watched: now,
+            settling: None,
             is_stopped: false,
             last_cpu: Duration::ZERO,
             last_line: now,
@@ -235,6 +239,24 @@ impl Collector {
         }
         if self.core.drops.has_no_thread() {
             dropper::drop_here(&self.core, u64::MAX);
+        }
+        self.settle();
+    }
+
+    /// Plans again as destructors give back what the dead held outside of the heap.
+    fn settle(&mut self) {
+        let Some(ticket) = self.settling else { return };
+        // First: what they have given back by then is in the count.
+        if self.core.drops.is_done(ticket) {
+            self.settling = None;
+        }
+        let released = self.core.credit.held().released();
+        let bytes = released.saturating_sub(self.released);
+        if bytes > 0 {
+            self.released = released;
+            let plan = self.pacer.after_drops(bytes);
+            self.core.credit.amend(plan);
+            self.is_limited = plan.limited;
         }
     }
 
@@ -338,7 +360,7 @@ impl Collector {
 
         let cross = Instant::now();
         if !core.marking.is_poisoned() && !fault!("dead_not_flagged") {
-            sweep::weak::flag_dead(&core.space);
+            sweep::weak::flag_dead(&core.space, number);
         }
         #[cfg(gc_verify)]
         self.verify();
@@ -458,12 +480,22 @@ impl Collector {
         }
     }
 
-    /// Shades the values of ephemerons whose keys are marked; says whether there was anything to shade.
+    /// Marks the values of ephemerons whose keys are marked, and follows them; returns whether there were any.
     fn shade_ephemerons(&mut self) -> bool {
         let core = &self.core;
+        if !core.ephemerons.exist() {
+            return false;
+        }
+        let mut follower = Follower::new(*core.space, self.number);
+        let add = |ephemeron, key, value| follower.add(ephemeron, key, value);
+        sweep::ephemeron::each_ephemeron(&core.space, add);
+        let any = follower.is_ready();
         let marker = &mut self.marker;
-        core.ephemerons.exist()
-            && sweep::ephemeron::shade_values(&core.space, |addr| marker.root(addr))
+        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| follower.follow(marker))) {
+            crate::error::discard(payload);
+            core.trace_panicked();
+        }
+        any
     }
 
     fn drain(&mut self) {
@@ -489,15 +521,18 @@ impl Collector {
         // destructors are slow.
         let soon = core.drops.bytes().saturating_sub(self.backlog);
         let used = (core.space.pages.used() * BLOCK) as u64;
+        let released = core.credit.held().released();
         let plan = self.pacer.after_sweep(Footprint {
             used: used.saturating_sub(soon),
             counted: core.credit.counted(),
             reused: taken.0.saturating_sub(self.taken.0).saturating_sub(fresh),
             fresh,
             external: core.credit.external(),
-            external_freed: core.credit.held().released().saturating_sub(self.released),
+            external_freed: released.saturating_sub(self.released),
         });
         core.credit.amend(plan);
+        self.released = released;
+        self.settling = (core.drops.bytes() > 0).then(|| core.drops.ticket());
         self.taken = taken;
         self.is_limited = plan.limited;
         if !plan.limited {

@@ -8,8 +8,8 @@ use std::time::Duration;
 /// Why [`HeapBuilder::build`](crate::HeapBuilder::build) refused.
 ///
 /// ```
-/// let error = gc_core::Heap::builder().gc_percent(0).build().unwrap_err();
-/// assert!(error.to_string().contains("gc_percent"));
+/// let error = gc_core::Heap::builder().heap_limit(100).build().unwrap_err();
+/// assert_eq!(error.to_string(), "heap_limit is 100 bytes, but must be at least 1048576 bytes");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -22,13 +22,21 @@ pub enum ConfigError {
         given: u64,
         /// The smallest value allowed.
         min: u64,
-        /// The largest value allowed.
+        /// The largest value allowed; `u64::MAX` if there is none.
         max: u64,
+        /// What the three numbers count: "bytes", "percent", "milliseconds" or "threads".
+        unit: &'static str,
     },
-    /// Two settings contradict each other.
+    /// Two settings contradict each other: one is larger than the other, and must not be.
     Conflict {
-        /// What was wrong and what is allowed.
-        reason: &'static str,
+        /// The setting that is too large, as the builder's method is called.
+        setting: &'static str,
+        /// What was given, in bytes.
+        given: u64,
+        /// The setting that bounds it.
+        bound: &'static str,
+        /// What that is, in bytes.
+        max: u64,
     },
     /// The system gave no address space, not even the smallest reservation tried.
     Reservation {
@@ -47,10 +55,18 @@ pub enum ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ConfigError::OutOfRange { setting, given, min, max } => {
-                write!(f, "{setting} is {given}, but must be between {min} and {max}")
+            ConfigError::OutOfRange { setting, given, min, max, unit } => {
+                let given_unit = if *given == 1 { unit.trim_end_matches('s') } else { unit };
+                write!(f, "{setting} is {given} {given_unit}, but must be ")?;
+                match *max {
+                    u64::MAX => write!(f, "at least {min} {unit}"),
+                    max => write!(f, "between {min} and {max} {unit}"),
+                }
             }
-            ConfigError::Conflict { reason } => f.write_str(reason),
+            ConfigError::Conflict { setting, given, bound, max } => {
+                write!(f, "{setting} is {given} bytes, but must be at most {bound}, ")?;
+                write!(f, "which is {max} bytes")
+            }
             ConfigError::Reservation { bytes, os } => {
                 write!(f, "could not reserve even {bytes} bytes of address space: {os}")
             }

@@ -51,9 +51,56 @@
 //! | [`GcRefCell`], [`GcMutex`], [`GcRwLock`] | under a guard | `Vec`s and maps of pointers |
 //! | [`GcWeak`] | no | links that keep nothing alive |
 //! | [`Ephemeron`], [`GcWeakMap`] | no; yes | what lives as long as a key: side tables, caches |
+//! | [`ByAddress`] | no | keys: compared and hashed by identity |
+//! | [`Leaf`] | as its content | values of other crates' types, which hold no pointers |
+//! | [`GcAny`], `Gc<dyn Trait>` | no | objects of many types: see [`unsize!`], [`rootable_dyn!`] |
 //! | outside of `mutate`: [`Root`] | | what the program holds on to |
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `derive` (default) | `#[derive(Trace)]` |
+//! | `arrayvec`, `bytes`, `chrono`, `either`, `hashbrown`, `indexmap`, `serde_json`, `smallvec`, `uuid` | [`Trace`](trait@Trace) for the types of the crate of that name |
+//! | `hdrhistogram` | `hdrhistogram::Histogram<u64>: From<&Histogram>`, in nanoseconds |
+//!
+//! The versions are those that `Cargo.toml` names: hashbrown 0.17, indexmap 2, smallvec 1, arrayvec
+//! 0.7, bytes 1, either 1, uuid 1, chrono 0.4, serde_json 1, hdrhistogram 7. Any other `'static`
+//! type goes into a [`Leaf`], or is skipped by the derive.
+//!
+//! # Tasks
+//!
+//! In a task of an async runtime:
+//!
+//! | what | where |
+//! |---|---|
+//! | [`Heap::mutate`] | in the task, on the worker, as long as it is short (microseconds) |
+//! | [`Heap`], [`Root`] | anywhere, also across an `.await`; dropped with a task that is cancelled |
+//! | [`Gc`], [`Mutation`] | inside `mutate`, whose closure cannot `.await` |
+//! | [`Mutator`] | on one thread: a task that holds one across an `.await` cannot be spawned |
+//! | [`Heap::collect`] | on a blocking thread (`spawn_blocking`), because it waits for a cycle |
+//! | dropping the last [`Heap`] | on a blocking thread too: it waits for the destructors of all objects |
+//!
+//! The example `tasks` is a program with tokio.
+//!
+//! ```
+//! use gc_core::{Gc, Heap, Root, Trace};
+//! # fn spawn<F: Future + Send + 'static>(_task: F) {}
+//! # fn wait() -> impl Future<Output = ()> + Send { std::future::ready(()) }
+//! #[derive(Trace)]
+//! struct Item<'gc>(Gc<'gc, str>);
+//!
+//! let heap = Heap::new();
+//! spawn(async move {
+//!     let item: Root<Item<'static>> =
+//!         heap.mutate(|mc| Gc::root(Gc::new(mc, Item(Gc::from_str(mc, "kept"))), mc));
+//!     wait().await; // the task may go on on another thread
+//!     heap.mutate(|mc| assert_eq!(&*item.get(mc).0, "kept"));
+//! });
+//! ```
 
 #![allow(unreachable_pub, reason = "protocol types are public for the models")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(all(loom, not(debug_assertions)))]
 compile_error!("loom without debug assertions checks nothing: build with them");
@@ -90,6 +137,13 @@ mod mutation;
 mod mutator;
 #[cfg(not(loom))]
 mod observe;
+#[cfg(loom)]
+#[allow(dead_code, reason = "the models use the protocol types only")]
+mod pacing {
+    mod held;
+    pub use held::Held;
+    pub(crate) use held::together;
+}
 #[cfg(not(loom))]
 mod pacing;
 mod pointers;
@@ -115,17 +169,20 @@ pub use error::{AllocError, CollectError, ConfigError, DropsPending, ShutdownErr
 #[cfg(feature = "derive")]
 pub use gc_derive::Trace;
 #[cfg(not(loom))]
-pub use hdrhistogram::Histogram;
-#[cfg(not(loom))]
 pub use mutation::{Heap, HeapBuilder, Mutation, Mutator};
 #[cfg(not(loom))]
-pub use observe::{ClassStats, PauseKind, Pauses, Stats};
+pub use observe::{ClassStats, Histogram, PauseKind, Pauses, Stats};
 #[cfg(not(loom))]
 pub use pointers::{
-    Ephemeron, External, Gc, GcCell, GcMutex, GcMutexGuard, GcOnceCell, GcRef, GcRefCell, GcRefMut,
-    GcRwLock, GcWeak, GcWeakMap, Root,
+    ByAddress, Downcast, Ephemeron, Erased, External, Gc, GcAny, GcCell, GcMappedRefMut, GcMutex,
+    GcMutexGuard, GcOnceCell, GcRef, GcRefCell, GcRefMut, GcRwLock, GcWeak, GcWeakMap, Leaf, Root,
 };
-pub use trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
+pub use trace::{Branded, Family, Managed, Object, Rootable, Trace, Tracer};
+
+/// The README's programs, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
 
 /// For the scheduled tests (`tests/schedules.rs`).
 #[cfg(shuttle)]
@@ -149,6 +206,7 @@ pub mod model {
     pub use crate::mark::detector::Detector;
     pub use crate::mark::ring::GreyRing;
     pub use crate::mark::roots::RootSlot;
+    pub use crate::pacing::Held;
     pub use crate::pointers::lock::{Borrow, CellLock};
     pub use crate::sweep::doomed::{Batch as DropBatch, Doomed, Ward};
     pub use crate::sweep::ephemeron::{EphemeronBox, Ephemerons};

@@ -17,6 +17,7 @@ use crossbeam_deque::Worker;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 /// A garbage-collected heap: a cheap-to-clone handle, `Send` and `Sync`. Many heaps may live in one process.
@@ -27,6 +28,7 @@ use std::time::Duration;
 /// destructors go on by themselves. It waits for none if it is itself run by a destructor.
 /// [`shutdown`](Self::shutdown) waits as long as the program says and tells what is left;
 /// [`leak`](Self::leak) runs no destructor. [`Root`](crate::Root)s do not keep a heap.
+/// A handle inside of an object of its own heap does: such a heap never ends.
 ///
 /// # Destructors
 ///
@@ -111,6 +113,7 @@ impl fmt::Debug for Heap {
 }
 
 impl Default for Heap {
+    #[track_caller]
     fn default() -> Self {
         Heap::new()
     }
@@ -123,6 +126,7 @@ impl Heap {
     ///
     /// If the system refuses the address space or the threads; [`HeapBuilder::build`] returns that as an error.
     #[must_use]
+    #[track_caller]
     pub fn new() -> Heap {
         match Heap::builder().build() {
             Ok(heap) => heap,
@@ -263,7 +267,7 @@ impl Heap {
             slow_drops: waiting.slow_drops,
             heap_bytes: (used * BLOCK) as u64,
             paced_bytes: credit.heap(),
-            external_bytes: credit.external(),
+            external_bytes: core.external(),
             goal_bytes: credit.goal(),
             spans_in_use: used as u64,
             released_bytes: core.space.pages.released() * BLOCK as u64,
@@ -332,7 +336,7 @@ impl Heap {
 /// ```
 /// use gc_core::{ConfigError, Heap};
 /// let error = Heap::builder().markers(0).build().unwrap_err();
-/// assert_eq!(error.to_string(), "markers is 0, but must be between 1 and 256");
+/// assert_eq!(error.to_string(), "markers is 0 threads, but must be between 1 and 256 threads");
 /// ```
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `build`"]
@@ -530,7 +534,7 @@ fn pin_marker(pin: bool, i: usize) {
 pub struct Mutator {
     record: Arc<Record>,
     heap: Heap,
-    not_send: PhantomData<*mut ()>,
+    not_send: PhantomData<dyn EachThreadNeedsItsOwnMutator>,
 }
 
 impl fmt::Debug for Mutator {
@@ -579,6 +583,12 @@ fn pinned<R>(record: &Record, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) 
     f(unsafe { &*std::ptr::from_ref(pin.0).cast::<Mutation<'_>>() })
 }
 
+/// Keeps [`Mutator`] on its thread. The compiler's error names it.
+trait EachThreadNeedsItsOwnMutator: Unpin + UnwindSafe + RefUnwindSafe {}
+
+/// Keeps [`Mutation`] on its thread. The compiler's error names it.
+trait EachThreadCallsMutateItself: Unpin + UnwindSafe + RefUnwindSafe {}
+
 /// The right to allocate, store and root, inside one [`mutate`](Heap::mutate). `'gc` is a brand, new for each call:
 /// pointers of different calls or heaps cannot be mixed.
 ///
@@ -593,8 +603,8 @@ fn pinned<R>(record: &Record, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) 
 #[repr(transparent)]
 pub struct Mutation<'gc> {
     record: Record,
-    brand: PhantomData<Cell<&'gc ()>>,
-    not_sync: PhantomData<*mut ()>,
+    brand: PhantomData<fn(&'gc ()) -> &'gc ()>,
+    not_send_nor_sync: PhantomData<dyn EachThreadCallsMutateItself>,
 }
 
 impl fmt::Debug for Mutation<'_> {
@@ -665,6 +675,16 @@ impl ThreadTable {
             LAST.with(|last| last.set((std::ptr::null(), std::ptr::null())));
         }
     }
+}
+
+/// The name of the type of a live object, if the calling thread has used its heap through
+/// [`Heap::mutate`].
+pub(crate) fn type_name_at(addr: usize) -> Option<&'static str> {
+    let find = |thread: &ThreadTable| {
+        let entries = thread.entries.try_borrow().ok()?;
+        entries.iter().find_map(|(core, _)| core.space.type_at(addr))
+    };
+    THREAD.try_with(find).ok().flatten().map(|info| (info.name)())
 }
 
 impl Drop for ThreadTable {

@@ -1,12 +1,17 @@
 //! What the code that macros write refers to. Not part of the API.
+//!
+//! Soundness does not rest on these paths, which the user's crate may give to modules of its own: what
+//! the derive has to check is pinned to [`Tracer`] (`trace/checks.rs`).
 
 #![forbid(unsafe_code)]
 
 pub use crate::trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
+pub use ::core::marker::Sized;
+pub use ::core::primitive::bool;
 
-/// The ban on `Drop`: the derive implements this for a type that can hold a `Gc`, and the blanket impl below
-/// collides with that if the type has a `Drop`, which could look through the `Gc` when its target is gone
-/// (INV-9).
+/// The words for the ban on `Drop`: the derive implements this for a type that can hold a `Gc`, and the
+/// blanket impl below collides with that if the type has a `Drop`. The ban itself is
+/// `Tracer::__no_drop`, whose message says less.
 pub trait MustNotImplDrop {}
 
 #[expect(
@@ -14,7 +19,3 @@ pub trait MustNotImplDrop {}
     reason = "the bound is the point: it holds exactly for types with a `Drop` of their own"
 )]
 impl<T: Drop> MustNotImplDrop for T {}
-
-/// Compiles if `T` may be left untraced: what is `'static` holds no `Gc` that anybody could use.
-#[inline(always)]
-pub const fn assert_leaf<T: ?Sized + 'static>() {}

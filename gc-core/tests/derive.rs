@@ -139,6 +139,76 @@ struct Callback<T> {
     value: T,
 }
 
+/// A condition that is higher-ranked already.
+#[derive(Trace)]
+struct Named<T>
+where
+    T: for<'a> PartialEq<&'a str> + Clone,
+    for<'a> &'a T: Sized,
+{
+    name: T,
+}
+
+/// A last field that may be unsized.
+#[derive(Trace)]
+struct Tail<T: ?Sized> {
+    head: u8,
+    tail: T,
+}
+
+#[derive(Trace)]
+enum Choice<T> {
+    One(T, u8),
+    Two {
+        many: Vec<T>,
+        #[trace(skip)]
+        foreign: Foreign,
+    },
+    Three,
+}
+
+/// The crate under another name.
+mod facade {
+    pub(crate) use ::gc_core as heap;
+}
+
+#[derive(Trace)]
+#[trace(crate = "facade::heap")]
+struct Renamed<'gc>(Gc<'gc, u64>);
+
+macro_rules! renamed {
+    ($($name:ident $krate:path),*) => {$(
+        #[derive(Trace)]
+        #[trace(crate = $krate)]
+        struct $name<'gc>(Gc<'gc, u64>);
+    )*};
+}
+renamed!(RenamedByPath crate::facade::heap, RenamedFromTheRoot ::gc_core);
+
+/// Names that the derive uses, or might.
+mod names {
+    use super::{Gc, Trace};
+
+    struct Tracer;
+    struct MustNotImplDrop;
+    fn __gc_tracer() {}
+    trait Edges {
+        fn edges<T: ?Sized>(&self, _: &T) {}
+        fn __leaf<T: ?Sized>(&self, _: &T) {}
+    }
+    impl<T> Edges for T {}
+
+    macro_rules! holder {
+        ($lifetime:lifetime, $name:ident $field:ident $ty:ty) => {
+            #[derive(Trace)]
+            pub(super) struct $name<$lifetime> {
+                pub(super) $field: $ty,
+            }
+        };
+    }
+    holder!('gc, Holder tracer Gc<'gc, super::Canary>);
+}
+
 /// A leaf that counts its drops. It may have a `Drop` since it cannot hold a `Gc`.
 #[derive(Trace)]
 struct Canary(Arc<AtomicUsize>);
@@ -149,7 +219,7 @@ impl Drop for Canary {
     }
 }
 
-fn needs<T: Trace<'static>>() -> bool {
+fn needs<T: Trace<'static> + ?Sized>() -> bool {
     T::NEEDS_TRACE
 }
 
@@ -164,6 +234,10 @@ fn needs_trace_is_known() {
     assert!(needs::<Entry<'static, u8, u8>>() && needs::<Stmt<'static>>());
     assert!(needs::<Link<'static, str>>() && needs::<Tree<Gc<'static, u8>>>());
     assert!(needs::<Callback<Gc<'static, u8>>>());
+    assert!(!needs::<Choice<u8>>() && needs::<Choice<Gc<'static, u8>>>());
+    assert!(!needs::<Named<String>>() && !needs::<Tail<u8>>() && needs::<Renamed<'static>>());
+    assert!(needs::<RenamedByPath<'static>>() && needs::<RenamedFromTheRoot<'static>>());
+    assert!(!needs::<Tail<[u8]>>() && needs::<Tail<[Gc<'static, u8>]>>());
 }
 
 /// `S` and `A` name each other at one brand.
@@ -191,6 +265,10 @@ fn families_are_written() {
         family::<UnsizedDefault<'static, [u8]>, UnsizedDefault<'g, [u8]>>(brand);
         family::<Peeked<Range<u8>>, Peeked<Range<u8>>>(brand);
         family::<Tree<Gc<'static, u8>>, Tree<Gc<'g, u8>>>(brand);
+        family::<Named<String>, Named<String>>(brand);
+        family::<Tail<Gc<'static, u8>>, Tail<Gc<'g, u8>>>(brand);
+        family::<Choice<Gc<'static, u8>>, Choice<Gc<'g, u8>>>(brand);
+        family::<Renamed<'static>, Renamed<'g>>(brand);
         family::<
             Entry<'static, String, HashMap<u8, Tuple<'static>>>,
             Entry<'g, String, HashMap<u8, Tuple<'g>>>,
@@ -217,12 +295,19 @@ fn every_shape_keeps_what_it_holds() {
         let tree = Tree::Node(Box::new(Tree::Leaf), new(), Box::new(Tree::Leaf));
         let tree = Gc::new(mc, Tree::Node(Box::new(tree), new(), Box::new(Tree::Leaf)));
         let link = Gc::new(mc, Link { to: new() });
+        let choice = [
+            Gc::new(mc, Choice::One(new(), 1)),
+            Gc::new(mc, Choice::Two { many: vec![new()], foreign: Foreign(2) }),
+        ];
+        let holder = Gc::new(mc, names::Holder { tracer: new() });
         (
             [Gc::root(pair, mc), Gc::root(named, mc)],
             Gc::root(wrapper, mc),
             Gc::root(array, mc),
             Gc::root(tree, mc),
             Gc::root(link, mc),
+            choice.map(|choice| Gc::root(choice, mc)),
+            Gc::root(holder, mc),
         )
     });
     heap.settle();
@@ -236,12 +321,12 @@ fn every_shape_keeps_what_it_holds() {
     // The sweep, which drops, may still be under way when a cycle is over.
     for _ in 0..100 {
         heap.settle();
-        if dropped.load(SeqCst) == 11 {
+        if dropped.load(SeqCst) == 14 {
             break;
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert_eq!(dropped.load(SeqCst), 11);
+    assert_eq!(dropped.load(SeqCst), 14);
 }
 
 /// A generic list through `GcCell`s, tied to a ring.

@@ -290,3 +290,134 @@ fn a_full_heap_is_an_error_and_an_insert_a_panic() {
     heap.settle();
     assert!(heap.mutate(|mc| Ephemeron::try_new(mc, Gc::new(mc, 1u64), Gc::new(mc, 2u64)).is_ok()));
 }
+
+/// Allocations of a thread that inserts keys which die at once are paced by cycles that it does not wait for.
+#[test]
+fn a_map_whose_keys_die_at_once_stays_small() {
+    let heap = Heap::builder().min_heap(1 << 20).build().unwrap();
+    let map: Root<GcWeakMap<'static, u64, u64>> =
+        heap.mutate(|mc| Gc::root(Gc::new(mc, GcWeakMap::<u64, u64>::new()), mc));
+    let mut most = 0;
+    for round in 0..200u64 {
+        for _ in 0..100 {
+            heap.mutate(|mc| {
+                for i in 0..10 {
+                    map.get(mc).insert(mc, Gc::new(mc, round), Gc::new(mc, i));
+                }
+            });
+        }
+        if round % 10 == 9 {
+            heap.settle();
+        }
+        most = most.max(heap.mutate(|mc| map.get(mc).len()));
+    }
+    // Ten thousand are inserted between two cycles; the next ones throw them out.
+    assert!(most < 30_000, "{most} entries of 200,000");
+    assert!(heap.stats().external_bytes < 1 << 20, "{}", heap.stats().external_bytes);
+}
+
+#[test]
+fn old_keys_that_die_are_thrown_out_by_few_inserts_a_cycle() {
+    let heap = Heap::new();
+    let (map, keys): (Root<GcWeakMap<'static, u64, u64>>, Vec<Root<u64>>) = heap.mutate(|mc| {
+        let map = Gc::new(mc, GcWeakMap::<u64, u64>::new());
+        let key = |i| {
+            let key = Gc::new(mc, i);
+            map.insert(mc, key, Gc::new(mc, i));
+            Gc::root(key, mc)
+        };
+        let keys = (0..1600).map(key).collect();
+        (Gc::root(map, mc), keys)
+    });
+    drop(keys);
+    let mut kept = Vec::new();
+    // 1,600 entries at 8 an insert are 200 inserts, of which a cycle sees 10.
+    for _ in 0..60 {
+        heap.settle();
+        heap.mutate(|mc| {
+            for i in 0..10 {
+                let key = Gc::new(mc, i);
+                map.get(mc).insert(mc, key, Gc::new(mc, i));
+                kept.push(Gc::root(key, mc));
+            }
+        });
+    }
+    let len = heap.mutate(|mc| map.get(mc).len());
+    assert!(len <= 700, "{len} entries, of which 600 have a key");
+}
+
+#[test]
+fn the_memory_of_a_map_counts_and_goes_back() {
+    let heap = Heap::new();
+    type Both = (Root<GcWeakMap<'static, u64, u64>>, Root<[Gc<'static, u64>]>);
+    let (map, keys): Both = heap.mutate(|mc| {
+        let map = Gc::new(mc, GcWeakMap::<u64, u64>::new());
+        let keys = Gc::from_iter_in(mc, (0..50_000u32).map(|i| Gc::new(mc, u64::from(i))));
+        keys.iter().for_each(|&key| assert!(map.insert(mc, key, key).is_none()));
+        (Gc::root(map, mc), Gc::root(keys, mc))
+    });
+    heap.settle();
+    heap.mutate(|mc| map.get(mc).purge(mc));
+    let full = heap.stats().external_bytes;
+    assert!((50_000 * 30..50_000 * 100).contains(&full), "{full} bytes for 50,000 entries");
+    drop(keys);
+    heap.settle();
+    heap.mutate(|mc| map.get(mc).purge(mc));
+    assert_eq!(heap.stats().external_bytes, 0);
+}
+
+#[test]
+fn polling_ephemerons_keeps_no_entry_and_polling_entries_may() {
+    let f = Fixture::new();
+    let map: Root<Map<'static>> = f.heap.mutate(|mc| {
+        let map = Gc::new(mc, Map::new());
+        map.insert(mc, f.thing(mc, 1), f.thing(mc, 2));
+        Gc::root(map, mc)
+    });
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (map, f, done) = (&map, &f, &stop);
+        scope.spawn(move || {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                f.heap.mutate(|mc| drop(map.get(mc).ephemerons()));
+            }
+        });
+        f.heap.settle();
+        f.heap.mutate(|mc| assert!(map.get(mc).ephemerons().is_empty()));
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_million_links_through_other_objects_take_one_look() {
+    const LINKS: u64 = if cfg!(debug_assertions) { 50_000 } else { 1_000_000 };
+    for reverse in [false, true] {
+        let heap = Heap::new();
+        // A link's value holds the next key in a slice of its own, as an object's private fields may.
+        type Links = GcWeakMap<'static, u64, Gc<'static, [Gc<'static, u64>]>>;
+        let (map, first): (Root<Links>, Root<u64>) = heap.mutate(|mc| {
+            let map = Gc::new(mc, GcWeakMap::<u64, Gc<[Gc<u64>]>>::new());
+            let keys: Vec<_> = (0..=LINKS).map(|i| Gc::new(mc, i)).collect();
+            let link = |i: u64| {
+                let next = Gc::from_slice(mc, &[keys[i as usize + 1]]);
+                map.insert(mc, keys[i as usize], Gc::new(mc, next));
+            };
+            match reverse {
+                false => (0..LINKS).for_each(link),
+                true => (0..LINKS).rev().for_each(link),
+            }
+            (Gc::root(map, mc), Gc::root(keys[0], mc))
+        });
+        let handshakes = heap.stats().handshakes;
+        heap.settle();
+        let rounds = heap.stats().handshakes - handshakes;
+        assert!(rounds < 100, "{rounds} handshakes: a look for each link");
+        heap.mutate(|mc| {
+            let (map, mut at, mut links) = (map.get(mc), first.get(mc), 0);
+            while let Some(next) = map.get(mc, at) {
+                (at, links) = (next[0], links + 1);
+            }
+            assert_eq!(links, LINKS);
+        });
+    }
+}

@@ -1,7 +1,11 @@
 //! Pacing from outside: how far the heap grows, what a limit costs, and what memory outside of the heap changes. The
 //! arithmetic alone, under a simulated program, is tested in `src/pacing/simulate.rs`.
 
+#[path = "common/settle.rs"]
+mod settle;
+
 use gc_core::{ConfigError, External, Gc, GcCell, Heap, Mutator, Root, Trace};
+use settle::Settle;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -124,7 +128,7 @@ fn near_the_soft_limit_the_collector_takes_half_of_the_time() {
         let heap = Heap::new();
         let mutator = heap.mutator();
         let _table = table(&mutator, N);
-        heap.collect().unwrap();
+        heap.settle();
         heap.stats().heap_bytes
     };
     let limit = live * 100 / 95;
@@ -176,7 +180,7 @@ fn external_bytes_make_cycles() {
     // The objects themselves are 100 KB: without the bytes no cycle would come.
     assert!(heap.stats().cycles > 5, "{:?}", heap.stats());
     assert!(most < 1000 * MB, "{most}");
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(heap.stats().external_bytes, 0);
 }
 
@@ -210,7 +214,7 @@ fn external_bytes_count_under_the_soft_limit() {
             })
         })
         .collect();
-    heap.collect().unwrap();
+    heap.settle();
     assert!(heap.stats().goal_bytes <= 65 * MB, "{:?}", heap.stats());
     for _ in 0..400 {
         mutator.mutate(|mc| {
@@ -233,4 +237,43 @@ fn the_limit_of_a_cgroup_is_a_part_of_it() {
     }
     let heap = Heap::builder().cgroup_memory_limit(100).build().unwrap();
     assert_eq!(heap.mutate(|mc| *Gc::new(mc, 7)), 7);
+}
+
+#[test]
+fn external_bytes_outlive_their_heap_and_are_no_other_heap_s() {
+    let heap = Heap::new();
+    let mut kept = heap.mutate(|mc| External::new(mc, 100));
+    drop(heap);
+    // Each of these heaps ends without bytes, so the next one gets its count.
+    for round in 0..10 {
+        let heap = Heap::new();
+        let own = heap.mutate(|mc| External::new(mc, 1000 + round));
+        assert_eq!(heap.stats().external_bytes, 1000 + round as u64);
+        drop(own);
+        assert_eq!(heap.stats().external_bytes, 0);
+    }
+    let heap = Heap::new();
+    heap.mutate(|mc| {
+        kept.resize(mc, 300);
+        assert_eq!(heap.stats().external_bytes, 0, "the bytes are still the ended heap's");
+        kept.resize(mc, 0);
+        kept.resize(mc, 50);
+    });
+    assert_eq!(heap.stats().external_bytes, 50, "without bytes it had no heap");
+}
+
+#[test]
+fn external_bytes_of_many_threads_add_up() {
+    let heap = Heap::new();
+    let all: Vec<Vec<External>> = std::thread::scope(|s| {
+        let work = || {
+            let take = |i| heap.mutate(|mc| External::new(mc, i));
+            (1..=1000).map(take).collect::<Vec<_>>()
+        };
+        let threads: Vec<_> = (0..4).map(|_| s.spawn(work)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(heap.stats().external_bytes, 4 * 500_500);
+    drop(all);
+    assert_eq!(heap.stats().external_bytes, 0);
 }

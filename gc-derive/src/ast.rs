@@ -2,9 +2,12 @@
 
 use crate::attr::{ContainerAttrs, FieldAttrs};
 use crate::{attr, valid};
-use proc_macro2::{Ident, TokenStream, TokenTree};
-use quote::ToTokens;
-use syn::{Data, DeriveInput, Error, Fields, Lifetime, Member, Result, Type, parse_quote};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
+use syn::{
+    Attribute, Data, DeriveInput, Error, Fields, Lifetime, Member, Result, Type, parse_quote,
+};
 
 /// The type that derives `Trace`.
 pub(crate) struct Input<'a> {
@@ -13,6 +16,8 @@ pub(crate) struct Input<'a> {
     /// The brand, if the type has one.
     pub(crate) brand: Option<&'a Lifetime>,
     pub(crate) shape: Shape<'a>,
+    /// The type's name.
+    pub(crate) name: Ident,
 }
 
 /// Where the fields are.
@@ -23,7 +28,7 @@ pub(crate) enum Shape<'a> {
 
 /// One variant of an enum.
 pub(crate) struct Variant<'a> {
-    pub(crate) ident: &'a Ident,
+    pub(crate) ident: Ident,
     pub(crate) fields: Vec<Field<'a>>,
 }
 
@@ -36,7 +41,9 @@ pub(crate) struct Field<'a> {
     pub(crate) mentions: Mentions,
 }
 
-/// Which names occur in a field's type. Read from its tokens, so types that macros write are covered.
+/// Which names occur in a field's type. Read from its tokens, through the groups in which `macro_rules!`
+/// wraps what it was given. Names that another macro will write are not seen, so soundness does not rest on
+/// this: `brand` and `itself` only replace a question to the compiler by "yes".
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Mentions {
     /// The brand.
@@ -53,7 +60,10 @@ impl<'a> Input<'a> {
         let brand = node.generics.lifetimes().next().map(|param| &param.lifetime);
         let mut read = |fields: &'a Fields| {
             let mut out = Vec::new();
-            for (field, member) in fields.iter().zip(fields.members()) {
+            for (field, mut member) in fields.iter().zip(fields.members()) {
+                if let Member::Named(name) = &mut member {
+                    *name = silent(name, &field.attrs);
+                }
                 let attrs = errors.take(attr::field(&field.attrs)).unwrap_or_default();
                 let mut mentions = Mentions::default();
                 mentions.scan(field.ty.to_token_stream(), &node.ident, brand);
@@ -67,7 +77,10 @@ impl<'a> Input<'a> {
                 let variants = data.variants.iter();
                 Shape::Enum(
                     variants
-                        .map(|v| Variant { ident: &v.ident, fields: read(&v.fields) })
+                        .map(|v| Variant {
+                            ident: silent(&v.ident, &v.attrs),
+                            fields: read(&v.fields),
+                        })
                         .collect(),
                 )
             }
@@ -79,7 +92,13 @@ impl<'a> Input<'a> {
             }
         }
         errors.finish()?;
-        Ok(Input { node, attrs: attrs.unwrap_or_default(), brand, shape })
+        let name = silent(&node.ident, &node.attrs);
+        Ok(Input { node, attrs: attrs.unwrap_or_default(), brand, shape, name })
+    }
+
+    /// The path of `gc_core::__private`.
+    pub(crate) fn private(&self) -> TokenStream {
+        private(&self.attrs)
     }
 
     /// The name of the brand in the impls: the type's own lifetime, or else `'gc`, so that `bound` can name
@@ -115,9 +134,29 @@ impl<'a> Input<'a> {
     }
 }
 
+/// The path of `gc_core::__private`. What it leads to is the user's word: see `gc_core`'s `trace/checks.rs`.
+pub(crate) fn private(attrs: &ContainerAttrs) -> TokenStream {
+    match &attrs.krate {
+        Some(path) => quote!(#path::__private),
+        None => quote!(::gc_core::__private),
+    }
+}
+
+/// A name that the impls may repeat without a warning. That a thing is deprecated is not reported where the
+/// name stands in a derive's own span; an `#[allow(deprecated)]` would be an error below a `forbid`.
+pub(crate) fn silent(name: &Ident, attrs: &[Attribute]) -> Ident {
+    if !attrs.iter().any(|attr| attr.path().is_ident("deprecated")) {
+        return name.clone();
+    }
+    let span = Span::mixed_site().located_at(name.span());
+    // Raw, because our edition may have more keywords than the user's.
+    Ident::new_raw(&name.unraw().to_string(), span)
+}
+
 impl Mentions {
-    fn scan(&mut self, tokens: TokenStream, name: &Ident, brand: Option<&Lifetime>) {
-        // A lifetime is two tokens, a quote and a name.
+    /// Adds what occurs in `tokens`.
+    pub(crate) fn scan(&mut self, tokens: TokenStream, name: &Ident, brand: Option<&Lifetime>) {
+        // A lifetime is two tokens, an apostrophe and a name.
         let mut quote = false;
         for token in tokens {
             match token {

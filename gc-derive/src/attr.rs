@@ -2,15 +2,19 @@
 
 use crate::valid::{self, Errors};
 use proc_macro2::Span;
+use quote::ToTokens;
+use syn::parse::Parser;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Attribute, Error, LitStr, Meta, Result, Token, WherePredicate};
+use syn::{Attribute, Error, Expr, LitStr, Meta, Path, Result, Token, WherePredicate};
 
 /// The attributes of the type.
 #[derive(Default)]
 pub(crate) struct ContainerAttrs {
     /// `bound = "..."`.
     pub(crate) bound: Option<Vec<WherePredicate>>,
+    /// `crate = "..."`.
+    pub(crate) krate: Option<Path>,
 }
 
 /// The attributes of a field.
@@ -30,6 +34,11 @@ pub(crate) fn container(attrs: &[Attribute]) -> Result<ContainerAttrs> {
                 errors.push(meta.span(), valid::duplicate("bound"));
             }
             out.bound = errors.take(bound(&meta));
+        } else if meta.path().is_ident("crate") {
+            if out.krate.is_some() {
+                errors.push(meta.span(), valid::duplicate("crate"));
+            }
+            out.krate = errors.take(krate(&meta));
         } else if meta.path().is_ident("skip") {
             errors.push(meta.span(), valid::SKIP_ON_TYPE);
         } else {
@@ -54,6 +63,8 @@ pub(crate) fn field(attrs: &[Attribute]) -> Result<FieldAttrs> {
             out.skip = true;
         } else if meta.path().is_ident("bound") {
             errors.push(meta.span(), valid::BOUND_ON_FIELD);
+        } else if meta.path().is_ident("crate") {
+            errors.push(meta.span(), valid::CRATE_ON_FIELD);
         } else {
             errors.push(meta.span(), valid::unknown(meta.path()));
         }
@@ -90,10 +101,9 @@ fn metas(attrs: &[Attribute]) -> Result<Vec<Meta>> {
 }
 
 fn bound(meta: &Meta) -> Result<Vec<WherePredicate>> {
-    let text: LitStr = match meta {
-        Meta::NameValue(pair) => syn::parse2(quote::ToTokens::to_token_stream(&pair.value))
-            .map_err(|_| Error::new(pair.value.span(), valid::BOUND_VALUE))?,
-        Meta::Path(_) | Meta::List(_) => return Err(Error::new(meta.span(), valid::BOUND_VALUE)),
+    let Some(Ok(text)) = value(meta).map(|value| syn::parse2::<LitStr>(value.to_token_stream()))
+    else {
+        return Err(Error::new(meta.span(), valid::BOUND_VALUE));
     };
     let span: Span = text.span();
     let parse = Punctuated::<WherePredicate, Token![,]>::parse_terminated;
@@ -101,4 +111,26 @@ fn bound(meta: &Meta) -> Result<Vec<WherePredicate>> {
         Ok(predicates) => Ok(predicates.into_iter().collect()),
         Err(error) => Err(Error::new(span, valid::bound_syntax(&error))),
     }
+}
+
+/// A path, in quotes (as in `#[serde(crate = "...")]`) or without.
+fn krate(meta: &Meta) -> Result<Path> {
+    let path = value(meta).and_then(|value| {
+        let tokens = value.to_token_stream();
+        match syn::parse2::<LitStr>(tokens.clone()) {
+            Ok(text) => text.parse_with(Path::parse_mod_style).ok(),
+            Err(_) => Path::parse_mod_style.parse2(tokens).ok(),
+        }
+    });
+    path.ok_or_else(|| Error::new(meta.span(), valid::CRATE_VALUE))
+}
+
+/// What stands behind the `=`, without the groups in which `macro_rules!` wraps a fragment.
+fn value(meta: &Meta) -> Option<&Expr> {
+    let Meta::NameValue(pair) = meta else { return None };
+    let mut value = &pair.value;
+    while let Expr::Group(group) = value {
+        value = &group.expr;
+    }
+    Some(value)
 }

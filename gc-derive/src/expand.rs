@@ -1,22 +1,26 @@
 //! The impls, for a type that [`valid`](crate::valid) has accepted.
 //!
-//! 1. [`trace`]: `Trace`. Whether a type needs a trace is a constant, the "or" of its fields. A recursive type
+//! 1. [`trace`]: `Trace`. The value is taken apart by patterns without `..`, so a field or a variant that the
+//!    derive has not seen is an error. Each field's value goes to the `Tracer`, which infers its type: the
+//!    type's tokens are written nowhere, because a macro among them may expand to something else here.
+//! 2. [`needs_trace`]: whether a type needs a trace is a constant, the "or" of its fields. A recursive type
 //!    would ask for its own constant, so a field that mentions the type itself or the brand counts as needing
 //!    one without being asked; only generic types without a brand ask.
-//! 2. [`families`]: `Managed` and `Branded`. A parameter `V` becomes `V::At<'gc>` and `V::Static`. A condition
-//!    on `V` has to hold for every `V::At<'gc>`, too: a higher-ranked `where` clause of `Managed`. `Branded`
-//!    cannot repeat that clause (it would hide what the compiler knows about `At`), so it asks for the
-//!    `Managed` impl itself.
-//! 3. [`drop_ban`]: an impl that collides with a blanket impl for everything that has a `Drop`.
+//! 3. [`families`](crate::families): `Managed` and `Branded`.
+//! 4. [`drop_ban`]: an impl that collides with a blanket impl for everything that has a `Drop`. It has the
+//!    better words; the `Tracer` checks the same thing in `trace`.
+//!
+//! Every name of ours is at [`ours`], the macro's own hygiene. A user's macro may give a field's name and its
+//! place, but not the meaning of `__gc_tracer`.
 
-use crate::ast::{Field, Input, Shape};
-use proc_macro2::{Ident, TokenStream};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
+use crate::ast::{Field, Input, Shape, Variant};
+use crate::families::families;
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::visit_mut::{self, VisitMut};
 use syn::{
-    BoundLifetimes, GenericParam, Generics, Lifetime, Type, TypeParam, TypeParamBound,
-    WherePredicate, parse_quote,
+    Attribute, GenericParam, Generics, Lifetime, Type, TypeParam, TypeParamBound, WherePredicate,
+    parse_quote,
 };
 
 /// All impls for one type.
@@ -24,48 +28,40 @@ pub(crate) fn expand(input: &Input<'_>) -> TokenStream {
     let parts = Parts::of(input);
     let trace = trace(input, &parts);
     let families = families(input, &parts);
-    let ban = input.is_open().then(|| drop_ban(input));
+    let ban = input.is_open().then(|| drop_ban(input, &parts));
     quote!(#trace #families #ban)
 }
 
-/// The generics, taken apart.
-struct Parts {
+/// What the impls have in common.
+pub(crate) struct Parts {
+    /// The path of `gc_core::__private`.
+    pub(crate) private: TokenStream,
+    /// The attributes of each impl.
+    pub(crate) attrs: TokenStream,
     /// The brand: the type's own, or a fresh name.
-    brand: Lifetime,
-    /// The type's parameters without defaults and bounds, with the brand in front.
+    pub(crate) brand: Lifetime,
+    /// The type's parameters without defaults, bounds and attributes, with the brand in front.
     generics: Generics,
     /// The type parameters that may be unsized.
-    unsized_params: Vec<Ident>,
+    pub(crate) unsized_params: Vec<Ident>,
     /// What the type itself demands.
-    own: Vec<WherePredicate>,
+    pub(crate) own: Vec<WherePredicate>,
     /// What `Trace` demands besides.
     bound: Vec<WherePredicate>,
     /// The part of `bound` that being `Managed` or `Branded` does not imply.
-    extra: Vec<WherePredicate>,
+    pub(crate) extra: Vec<WherePredicate>,
 }
 
 impl Parts {
     fn of(input: &Input<'_>) -> Parts {
-        let brand = input.brand_name();
-        let mut generics = input.node.generics.clone();
-        let mut own = Vec::new();
-        for param in &mut generics.params {
-            match param {
-                GenericParam::Type(param) => {
-                    let bounds = std::mem::take(&mut param.bounds);
-                    let ident = &param.ident;
-                    own.push(parse_quote!(#ident: #bounds));
-                    param.eq_token = None;
-                    param.default = None;
-                }
-                GenericParam::Const(param) => {
-                    param.eq_token = None;
-                    param.default = None;
-                }
-                GenericParam::Lifetime(_) => {}
-            }
+        let (brand, private) = (input.brand_name(), input.private());
+        let mut generics = plain(&input.node.generics);
+        let mut own: Vec<WherePredicate> = Vec::new();
+        for TypeParam { ident, bounds, .. } in input.node.generics.type_params() {
+            own.push(parse_quote!(#ident: #bounds));
         }
-        own.extend(generics.where_clause.take().into_iter().flat_map(|clause| clause.predicates));
+        let clause = input.node.generics.where_clause.iter();
+        own.extend(clause.flat_map(|clause| clause.predicates.iter().cloned()));
         let mut unsized_params = Vec::new();
         own.retain_mut(|predicate| {
             let WherePredicate::Type(predicate) = predicate else { return true };
@@ -82,7 +78,7 @@ impl Parts {
         }
         let default = |param: &TypeParam| -> WherePredicate {
             let ident = &param.ident;
-            parse_quote!(#ident: ::gc_core::__private::Trace<#brand>)
+            parse_quote!(#ident: #private::Trace<#brand>)
         };
         let params = || generics.type_params();
         let (bound, extra) = match &input.attrs.bound {
@@ -92,55 +88,53 @@ impl Parts {
                 (params().map(default).collect(), extra.map(default).collect())
             }
         };
-        Parts { brand, generics, unsized_params, own, bound, extra }
+        let attrs = attrs(&input.node.attrs);
+        Parts { private, attrs, brand, generics, unsized_params, own, bound, extra }
     }
 
     /// The parameters for an `impl<...>`: with the brand or without, each type parameter bounded by `bound`.
-    fn params(&self, branded: bool, bound: impl Fn(bool) -> TokenStream) -> TokenStream {
+    pub(crate) fn params(&self, branded: bool, bound: impl Fn(bool) -> TokenStream) -> TokenStream {
+        let private = &self.private;
         let params = self.generics.params.iter().filter_map(|param| match param {
             GenericParam::Lifetime(param) => branded.then(|| param.to_token_stream()),
             GenericParam::Const(param) => Some(param.to_token_stream()),
             GenericParam::Type(param) => {
                 let ident = &param.ident;
                 let maybe_unsized = self.unsized_params.contains(ident);
-                let maybe = maybe_unsized.then(|| quote!(?::core::marker::Sized+));
+                let maybe = maybe_unsized.then(|| quote!(?#private::Sized+));
                 let bound = bound(maybe_unsized);
                 Some(quote!(#ident: #maybe #bound))
             }
         });
         quote!(<#(#params),*>)
     }
+}
 
-    /// The type with other arguments.
-    fn apply(&self, input: &Input<'_>, subst: &Subst<'_>) -> TokenStream {
-        let name = &input.node.ident;
-        let args = input.node.generics.params.iter().map(|param| match param {
-            GenericParam::Lifetime(_) => subst.brand.to_token_stream(),
-            GenericParam::Const(param) => param.ident.to_token_stream(),
-            GenericParam::Type(param) => (subst.param)(&param.ident).to_token_stream(),
-        });
-        quote!(#name<#(#args),*>)
-    }
-
-    /// `V::At<'lifetime>` for each parameter.
-    fn at(&self, ident: &Ident) -> Type {
-        let brand = &self.brand;
-        if self.unsized_params.contains(ident) {
-            parse_quote!(<#ident as ::gc_core::__private::Family>::At<#brand>)
-        } else {
-            parse_quote!(<#ident as ::gc_core::__private::Managed>::At<#brand>)
+/// The parameters without bounds of types, defaults, attributes and `where` clause.
+pub(crate) fn plain(generics: &Generics) -> Generics {
+    let mut generics = generics.clone();
+    generics.where_clause = None;
+    for param in &mut generics.params {
+        match param {
+            GenericParam::Type(param) => {
+                *param = TypeParam::from(param.ident.clone());
+            }
+            GenericParam::Const(param) => {
+                param.attrs.clear();
+                param.eq_token = None;
+                param.default = None;
+            }
+            GenericParam::Lifetime(param) => param.attrs.clear(),
         }
     }
+    generics
+}
 
-    /// `V::Static` for each parameter.
-    fn fixed(&self, ident: &Ident) -> Type {
-        let brand = &self.brand;
-        if self.unsized_params.contains(ident) {
-            parse_quote!(<#ident as ::gc_core::__private::Rootable<#brand>>::Family)
-        } else {
-            parse_quote!(<#ident as ::gc_core::__private::Branded<#brand>>::Static)
-        }
-    }
+/// The attributes of an impl: as rustc's own derives have them, so that the type's lint levels hold in it.
+pub(crate) fn attrs(of_type: &[Attribute]) -> TokenStream {
+    const LEVELS: [&str; 4] = ["allow", "warn", "deny", "forbid"];
+    let levels = of_type.iter().filter(|attr| LEVELS.iter().any(|l| attr.path().is_ident(l)));
+    quote!(#[automatically_derived] #(#levels)*)
 }
 
 fn is_maybe(bound: &TypeParamBound) -> bool {
@@ -151,193 +145,135 @@ fn is_maybe(bound: &TypeParamBound) -> bool {
 fn single_ident(ty: &Type) -> Option<&Ident> {
     match ty {
         Type::Path(path) if path.qself.is_none() => path.path.get_ident(),
+        Type::Group(group) => single_ident(&group.elem),
+        Type::Paren(paren) => single_ident(&paren.elem),
         _ => None,
     }
 }
 
+/// The span of our own names, at the place of a user's tokens.
+fn ours(at: impl Spanned) -> Span {
+    Span::mixed_site().located_at(at.span())
+}
+
+/// The type's name: an error about the whole type points there.
+fn name_of(input: &Input<'_>) -> Span {
+    ours(&input.node.ident)
+}
+
 fn trace(input: &Input<'_>, parts: &Parts) -> TokenStream {
-    let Parts { brand, own, bound, .. } = parts;
-    let name = &input.node.ident;
+    let Parts { private, attrs, brand, own, bound, .. } = parts;
+    let name = &input.name;
     let params = parts.params(true, |_| TokenStream::new());
     let (_, args, _) = input.node.generics.split_for_impl();
-    let needs = needs_trace(input, brand);
-    let leaves = input.fields().filter(|field| field.attrs.skip).map(|field| {
-        let ty = field.ty;
-        quote_spanned!(ty.span()=> ::gc_core::__private::assert_leaf::<#ty>();)
-    });
+    let needs = needs_trace(input, parts);
+    let whole = match input.is_open() {
+        true => quote_spanned!(name_of(input)=> __gc_tracer.__no_drop::<Self, _>();),
+        false => quote_spanned!(name_of(input)=> __gc_tracer.__leaf(self);),
+    };
     let body = match &input.shape {
         Shape::Struct(fields) => {
-            let edges = fields.iter().filter_map(|field| {
-                let member = &field.member;
-                edges(field, quote_spanned!(field.ty.span()=> &self.#member))
-            });
-            quote!(#(#edges)*)
+            let (pattern, edges) = fields_of(fields);
+            quote_spanned!(Span::mixed_site()=> let Self { #pattern } = *self; #edges)
         }
-        Shape::Enum(variants) if variants.is_empty() => quote!(match *self {}),
         Shape::Enum(variants) => {
-            let arms = variants.iter().map(|variant| {
-                let ident = &variant.ident;
-                let names = (0..).map(|i| format_ident!("__field{i}"));
-                let traced: Vec<_> =
-                    variant.fields.iter().zip(names).filter(|(f, _)| !f.attrs.skip).collect();
-                let pats = traced.iter().map(|(field, name)| {
-                    let member = &field.member;
-                    quote!(#member: #name,)
-                });
-                let edges =
-                    traced.iter().filter_map(|(field, name)| edges(field, name.to_token_stream()));
-                quote!(Self::#ident { #(#pats)* .. } => { #(#edges)* })
+            let arms = variants.iter().map(|Variant { ident, fields }| {
+                let (pattern, edges) = fields_of(fields);
+                quote_spanned!(Span::mixed_site()=> Self::#ident { #pattern } => { #edges })
             });
-            quote!(match self { #(#arms)* })
+            quote_spanned!(Span::mixed_site()=> match *self { #(#arms)* })
         }
     };
-    quote! {
-        #[automatically_derived]
-        unsafe impl #params ::gc_core::__private::Trace<#brand> for #name #args
+    quote_spanned! {Span::mixed_site()=>
+        #attrs
+        unsafe impl #params #private::Trace<#brand> for #name #args
         where
             #(#own,)*
             #(#bound,)*
         {
-            const NEEDS_TRACE: ::core::primitive::bool = #needs;
+            const NEEDS_TRACE: #private::bool = #needs;
 
             #[inline]
-            fn trace(&self, __tracer: &mut ::gc_core::__private::Tracer<#brand>) {
-                let _ = &__tracer;
-                #(#leaves)*
+            fn trace(&self, __gc_tracer: &mut #private::Tracer<#brand>) {
+                #whole
                 #body
             }
         }
     }
 }
 
-/// The statement that traces one field, spanned so that an error points at its type.
-fn edges(field: &Field<'_>, value: TokenStream) -> Option<TokenStream> {
-    let ty = field.ty;
-    let trace = || quote_spanned!(ty.span()=> __tracer.edges::<#ty>(#value););
-    (!field.attrs.skip).then(trace)
+/// The pattern for all fields of a struct or a variant, and the statements that trace them or check that they
+/// need not be traced. An error points at the field's type.
+fn fields_of(fields: &[Field<'_>]) -> (TokenStream, TokenStream) {
+    let mut all = (TokenStream::new(), TokenStream::new());
+    for (i, Field { member, ty, attrs, .. }) in fields.iter().enumerate() {
+        let span = ours(ty);
+        // `ref` refuses the name of a constant: without it, a user's constant would be compared with.
+        let value = Ident::new(&format!("__gc_field{i}"), span);
+        all.0.extend(quote_spanned!(span=> #member: ref #value,));
+        all.1.extend(match attrs.skip {
+            true => quote_spanned!(span=> __gc_tracer.__leaf(#value);),
+            false => quote_spanned!(span=> __gc_tracer.edges(#value);),
+        });
+    }
+    all
 }
 
-fn needs_trace(input: &Input<'_>, brand: &Lifetime) -> TokenStream {
+fn needs_trace(input: &Input<'_>, parts: &Parts) -> TokenStream {
+    let Parts { private, brand, .. } = parts;
     let mut traced = input.fields().filter(|field| !field.attrs.skip);
     if !input.is_open() {
+        // `__leaf(self)` checks that it is one.
         return quote!(false);
     }
     if traced.any(|field| field.mentions.brand || field.mentions.itself) {
         return quote!(true);
     }
-    let fields = input.fields().filter(|field| !field.attrs.skip).map(|field| {
-        let ty = field.ty;
-        quote_spanned!(ty.span()=> <#ty as ::gc_core::__private::Trace<#brand>>::NEEDS_TRACE)
-    });
-    quote!(false #(|| #fields)*)
+    // `trace` checks that these are all fields and that no others are left: there it takes a full pattern.
+    let ask = |field: &Field<'_>, rest: &TokenStream, variant: &TokenStream| {
+        let (member, span) = (field.member.clone(), ours(field.ty));
+        quote_spanned! {span=>
+            || <#private::Tracer<#brand>>::__needs_trace::<Self, _>(|__gc_whole: &Self| match *__gc_whole {
+                Self #variant { #member: ref __gc_field, .. } => __gc_field,
+                #rest
+            })
+        }
+    };
+    let asked = |fields: &[Field<'_>], rest: TokenStream, variant: TokenStream| -> TokenStream {
+        let traced = fields.iter().filter(|field| !field.attrs.skip);
+        traced.map(|field| ask(field, &rest, &variant)).collect()
+    };
+    let asked: TokenStream = match &input.shape {
+        Shape::Struct(fields) => asked(fields, TokenStream::new(), TokenStream::new()),
+        Shape::Enum(variants) => {
+            let rest = || match variants.len() {
+                1 => TokenStream::new(),
+                _ => quote_spanned!(Span::mixed_site()=> _ => loop {},),
+            };
+            let variants = variants.iter();
+            variants
+                .map(|Variant { ident, fields }| asked(fields, rest(), quote!(::#ident)))
+                .collect()
+        }
+    };
+    quote!(false #asked)
 }
 
-fn families(input: &Input<'_>, parts: &Parts) -> TokenStream {
-    let Parts { brand, own, extra, .. } = parts;
-    let fixed_brand: Lifetime = parse_quote!('static);
-    let itself = |ident: &Ident| -> Type { parse_quote!(#ident) };
-    let (at, fixed) = (|ident: &Ident| parts.at(ident), |ident: &Ident| parts.fixed(ident));
-    // The substitutions: of a type at 'static into its branded form, of a branded one into its form at 'static.
-    let rename = Subst { from: brand, brand: &fixed_brand, param: &itself, input };
-    let brand_it = Subst { from: brand, brand, param: &at, input };
-    let fix_it = Subst { from: brand, brand: &fixed_brand, param: &fixed, input };
-
-    let managed_params = parts.params(false, |maybe_unsized| match maybe_unsized {
-        true => quote!(::gc_core::__private::Family),
-        false => quote!(::gc_core::__private::Managed),
-    });
-    let branded_params = parts.params(true, |maybe_unsized| match maybe_unsized {
-        true => quote!(::gc_core::__private::Rootable<#brand>),
-        false => quote!(::gc_core::__private::Branded<#brand>),
-    });
-    let managed_type = parts.apply(input, &rename);
-    let branded_of_managed = parts.apply(input, &brand_it);
-    let managed_of_branded = parts.apply(input, &fix_it);
-    let (_, branded_type, _) = input.node.generics.split_for_impl();
-    let name = &input.node.ident;
-
-    let own_fixed = own.iter().map(|p| rename.predicate(p));
-    let conditions = own.iter().chain(extra).filter_map(|p| for_all(brand_it.predicate(p), brand));
-    let own_of_static = own.iter().map(|p| fix_it.predicate(p));
-    let has_conditions = !own.is_empty() || !extra.is_empty();
-    let back = has_conditions
-        .then(|| quote!(#managed_of_branded: ::gc_core::__private::Managed<At<#brand> = Self>,));
-    quote! {
-        #[automatically_derived]
-        unsafe impl #managed_params ::gc_core::__private::Managed for #managed_type
-        where
-            #(#own_fixed,)*
-            #(#conditions,)*
-        {
-            type At<#brand> = #branded_of_managed;
-        }
-
-        #[automatically_derived]
-        unsafe impl #branded_params ::gc_core::__private::Branded<#brand> for #name #branded_type
-        where
-            #(#own,)*
-            #(#extra,)*
-            #(#own_of_static,)*
-            #back
-        {
-            type Static = #managed_of_branded;
+fn drop_ban(input: &Input<'_>, parts: &Parts) -> TokenStream {
+    let Parts { private, attrs, .. } = parts;
+    let name = &input.name;
+    let (_, args, where_clause) = input.node.generics.split_for_impl();
+    let mut generics = input.node.generics.clone();
+    generics.params = plain(&generics).params;
+    for (param, bounds) in generics.params.iter_mut().zip(&input.node.generics.params) {
+        if let (GenericParam::Type(param), GenericParam::Type(from)) = (param, bounds) {
+            param.bounds.clone_from(&from.bounds);
+            param.colon_token = from.colon_token;
         }
     }
-}
-
-/// `for<'gc> predicate`, if it is one on a type.
-fn for_all(predicate: WherePredicate, brand: &Lifetime) -> Option<WherePredicate> {
-    let WherePredicate::Type(mut predicate) = predicate else { return None };
-    let lifetimes: &mut BoundLifetimes =
-        predicate.lifetimes.get_or_insert_with(|| parse_quote!(for<>));
-    lifetimes.lifetimes.insert(0, parse_quote!(#brand));
-    Some(WherePredicate::Type(predicate))
-}
-
-fn drop_ban(input: &Input<'_>) -> TokenStream {
-    let name = &input.node.ident;
-    let (params, args, where_clause) = input.node.generics.split_for_impl();
-    quote_spanned! {name.span()=>
-        #[automatically_derived]
-        impl #params ::gc_core::__private::MustNotImplDrop for #name #args #where_clause {}
-    }
-}
-
-/// Puts other arguments in the place of the type's parameters.
-struct Subst<'a> {
-    from: &'a Lifetime,
-    brand: &'a Lifetime,
-    param: &'a dyn Fn(&Ident) -> Type,
-    input: &'a Input<'a>,
-}
-
-impl Subst<'_> {
-    fn predicate(&self, predicate: &WherePredicate) -> WherePredicate {
-        let mut predicate = predicate.clone();
-        Replace(self).visit_where_predicate_mut(&mut predicate);
-        predicate
-    }
-}
-
-struct Replace<'a>(&'a Subst<'a>);
-
-impl VisitMut for Replace<'_> {
-    fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
-        if lifetime.ident == self.0.from.ident {
-            lifetime.clone_from(self.0.brand);
-        }
-    }
-
-    fn visit_type_mut(&mut self, ty: &mut Type) {
-        visit_mut::visit_type_mut(self, ty);
-        let Type::Path(path) = ty else { return };
-        if path.qself.is_some() {
-            return;
-        }
-        // `valid` has refused `V::Item`.
-        let Some(ident) = path.path.get_ident() else { return };
-        if self.0.input.node.generics.type_params().any(|param| param.ident == *ident) {
-            *ty = (self.0.param)(ident);
-        }
+    let (params, _, _) = generics.split_for_impl();
+    quote_spanned! {name_of(input)=>
+        #attrs
+        impl #params #private::MustNotImplDrop for #name #args #where_clause {}
     }
 }

@@ -1,20 +1,26 @@
 //! What the derive writes beside an error: impls without content, so that the uses of the type compile and
 //! the error stands alone.
+//!
+//! The error is a macro, `compile_error!`, and a crate of the user's can give that name to a macro that says
+//! nothing. So the impls are sound without it: `trace` ends the process, and a type with a `Drop` of its own is
+//! refused as ever.
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use crate::{ast, attr, expand};
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
 use syn::{DeriveInput, Error, GenericParam, Lifetime, parse_quote};
 
 /// The error, and impls that never run because the crate does not compile.
 pub(crate) fn expand(node: &DeriveInput, error: &Error) -> TokenStream {
     let error = error.to_compile_error();
-    let name = &node.ident;
+    let private = ast::private(&attr::container(&node.attrs).unwrap_or_default());
+    let attrs = expand::attrs(&node.attrs);
+    let trace = trace(node, &private, &attrs);
     if node.generics.type_params().next().is_some() {
         // The families of a generic type are not worth their code here.
-        let trace = trace(node);
         return quote!(#error #trace);
     }
-    let trace = trace(node);
+    let name = &ast::silent(&node.ident, &node.attrs);
     let at = |lifetime: Lifetime| {
         let args = node.generics.params.iter().map(|param| match param {
             GenericParam::Lifetime(_) => quote!(#lifetime),
@@ -29,29 +35,26 @@ pub(crate) fn expand(node: &DeriveInput, error: &Error) -> TokenStream {
         });
         quote!(#name<#(#args),*>)
     };
-    let consts: Vec<_> = node.generics.const_params().map(strip_default).collect();
+    let plain = expand::plain(&node.generics);
+    let consts: Vec<_> = plain.const_params().collect();
     let branded = at(parse_quote!('__gc));
     let fixed = at(parse_quote!('static));
     quote! {
         #error
         #trace
-        #[automatically_derived]
-        unsafe impl<#(#consts),*> ::gc_core::__private::Managed for #fixed {
+        #attrs
+        unsafe impl<#(#consts),*> #private::Managed for #fixed {
             type At<'__gc> = #branded;
         }
-        #[automatically_derived]
-        unsafe impl<'__gc, #(#consts),*> ::gc_core::__private::Branded<'__gc> for #branded {
+        #attrs
+        unsafe impl<'__gc, #(#consts),*> #private::Branded<'__gc> for #branded {
             type Static = #fixed;
         }
     }
 }
 
-fn strip_default(param: &syn::ConstParam) -> syn::ConstParam {
-    syn::ConstParam { eq_token: None, default: None, ..param.clone() }
-}
-
-fn trace(node: &DeriveInput) -> TokenStream {
-    let name = &node.ident;
+fn trace(node: &DeriveInput, private: &TokenStream, attrs: &TokenStream) -> TokenStream {
+    let name = &ast::silent(&node.ident, &node.attrs);
     let mut generics = node.generics.clone();
     let brand: Lifetime = match node.generics.lifetimes().next() {
         Some(param) => param.lifetime.clone(),
@@ -62,12 +65,21 @@ fn trace(node: &DeriveInput) -> TokenStream {
     };
     let (impl_generics, _, where_clause) = generics.split_for_impl();
     let (_, type_generics, _) = node.generics.split_for_impl();
-    quote! {
-        #[automatically_derived]
-        unsafe impl #impl_generics ::gc_core::__private::Trace<#brand> for #name #type_generics
+    let may_drop =
+        node.generics.lifetimes().next().is_none() && node.generics.type_params().next().is_none();
+    let whole = match may_drop {
+        true => quote_spanned!(Span::mixed_site()=> __gc_tracer.__leaf(self);),
+        false => quote_spanned!(Span::mixed_site()=> __gc_tracer.__no_drop::<Self, _>();),
+    };
+    quote_spanned! {Span::mixed_site()=>
+        #attrs
+        unsafe impl #impl_generics #private::Trace<#brand> for #name #type_generics
         #where_clause
         {
-            fn trace(&self, _: &mut ::gc_core::__private::Tracer<#brand>) {}
+            fn trace(&self, __gc_tracer: &mut #private::Tracer<#brand>) {
+                #whole
+                __gc_tracer.__refused();
+            }
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! A derive runs in this order:
 //! 1. `ast` reads the item into our own model; `attr` reads `#[trace(...)]` on the way.
-//! 2. `valid` refuses what cannot be traced; every error message of the derive is in that file.
-//! 3. `expand` writes the impls.
+//! 2. `valid` refuses what cannot be traced, and `hint` what cannot compile; the error messages are in these files.
+//! 3. `expand` and `families` write the impls.
 //! 4. If anything was refused, `fallback` writes impls that only keep the compiler from complaining a
 //!    second time about the same type.
 
@@ -13,6 +13,8 @@ mod ast;
 mod attr;
 mod expand;
 mod fallback;
+mod families;
+mod hint;
 mod valid;
 
 use proc_macro::TokenStream;
@@ -24,7 +26,8 @@ use syn::{DeriveInput, parse_macro_input};
 /// It writes:
 ///
 /// - `Trace`: every field is traced. Its type has to be `Trace`, too.
-/// - `Managed` and `Branded`, which name the type in a `Root`: `Node<'static>` for `Node<'gc>`.
+/// - `Managed` and `Branded`, which name the type in a `Root`: `Node<'static>` for `Node<'gc>`. A type whose
+///   last field is an unsized parameter has them where that parameter is sized.
 /// - A ban on `Drop`, if the type has a lifetime or a type parameter and so could hold a `Gc`: when the
 ///   collector drops an object, what its pointers point to may be gone already.
 ///
@@ -38,16 +41,38 @@ use syn::{DeriveInput, parse_macro_input};
 /// - `#[trace(skip)]` on a field: it is not traced, and its type need not be `Trace`. It has to be `'static`.
 /// - `#[trace(bound = "...")]` on the type: the `where` clause of the `Trace` impl in place of `V: Trace<'gc>`
 ///   for every type parameter `V`. It may be empty. The brand of a type without a lifetime is `'gc` there.
+/// - `#[trace(crate = "path::to::gc_core")]` on the type: where the impls find this crate, if the crate that
+///   derives does not know it as `gc_core`. A dependency that is renamed (`gc = { package = "gc-core", .. }`)
+///   needs `#[trace(crate = "gc")]`, and one that another crate re-exports `#[trace(crate = "other::gc_core")]`.
+///   Without it the compiler says that it cannot find `gc_core`. Inside of `macro_rules!` the path may be
+///   `$crate::...`, without quotes.
+///
+/// # What is checked, and what remains a promise
+///
+/// Safe code has nothing to promise. The compiler checks each field's *value*: a field, a variant or a whole
+/// item that another attribute changes below the derive does not compile, unless the impls are right for what
+/// it became. The checks are functions of the real `Tracer`, which the signature of the real `Trace::trace`
+/// forces. So they hold in a crate that gives the name `gc_core` to a module of its own, and with a dependency
+/// of that name. What the derive implements there is the real trait, with its checks, or another trait, which
+/// the collector does not know.
+///
+/// A `Trace` that is written by hand is a promise, as its `unsafe` says; so is one that another macro writes.
 ///
 /// # Limits
 ///
-/// Generic types without a lifetime that contain each other by value (`A<T>` a `Vec<B<T>>`, `B<T>` a
-/// `Box<A<T>>`) ask for each other's `NEEDS_TRACE` in a circle, which the compiler reports. A lifetime
-/// parameter or a `Gc` between them breaks the circle.
+/// - Generic types without a lifetime that contain each other by value (`A<T>` a `Vec<B<T>>`, `B<T>` a
+///   `Box<A<T>>`) ask for each other's `NEEDS_TRACE` in a circle, which the compiler reports. A lifetime
+///   parameter or a `Gc` between them breaks the circle. A generic type that hides its own name in a type macro
+///   asks for its own constant in the same way.
+/// - In bounds and in the `where` clause, write `<V as Trait>::Item` for a parameter's `V::Item`, and no type
+///   macro that has a parameter among its arguments: the families need the condition for other arguments, too.
+/// - A constant or a static called `__gc_tracer`, or `__gc_field` with a number, does not compile beside
+///   the derive.
 #[proc_macro_derive(Trace, attributes(trace))]
 pub fn derive_trace(input: TokenStream) -> TokenStream {
     let node = parse_macro_input!(input as DeriveInput);
-    match ast::Input::read(&node).and_then(|input| valid::check(&input).map(|()| input)) {
+    let input = ast::Input::read(&node).and_then(|input| valid::check(&input).map(|()| input));
+    match input.and_then(|input| hint::check(&node).map(|()| input)) {
         Ok(input) => expand::expand(&input).into(),
         Err(error) => fallback::expand(&node, &error).into(),
     }

@@ -1,11 +1,11 @@
 //! What the derive refuses, and every word that it says about it.
 
-use crate::ast::Input;
+use crate::ast::{Input, Mentions};
 use proc_macro2::Span;
 use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{Error, Ident, Path, Result, TypePath};
+use syn::{DeriveInput, Error, Ident, Macro, Path, Result, TypeParam, TypePath};
 
 pub(crate) const UNION: &str = "`Trace` cannot be derived for a union: nobody knows which of its fields is \
      alive. Use an enum";
@@ -21,14 +21,22 @@ pub(crate) const BOUND_ON_FIELD: &str =
     "`#[trace(bound = \"...\")]` belongs on the type, not on a field";
 pub(crate) const BOUND_VALUE: &str = "`bound` takes the predicates of a `where` clause as a string: write \
      `#[trace(bound = \"T: Trace<'gc>\")]`";
+pub(crate) const CRATE_ON_FIELD: &str =
+    "`#[trace(crate = \"...\")]` belongs on the type, not on a field";
+pub(crate) const CRATE_VALUE: &str = "`crate` takes the path under which this crate knows `gc_core`: write \
+     `#[trace(crate = \"path::to::gc_core\")]`";
 pub(crate) const ON_VARIANT: &str = "a variant takes no `#[trace(...)]`: `skip` belongs on its fields, \
-     `bound` on the type";
-pub(crate) const EMPTY: &str = "`trace` takes a list: write `#[trace(skip)]` on a field or \
-     `#[trace(bound = \"...\")]` on the type";
+     `bound` and `crate` on the type";
+pub(crate) const EMPTY: &str = "`trace` takes a list: write `#[trace(skip)]` on a field, or \
+     `#[trace(bound = \"...\")]` or `#[trace(crate = \"...\")]` on the type";
+const MACRO_IN_BOUND: &str = "the derive cannot put another argument into what this macro will expand to: \
+     write the type out, or give it a name with `type`";
 
 pub(crate) fn unknown(path: &Path) -> String {
     let name = path.to_token_stream();
-    format!("`{name}` is unknown here: `trace` knows `skip` on a field and `bound` on the type")
+    format!(
+        "`{name}` is unknown here: `trace` knows `skip` on a field, and `bound` and `crate` on the type"
+    )
 }
 
 pub(crate) fn duplicate(name: &str) -> String {
@@ -95,21 +103,27 @@ pub(crate) fn check(input: &Input<'_>) -> Result<()> {
             errors.push(field.ty.span(), SKIP_BRANDED);
         }
     }
-    let mut projections = Projections { input, errors };
-    projections.visit_generics(&input.node.generics);
+    let mut bounds = Bounds { input, errors };
+    bounds.visit_generics(&input.node.generics);
     for predicate in input.attrs.bound.iter().flatten() {
-        projections.visit_where_predicate(predicate);
+        bounds.visit_where_predicate(predicate);
     }
-    projections.errors.finish()
+    bounds.errors.finish()
 }
 
-/// Finds `V::Item`: with another type in the place of `V` it would be ambiguous.
-struct Projections<'a> {
+/// Finds what stays the type parameter's when `families` puts another type in its place: `V::Item`, which
+/// would be ambiguous, and the arguments of a macro.
+struct Bounds<'a> {
     input: &'a Input<'a>,
     errors: Errors,
 }
 
-impl<'ast> Visit<'ast> for Projections<'_> {
+impl<'ast> Visit<'ast> for Bounds<'_> {
+    fn visit_type_param(&mut self, param: &'ast TypeParam) {
+        // The default is not repeated.
+        param.bounds.iter().for_each(|bound| self.visit_type_param_bound(bound));
+    }
+
     fn visit_type_path(&mut self, path: &'ast TypePath) {
         let first = path.path.segments.first().filter(|_| path.qself.is_none());
         let mut params = self.input.node.generics.type_params();
@@ -119,5 +133,17 @@ impl<'ast> Visit<'ast> for Projections<'_> {
             self.errors.push(path.span(), short_projection(&first.ident));
         }
         visit::visit_type_path(self, path);
+    }
+
+    fn visit_macro(&mut self, node: &'ast Macro) {
+        let Input { node: DeriveInput { ident, generics, .. }, brand, .. } = *self.input;
+        let mentions = |name: &Ident| {
+            let mut found = Mentions::default();
+            found.scan(node.tokens.clone(), name, brand);
+            found.itself || found.brand
+        };
+        if mentions(ident) || generics.type_params().any(|param| mentions(&param.ident)) {
+            self.errors.push(node.span(), MACRO_IN_BOUND);
+        }
     }
 }

@@ -271,7 +271,7 @@ impl Whole {
             free_roots();
         }
         self.mark(free_roots);
-        let flag = || self.weak.flag_unless(|target| self.toy.is_marked(target));
+        let flag = || self.weak.flag_unless(1, |target| self.toy.is_marked(target));
         if self.step != Step::FlaggedLate {
             flag();
         }

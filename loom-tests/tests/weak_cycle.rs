@@ -107,7 +107,7 @@ fn run(step: Step, strong: bool) {
     if step == Step::ResetEarly {
         world.gate.reset();
     }
-    let flag = || world.weak.flag_unless(|target| world.toy.is_marked(target));
+    let flag = || world.weak.flag_unless(1, |target| world.toy.is_marked(target));
     if step != Step::FlaggedLate {
         flag();
     }

@@ -33,7 +33,7 @@ fn run(step: Step) {
         allocated: AtomicU64::new(0),
         weak: WeakBox::new(OLD),
     });
-    world.weak.flag_unless(|_| false);
+    world.weak.flag_unless(1, |_| false);
     let mutator = {
         let world = world.clone();
         thread::spawn(move || {
@@ -56,7 +56,7 @@ fn run(step: Step) {
     };
     // The pass.
     if world.allocated.load(Ordering::Acquire) != 0 {
-        world.weak.flag_unless(|target| world.marks.is_set(1 << target));
+        world.weak.flag_unless(1, |target| world.marks.is_set(1 << target));
     }
     mutator.join().unwrap();
     assert!(!world.weak.is_dead(), "a new box was flagged");

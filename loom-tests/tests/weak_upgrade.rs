@@ -47,7 +47,7 @@ fn run(gated: bool) {
     let clean = || world.ring.pushed() == recorded && world.ring.is_empty();
     let resolved = world.gate.resolve(clean);
     if resolved {
-        world.weak.flag_unless(|_| world.mark.is_set(1));
+        world.weak.flag_unless(1, |_| world.mark.is_set(1));
     }
     let live = mutator.join().unwrap();
     assert!(!live || !world.weak.is_dead(), "a target in use was flagged dead");

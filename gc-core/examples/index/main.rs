@@ -16,6 +16,7 @@ mod chain;
 mod check;
 mod corpus;
 mod index;
+mod layout;
 mod options;
 mod plot;
 mod progress;
@@ -26,6 +27,7 @@ mod work;
 use corpus::Corpus;
 use gc_core::{Gc, Heap};
 use index::Index;
+use layout::count;
 use options::{Command, Options};
 use progress::Progress;
 use std::io::{self, Write};
@@ -43,36 +45,54 @@ const TIME: Duration = Duration::from_secs(25);
 const QUERIES: usize = 4096;
 
 fn main() -> ExitCode {
-    match Options::parse(std::env::args_os().skip(1)) {
-        Ok(Command::Help) => {
-            print(options::HELP);
-            ExitCode::SUCCESS
-        }
+    let done = match Options::parse(std::env::args_os().skip(1)) {
+        Ok(Command::Help) => print(&options::help(layout::width(&io::stdout()))),
         Ok(Command::Run(options)) => run(&options),
-        Err(error) => fail(2, &error),
+        Err(error) => Err(Failure { code: 2, error }),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { code, error }) => {
+            // If this cannot be written either, the code still tells.
+            let _ = writeln!(io::stderr(), "index: {error}");
+            ExitCode::from(code)
+        }
     }
 }
 
-/// Writes to standard output; a reader that went away (`| head`) is no reason to panic.
-fn print(text: &str) {
-    let _ = io::stdout().write_all(text.as_bytes());
+/// Why the program ends with another code than 0.
+struct Failure {
+    code: u8,
+    error: String,
 }
 
-fn fail(code: u8, error: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "index: {error}");
-    ExitCode::from(code)
+/// Code 1, for what goes wrong after the command line and the folder were right.
+fn failure(error: String) -> Failure {
+    Failure { code: 1, error }
 }
 
-fn run(options: &Options) -> ExitCode {
-    let heap = match Heap::builder().build() {
-        Ok(heap) => heap,
-        Err(error) => return fail(1, &format!("no heap: {error}")),
-    };
+/// Writes to standard output, all the way: what is buffered would fail when nobody looks.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|error| failure(format!("the output cannot be written: {error}")))
+}
+
+fn run(options: &Options) -> Result<(), Failure> {
+    let width = layout::width(&io::stdout());
+    let heap =
+        Heap::builder().build().map_err(|error| failure(format!("there is no heap: {error}")))?;
     let mut progress = Progress::new();
     let corpus = Corpus::read(&options.folders, |corpus| {
-        let files = corpus.files.len();
-        progress.show("reading", 0.0, || format!("{files} files, {} MB", corpus.bytes >> 20));
+        let files = count(corpus.files.len() as u64, "file");
+        progress.show("reading", 0.0, || format!("{files}, {} MB", corpus.bytes >> 20));
     });
+    progress.clear();
+    if corpus.files.is_empty() {
+        return Err(Failure { code: 2, error: report::nothing(options, &corpus) });
+    }
+    // Before the work, so that an output which cannot be written costs no time.
+    print(&report::files(options, &corpus, width))?;
     let queries = work::queries(&corpus, QUERIES);
 
     // About one term in a hundred bytes of text was met in the sources of crates.
@@ -81,18 +101,7 @@ fn run(options: &Options) -> ExitCode {
     let began = Instant::now();
     let work = Work::new(&heap, &corpus, &index, ROUNDS, began + TIME);
     let readers = options.threads.div_ceil(2);
-    thread::scope(|scope| {
-        let writers: Vec<_> = (0..options.threads).map(|_| scope.spawn(|| work.write())).collect();
-        for seed in 0..readers as u64 {
-            let (work, queries) = (&work, &queries);
-            scope.spawn(move || work.read(seed, queries));
-        }
-        while writers.iter().any(|writer| !writer.is_finished()) {
-            thread::sleep(Duration::from_millis(20));
-            show(&mut progress, &work, began);
-        }
-        work.over.store(true, Ordering::Relaxed);
-    });
+    work_with_threads(&work, options.threads, readers, &queries, &mut progress);
     let took = began.elapsed();
     // Before the check, so that the pauses are those of the work.
     let (pauses, peak) = (heap.pauses(), report::peak_memory());
@@ -102,17 +111,40 @@ fn run(options: &Options) -> ExitCode {
     let plain = check::plain_index(&corpus, jobs);
     let left = check::compact(&heap, &index);
     let mut found = check::check(&heap, &index, &corpus, jobs, &plain, &queries);
-    if let Err(error) = heap.collect() {
-        progress.clear();
-        return fail(1, &format!("the last collection failed: {error}"));
-    }
+    let collected = heap.collect();
+    progress.clear();
+    collected.map_err(|error| failure(format!("the last collection failed: {error}")))?;
     let stats = heap.stats();
     found.check_heap(stats.live_objects);
-    progress.clear();
 
-    let run = report::Run { options, readers, corpus: &corpus, work: &work, found: &found };
-    print(&run.describe(took, left, &stats, &pauses, peak));
-    if found.wrong + get(&work.tally.wrong) > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    let run = report::Run { options, readers, work: &work, found: &found, took, left, peak };
+    print(&run.describe(&stats, &pauses, width))?;
+    match found.wrong + get(&work.tally.wrong) {
+        0 => Ok(()),
+        _ => Err(failure("the index is wrong".to_owned())),
+    }
+}
+
+/// Runs the writers to their end, with readers beside them.
+fn work_with_threads(
+    work: &Work<'_>,
+    writers: usize,
+    readers: usize,
+    queries: &[(Box<str>, Box<str>)],
+    progress: &mut Progress,
+) {
+    let began = Instant::now();
+    thread::scope(|scope| {
+        let writers: Vec<_> = (0..writers).map(|_| scope.spawn(|| work.write())).collect();
+        for seed in 0..readers as u64 {
+            scope.spawn(move || work.read(seed, queries));
+        }
+        while writers.iter().any(|writer| !writer.is_finished()) {
+            thread::sleep(Duration::from_millis(20));
+            show(progress, work, began);
+        }
+        work.over.store(true, Ordering::Relaxed);
+    });
 }
 
 fn show(progress: &mut Progress, work: &Work<'_>, began: Instant) {
@@ -121,12 +153,12 @@ fn show(progress: &mut Progress, work: &Work<'_>, began: Instant) {
     let share = share.max(began.elapsed().as_secs_f64() / TIME.as_secs_f64() * 0.99).min(1.0);
     progress.show("indexing", share, || {
         let stats = work.heap.stats();
+        let queries = count(get(&work.tally.queries), "query");
         let rate = work.tally.revisions() as f64 / began.elapsed().as_secs_f64();
         format!(
-            "{rate:.0} docs/s, {} queries, {} MB live, {} cycles",
-            get(&work.tally.queries),
+            "{rate:.0} docs/s, {queries}, {} MB live, {}",
             stats.live_bytes >> 20,
-            stats.cycles
+            count(stats.cycles, "cycle")
         )
     });
 }

@@ -1,23 +1,38 @@
 //! The command line, and the folder that is indexed if none is named.
 
+use crate::layout::Page;
+use lexopt::prelude::*;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-pub(crate) const HELP: &str = "\
-Builds a concurrent inverted index of every text file below FOLDER in one garbage-collected heap, revises it
-from several threads while others query it, and checks every posting at the end.
+/// The help, to be shown on so many columns.
+pub(crate) fn help(width: Option<usize>) -> String {
+    // A pipe has no width, and help is read all the same.
+    let mut page = Page::new(Some(width.unwrap_or(80).min(100)));
+    page.paragraph(
+        "Builds a concurrent inverted index of every text file below FOLDER in one garbage-collected heap, \
+         revises it from several threads while others query it, and checks every posting at the end.",
+    );
+    page.paragraph("");
+    page.paragraph(USAGE);
+    page.paragraph("");
+    let folder = "default: the sources of the crates that cargo has downloaded for this workspace";
+    page.entry("FOLDER", folder);
+    let threads =
+        "writers, 2 to 256 (default: one for each core, at least 2); half as many readers";
+    page.entry("--threads N", threads);
+    page.entry("--help", "this text");
+    page.paragraph("");
+    page.paragraph(
+        "Exit code: 0 if the index is right; 1 if it is not, or if the output cannot be written; \
+         2 if the command line or the folder is wrong, or the folder has no text.",
+    );
+    page.into_text()
+}
 
-usage: cargo run --release --example index -- [FOLDER] [--threads N]
-
-  FOLDER       default: the sources of the crates that cargo has downloaded for this workspace
-  --threads N  writers, 2 to 256 (default: one for each core, at least 2); half as many readers
-  --help       this text
-
-Exit code: 0 if the index is right, 1 if it is not, 2 if the command line or the folder is wrong.
-";
-
+const USAGE: &str = "usage: cargo run --release --example index -- [FOLDER] [--threads N]";
 const THREADS: std::ops::RangeInclusive<usize> = 2..=256;
 
 /// What to do.
@@ -38,24 +53,20 @@ pub(crate) struct Options {
 
 impl Options {
     pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, String> {
-        let mut args = args.peekable();
-        let (mut folder, mut threads, mut is_folder_only) = (None, None, false);
-        while let Some(arg) = args.next() {
-            match arg.to_str().filter(|_| !is_folder_only) {
-                Some("--help" | "-h") => return Ok(Command::Help),
-                Some("--") => is_folder_only = true,
-                Some("--threads") => {
-                    let value = args.next().ok_or("--threads needs a number, 2 to 256")?;
+        let mut args = lexopt::Parser::from_args(args);
+        let (mut folder, mut threads) = (None, None);
+        while let Some(arg) = args.next().map_err(refusal)? {
+            match arg {
+                Short('h') | Long("help") => return Ok(Command::Help),
+                Long("threads") => {
+                    let value = args.value().map_err(refusal)?;
                     threads = Some(parse_threads(&value.to_string_lossy())?);
                 }
-                Some(text) if text.starts_with("--threads=") => {
-                    threads = Some(parse_threads(&text["--threads=".len()..])?);
+                Value(value) if folder.is_some() => {
+                    return Err(refusal(format!("more than one folder: {value:?}")));
                 }
-                Some(text) if text.starts_with('-') => {
-                    return Err(format!("unknown option {text} (see --help)"));
-                }
-                _ if folder.is_some() => return Err("more than one folder (see --help)".to_owned()),
-                _ => folder = Some(PathBuf::from(arg)),
+                Value(value) => folder = Some(PathBuf::from(value)),
+                other => return Err(refusal(other.unexpected())),
             }
         }
         let folders = match folder {
@@ -66,6 +77,11 @@ impl Options {
         let threads = threads.unwrap_or_else(|| cores().clamp(*THREADS.start(), *THREADS.end()));
         Ok(Command::Run(Options { folders, threads }))
     }
+}
+
+/// What is wrong with the command line, and how it should be.
+fn refusal(error: impl std::fmt::Display) -> String {
+    format!("{error}\n{USAGE}")
 }
 
 fn parse_threads(text: &str) -> Result<usize, String> {
@@ -158,14 +174,28 @@ mod tests {
     #[test]
     fn says_what_is_wrong() {
         for args in
-            [&["--threads"][..], &["--threads", "1"], &["--threads=x"], &["--threads", "999"]]
+            [&["--threads", "1"][..], &["--threads=x"], &["--threads", "999"], &["--threads="]]
         {
             assert!(parse(args).unwrap_err().contains("2 to 256"), "{args:?}");
         }
-        assert!(parse(&["--fast"]).unwrap_err().contains("--fast"));
+        for args in [&["--fast"][..], &["-f"], &["--threads"], &[".", "."]] {
+            let error = parse(args).unwrap_err();
+            let name = args[0];
+            assert!(error.contains(name) && error.contains("usage: "), "{args:?}: {error}");
+        }
         assert!(parse(&[".", "."]).unwrap_err().contains("more than one"));
+        assert!(parse(&["", "."]).unwrap_err().contains("more than one"));
         assert!(parse(&["no such folder"]).unwrap_err().contains("no such folder"));
         assert!(parse(&["Cargo.toml"]).unwrap_err().contains("not a folder"));
+    }
+
+    #[test]
+    fn the_help_fits() {
+        for width in [30, 40, 60, 80, 120] {
+            let help = help(Some(width));
+            assert!(help.lines().all(|line| line.chars().count() <= width), "{help}");
+        }
+        assert!(help(None).contains("--threads N"));
     }
 
     #[test]

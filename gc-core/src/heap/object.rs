@@ -4,6 +4,8 @@ use super::grey::each_object;
 use crate::sync::prefetch;
 use crate::trace::near::Bits;
 use crate::trace::{Trace, Tracer};
+use std::any::TypeId;
+use std::marker::PhantomData;
 
 /// How far ahead of the value that is traced those of a list are asked for: about so many bytes, and values.
 const AHEAD_BYTES: usize = 1024;
@@ -31,6 +33,8 @@ pub(crate) struct TypeInfo {
     pub(crate) needs_drop: bool,
     /// Whether objects are arrays of the type, with their length in a header word before the first element.
     pub(crate) array: bool,
+    /// Whether leaf data has spans of its own all the same: its type then follows from its address.
+    pub(crate) own_spans: bool,
     /// Whether this is the box of weak pointers (`sweep::weak`), whose live objects are looked at one by one.
     pub(crate) weak_box: bool,
     /// Whether it is the box of ephemerons (`sweep::ephemeron`), a weak box with a value.
@@ -45,6 +49,10 @@ pub(crate) struct TypeInfo {
     pub(crate) drop: DropFn,
     /// The type's name, for traces and profiles.
     pub(crate) name: fn() -> &'static str,
+    /// The type's identity, its lifetimes erased; of a private type for what has no type of its own.
+    /// The address of a `TypeInfo` is no identity: the compiler may make several of one constant, or
+    /// one of several.
+    pub(crate) id: fn() -> TypeId,
 }
 
 impl std::fmt::Debug for TypeInfo {
@@ -66,7 +74,8 @@ impl TypeInfo {
     /// Leaf data: neither traced nor dropped, so it shares size classes with all other leaf data. Their slots
     /// are aligned to 16 bytes where the size is a multiple of 16, and to 8 elsewhere.
     pub(crate) const fn is_leaf(&self) -> bool {
-        !self.needs_trace && !self.needs_drop && !self.weak_box && self.align <= 16
+        let is_plain = !self.needs_trace && !self.needs_drop && !self.weak_box;
+        is_plain && !self.own_spans && self.align <= 16
     }
     /// Bytes of a slot for one value of a type that has spans of its own.
     pub(crate) const fn slot(&self) -> usize {
@@ -87,6 +96,7 @@ const LEAF: TypeInfo = TypeInfo {
     needs_trace: false,
     needs_drop: false,
     array: false,
+    own_spans: false,
     weak_box: false,
     ephemeron: false,
     trace: no_trace,
@@ -94,7 +104,11 @@ const LEAF: TypeInfo = TypeInfo {
     trace_bits: trace_no_bits,
     drop: no_drop,
     name: || "leaf data",
+    id: TypeId::of::<Untyped>,
 };
+/// Stands for the type of what shares its spans, which no object has.
+struct Untyped;
+
 unsafe fn no_trace(_: *const u8, _: usize, _: *mut Tracer<'static>) {}
 unsafe fn trace_none(_: &[usize], _: usize, _: *mut Tracer<'static>) {}
 unsafe fn trace_no_bits(_: usize, _: &[u64], _: &Bits, _: *mut Tracer<'static>) {}
@@ -105,15 +119,18 @@ unsafe fn no_drop(_: *mut u8, _: usize) {}
 pub(crate) struct InfoOf<'gc, T>(std::marker::PhantomData<(&'gc (), T)>);
 
 impl<'gc, T: Trace<'gc>> InfoOf<'gc, T> {
-    const fn make(array: bool) -> TypeInfo {
+    const fn make(array: bool, own_spans: bool) -> TypeInfo {
         // An array's header takes one alignment, and an object's address must lie in its first block.
         assert!(align_of::<T>() <= 4096, "alignments above 4096 are not supported");
         TypeInfo {
             size: size_of::<T>(),
             align: align_of::<T>(),
-            needs_trace: T::NEEDS_TRACE,
+            // What has no size holds no pointer; and an array may have 2^64 - 1 of it, too many to
+            // look at each.
+            needs_trace: T::NEEDS_TRACE && size_of::<T>() != 0,
             needs_drop: std::mem::needs_drop::<T>(),
             array,
+            own_spans,
             weak_box: false,
             ephemeron: false,
             trace: trace_values::<'gc, T>,
@@ -121,12 +138,43 @@ impl<'gc, T: Trace<'gc>> InfoOf<'gc, T> {
             trace_bits: trace_bits::<T>,
             drop: drop_values::<T>,
             name: std::any::type_name::<T>,
+            id: if array { id_of::<[T]> } else { id_of::<T> },
         }
     }
     /// Single values.
-    pub(crate) const ONE: &'static TypeInfo = &Self::make(false);
+    pub(crate) const ONE: &'static TypeInfo = &Self::make(false, false);
+    /// Single values whose span knows their type, leaf data too.
+    pub(crate) const KNOWN: &'static TypeInfo =
+        if Self::ONE.is_leaf() { &Self::make(false, true) } else { Self::ONE };
     /// Arrays.
-    pub(crate) const ARRAY: &'static TypeInfo = &Self::make(true);
+    pub(crate) const ARRAY: &'static TypeInfo = &Self::make(true, false);
+}
+
+/// The identity of `T` with its lifetimes erased: that of the same type at `'static`.
+///
+/// `TypeId::of` asks for `T: 'static`, which a branded type is not. No code is generated for a
+/// lifetime, so the compiler's answer is the same for all of them. The trait object only takes the
+/// demand away.
+fn id_of<T: ?Sized>() -> TypeId {
+    trait Identify {
+        fn id(&self) -> TypeId
+        where
+            Self: 'static;
+    }
+    impl<T: ?Sized> Identify for PhantomData<T> {
+        fn id(&self) -> TypeId
+        where
+            Self: 'static,
+        {
+            TypeId::of::<T>()
+        }
+    }
+    let probe = PhantomData::<T>;
+    let probe: &dyn Identify = &probe;
+    // SAFETY: INV-8: a lifetime bound is no part of a trait object's representation, and `id` looks
+    // at no value.
+    let probe = unsafe { std::mem::transmute::<&dyn Identify, &(dyn Identify + 'static)>(probe) };
+    probe.id()
 }
 
 /// # Safety
@@ -189,6 +237,25 @@ mod tests {
     use super::*;
     use crate::config::{BLOCK_WORDS, Config};
     use crate::trace::PACKET;
+
+    #[test]
+    fn the_id_of_a_type_does_not_depend_on_its_lifetimes() {
+        fn same<'a>(_: &'a u8) {
+            assert_eq!(id_of::<&'a str>(), TypeId::of::<&'static str>());
+            assert_eq!(id_of::<[Option<&'a u8>]>(), TypeId::of::<[Option<&'static u8>]>());
+        }
+        same(&0);
+        assert_ne!(
+            id_of::<fn(&u8)>(),
+            id_of::<fn(&'static u8)>(),
+            "a higher-ranked type is another"
+        );
+        let (array, one) = (InfoOf::<String>::ARRAY, InfoOf::<String>::ONE);
+        assert_eq!(((array.id)(), (one.id)()), (TypeId::of::<[String]>(), TypeId::of::<String>()));
+        let (shared, known) = (InfoOf::<u64>::ONE, InfoOf::<u64>::KNOWN);
+        assert!(shared.is_leaf() && !known.is_leaf() && known.slot() == 16);
+        assert_ne!((LEAF_INFO.id)(), (known.id)());
+    }
 
     #[test]
     fn an_info_says_what_the_type_needs() {

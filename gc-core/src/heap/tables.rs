@@ -6,6 +6,7 @@
 
 use super::bitmap::MarkWord;
 use super::grey::GreySpan;
+use super::object::TypeInfo;
 use super::os::Reservation;
 use super::span::{SpanClass, SpanMeta};
 use crate::config::{BLOCK, BLOCK_SHIFT, BLOCK_WORDS, GRANULE_SHIFT};
@@ -104,6 +105,11 @@ impl Tables {
         debug_assert!(!class.is_null(), "{addr:#x} lies in no span");
         // SAFETY: INV-6: `addr` is an allocated object, so its block has a class; classes outlive the heap.
         unsafe { &*class }
+    }
+    /// What is known of the type of a live object, if the address is one of this heap's.
+    pub(crate) fn type_at(&self, addr: usize) -> Option<&'static TypeInfo> {
+        let block = addr.checked_sub(self.base)? >> BLOCK_SHIFT;
+        (block < self.blocks).then(|| self.class_at(block)).flatten().map(|class| class.info)
     }
     #[inline(always)]
     pub(crate) fn mark_word(&self, index: usize) -> &MarkWord {

@@ -23,6 +23,8 @@
 //! start); Go's `mgcmark.go` (work packets, oblets); Cher, Hosking and Vitek 2004 (prefetch before scanning).
 
 pub mod detector;
+#[cfg(not(loom))]
+pub(crate) mod follow;
 pub mod ring;
 pub mod roots;
 mod sink;

@@ -295,6 +295,17 @@ impl Marker {
         self.sink().edges(&[addr]);
     }
 
+    /// Keeps `addr`, which the caller has marked and not scanned.
+    pub(crate) fn take_over(&mut self, addr: usize) {
+        self.sink().shaded(addr);
+    }
+    /// Counts what the caller has marked beside this marker.
+    pub(crate) fn found_elsewhere(&mut self, objects: u64, bytes: u64) {
+        let sink = self.sink();
+        sink.objects += objects;
+        sink.bytes += bytes;
+    }
+
     /// Says that this marker finds nothing to do (or does again), so that the others share early.
     pub(crate) fn set_hungry(marking: &Marking, hungry: bool) {
         if hungry {

@@ -65,7 +65,10 @@ impl Record {
         info: &'static TypeInfo,
         bytes: usize,
     ) -> Result<usize, AllocError> {
-        let total = bytes.checked_add(info.origin()).ok_or(self.core().alloc_error(bytes))?;
+        // An object's address lies in its slot, so behind a header there is at least a byte: an
+        // array without elements, or of elements without a size, would begin where its slot ends.
+        let (origin, least) = (info.origin(), bytes.max(1));
+        let total = if origin == 0 { bytes } else { least.saturating_add(origin) };
         let at = if total > size_class::LARGEST {
             self.alloc_large(info, total)?
         } else if info.is_leaf() {

@@ -42,6 +42,15 @@ pub(crate) struct Core {
     pub(crate) stop: Stop,
 }
 
+impl Drop for Core {
+    fn drop(&mut self) {
+        // Nobody is left who could take more: what threads have yet to add is added for them.
+        let held = self.credit.held();
+        self.records.for_each(|record| record.external.settle(held));
+        held.give_up();
+    }
+}
+
 impl Core {
     pub(crate) fn new(config: Config, space: Space, marking: Marking, credit: Credit) -> Core {
         Core {
@@ -82,6 +91,7 @@ impl Core {
         record.owner.store(0, Ordering::Relaxed);
         record.crossing.exclusively(|| record.give_up(self));
         self.roots.give_batch(&mut record.roots.borrow_mut());
+        record.external.settle(self.credit.held());
         self.spare.lock().push(record);
     }
 
@@ -90,6 +100,13 @@ impl Core {
         let mut sum = 0;
         self.each_ring(&mut |ring| sum += ring.pushed());
         sum
+    }
+    /// Bytes held outside of the heap, with what threads have yet to add.
+    pub(crate) fn external(&self) -> u64 {
+        let held = self.credit.held();
+        let mut taken = held.taken();
+        self.records.for_each(|record| taken += record.external.waiting());
+        taken.saturating_sub(held.released())
     }
     /// Whether every thread's ring is empty.
     pub(crate) fn rings_are_empty(&self) -> bool {

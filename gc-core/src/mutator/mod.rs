@@ -24,6 +24,7 @@ use crate::mark::roots::SlotRef;
 use crate::mark::worker::Marker;
 use crate::observe::clock::ticks;
 use crate::observe::histogram::{PauseKind, Recorder};
+use crate::pacing::Share;
 use crate::sweep::{self};
 use crate::sync::{Arc, AtomicU64, Ordering, chaos, plain, thread_local};
 use barrier::Late;
@@ -80,6 +81,8 @@ pub(crate) struct Record {
     pub(crate) ring: GreyRing,
     pub(crate) pauses: Recorder,
     roots: RefCell<Vec<SlotRef>>,
+    /// Bytes held outside of the heap that this thread has counted and not yet added.
+    pub(crate) external: Share,
     /// What this thread marks with when it assists; without work in between.
     assistant: RefCell<Option<Box<Marker>>>,
     /// Whether the thread has allocated since the collector last asked: 0 or 1.
@@ -118,6 +121,7 @@ impl Record {
             ring: GreyRing::new(),
             pauses: Recorder::new(),
             roots: RefCell::new(Vec::new()),
+            external: Share::default(),
             assistant: RefCell::new(None),
             busy: plain::AtomicU32::new(0),
             owner: AtomicU64::new(0),
@@ -136,6 +140,10 @@ impl Record {
     #[inline(always)]
     pub(crate) fn mode(&self) -> Mode {
         self.mode.get()
+    }
+    /// Sweeps begun as of the pin.
+    pub(crate) fn sweeps(&self) -> u64 {
+        self.sweeps.get()
     }
     /// The cycle of the pin.
     pub(crate) fn cycle(&self) -> u64 {
@@ -163,6 +171,15 @@ impl Record {
     pub(crate) fn give_up_for(&self, epoch: Epoch) {
         if !fault!("idle_cache_kept") {
             self.crossing.on_behalf(epoch, || self.give_up(self.core()));
+        }
+    }
+
+    /// Counts `bytes` as held outside of the heap, and looks at the pace at every quantum of them.
+    #[inline]
+    pub(crate) fn hold(&self, bytes: usize) {
+        let core = self.core();
+        if self.external.take(core.credit.held(), bytes as u64) {
+            self.pace(core);
         }
     }
 

@@ -1,12 +1,13 @@
 //! Pause histograms: recorded wait-free by the thread that paused, merged when somebody reads.
 //!
-//! A [`Recorder`] is a fixed array of log-linear buckets (32 for each doubling: within 3.2 %) of ticks. Reading
-//! turns ticks into nanoseconds and fills a `hdrhistogram`.
+//! A [`Recorder`] is a fixed array of log-linear buckets (32 for each doubling: within 3.2 %) of
+//! ticks. Reading adds the threads' buckets up ([`Pauses::merge`]); a [`Histogram`] turns ticks
+//! into time when it is asked.
 
 use super::clock;
 use crate::sync::plain::{AtomicU32, AtomicU64, Ordering};
-use hdrhistogram::Histogram;
 use std::fmt;
+use std::time::Duration;
 
 /// What a mutator was doing when it could not go on with its own work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -106,56 +107,117 @@ impl Recorder {
 }
 
 /// How long mutators were interrupted, by kind, since the heap was made, or between two readings
-/// ([`since`](Self::since)).
-///
-/// Each is a histogram of nanoseconds, timed on the mutator's side, within 4 % of the value; the maximum is
-/// exact. From [`Heap::pauses`](crate::Heap::pauses).
+/// ([`since`](Self::since)). From [`Heap::pauses`](crate::Heap::pauses).
 #[derive(Clone)]
 pub struct Pauses {
-    raw: Vec<Raw>,
-    kinds: Vec<(PauseKind, Histogram<u64>)>,
+    kinds: Vec<Histogram>,
 }
 
-/// One kind's counts, in ticks, of all threads.
-#[derive(Clone)]
-struct Raw {
+/// How often something took how long, within 4 % of the value; the maximum is exact.
+///
+/// ```
+/// let heap = gc_core::Heap::new();
+/// heap.mutate(|mc| { gc_core::Gc::new(mc, 1); });
+/// let pauses = heap.pauses().all();
+/// let (median, worst) = (pauses.percentile(50.0), pauses.max());
+/// assert!(!pauses.is_empty() && median <= worst);
+/// assert_eq!(pauses.iter().map(|(_, times)| times).sum::<u64>(), pauses.len());
+/// ```
+#[derive(Debug, Clone)]
+pub struct Histogram {
+    /// By bucket, in ticks; without the empty ones at the end.
     counts: Vec<u64>,
+    /// The longest, in ticks. It lies in the last bucket, or was recorded in the last one of all.
     max: u64,
+    ns_per_tick: f64,
 }
 
-impl Raw {
-    fn histogram(&self, ns: f64) -> Histogram<u64> {
-        let mut histogram = Histogram::new(3).expect("three digits are allowed");
-        let max = (self.max as f64 * ns) as u64;
-        let Some(last) = self.counts.iter().rposition(|&n| n > 0) else { return histogram };
-        for (i, &n) in self.counts.iter().enumerate().filter(|(_, n)| **n > 0) {
-            let value = ((middle(i) * ns) as u64).min(max);
-            let n = n - u64::from(i == last);
-            histogram.record_n(value, n).expect("an automatic histogram grows");
+impl Histogram {
+    fn of_counts(mut counts: Vec<u64>, max: u64, ns_per_tick: f64) -> Histogram {
+        counts.truncate(counts.iter().rposition(|&n| n > 0).map_or(0, |last| last + 1));
+        let max = if counts.is_empty() { 0 } else { max };
+        Histogram { counts, max, ns_per_tick }
+    }
+    fn time(&self, ticks: f64) -> Duration {
+        Duration::from_nanos((ticks * self.ns_per_tick) as u64)
+    }
+    /// What a bucket stands for: its middle, and never more than the longest.
+    fn of_bucket(&self, bucket: usize) -> Duration {
+        self.time(middle(bucket)).min(self.max())
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+    /// The longest, exactly; zero if there is none.
+    #[must_use]
+    pub fn max(&self) -> Duration {
+        self.time(self.max as f64)
+    }
+    /// The time that `percent` of all did not exceed; zero if there is none. 50 is the median, 99.9
+    /// what one in a thousand exceeds, 100 the maximum. What is outside of 0 to 100, or no number,
+    /// counts as the nearer of the two, or as 100.
+    #[must_use]
+    pub fn percentile(&self, percent: f64) -> Duration {
+        let percent = if percent.is_nan() { 100.0 } else { percent.clamp(0.0, 100.0) };
+        let all = self.len();
+        // At least one, so that the 0th is the shortest. Less a rounding error, or 99.9 % of 1000
+        // would be all of them.
+        let wanted = ((percent / 100.0 * all as f64 - 1e-6).ceil() as u64).max(1);
+        if wanted >= all {
+            return self.max();
         }
-        histogram.record(max).expect("an automatic histogram grows");
-        histogram
+        let mut seen = 0;
+        let found = self.counts.iter().position(|n| {
+            seen += n;
+            seen >= wanted
+        });
+        found.map_or(Duration::ZERO, |bucket| self.of_bucket(bucket))
+    }
+    /// Each time that occurs, in ascending order, and how often; the last one is the maximum.
+    pub fn iter(&self) -> impl Iterator<Item = (Duration, u64)> {
+        let last = self.counts.len().saturating_sub(1);
+        let below = self.counts.iter().enumerate().filter_map(move |(bucket, &times)| {
+            let times = times - u64::from(bucket == last);
+            (times > 0).then(|| (self.of_bucket(bucket), times))
+        });
+        below.chain((!self.is_empty()).then(|| (self.max(), 1)))
+    }
+}
+
+/// In nanoseconds, with three digits.
+#[cfg(feature = "hdrhistogram")]
+impl From<&Histogram> for hdrhistogram::Histogram<u64> {
+    fn from(histogram: &Histogram) -> Self {
+        let mut all = hdrhistogram::Histogram::new(3).expect("three digits are allowed");
+        for (time, times) in histogram.iter() {
+            all.record_n(time.as_nanos() as u64, times).expect("an automatic histogram grows");
+        }
+        all
     }
 }
 
 impl Pauses {
     pub(crate) fn merge<'a>(recorders: impl Iterator<Item = &'a Recorder>) -> Pauses {
-        let mut raw = vec![Raw { counts: vec![0; BUCKETS], max: 0 }; KINDS.len()];
+        let mut kinds = vec![(vec![0; BUCKETS], 0); KINDS.len()];
         for recorder in recorders {
-            for (raw, buckets) in raw.iter_mut().zip(&recorder.kinds) {
-                raw.max = raw.max.max(buckets.max.load(Ordering::Relaxed));
-                for (sum, count) in raw.counts.iter_mut().zip(&buckets.counts) {
+            for ((counts, max), buckets) in kinds.iter_mut().zip(&recorder.kinds) {
+                *max = buckets.max.load(Ordering::Relaxed).max(*max);
+                for (sum, count) in counts.iter_mut().zip(&buckets.counts) {
                     *sum += u64::from(count.load(Ordering::Relaxed));
                 }
             }
         }
-        Pauses::of_raw(raw)
-    }
-
-    fn of_raw(raw: Vec<Raw>) -> Pauses {
         let ns = clock::ns_per_tick();
-        let kinds = KINDS.iter().zip(&raw).map(|(&kind, raw)| (kind, raw.histogram(ns))).collect();
-        Pauses { raw, kinds }
+        let kind = |(counts, max)| Histogram::of_counts(counts, max, ns);
+        Pauses { kinds: kinds.into_iter().map(kind).collect() }
     }
 
     /// The pauses between an earlier reading of the same heap and this one. If the longest is not longer than the
@@ -170,35 +232,44 @@ impl Pauses {
     /// ```
     #[must_use]
     pub fn since(&self, earlier: &Pauses) -> Pauses {
-        let between = |(now, before): (&Raw, &Raw)| {
-            let counts: Vec<u64> =
-                now.counts.iter().zip(&before.counts).map(|(a, b)| a.saturating_sub(*b)).collect();
+        let between = |(now, before): (&Histogram, &Histogram)| {
+            let before_at = |i: usize| before.counts.get(i).copied().unwrap_or(0);
+            let counts: Vec<u64> = now
+                .counts
+                .iter()
+                .enumerate()
+                .map(|(i, n)| n.saturating_sub(before_at(i)))
+                .collect();
             let last = counts.iter().rposition(|&n| n > 0);
             let max = match last {
                 Some(last) if now.max == before.max => (middle(last) as u64).min(now.max),
-                Some(_) => now.max,
-                None => 0,
+                _ => now.max,
             };
-            Raw { counts, max }
+            Histogram::of_counts(counts, max, now.ns_per_tick)
         };
-        Pauses::of_raw(self.raw.iter().zip(&earlier.raw).map(between).collect())
+        Pauses { kinds: self.kinds.iter().zip(&earlier.kinds).map(between).collect() }
     }
 
     /// Every kind with its histogram, empty ones too.
-    pub fn kinds(&self) -> impl Iterator<Item = (PauseKind, &Histogram<u64>)> {
-        self.kinds.iter().map(|(kind, histogram)| (*kind, histogram))
+    pub fn kinds(&self) -> impl Iterator<Item = (PauseKind, &Histogram)> {
+        KINDS.iter().copied().zip(&self.kinds)
     }
     /// The histogram of one kind.
-    pub fn of(&self, kind: PauseKind) -> &Histogram<u64> {
-        &self.kinds[kind as usize].1
+    #[must_use]
+    pub fn of(&self, kind: PauseKind) -> &Histogram {
+        &self.kinds[kind as usize]
     }
     /// All kinds together.
-    pub fn all(&self) -> Histogram<u64> {
-        let mut all = Histogram::new(3).expect("three digits are allowed");
-        for (_, histogram) in &self.kinds {
-            all.add(histogram).expect("an automatic histogram grows");
+    #[must_use]
+    pub fn all(&self) -> Histogram {
+        let mut counts = vec![0; BUCKETS];
+        for histogram in &self.kinds {
+            for (sum, count) in counts.iter_mut().zip(&histogram.counts) {
+                *sum += count;
+            }
         }
-        all
+        let max = self.kinds.iter().map(|histogram| histogram.max).max().unwrap_or(0);
+        Histogram::of_counts(counts, max, self.kinds[0].ns_per_tick)
     }
 }
 
@@ -211,6 +282,7 @@ impl fmt::Debug for Pauses {
 /// A table in microseconds: kind, count, p50, p99, p99.9, p99.99, max.
 impl fmt::Display for Pauses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let us = |time: Duration| time.as_nanos() as f64 / 1e3;
         writeln!(
             f,
             "{:<10}{:>12}{:>10}{:>10}{:>10}{:>10}{:>10}",
@@ -218,10 +290,10 @@ impl fmt::Display for Pauses {
         )?;
         for (kind, h) in self.kinds().filter(|(_, h)| !h.is_empty()) {
             write!(f, "{:<10}{:>12}", format!("{kind:?}"), h.len())?;
-            for q in [0.5, 0.99, 0.999, 0.9999] {
-                write!(f, "{:>10.2}", h.value_at_quantile(q) as f64 / 1e3)?;
+            for percent in [50.0, 99.0, 99.9, 99.99] {
+                write!(f, "{:>10.2}", us(h.percentile(percent)))?;
             }
-            writeln!(f, "{:>10.2}", h.max() as f64 / 1e3)?;
+            writeln!(f, "{:>10.2}", us(h.max()))?;
         }
         Ok(())
     }
@@ -252,7 +324,64 @@ mod tests {
         recorder.record(PauseKind::Sweep, since);
         let pauses = Pauses::merge([&recorder].into_iter());
         assert_eq!(pauses.all().len(), 1);
-        assert!(pauses.of(PauseKind::Sweep).max() > 4_000_000);
+        assert!(pauses.of(PauseKind::Sweep).max() > Duration::from_millis(4));
         assert!(pauses.to_string().contains("Sweep") && pauses.of(PauseKind::Refill).is_empty());
+        assert_eq!(pauses.of(PauseKind::Refill).max(), Duration::ZERO);
+    }
+
+    /// A histogram of `ticks`, of which each takes a nanosecond.
+    fn histogram(ticks: impl Iterator<Item = u64>) -> Histogram {
+        let (mut counts, mut max) = (vec![0; BUCKETS], 0);
+        for ticks in ticks {
+            counts[bucket(ticks)] += 1;
+            max = max.max(ticks);
+        }
+        Histogram::of_counts(counts, max, 1.0)
+    }
+
+    #[test]
+    fn percentiles_are_those_of_a_sorted_list() {
+        let all = histogram(1..=1000);
+        assert_eq!((all.len(), all.max()), (1000, Duration::from_nanos(1000)));
+        for (percent, exact) in [(0.0, 1), (0.1, 1), (50.0, 500), (99.0, 990), (99.9, 999)] {
+            let found = all.percentile(percent).as_nanos() as f64;
+            assert!(
+                (found - f64::from(exact)).abs() <= f64::from(exact) * 0.04,
+                "{percent}: {found}"
+            );
+        }
+        for percent in [100.0, 1e9, f64::NAN] {
+            assert_eq!(all.percentile(percent), all.max(), "{percent}");
+        }
+        assert_eq!(all.percentile(-1.0), all.percentile(0.0));
+        let none = histogram(std::iter::empty());
+        assert!(none.is_empty() && none.iter().next().is_none());
+        assert_eq!((none.percentile(50.0), none.len()), (Duration::ZERO, 0));
+        let (times, counts): (Vec<_>, Vec<_>) =
+            histogram([7, 7, 1 << 41].into_iter()).iter().unzip();
+        assert_eq!(times, [7, 1 << 41].map(Duration::from_nanos));
+        assert_eq!(counts, [2, 1]);
+    }
+
+    #[test]
+    fn what_was_recorded_between_is_a_difference() {
+        let pauses =
+            |list: &[u64]| Pauses { kinds: vec![histogram(list.iter().copied()); KINDS.len()] };
+        let (early, late) = (pauses(&[5, 100_000]), pauses(&[5, 5, 40, 100_000]));
+        let between = late.since(&early);
+        let of = between.of(PauseKind::Gate);
+        assert_eq!((of.len(), of.max()), (2, Duration::from_nanos(40)));
+        assert!(late.since(&late).all().is_empty() && late.since(&late).all().max().is_zero());
+        assert_eq!(late.all().len(), 4 * KINDS.len() as u64);
+    }
+
+    #[cfg(feature = "hdrhistogram")]
+    #[test]
+    fn it_becomes_one_of_hdrhistogram() {
+        let ours = histogram((1..=1000).chain([123_456]));
+        let theirs = hdrhistogram::Histogram::from(&ours);
+        assert_eq!(theirs.len(), ours.len());
+        assert!(theirs.max().abs_diff(123_456) < 124);
+        assert!(theirs.value_at_quantile(0.5).abs_diff(500) < 20);
     }
 }

@@ -11,5 +11,5 @@ pub(crate) mod histogram;
 pub(crate) mod metrics;
 
 pub use classes::ClassStats;
-pub use histogram::{PauseKind, Pauses};
+pub use histogram::{Histogram, PauseKind, Pauses};
 pub use metrics::Stats;

@@ -1,6 +1,6 @@
 //! The heap's size as pacing counts it, where all threads see it.
 
-use super::Plan;
+use super::{Held, Plan};
 use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Ordering, plain};
 
 /// The heap's size as pacing counts it: found live by the last marking, and allocated since.
@@ -19,7 +19,7 @@ pub(crate) struct Credit {
     unused: AtomicU64,
     freed: AtomicU64,
     pressure: AtomicU64,
-    external: Arc<Held>,
+    external: &'static Held,
     /// Bytes of dead objects whose destructors have not run: `sweep::drops` counts them.
     waiting: Arc<plain::AtomicU64>,
     /// Bytes from live to the trigger.
@@ -68,31 +68,6 @@ impl Doubt {
     }
 }
 
-/// Bytes outside of the heap; apart from the rest of the counters, because those who hold some may outlive the heap.
-#[derive(Debug, Default)]
-pub(crate) struct Held {
-    taken: AtomicU64,
-    released: AtomicU64,
-}
-
-impl Held {
-    /// Somebody who held `before` bytes holds `now`.
-    pub(crate) fn change(&self, before: u64, now: u64) {
-        if now > before {
-            self.taken.fetch_add(now - before, Ordering::Relaxed);
-        } else {
-            self.released.fetch_add(before - now, Ordering::Relaxed);
-        }
-    }
-    /// All that was ever held, and all that is not any more.
-    pub(crate) fn taken(&self) -> u64 {
-        self.taken.load(Ordering::Relaxed)
-    }
-    pub(crate) fn released(&self) -> u64 {
-        self.released.load(Ordering::Relaxed)
-    }
-}
-
 /// How far allocation has run ahead of the collector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Demand {
@@ -113,7 +88,7 @@ impl Credit {
             unused: AtomicU64::new(0),
             freed: AtomicU64::new(0),
             pressure: AtomicU64::new(0),
-            external: Arc::new(Held::default()),
+            external: Held::for_heap(),
             waiting: Arc::new(plain::AtomicU64::new(0)),
             way: AtomicU64::new(0),
             offset: AtomicU64::new(0),
@@ -150,10 +125,10 @@ impl Credit {
         self.pressure.fetch_add(bytes, Ordering::Relaxed);
     }
     /// The count of bytes outside of the heap, for those who hold some.
-    pub(crate) fn held(&self) -> Arc<Held> {
-        self.external.clone()
+    pub(crate) fn held(&self) -> &'static Held {
+        self.external
     }
-    /// Bytes that objects hold outside of the heap.
+    /// Bytes that objects hold outside of the heap, but for what threads have yet to add.
     pub(crate) fn external(&self) -> u64 {
         self.external.taken().saturating_sub(self.external.released())
     }
@@ -396,8 +371,8 @@ mod tests {
     #[test]
     fn external_bytes_count_towards_the_heap() {
         let credit = Credit::new(PLAN);
-        credit.held().change(0, 70);
-        credit.held().change(70, 20);
+        credit.held().take(70);
+        credit.held().give_back(50);
         credit.allocate(5);
         assert_eq!((credit.external(), credit.counted(), credit.heap()), (20, 5, 25));
     }

@@ -25,13 +25,15 @@
 //! Literature: Go's `mgcpacer.go` (cons/mark ratio, assist ratio) and `mgclimit.go` (the leaky bucket).
 
 mod credit;
+mod held;
 mod idle;
 mod limiter;
 mod scavenger;
 #[cfg(all(test, not(loom)))]
 mod simulate;
 
-pub(crate) use credit::{Credit, Demand, Held};
+pub(crate) use credit::{Credit, Demand};
+pub(crate) use held::{Held, Share, together};
 pub(crate) use idle::{Idle, Signs};
 pub(crate) use limiter::Limiter;
 pub(crate) use scavenger::Scavenger;
@@ -176,6 +178,13 @@ impl Pacer {
         self.room = (self.memory_limit.saturating_add(slots).saturating_sub(total))
             // What was allocated since marking ended is in `used` and not in `live`.
             .saturating_add(now.counted.saturating_sub(self.live));
+        self.plan()
+    }
+
+    /// What to do when destructors have given back `bytes` outside of the heap, which the dead held.
+    pub(crate) fn after_drops(&mut self, bytes: u64) -> Plan {
+        self.external = self.external.saturating_sub(bytes);
+        self.room = self.room.saturating_add(bytes);
         self.plan()
     }
 
@@ -339,6 +348,25 @@ mod tests {
             100 * MB,
             "what the dead held is gone, what is new does not count as live"
         );
+    }
+
+    #[test]
+    fn what_destructors_give_back_after_the_sweep_is_not_live() {
+        let mut p = pacer();
+        let now = |external, external_freed| Footprint {
+            used: 40 * MB,
+            counted: 40 * MB,
+            external,
+            external_freed,
+            ..Footprint::default()
+        };
+        let mut goals = Vec::new();
+        for late in [false, true] {
+            p.after_mark(Marked { external: 60 * MB, ..marked(40 * MB, 0) });
+            let plan = p.after_sweep(if late { now(60 * MB, 0) } else { now(10 * MB, 50 * MB) });
+            goals.push(if late { p.after_drops(50 * MB).goal } else { plan.goal });
+        }
+        assert_eq!(goals, [100 * MB, 100 * MB]);
     }
 
     #[test]

@@ -3,10 +3,12 @@
 
 use crate::mutation::Mutation;
 use crate::pointers::Gc;
+use crate::pointers::inside::debug_cell;
 use crate::sync::{AtomicUsize, OnceLock, Ordering};
 use crate::trace::{Branded, Managed, Trace, Tracer};
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
 /// An atomic pointer field of a heap object: null or a [`Gc`]. The write barrier is in its stores.
@@ -103,6 +105,51 @@ impl<'gc, T> GcCell<'gc, T> {
             Err(held) => Err(unsafe { pointer(held) }),
         }
     }
+    /// What the cell holds, to change it without a barrier: `&mut self` says that nobody else can
+    /// see the cell. What is put in is stored when the result is dropped.
+    ///
+    /// Either the cell is not in the heap yet, or it is part of what a guarded cell's exclusive
+    /// guard lends, and that guard has the barrier for all that it lends.
+    ///
+    /// ```
+    /// use gc_core::{Gc, GcCell, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     let mut cell = GcCell::new(None);
+    ///     *cell.get_mut() = Some(Gc::new(mc, 1));
+    ///     assert_eq!(cell.get_mut().take().map(|one| *one), Some(1));
+    ///     assert!(cell.get().is_none());
+    /// });
+    /// ```
+    pub fn get_mut(&mut self) -> impl DerefMut<Target = Option<Gc<'gc, T>>> {
+        // By a copy that is put back: `&mut Option<Gc>` to the word would read an integer as a
+        // pointer.
+        Exclusive { held: self.get(), cell: self }
+    }
+}
+
+/// What a cell that nobody else can see holds; put back by the drop.
+struct Exclusive<'a, 'gc, T> {
+    held: Option<Gc<'gc, T>>,
+    cell: &'a mut GcCell<'gc, T>,
+}
+impl<'gc, T> Deref for Exclusive<'_, 'gc, T> {
+    type Target = Option<Gc<'gc, T>>;
+    fn deref(&self) -> &Self::Target {
+        &self.held
+    }
+}
+impl<T> DerefMut for Exclusive<'_, '_, T> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.held
+    }
+}
+impl<T> Drop for Exclusive<'_, '_, T> {
+    fn drop(&mut self) {
+        // Relaxed and unshaded: whoever shares the cell after this publishes it, with what it
+        // holds. Of a new one that needs no barrier (rule 5); inside of a guarded cell the guard
+        // shades, before and in Prep after (INV-14).
+        self.cell.word.store(word(self.held), Ordering::Relaxed);
+    }
 }
 
 impl<T> Default for GcCell<'_, T> {
@@ -110,8 +157,18 @@ impl<T> Default for GcCell<'_, T> {
         GcCell::new(None)
     }
 }
+impl<'gc, T> From<Gc<'gc, T>> for GcCell<'gc, T> {
+    fn from(value: Gc<'gc, T>) -> Self {
+        GcCell::new(Some(value))
+    }
+}
+impl<'gc, T> From<Option<Gc<'gc, T>>> for GcCell<'gc, T> {
+    fn from(value: Option<Gc<'gc, T>>) -> Self {
+        GcCell::new(value)
+    }
+}
 
-impl<T: fmt::Debug> fmt::Debug for GcCell<'_, T> {
+impl<T> fmt::Debug for GcCell<'_, T> {
     /// The content's address and not the content, which may lead back here.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.get() {
@@ -182,6 +239,32 @@ impl<T> GcOnceCell<T> {
         }
         self.value.set(value)
     }
+    /// The value, to change it without a barrier: `&mut self` says that nobody else can see the
+    /// cell.
+    ///
+    /// Either it is not in the heap yet, or it is part of what a guarded cell's exclusive guard
+    /// lends, and that guard has the barrier for all that it lends.
+    ///
+    /// ```
+    /// let mut cell = gc_core::GcOnceCell::from(1);
+    /// *cell.get_mut().unwrap() += 1;
+    /// assert_eq!((cell.take(), cell.get()), (Some(2), None));
+    /// ```
+    pub fn get_mut(&mut self) -> Option<&mut T> {
+        self.value.get_mut()
+    }
+    /// Takes the value out, so that the cell can be set again; see [`get_mut`](Self::get_mut).
+    pub fn take(&mut self) -> Option<T> {
+        self.value.take()
+    }
+    /// The value, if it is set.
+    ///
+    /// ```
+    /// assert_eq!(gc_core::GcOnceCell::from(1).into_inner(), Some(1));
+    /// ```
+    pub fn into_inner(self) -> Option<T> {
+        self.value.into_inner()
+    }
     /// The value; `init` makes it if it is not set. If two threads come at once both may run `init`, and one's
     /// value is dropped.
     pub fn get_or_init<'gc>(&self, mc: &Mutation<'gc>, init: impl FnOnce() -> T) -> &T
@@ -202,9 +285,21 @@ impl<T> Default for GcOnceCell<T> {
         GcOnceCell::new()
     }
 }
+impl<T> From<T> for GcOnceCell<T> {
+    /// A cell that is set.
+    fn from(value: T) -> Self {
+        let cell = GcOnceCell::new();
+        // A new cell is not set, so the value does not come back.
+        let _ = cell.value.set(value);
+        cell
+    }
+}
 impl<T: fmt::Debug> fmt::Debug for GcOnceCell<T> {
+    /// The content, with an address for each [`Gc`] and each cell in it, which may lead back here.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("GcOnceCell").field(&self.get()).finish()
+        debug_cell(f, "GcOnceCell", std::ptr::from_ref(self).cast(), |f| {
+            f.debug_tuple("GcOnceCell").field(&self.get()).finish()
+        })
     }
 }
 

@@ -3,8 +3,10 @@
 use crate::error::AllocError;
 use crate::heap::object::InfoOf;
 use crate::mutation::Mutation;
+use crate::pointers::inside::in_cell;
 use crate::pointers::{GcWeak, Root};
-use crate::trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
+use crate::trace::{Branded, Family, Managed, Object, Rootable, Trace, Tracer};
+use std::borrow::Borrow;
 use std::cell::Cell;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -13,9 +15,17 @@ use std::ptr::NonNull;
 
 /// A pointer to an object of the heap: `Copy`, one word (two for slices, `str` and trait objects), never null.
 ///
-/// It lives inside the `mutate` whose brand `'gc` it carries; keep an object longer by a [`Root`] or by another
-/// object. The object does not move, so its address is stable. Equality, order and hash are those of the content;
-/// [`ptr_eq`](Gc::ptr_eq) compares addresses.
+/// It lives inside the `mutate` whose brand `'gc` it carries; keep an object longer by a [`Root`]
+/// or by another object. The object does not move, so its address is stable. Equality, order and
+/// hash are those of the content, so that a map with keys `Gc<str>` is asked for a `&str`;
+/// [`ptr_eq`](Gc::ptr_eq) compares addresses, and [`ByAddress`](crate::ByAddress) makes a key of
+/// them.
+///
+/// # Cycles
+///
+/// Comparing or hashing the contents of objects that lead to themselves never ends, as with `Rc`:
+/// the stack overflows, or the program hangs. Compare addresses there. `Debug` ends: inside of a
+/// cell, which alone can close a cycle, a `Gc` prints its address.
 ///
 /// ```
 /// use gc_core::{Gc, Heap};
@@ -52,6 +62,7 @@ impl<'gc, T: Trace<'gc> + Send + Sync + 'gc> Gc<'gc, T> {
     ///
     /// If the heap has reached its limit ([`HeapBuilder::heap_limit`](crate::HeapBuilder::heap_limit)).
     #[inline(always)]
+    #[track_caller]
     pub fn new(mc: &Mutation<'gc>, value: T) -> Self {
         match Gc::try_new(mc, value) {
             Ok(gc) => gc,
@@ -86,10 +97,51 @@ impl<'gc, T: Trace<'gc> + Send + Sync + 'gc> Gc<'gc, T> {
 
 #[cold]
 #[inline(never)]
+#[track_caller]
 pub(super) fn limit_reached(error: AllocError) -> ! {
     panic!(
         "{error}; leave `mutate` so that a cycle can end, raise heap_limit, or use the try_ form"
     )
+}
+
+/// What was allocated, or a panic where the caller's caller is.
+#[track_caller]
+pub(super) fn made<T>(result: Result<T, AllocError>) -> T {
+    match result {
+        Ok(made) => made,
+        Err(error) => limit_reached(error),
+    }
+}
+
+impl<'gc> Mutation<'gc> {
+    /// Allocates `value` and roots it: [`Gc::new`] and [`Gc::root`] in one. Any branded value can
+    /// leave `mutate` so, also a result or an error that holds pointers; the root's type follows
+    /// from it.
+    ///
+    /// # Panics
+    ///
+    /// If the heap has reached its limit.
+    ///
+    /// ```
+    /// use gc_core::{Gc, Heap, Mutation, Root};
+    /// fn parse<'gc>(mc: &Mutation<'gc>, text: &str) -> Result<Gc<'gc, i64>, Gc<'gc, str>> {
+    ///     text.parse().map(|n| Gc::new(mc, n)).map_err(|_| Gc::from_str(mc, text))
+    /// }
+    /// let heap = Heap::new();
+    /// let parsed = heap.mutate(|mc| mc.root(parse(mc, "12")));
+    /// let failed: Root<Result<Gc<'static, i64>, Gc<'static, str>>> =
+    ///     heap.mutate(|mc| mc.root(parse(mc, "a dozen")));
+    /// heap.collect()?;
+    /// heap.mutate(|mc| {
+    ///     assert_eq!(parsed.get(mc).unwrap(), Gc::new(mc, 12));
+    ///     assert_eq!(&*failed.get(mc).unwrap_err(), "a dozen");
+    /// });
+    /// # Ok::<(), gc_core::CollectError>(())
+    /// ```
+    #[track_caller]
+    pub fn root<T: Branded<'gc> + Object<'gc>>(&self, value: T) -> Root<T::Static> {
+        Gc::root(Gc::new(self, value), self)
+    }
 }
 
 impl<'gc, T: Trace<'gc> + Send + Sync + 'gc> Gc<'gc, [T]> {
@@ -103,11 +155,12 @@ impl<'gc, T: Trace<'gc> + Send + Sync + 'gc> Gc<'gc, [T]> {
     /// use gc_core::{Gc, Heap};
     /// Heap::new().mutate(|mc| assert_eq!(&*Gc::from_slice(mc, &[1, 2, 3]), &[1, 2, 3]));
     /// ```
+    #[track_caller]
     pub fn from_slice(mc: &Mutation<'gc>, slice: &[T]) -> Self
     where
         T: Copy,
     {
-        Gc::try_from_slice(mc, slice).unwrap_or_else(|error| limit_reached(error))
+        made(Gc::try_from_slice(mc, slice))
     }
 
     /// Allocates a copy of a slice.
@@ -139,11 +192,12 @@ impl<'gc, T: Trace<'gc> + Send + Sync + 'gc> Gc<'gc, [T]> {
     ///     assert_eq!(names[2], "n2");
     /// });
     /// ```
+    #[track_caller]
     pub fn from_iter_in<I>(mc: &Mutation<'gc>, iter: I) -> Self
     where
         I: IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
     {
-        Gc::try_from_iter_in(mc, iter).unwrap_or_else(|error| limit_reached(error))
+        made(Gc::try_from_iter_in(mc, iter))
     }
 
     /// Allocates a slice of what an iterator yields; see [`from_iter_in`](Gc::from_iter_in).
@@ -201,8 +255,9 @@ impl<'gc> Gc<'gc, str> {
     /// Heap::new().mutate(|mc| assert_eq!(&*Gc::from_str(mc, "grey"), "grey"));
     /// ```
     #[allow(clippy::should_implement_trait, reason = "an allocation needs the mutation context")]
+    #[track_caller]
     pub fn from_str(mc: &Mutation<'gc>, text: &str) -> Self {
-        Gc::try_from_str(mc, text).unwrap_or_else(|error| limit_reached(error))
+        made(Gc::try_from_str(mc, text))
     }
 
     /// Allocates a copy of a string.
@@ -271,8 +326,9 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
     /// });
     /// ```
     #[must_use]
+    #[track_caller]
     pub fn downgrade(this: Self, mc: &Mutation<'gc>) -> GcWeak<'gc, T> {
-        Gc::try_downgrade(this, mc).unwrap_or_else(|error| limit_reached(error))
+        made(Gc::try_downgrade(this, mc))
     }
     /// A pointer that does not keep the object alive.
     ///
@@ -297,77 +353,6 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
     pub(crate) unsafe fn from_non_null(ptr: NonNull<T>) -> Self {
         Gc { ptr, brand: PhantomData }
     }
-
-    /// For [`unsize!`](crate::unsize): `coerce` must be a coercion of the pointer and nothing else.
-    ///
-    /// # Safety
-    ///
-    /// `coerce` returns its argument, unsized.
-    #[doc(hidden)]
-    pub unsafe fn __coerce<U: ?Sized>(
-        this: Self,
-        coerce: impl FnOnce(*mut T) -> *mut U,
-    ) -> Gc<'gc, U> {
-        // SAFETY: the caller's promise: the same object, and not null.
-        Gc { ptr: unsafe { NonNull::new_unchecked(coerce(this.ptr.as_ptr())) }, brand: PhantomData }
-    }
-}
-
-/// Turns a `Gc` of a sized type into a `Gc` of a trait object: `unsize!(gc => dyn Trait)`.
-///
-/// ```
-/// use gc_core::{Gc, Heap, unsize};
-/// trait Shape { fn area(&self) -> f64; }
-/// impl Shape for f64 { fn area(&self) -> f64 { self * self } }
-/// Heap::new().mutate(|mc| {
-///     let square = Gc::new(mc, 2.0);
-///     let shape: Gc<dyn Shape> = unsize!(square => dyn Shape);
-///     assert_eq!(shape.area(), 4.0);
-/// });
-/// ```
-#[macro_export]
-macro_rules! unsize {
-    ($gc:expr => $ty:ty) => {{
-        let gc = $gc;
-        // SAFETY: the closure is a coercion: without a cast nothing else type-checks.
-        unsafe { $crate::Gc::__coerce(gc, |ptr| -> *mut $ty { ptr }) }
-    }};
-}
-
-/// Declares that a [`Root`] may point to `dyn Trait`: `rootable_dyn!(Trait)`, or `rootable_dyn!(Trait<'gc>)` for a
-/// trait with the brand as its parameter.
-///
-/// ```
-/// use gc_core::{Gc, Heap, Root, rootable_dyn, unsize};
-/// trait Shape { fn area(&self) -> f64; }
-/// impl Shape for f64 { fn area(&self) -> f64 { self * self } }
-/// rootable_dyn!(Shape);
-/// let heap = Heap::new();
-/// let root: Root<dyn Shape> = heap.mutate(|mc| Gc::root(unsize!(Gc::new(mc, 3.0) => dyn Shape), mc));
-/// assert_eq!(heap.mutate(|mc| root.get(mc).area()), 9.0);
-/// ```
-#[macro_export]
-macro_rules! rootable_dyn {
-    ($name:ident) => {
-        // SAFETY: INV-8: a trait object's lifetime bound is no part of its representation.
-        unsafe impl $crate::Family for dyn $name {
-            type At<'gc> = dyn $name + 'gc;
-        }
-        // SAFETY: INV-8: the inverse.
-        unsafe impl<'gc> $crate::Rootable<'gc> for dyn $name + 'gc {
-            type Family = dyn $name;
-        }
-    };
-    ($name:ident<'gc>) => {
-        // SAFETY: INV-8: neither the bound nor the brand is part of the representation.
-        unsafe impl $crate::Family for dyn $name<'static> {
-            type At<'gc> = dyn $name<'gc> + 'gc;
-        }
-        // SAFETY: INV-8: the inverse.
-        unsafe impl<'gc> $crate::Rootable<'gc> for dyn $name<'gc> + 'gc {
-            type Family = dyn $name<'static>;
-        }
-    };
 }
 
 impl<T: ?Sized> std::ops::Deref for Gc<'_, T> {
@@ -396,8 +381,9 @@ unsafe impl<'gc, T: Rootable<'gc> + ?Sized> Branded<'gc> for Gc<'gc, T> {
 }
 
 impl<T: ?Sized + fmt::Debug> fmt::Debug for Gc<'_, T> {
+    /// The content; inside of a cell the address, because the content may lead back to the cell.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
+        if in_cell() { write!(f, "Gc({:p})", self.ptr) } else { (**self).fmt(f) }
     }
 }
 impl<T: ?Sized + fmt::Display> fmt::Display for Gc<'_, T> {
@@ -408,6 +394,17 @@ impl<T: ?Sized + fmt::Display> fmt::Display for Gc<'_, T> {
 impl<T: ?Sized> fmt::Pointer for Gc<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.ptr.fmt(f)
+    }
+}
+impl<T: ?Sized> AsRef<T> for Gc<'_, T> {
+    fn as_ref(&self) -> &T {
+        self
+    }
+}
+impl<T: ?Sized> Borrow<T> for Gc<'_, T> {
+    /// Equality, order and hash of a `Gc` are those of its content.
+    fn borrow(&self) -> &T {
+        self
     }
 }
 impl<T: ?Sized + PartialEq> PartialEq for Gc<'_, T> {

@@ -5,17 +5,20 @@ use crate::handshake::Mode;
 use crate::mutation::Mutation;
 use crate::observe::PauseKind;
 use crate::observe::clock::ticks;
+use crate::pointers::inside::debug_cell;
 use crate::pointers::lock::{Borrow, CellLock};
 use crate::sync::{Backoff, spin_hint};
 use crate::trace::{Branded, Managed, Trace, Tracer};
 use std::cell::UnsafeCell;
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
 
 /// A value behind a [`CellLock`].
-struct Guarded<T> {
+pub(super) struct Guarded<T> {
     lock: CellLock,
-    value: UnsafeCell<T>,
+    pub(super) value: UnsafeCell<T>,
 }
 
 impl<T> Guarded<T> {
@@ -25,7 +28,11 @@ impl<T> Guarded<T> {
 
     fn try_share(&self) -> Option<GcRef<'_, T>> {
         // Lazily: a guard that is made and dropped would release a borrow that was refused.
-        (self.lock.share() == Borrow::Done).then(|| GcRef { cell: self })
+        (self.lock.share() == Borrow::Done).then(|| {
+            // SAFETY: INV-14: the shared borrow keeps exclusive ones out.
+            let value = NonNull::from(unsafe { &*self.value.get() });
+            GcRef { lock: &self.lock, value, content: PhantomData }
+        })
     }
 
     /// An exclusive borrow, unless somebody else borrows; a marker's scan is waited for.
@@ -72,25 +79,30 @@ impl<T> Guarded<T> {
     }
 }
 
-/// A shared borrow of a [`GcRefCell`] or a [`GcRwLock`].
+/// A shared borrow of a [`GcRefCell`] or a [`GcRwLock`], or of a part of what it holds
+/// ([`map`](Self::map)).
 #[must_use = "a borrow ends when its guard is dropped"]
-pub struct GcRef<'a, T> {
-    cell: &'a Guarded<T>,
+pub struct GcRef<'a, T: ?Sized> {
+    pub(super) lock: &'a CellLock,
+    /// What is borrowed, all of it or a part: it lies behind `lock`. No reference, which would have
+    /// to be valid until after the drop.
+    pub(super) value: NonNull<T>,
+    pub(super) content: PhantomData<&'a T>,
 }
 
-impl<T> Deref for GcRef<'_, T> {
+impl<T: ?Sized> Deref for GcRef<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
         // SAFETY: INV-14: the shared borrow keeps exclusive ones out.
-        unsafe { &*self.cell.value.get() }
+        unsafe { self.value.as_ref() }
     }
 }
-impl<T> Drop for GcRef<'_, T> {
+impl<T: ?Sized> Drop for GcRef<'_, T> {
     fn drop(&mut self) {
-        self.cell.lock.release_shared();
+        self.lock.release_shared();
     }
 }
-impl<T: fmt::Debug> fmt::Debug for GcRef<'_, T> {
+impl<T: ?Sized + fmt::Debug> fmt::Debug for GcRef<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }
@@ -102,8 +114,8 @@ impl<T: fmt::Debug> fmt::Debug for GcRef<'_, T> {
 /// the cell holds.
 #[must_use = "a borrow ends when its guard is dropped"]
 pub struct GcRefMut<'a, 'gc, T: Trace<'gc>> {
-    cell: &'a Guarded<T>,
-    mc: &'a Mutation<'gc>,
+    pub(super) cell: &'a Guarded<T>,
+    pub(super) mc: &'a Mutation<'gc>,
 }
 
 /// An exclusive borrow of a [`GcMutex`].
@@ -193,12 +205,21 @@ macro_rules! guarded_cell {
                 $name::new(T::default())
             }
         }
+        impl<T> From<T> for $name<T> {
+            fn from(value: T) -> Self {
+                $name::new(value)
+            }
+        }
         impl<T: fmt::Debug> fmt::Debug for $name<T> {
+            /// The content, with an address for each [`Gc`](crate::Gc) and each cell in it, which
+            /// may lead back here.
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match self.0.try_share() {
-                    Some(value) => f.debug_tuple(stringify!($name)).field(&*value).finish(),
-                    None => f.write_str(concat!(stringify!($name), "(<borrowed>)")),
-                }
+                debug_cell(f, stringify!($name), self.0.value.get().cast(), |f| {
+                    match self.0.try_share() {
+                        Some(value) => f.debug_tuple(stringify!($name)).field(&*value).finish(),
+                        None => f.write_str(concat!(stringify!($name), "(<borrowed>)")),
+                    }
+                })
             }
         }
         impl<T> $name<T> {
@@ -212,9 +233,35 @@ macro_rules! guarded_cell {
             /// # Panics
             ///
             /// If an exclusive guard of the cell was leaked: the collector no longer keeps what the cell holds.
+            #[track_caller]
             pub fn into_inner(self) -> T {
                 assert!(!self.0.lock.is_excluded(), "a guard of this cell was leaked");
                 self.0.value.into_inner()
+            }
+            /// The value, without a borrow and without a barrier: `&mut self` says that nobody else
+            /// can see the cell.
+            ///
+            /// Either it is not in the heap yet, or it is part of what another cell's exclusive
+            /// guard lends, and that guard has the barrier for all that it lends.
+            ///
+            /// # Panics
+            ///
+            /// If an exclusive guard of the cell was leaked: the collector no longer keeps what the
+            /// cell holds.
+            ///
+            /// ```
+            #[doc = concat!("let mut cell = gc_core::", stringify!($name), "::new(1);")]
+            /// *cell.get_mut() += 1;
+            /// assert_eq!(cell.into_inner(), 2);
+            /// ```
+            #[track_caller]
+            pub fn get_mut(&mut self) -> &mut T {
+                // INV-14: of a new cell the content needs no barrier (rule 5). That of a cell
+                // inside of another's content is part of it: shaded with it at the outer guard's
+                // begin and, in Prep, at its end, unless a leaked guard had the shading pass this
+                // cell by.
+                assert!(!self.0.lock.is_excluded(), "a guard of this cell was leaked");
+                self.0.value.get_mut()
             }
         }
     };
@@ -246,11 +293,13 @@ impl<T> GcRefCell<T> {
     /// # Panics
     ///
     /// If the cell is exclusively borrowed, or has 65,535 shared borrows already.
+    #[track_caller]
     pub fn borrow(&self) -> GcRef<'_, T> {
-        self.try_borrow().unwrap_or_else(|| match self.0.lock.is_excluded() {
-            true => panic!("the GcRefCell is exclusively borrowed"),
-            false => panic!("the GcRefCell has 65,535 shared borrows, the most that it can count"),
-        })
+        match self.try_borrow() {
+            Some(guard) => guard,
+            None if self.0.lock.is_excluded() => panic!("the GcRefCell is exclusively borrowed"),
+            None => panic!("the GcRefCell has 65,535 shared borrows, the most that it can count"),
+        }
     }
     /// A shared borrow, unless the cell is exclusively borrowed or has 65,535 shared borrows.
     pub fn try_borrow(&self) -> Option<GcRef<'_, T>> {
@@ -261,11 +310,15 @@ impl<T> GcRefCell<T> {
     /// # Panics
     ///
     /// If the cell is borrowed.
+    #[track_caller]
     pub fn borrow_mut<'a, 'gc>(&'a self, mc: &'a Mutation<'gc>) -> GcRefMut<'a, 'gc, T>
     where
         T: Trace<'gc>,
     {
-        self.try_borrow_mut(mc).unwrap_or_else(|| panic!("the GcRefCell is borrowed"))
+        match self.try_borrow_mut(mc) {
+            Some(guard) => guard,
+            None => panic!("the GcRefCell is borrowed"),
+        }
     }
     /// An exclusive borrow, unless the cell is borrowed.
     pub fn try_borrow_mut<'a, 'gc>(&'a self, mc: &'a Mutation<'gc>) -> Option<GcRefMut<'a, 'gc, T>>

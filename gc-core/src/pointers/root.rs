@@ -7,12 +7,19 @@ use crate::pointers::Gc;
 use crate::sync::Arc;
 use crate::trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
 use std::fmt;
+use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-/// Keeps an object alive between calls of `mutate`: `Clone`, `Send`, `Sync`, `'static`, droppable on any thread at
-/// any time. `T` is the object's type at `'static`.
+/// Keeps an object alive between calls of `mutate`: `Clone`, `Send`, `Sync`, `'static`, droppable
+/// on any thread at any time. `T` is the object's type at `'static`.
 ///
-/// A root inside a heap object of its own heap keeps what it points to for ever; use a [`Gc`] there.
+/// Nothing is asked of `T` here or in the impls of `Send`, `Sync`, `Clone`, `Drop` and `Debug`. So
+/// a task that is spawned may hold a `Root<Node<'static>>` across an `.await`: the compiler checks
+/// a future for `Send` with all its lifetimes replaced, and a bound that holds at `'static` only
+/// would fail there.
+///
+/// A root inside a heap object of its own heap keeps what it points to for ever; use a [`Gc`]
+/// there.
 ///
 /// ```
 /// use gc_core::{Gc, Heap, Root};
@@ -22,17 +29,21 @@ use std::ptr::NonNull;
 /// drop(root);
 /// assert_eq!(heap.mutate(|mc| other.get(mc).len()), 4);
 /// ```
-pub struct Root<T: Family + ?Sized> {
+pub struct Root<T: ?Sized> {
     slot: SlotRef,
     core: Arc<Core>,
-    /// The object; its family's member at `'static`, which nobody can look at but by `get`.
-    ptr: NonNull<T::At<'static>>,
+    /// The object, as its family's member at `'static`. Nobody looks at it but through `get`.
+    ptr: NonNull<T>,
+    /// Invariant: a root is of one family, whatever `NonNull` allows.
+    family: PhantomData<fn(*const T) -> *const T>,
 }
 
-// SAFETY: INV-12: the object is `Send + Sync` since it was made, and a root only hands out pointers to it.
-unsafe impl<T: Family + ?Sized> Send for Root<T> {}
+// SAFETY: INV-12: the object is `Send + Sync` since it was made, and a root only hands out pointers
+// to it. That holds for every `T`: only `build` makes roots, from a `Gc` of a member of the family
+// `T`.
+unsafe impl<T: ?Sized> Send for Root<T> {}
 // SAFETY: INV-12: as above.
-unsafe impl<T: Family + ?Sized> Sync for Root<T> {}
+unsafe impl<T: ?Sized> Sync for Root<T> {}
 
 impl<T: Family + ?Sized> Root<T> {
     pub(crate) fn new<'gc, U>(mc: &Mutation<'gc>, gc: Gc<'gc, U>) -> Root<T>
@@ -44,17 +55,6 @@ impl<T: Family + ?Sized> Root<T> {
         unsafe { Root::build(slot, mc.core(), gc.as_non_null()) }
     }
 
-    /// Apart from `new`, whose bounds would have the compiler take one brand for the other.
-    ///
-    /// # Safety
-    ///
-    /// `U` is a member of the family `T`.
-    unsafe fn build<U: ?Sized>(slot: SlotRef, core: Arc<Core>, ptr: NonNull<U>) -> Root<T> {
-        // SAFETY: INV-8: members of a family have pointers of one representation.
-        let ptr = unsafe { transmute_pointer::<U, T::At<'static>>(ptr) };
-        Root { slot, core, ptr }
-    }
-
     /// The object, for this `mutate`. A comparison and a copy.
     ///
     /// # Panics
@@ -62,12 +62,26 @@ impl<T: Family + ?Sized> Root<T> {
     /// If `mc` is of another heap than the root.
     #[inline]
     #[must_use]
+    #[track_caller]
     pub fn get<'gc>(&self, mc: &Mutation<'gc>) -> Gc<'gc, T::At<'gc>> {
         if !std::ptr::eq(Arc::as_ptr(&self.core), mc.record().core()) {
             other_heap();
         }
         // SAFETY: INV-12: the slot keeps the object live; INV-8 for the change of brand.
-        unsafe { Gc::from_non_null(transmute_pointer::<T::At<'static>, T::At<'gc>>(self.ptr)) }
+        unsafe { Gc::from_non_null(transmute_pointer::<T, T::At<'gc>>(self.ptr)) }
+    }
+}
+
+impl<T: ?Sized> Root<T> {
+    /// Apart from `new`, whose bounds would have the compiler take one brand for the other.
+    ///
+    /// # Safety
+    ///
+    /// `U` is a member of the family `T`, and `slot` holds `ptr`, an object of the heap of `core`.
+    unsafe fn build<U: ?Sized>(slot: SlotRef, core: Arc<Core>, ptr: NonNull<U>) -> Root<T> {
+        // SAFETY: INV-8: members of a family have pointers of one representation.
+        let ptr = unsafe { transmute_pointer::<U, T>(ptr) };
+        Root { slot, core, ptr, family: PhantomData }
     }
 
     /// Whether two roots are of the same object.
@@ -78,6 +92,7 @@ impl<T: Family + ?Sized> Root<T> {
 }
 
 #[cold]
+#[track_caller]
 fn other_heap() -> ! {
     panic!("this root belongs to another heap than the one being mutated")
 }
@@ -87,39 +102,40 @@ fn other_heap() -> ! {
 /// `A` and `B` are members of one family.
 unsafe fn transmute_pointer<A: ?Sized, B: ?Sized>(ptr: NonNull<A>) -> NonNull<B> {
     const { assert!(size_of::<NonNull<A>>() == size_of::<NonNull<B>>()) };
-    // SAFETY: INV-8: the same representation, by the caller's promise; the sizes were just compared.
+    // SAFETY: INV-8: the same representation, by the caller's promise; the sizes were just
+    // compared.
     unsafe { std::mem::transmute_copy(&ptr) }
 }
 
-impl<T: Family + ?Sized> Clone for Root<T> {
+impl<T: ?Sized> Clone for Root<T> {
     fn clone(&self) -> Self {
         self.slot.slot().share();
-        Root { slot: self.slot, core: self.core.clone(), ptr: self.ptr }
+        Root { slot: self.slot, core: self.core.clone(), ptr: self.ptr, family: PhantomData }
     }
 }
 
-impl<T: Family + ?Sized> Drop for Root<T> {
+impl<T: ?Sized> Drop for Root<T> {
     fn drop(&mut self) {
         self.slot.slot().release();
     }
 }
 
-impl<T: Family + ?Sized> fmt::Debug for Root<T> {
+impl<T: ?Sized> fmt::Debug for Root<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Root({:p})", self.ptr)
     }
 }
 
 // SAFETY: INV-7: a root keeps its object by its slot, not by being traced.
-unsafe impl<'gc, T: Family + ?Sized> Trace<'gc> for Root<T> {
+unsafe impl<'gc, T: ?Sized> Trace<'gc> for Root<T> {
     const NEEDS_TRACE: bool = false;
     fn trace(&self, _: &mut Tracer<'gc>) {}
 }
 // SAFETY: INV-8: a root has no brand.
-unsafe impl<T: Family + ?Sized> Managed for Root<T> {
+unsafe impl<T: ?Sized + 'static> Managed for Root<T> {
     type At<'gc> = Root<T>;
 }
 // SAFETY: INV-8: the inverse.
-unsafe impl<T: Family + ?Sized> Branded<'_> for Root<T> {
+unsafe impl<T: ?Sized + 'static> Branded<'_> for Root<T> {
     type Static = Root<T>;
 }

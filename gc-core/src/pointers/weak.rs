@@ -75,10 +75,28 @@ impl<'gc, T: ?Sized> GcWeak<'gc, T> {
     pub fn is_dead(&self) -> bool {
         self.weak_box().is_dead()
     }
-    /// Whether two weak pointers are to the same object.
+    /// Whether two weak pointers are to the same object, also when it is gone: an object that has
+    /// its address later is another one.
+    ///
+    /// At the moment at which the collector finds out that the object is gone, two that were made
+    /// by two calls of [`Gc::downgrade`] may be told apart. Copies of one are equal all the time.
+    ///
+    /// ```
+    /// use gc_core::{Gc, GcWeak, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     let object = Gc::new(mc, 1);
+    ///     let (a, b) = (Gc::downgrade(object, mc), Gc::downgrade(object, mc));
+    ///     assert!(GcWeak::ptr_eq(a, b));
+    ///     assert!(!GcWeak::ptr_eq(a, Gc::downgrade(Gc::new(mc, 1), mc)));
+    /// });
+    /// ```
     #[must_use]
     pub fn ptr_eq(a: Self, b: Self) -> bool {
-        std::ptr::addr_eq(a.target.as_ptr(), b.target.as_ptr())
+        // INV-11: a box is flagged, with the number of the cycle, before the slot of its target is
+        // reused. So boxes with one address have one target if none is flagged, and if both were in
+        // one cycle.
+        let died = || a.weak_box().died() == b.weak_box().died();
+        a.weak == b.weak || std::ptr::addr_eq(a.target.as_ptr(), b.target.as_ptr()) && died()
     }
 }
 

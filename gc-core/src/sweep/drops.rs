@@ -23,6 +23,7 @@ use super::{Keep, Swept, drop_object, each_object, put_swept, slot_bytes};
 use crate::heap::span::SpanClass;
 use crate::heap::{Space, asan};
 use crate::observe::clock::{ns_per_tick, ticks};
+use crate::pacing::together;
 use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::thread::JoinHandle;
 use crate::sync::{self, Arc, Condvar, Mutex, chaos, thread_local};
@@ -287,7 +288,8 @@ impl Drops {
             self.finish(space, progress, &batch);
         }
         chaos();
-        self.drop_all(space, progress, &batch);
+        // What the objects held outside of the heap is given back in one go.
+        together(|| self.drop_all(space, progress, &batch));
         chaos();
         if !fault!("reused_before_drop") && !self.is_leaked() {
             self.finish(space, progress, &batch);
@@ -412,6 +414,15 @@ impl Drops {
     pub(crate) fn is_over(&self) -> bool {
         let state = self.state.lock();
         state.is_closed && state.doomed.is_empty()
+    }
+
+    /// A number for all that was found dead so far.
+    pub(crate) fn ticket(&self) -> u64 {
+        self.state.lock().doomed.next()
+    }
+    /// Whether all of that is dropped.
+    pub(crate) fn is_done(&self, ticket: u64) -> bool {
+        self.state.lock().doomed.oldest() >= ticket
     }
 
     /// Waits until all that was found dead before this call is dropped, for `time` at most; says

@@ -2,9 +2,10 @@
 //!
 //! 1. An ephemeron's box ([`EphemeronBox`]) is a weak box for the key, with the value's address beside it. Marking
 //!    the box marks neither.
-//! 2. When nothing grey is left, the collector looks at every marked box ([`shade_values`]): where the key is marked
-//!    the value is shaded, and marking goes on. It does so before a termination round, and once more after a clean
-//!    one: if that finds nothing, the fixpoint is reached.
+//! 2. When nothing grey is left, the collector looks at every box ([`each_ephemeron`]). Where the box and the key
+//!    are marked it marks the value and follows what that leads to (`mark::follow`), and marking goes on. It does
+//!    so before a termination round, and once more after a clean one. If that finds nothing, the fixpoint is
+//!    reached.
 //! 3. A mark that a mutator sets must not escape between that look and the gate: a shade counts even where nothing is
 //!    to be traced, once there are ephemerons ([`Ephemerons::exist`]). The collector's fence in the round's handshake
 //!    makes every later shade see it; earlier ones are seen by the second look.
@@ -13,16 +14,12 @@
 //! 5. Boxes with an unmarked key are flagged dead together with the weak boxes (rule 9). From then on only that flag
 //!    decides.
 //!
-//! Keys that lead to each other directly are followed in one look; a chain through other objects takes a look for
-//! each link, because marking has to come between.
-//!
 //! Literature: Hayes, "Ephemerons: a new finalization mechanism" (OOPSLA 1997).
 
 use super::weak::{WeakBox, each_box};
 use crate::heap::Space;
 use crate::heap::object::TypeInfo;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, chaos};
-use std::collections::HashMap;
 
 /// Whether the heap has ever had an ephemeron. Set before the first box is filled, never reset.
 #[derive(Debug)]
@@ -95,28 +92,4 @@ pub(crate) fn each_ephemeron(space: &Space, mut each: impl FnMut(usize, usize, u
             }
         },
     );
-}
-
-/// Calls `shade` for every unmarked value of a marked ephemeron with a marked key; says whether there was one. The
-/// collector, when nothing grey is left.
-pub(crate) fn shade_values(space: &Space, mut shade: impl FnMut(usize)) -> bool {
-    let mut ready = Vec::new();
-    let mut waiting: HashMap<usize, Vec<usize>> = HashMap::new();
-    each_ephemeron(space, |at, key, value| {
-        if !space.is_marked(at) || space.is_marked(value) {
-            return;
-        }
-        chaos();
-        if space.is_marked(key) {
-            ready.push(value);
-        } else {
-            waiting.entry(key).or_default().push(value);
-        }
-    });
-    let any = !ready.is_empty();
-    while let Some(value) = ready.pop() {
-        shade(value);
-        ready.extend(waiting.remove(&value).unwrap_or_default());
-    }
-    any
 }

@@ -7,8 +7,10 @@
 //! 3. The collector takes the write side after a clean round ([`Gate::resolve`]); if nothing was shaded meanwhile
 //!    it sets `resolved`. This is the only moment at which a mutator may wait for the collector, for the length
 //!    of one comparison.
-//! 4. Before the Sweep epoch is set every box with an unmarked target is flagged ([`flag_dead`]); from then on the
-//!    flag alone decides. It is set before the target's slot can be reused.
+//! 4. Before the Sweep epoch is set every box with an unmarked target is flagged ([`flag_dead`]);
+//!    from then on the flag alone decides. It is set before the target's slot can be reused. The
+//!    flag is the cycle's number: of the objects that have an address one after the other, one dies
+//!    in a cycle, so address and number name the object for ever.
 //! 5. A slot may be reused before all have crossed into Sweep (`early`). An upgrade that has found no flag and is about to
 //!    look at the mark would take the mark of another object for the target's, so the collector waits for it first
 //!    ([`Gate::settle`]), and whoever comes later looks at the flag inside the gate.
@@ -16,7 +18,7 @@
 
 use crate::heap::Space;
 use crate::heap::object::TypeInfo;
-use crate::sync::{AtomicBool, AtomicUsize, Ordering, RwLock, chaos};
+use crate::sync::{AtomicU64, AtomicUsize, Ordering, RwLock, chaos};
 
 /// The gate between upgrades and the end of marking.
 #[derive(Debug)]
@@ -80,19 +82,20 @@ impl Gate {
 #[repr(C)]
 pub struct WeakBox {
     target: AtomicUsize,
-    dead: AtomicBool,
+    /// The cycle that found the target dead; 0 while none has.
+    died: AtomicU64,
 }
 
 impl WeakBox {
     /// A box for the object at `target`.
     #[cfg(any(test, loom))]
     pub fn new(target: usize) -> Self {
-        WeakBox { target: AtomicUsize::new(target), dead: AtomicBool::new(false) }
+        WeakBox { target: AtomicUsize::new(target), died: AtomicU64::new(0) }
     }
     /// Empties a free slot that is about to be taken.
     pub fn empty(&self) {
         self.target.store(0, Ordering::Relaxed);
-        self.dead.store(false, Ordering::Relaxed);
+        self.died.store(0, Ordering::Relaxed);
     }
     /// Fills an empty slot. The pass may look at the slot at the same time.
     pub fn fill(&self, target: usize) {
@@ -107,17 +110,23 @@ impl WeakBox {
     pub fn filled_target(&self) -> usize {
         self.target.load(Ordering::Acquire)
     }
-    /// Whether the target is known to be dead. Acquire: pairs with `flag`.
+    /// Whether the target is known to be dead.
     #[inline]
     pub fn is_dead(&self) -> bool {
-        self.dead.load(Ordering::Acquire)
+        self.died() != 0
     }
-    /// Flags the box if its target is not marked. The collector, between `resolved` and the Sweep epoch.
-    pub fn flag_unless(&self, is_marked: impl FnOnce(usize) -> bool) {
+    /// The cycle that found the target dead; 0 if none has. Acquire: pairs with `flag_unless`.
+    #[inline]
+    pub fn died(&self) -> u64 {
+        self.died.load(Ordering::Acquire)
+    }
+    /// Flags the box if its target is not marked. The collector in `cycle`, between `resolved` and
+    /// the Sweep epoch.
+    pub fn flag_unless(&self, cycle: u64, is_marked: impl FnOnce(usize) -> bool) {
         let target = self.target.load(Ordering::Acquire);
         chaos();
         if target != 0 && !self.is_dead() && !is_marked(target) {
-            self.dead.store(true, Ordering::Release);
+            self.died.store(cycle, Ordering::Release);
         }
     }
 }
@@ -125,13 +134,13 @@ impl WeakBox {
 /// What the heap knows of weak boxes: no edges, no drop, but more than leaf data, since the pass reads them.
 pub(crate) static WEAK_BOX: TypeInfo = TypeInfo::of_weak_box(size_of::<WeakBox>());
 
-/// Flags every box whose target is not marked.
-pub(crate) fn flag_dead(space: &Space) {
+/// Flags every box whose target is not marked, in `cycle`, which is not 0.
+pub(crate) fn flag_dead(space: &Space, cycle: u64) {
     each_box(
         space,
         |info| info.weak_box,
         |_, weak| {
-            weak.flag_unless(|target| space.is_marked(target));
+            weak.flag_unless(cycle, |target| space.is_marked(target));
         },
     );
 }
@@ -173,7 +182,7 @@ mod tests {
         assert!(gate.upgrade(&weak, || false, || shaded = true) && shaded);
         assert!(!gate.resolve(|| false) && gate.resolve(|| true));
         assert!(!gate.upgrade(&weak, || false, || panic!("resolved")));
-        weak.flag_unless(|_| false);
+        weak.flag_unless(1, |_| false);
         gate.settle();
         assert!(!gate.upgrade(&weak, || panic!("the mark of another object"), || {}));
         gate.reset();
@@ -184,8 +193,10 @@ mod tests {
     fn only_boxes_of_unmarked_targets_are_flagged() {
         let (live, dead, empty) = (WeakBox::new(16), WeakBox::new(32), WeakBox::new(0));
         for weak in [&live, &dead, &empty] {
-            weak.flag_unless(|target| target == 16);
+            weak.flag_unless(7, |target| target == 16);
         }
-        assert_eq!([live.is_dead(), dead.is_dead(), empty.is_dead()], [false, true, false]);
+        assert_eq!([live.died(), dead.died(), empty.died()], [0, 7, 0]);
+        dead.flag_unless(8, |_| false);
+        assert!(dead.is_dead() && dead.died() == 7, "it dies once");
     }
 }

@@ -170,4 +170,13 @@ impl<T> OnceLock<T> {
         let _seen = self.seen.lock();
         self.base.get_or_init(init)
     }
+    pub(crate) fn get_mut(&mut self) -> Option<&mut T> {
+        self.base.get_mut()
+    }
+    pub(crate) fn take(&mut self) -> Option<T> {
+        self.base.take()
+    }
+    pub(crate) fn into_inner(self) -> Option<T> {
+        self.base.into_inner()
+    }
 }

@@ -11,13 +11,22 @@
 //! branded forms at each `'gc`, and [`Family`] and [`Rootable`] extend that to unsized types. Two levels
 //! are needed because a higher-ranked `Sized` bound on an associated type does not compile.
 
+mod checks;
+#[cfg(not(loom))]
+mod crates;
+mod functions;
 pub(crate) mod near;
+#[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
+mod object;
 mod std_impls;
 
 use crate::config::BLOCK;
 use crate::sync::prefetch;
 use near::Near;
 use std::marker::PhantomData;
+
+#[cfg_attr(loom, allow(unused_imports, reason = "the models use the protocol types only"))]
+pub use object::Object;
 
 /// Types whose pointers the collector can find.
 ///
@@ -31,6 +40,12 @@ use std::marker::PhantomData;
 /// it drops again (a lock) it reports inside [`Tracer::apart`].
 /// `NEEDS_TRACE` may be `false` only if `trace` never reports anything. A type with `NEEDS_TRACE = true` has
 /// no `Drop` of its own that could look through a `Gc` (INV-9).
+#[diagnostic::on_unimplemented(
+    message = "the collector cannot trace `{Self}`: write `#[derive(Trace)]` above a type of your own; for \
+               another one, `#[trace(skip)]` on the field, or `Leaf` around it",
+    label = "not `Trace`",
+    note = "a trait object goes behind a `Gc`, as `Gc<'gc, dyn Shape<'gc> + 'gc>`; a type parameter needs the bound"
+)]
 pub unsafe trait Trace<'gc> {
     /// Whether a value of this type can hold a `Gc` at all. Types without are never scanned.
     const NEEDS_TRACE: bool = true;
@@ -45,9 +60,18 @@ pub unsafe trait Trace<'gc> {
 ///
 /// `At<'gc>` must be the same type as `Self` with `'static` replaced by `'gc` and nothing else changed: same
 /// size, same layout, same meaning (INV-8). The derive writes it so.
+#[diagnostic::on_unimplemented(
+    message = "a `Root` cannot name `{Self}`: write `#[derive(Trace)]` above the type, and name it at `'static`",
+    label = "not `Managed`",
+    note = "a generic function bounds its parameter by `Branded<'gc>` and returns `Root<T::Static>`"
+)]
 pub unsafe trait Managed: Sized + 'static {
     /// This type, branded by one pin.
     type At<'gc>: Branded<'gc, Static = Self>;
+
+    /// The derive's check of the families in `At`; never called (see `checks`).
+    #[doc(hidden)]
+    fn __check<'gc>(_: &mut Tracer<'gc>) {}
 }
 
 /// A type branded with `'gc`: the inverse of [`Managed`].
@@ -55,17 +79,31 @@ pub unsafe trait Managed: Sized + 'static {
 /// # Safety
 ///
 /// As for [`Managed`].
+#[diagnostic::on_unimplemented(
+    message = "a `Root` cannot keep `{Self}`: write `#[derive(Trace)]` above the type; a type parameter needs \
+               the bound `Branded<'gc>`",
+    label = "not `Branded`"
+)]
 pub unsafe trait Branded<'gc>: Trace<'gc> + Sized {
     /// This type at `'static`, the form in which [`Root`](crate::Root) names it.
     type Static: Managed<At<'gc> = Self>;
+
+    /// The derive's check of the families in `Static`; never called (see `checks`).
+    #[doc(hidden)]
+    fn __check(_: &mut Tracer<'gc>) {}
 }
 
-/// What a [`Root`](crate::Root) may point to: every [`Managed`] type, `[T]`, `str`, and trait objects that
-/// [`rootable_dyn!`](crate::rootable_dyn) declares.
+/// What a [`Root`](crate::Root) may point to: every [`Managed`] type, `[T]`, `str`,
+/// [`Erased`](crate::Erased), and trait objects that [`rootable_dyn!`](crate::rootable_dyn) declares.
 ///
 /// # Safety
 ///
 /// As for [`Managed`]; pointers to `At<'a>` and `At<'b>` have the same representation.
+#[diagnostic::on_unimplemented(
+    message = "a `Root` cannot name `{Self}`: write `#[derive(Trace)]` above the type, and name it at \
+               `'static`; declare a trait object with `rootable_dyn!`",
+    label = "not a `Family`"
+)]
 pub unsafe trait Family: 'static {
     /// The member of the family that is branded with `'gc`.
     type At<'gc>: ?Sized + Rootable<'gc, Family = Self>;
@@ -76,16 +114,23 @@ pub unsafe trait Family: 'static {
 /// # Safety
 ///
 /// As for [`Family`].
+#[diagnostic::on_unimplemented(
+    message = "a `Root` cannot keep `{Self}`: write `#[derive(Trace)]` above the type; declare a trait object \
+               with `rootable_dyn!`; a type parameter needs the bound `Branded<'gc>`",
+    label = "not `Rootable`"
+)]
 pub unsafe trait Rootable<'gc> {
     /// The family of this type.
     type Family: Family<At<'gc> = Self> + ?Sized;
 }
 
 // SAFETY: INV-8: `Managed` promises exactly what `Family` asks.
+#[diagnostic::do_not_recommend]
 unsafe impl<T: Managed> Family for T {
     type At<'gc> = <T as Managed>::At<'gc>;
 }
 // SAFETY: INV-8: the inverse, promised by `Branded`.
+#[diagnostic::do_not_recommend]
 unsafe impl<'gc, T: Branded<'gc>> Rootable<'gc> for T {
     type Family = T::Static;
 }

@@ -106,7 +106,7 @@ mod tests {
     /// The words that have bits.
     fn taken(near: &mut Near) -> Vec<(usize, u64)> {
         let (bits, n) = near.take();
-        assert_eq!(n, bits.iter().map(|word| word.count_ones() as usize).sum());
+        assert_eq!(n, bits.iter().map(|word| word.count_ones() as usize).sum::<usize>());
         bits.into_iter().enumerate().filter(|(_, word)| *word != 0).collect()
     }
     fn settled(near: &mut Near) -> Vec<(usize, u64)> {

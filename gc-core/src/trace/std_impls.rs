@@ -1,9 +1,10 @@
 //! [`Trace`] and the families for the types of the standard library.
 //!
-//! 1. *Leaves* hold no `Gc`: numbers, strings, handles of the system, and whatever shares or guards `'static`
-//!    content (`Arc`, `Mutex`, `Cell`). A `'static` type is a leaf because no `Gc<'static, _>` can be had.
-//!    There is no `Trace` for a `Mutex` or `RefCell` of anything else: the marker would read its content while
-//!    a mutator writes it.
+//! 1. *Leaves* hold no `Gc`: numbers, strings, handles of the system, and whatever shares or guards
+//!    `'static` content (`Arc`, `Mutex`, `Cell`). A `'static` type is a leaf because no
+//!    `Gc<'static, _>` can be had. There is no `Trace` for a `Mutex` or `RefCell` of anything else:
+//!    the marker would read its content while a mutator writes it. Function pointers are leaves too
+//!    (`functions`), and so is `dyn Any`, which only `'static` types become.
 //! 2. *Containers* own their content and let nobody change it through `&self`, so tracing is
 //!    iterating. Those that put it elsewhere (`Box`, `Vec`, maps) can nest without end: they go
 //!    through `Tracer::nested`.
@@ -26,6 +27,7 @@ use std::num::{
 use std::ops::{
     Bound, ControlFlow, Range, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive,
 };
+use std::pin::Pin;
 use std::rc::{self, Rc};
 use std::sync::atomic::{
     self, AtomicBool, AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicIsize, AtomicPtr, AtomicU8,
@@ -67,6 +69,7 @@ leaf!(std::net::IpAddr, std::net::Ipv4Addr, std::net::Ipv6Addr);
 leaf!(std::net::SocketAddr, std::net::SocketAddrV4, std::net::SocketAddrV6);
 leaf!(std::net::TcpStream, std::net::TcpListener, std::net::UdpSocket, std::fs::File);
 leaf!(std::thread::Thread, std::thread::ThreadId, sync::Condvar, sync::Barrier, sync::Once);
+leaf!(std::task::Waker);
 
 leaf! {
     [T: ?Sized + 'static] &'static T,
@@ -86,11 +89,30 @@ leaf! {
     [T: 'static] sync::mpsc::SyncSender<T>,
     [T: 'static] std::thread::JoinHandle<T>,
     [T: ?Sized + ToOwned<Owned: 'static> + 'static] Cow<'static, T>,
-    [R: 'static] fn() -> R,
-    [A: 'static, R: 'static] fn(A) -> R,
-    [A: 'static, B: 'static, R: 'static] fn(A, B) -> R,
-    [A: 'static, B: 'static, C: 'static, R: 'static] fn(A, B, C) -> R,
 }
+pub(super) use leaf;
+
+/// Trait objects that are leaves: what is behind them is `'static`.
+macro_rules! dyn_leaf {
+    ($($ty:ty),* $(,)?) => {$(
+        // SAFETY: INV-7: a `'static` type is a leaf, and nothing is read.
+        unsafe impl<'gc> Trace<'gc> for $ty {
+            const NEEDS_TRACE: bool = false;
+            #[inline(always)]
+            fn trace(&self, _: &mut Tracer<'gc>) {}
+        }
+        // SAFETY: INV-8: the type mentions no brand.
+        unsafe impl Managed for Box<$ty> {
+            type At<'gc> = Self;
+        }
+        // SAFETY: INV-8: as above.
+        unsafe impl<'gc> Branded<'gc> for Box<$ty> {
+            type Static = Self;
+        }
+    )*};
+}
+
+dyn_leaf!(dyn std::any::Any + Send + Sync, dyn std::error::Error + Send + Sync);
 
 // SAFETY: INV-7: it holds no `Gc`, and nothing is read.
 unsafe impl<'gc> Trace<'gc> for str {
@@ -114,13 +136,17 @@ unsafe impl<'gc, T: Rootable<'gc> + ?Sized> Branded<'gc> for PhantomData<T> {
     type Static = PhantomData<T::Family>;
 }
 
-// SAFETY: INV-7: every element is reported; nobody can change a slice through `&`.
+// SAFETY: INV-7: every element is reported; nobody can change a slice through `&`. An element
+// without a size holds no pointer, so there is nothing to report, however many (up to 2^64 - 1)
+// there are.
 unsafe impl<'gc, T: Trace<'gc>> Trace<'gc> for [T] {
-    const NEEDS_TRACE: bool = T::NEEDS_TRACE;
+    const NEEDS_TRACE: bool = T::NEEDS_TRACE && size_of::<T>() != 0;
     #[inline]
     fn trace(&self, tracer: &mut Tracer<'gc>) {
-        for value in self {
-            tracer.edges(value);
+        if size_of::<T>() != 0 {
+            for value in self {
+                tracer.edges(value);
+            }
         }
     }
 }
@@ -160,7 +186,7 @@ unsafe impl<'gc> Branded<'gc> for Box<str> {
 
 // SAFETY: INV-7: every element is reported; nobody can change an array through `&`.
 unsafe impl<'gc, T: Trace<'gc>, const N: usize> Trace<'gc> for [T; N] {
-    const NEEDS_TRACE: bool = T::NEEDS_TRACE && N != 0;
+    const NEEDS_TRACE: bool = T::NEEDS_TRACE && size_of::<Self>() != 0;
     #[inline]
     fn trace(&self, tracer: &mut Tracer<'gc>) {
         tracer.edges(&self[..]);
@@ -175,12 +201,32 @@ unsafe impl<'gc, T: Branded<'gc>, const N: usize> Branded<'gc> for [T; N] {
     type Static = [T::Static; N];
 }
 
-/// Containers: `Name [traced parameters] [leaf parameter] |value, tracer| { what to report }`.
+// SAFETY: INV-7: as for a box; that the content is pinned says what its owner may not do, and
+// reading is not among it.
+unsafe impl<'gc, T: Trace<'gc> + ?Sized> Trace<'gc> for Pin<Box<T>> {
+    const NEEDS_TRACE: bool = T::NEEDS_TRACE;
+    #[inline]
+    fn trace(&self, tracer: &mut Tracer<'gc>) {
+        tracer.edges(&**self);
+    }
+}
+// SAFETY: INV-8: the brand changes in the content alone.
+unsafe impl<T: Managed> Managed for Pin<Box<T>> {
+    type At<'gc> = Pin<Box<T::At<'gc>>>;
+}
+// SAFETY: INV-8: as above.
+unsafe impl<'gc, T: Branded<'gc>> Branded<'gc> for Pin<Box<T>> {
+    type Static = Pin<Box<T::Static>>;
+}
+
+/// Containers: `Name [traced parameters] [leaf parameter] <number> |value, tracer| { what to report
+/// }`.
 macro_rules! container {
-    ($($name:ident [$($param:ident),+] [$($leaf:ident)?] |$this:ident, $tracer:ident| $body:block)*) => {$(
+    ($($name:ident [$($param:ident),+] [$($leaf:ident)?] $(<$n:ident>)?
+        |$this:ident, $tracer:ident| $body:block)*) => {$(
         // SAFETY: INV-7: all that is owned is reported; the type has no interior mutability of its own.
-        unsafe impl<'gc, $($param: Trace<'gc>,)+ $($leaf: 'static)?> Trace<'gc>
-            for $name<$($param,)+ $($leaf)?>
+        unsafe impl<'gc, $($param: Trace<'gc>,)+ $($leaf: 'static,)? $(const $n: usize)?> Trace<'gc>
+            for $name<$($param,)+ $($leaf,)? $($n)?>
         {
             const NEEDS_TRACE: bool = false $(|| $param::NEEDS_TRACE)+;
             #[inline]
@@ -190,17 +236,21 @@ macro_rules! container {
             }
         }
         // SAFETY: INV-8: the brand changes in the content alone, and layout does not depend on it.
-        unsafe impl<$($param: Managed,)+ $($leaf: 'static)?> Managed for $name<$($param,)+ $($leaf)?> {
-            type At<'gc> = $name<$($param::At<'gc>,)+ $($leaf)?>;
+        unsafe impl<$($param: Managed,)+ $($leaf: 'static,)? $(const $n: usize)?> Managed
+            for $name<$($param,)+ $($leaf,)? $($n)?>
+        {
+            type At<'gc> = $name<$($param::At<'gc>,)+ $($leaf,)? $($n)?>;
         }
         // SAFETY: INV-8: as above.
-        unsafe impl<'gc, $($param: Branded<'gc>,)+ $($leaf: 'static)?> Branded<'gc>
-            for $name<$($param,)+ $($leaf)?>
+        unsafe impl<'gc, $($param: Branded<'gc>,)+ $($leaf: 'static,)? $(const $n: usize)?> Branded<'gc>
+            for $name<$($param,)+ $($leaf,)? $($n)?>
         {
-            type Static = $name<$($param::Static,)+ $($leaf)?>;
+            type Static = $name<$($param::Static,)+ $($leaf,)? $($n)?>;
         }
     )*};
 }
+#[cfg_attr(loom, allow(unused_imports, reason = "the models know no other crate's types"))]
+pub(super) use container;
 
 container! {
     Option [T] [] |value, tracer| {
@@ -327,6 +377,10 @@ tuple!(A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7 I 8);
 tuple!(A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7 I 8 J 9);
 tuple!(A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7 I 8 J 9 K 10);
 tuple!(A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7 I 8 J 9 K 10 L 11);
+tuple!(A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7 I 8 J 9 K 10 L 11 M 12);
+tuple!(A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7 I 8 J 9 K 10 L 11 M 12 N 13);
+tuple!(A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7 I 8 J 9 K 10 L 11 M 12 N 13 O 14);
+tuple!(A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7 I 8 J 9 K 10 L 11 M 12 N 13 O 14 P 15);
 
 #[cfg(test)]
 mod tests {

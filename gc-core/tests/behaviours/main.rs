@@ -10,6 +10,8 @@ mod dumpster;
 mod gc_arena;
 mod go;
 mod oilpan;
+#[path = "../common/repository.rs"]
+mod repository;
 mod rust_gc;
 #[path = "../common/settle.rs"]
 mod settle;

@@ -12,19 +12,25 @@ use std::sync::atomic::Ordering::SeqCst;
 fn absurd_settings_are_errors_that_say_what_is_allowed() {
     type Set = fn(HeapBuilder) -> HeapBuilder;
     let cases: [(Set, &str); 13] = [
-        (|b| b.gc_percent(0), "gc_percent is 0, but must be between 1 and 100000"),
-        (|b| b.gc_percent(u32::MAX), "gc_percent is 4294967295, but must be between 1 and"),
-        (|b| b.markers(0), "markers is 0, but must be between 1 and 256"),
-        (|b| b.markers(100_000), "markers is 100000, but must be between 1 and 256"),
-        (|b| b.min_heap(0), "min_heap is 0, but must be between 16384 and"),
-        (|b| b.min_heap(usize::MAX), "min_heap is 18446744073709551615, but must be between"),
-        (|b| b.reserve(0), "reserve is 0, but must be between 16777216 and"),
-        (|b| b.reserve(usize::MAX), "reserve is 18446744073709551615, but must be between"),
-        (|b| b.heap_limit(0), "heap_limit is 0, but must be between 1048576 and"),
-        (|b| b.heap_limit(1000), "heap_limit is 1000, but must be between 1048576 and"),
-        (|b| b.memory_limit(0), "memory_limit is 0, but must be between 1048576 and"),
-        (|b| b.min_heap(4 << 20).heap_limit(2 << 20), "min_heap is larger than heap_limit"),
-        (|b| b.min_heap(64 << 20).reserve(32 << 20), "min_heap is larger than reserve"),
+        (|b| b.gc_percent(0), "gc_percent is 0 percent, but must be between 1 and 100000 percent"),
+        (|b| b.gc_percent(u32::MAX), "gc_percent is 4294967295 percent, but must be between 1 and"),
+        (|b| b.markers(0), "markers is 0 threads, but must be between 1 and 256 threads"),
+        (|b| b.markers(100_000), "markers is 100000 threads, but must be between 1 and 256"),
+        (|b| b.min_heap(0), "min_heap is 0 bytes, but must be between 16384 and"),
+        (|b| b.min_heap(usize::MAX), "min_heap is 18446744073709551615 bytes, but must be between"),
+        (|b| b.reserve(0), "reserve is 0 bytes, but must be between 16777216 and"),
+        (|b| b.reserve(usize::MAX), "reserve is 18446744073709551615 bytes, but must be between"),
+        (|b| b.heap_limit(0), "heap_limit is 0 bytes, but must be at least 1048576 bytes"),
+        (|b| b.heap_limit(1000), "heap_limit is 1000 bytes, but must be at least 1048576 bytes"),
+        (|b| b.memory_limit(0), "memory_limit is 0 bytes, but must be at least 1048576 bytes"),
+        (
+            |b| b.min_heap(4 << 20).heap_limit(2 << 20),
+            "min_heap is 4194304 bytes, but must be at most heap_limit",
+        ),
+        (
+            |b| b.min_heap(64 << 20).reserve(32 << 20),
+            "min_heap is 67108864 bytes, but must be at most reserve",
+        ),
     ];
     for (set, text) in cases {
         let error: ConfigError = set(Heap::builder()).build().expect_err(text);

@@ -10,6 +10,8 @@
 //! fuzz target in `fuzz/`, and for `replay.rs`, which plays its corpus here.
 
 mod replay;
+#[path = "../common/repository.rs"]
+mod repository;
 #[path = "../common/settle.rs"]
 mod settle;
 mod world;

@@ -3,6 +3,7 @@
 //! paths are looked for here and in the workspace's root.
 
 use crate::number;
+use crate::repository;
 use crate::world::script::{Summary, play};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,12 +21,13 @@ fn files(path: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn replay() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let asked = std::env::var_os("GC_REPLAY").map(PathBuf::from);
     let path = match &asked {
         Some(path) if path.exists() => path.clone(),
-        Some(path) => root.join(path),
-        None => root.join("fuzz/corpus/heap"),
+        _ => {
+            let Some(root) = repository::root("replay") else { return };
+            root.join(asked.as_deref().unwrap_or(Path::new("fuzz/corpus/heap")))
+        }
     };
     let files = files(&path);
     let mut all = Summary::default();

@@ -7,7 +7,7 @@ struct Unknown {
 }
 
 #[derive(Trace)]
-#[trace(crate = "other")]
+#[trace(crate = "two paths")]
 struct UnknownOnType;
 
 #[derive(Trace)]

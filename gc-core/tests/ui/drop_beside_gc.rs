@@ -19,7 +19,7 @@ struct Generic<T: AsRef<u64>> {
 
 impl<T: AsRef<u64>> Drop for Generic<T> {
     fn drop(&mut self) {
-        println!("{}", Gc::as_ref(self.other));
+        println!("{}", self.other.as_ref());
     }
 }
 

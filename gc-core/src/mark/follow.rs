@@ -1,0 +1,208 @@
+//! Following ephemerons: from a marked key to its value, on to the next key, and so on.
+//!
+//! 1. When nothing grey is left, the collector gives every ephemeron whose value is unmarked to a [`Follower`]
+//!    ([`Follower::add`]). An ephemeron whose box and key are marked is *ready*. Any other one *waits*, by the
+//!    address of its box or else of its key.
+//! 2. [`Follower::follow`] marks the values that are ready and traces what they lead to. Each object that it
+//!    marks wakes the ephemerons that wait for the object. So a chain takes one pass, in any order and with any
+//!    objects between a value and the next key.
+//! 3. The collector does this alone. What takes long goes to the markers instead: large objects, and what is
+//!    left after [`BUDGET`] objects that made no value ready. The collector looks at all ephemerons again after
+//!    the markers have drained that.
+//! 4. What mutators mark meanwhile wakes nobody. The next look finds it.
+//!
+//! Marking is the markers' own: mark bit first, scan bit before the trace (INV-16), edges reported to a tracer.
+//! The fixpoint is that of Hayes, "Ephemerons: a new finalization mechanism" (OOPSLA 1997); waiting by address
+//! is how V8 and SpiderMonkey keep it near linear.
+
+use super::worker::Marker;
+use crate::config::BLOCK;
+use crate::heap::tables::Tables;
+use crate::sync::chaos;
+use crate::trace::{PACKET, Tracer};
+use std::collections::HashMap;
+
+/// Objects that are traced for one value before the rest goes to the markers: some 50 µs.
+const BUDGET: usize = 1024;
+/// The end of a list of links.
+const NONE: u32 = u32::MAX;
+
+/// An ephemeron whose value is not marked.
+#[derive(Debug, Clone, Copy)]
+struct Link {
+    ephemeron: usize,
+    key: usize,
+    value: usize,
+    /// The next one that waits for the same address.
+    next: u32,
+}
+
+/// What the tracer's spill needs: it marks, and keeps what it has marked.
+#[derive(Debug)]
+struct Fresh {
+    tables: Tables,
+    marked: Vec<usize>,
+}
+
+/// # Safety
+///
+/// `tracer` is live, its buffer holds `len` addresses, and its owner is a live `Fresh`.
+unsafe fn spill(tracer: *mut Tracer<'static>) {
+    // SAFETY: INV-7: the caller's promise; nobody else uses the tracer during the call.
+    let tracer = unsafe { &mut *tracer };
+    // SAFETY: INV-7: `Follower::trace` lends its `Fresh`, and does not use it meanwhile.
+    let fresh = unsafe { &mut *tracer.owner.cast::<Fresh>() };
+    // SAFETY: INV-7: `len` entries of the buffer are written.
+    let edges = unsafe { std::slice::from_raw_parts(tracer.buf, tracer.len) };
+    edges.iter().for_each(|&addr| fresh.mark(addr));
+    tracer.len = 0;
+}
+
+impl Fresh {
+    fn mark(&mut self, addr: usize) {
+        if !self.tables.is_marked(addr) && self.tables.mark(addr) {
+            self.marked.push(addr);
+        }
+    }
+}
+
+/// The ephemerons of one look.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    fresh: Box<Fresh>,
+    edges: Box<[usize; PACKET]>,
+    cycle: u64,
+    links: Vec<Link>,
+    /// The first link that waits for an address.
+    waiting: HashMap<usize, u32>,
+    /// Values whose ephemeron and key are marked.
+    ready: Vec<usize>,
+    /// Marked by this follower, to be traced.
+    stack: Vec<usize>,
+    /// Objects that may be traced before the rest goes to the markers.
+    left: usize,
+    objects: u64,
+    bytes: u64,
+}
+
+impl Follower {
+    /// A follower without ephemerons, for a look in `cycle`.
+    pub(crate) fn new(tables: Tables, cycle: u64) -> Follower {
+        Follower {
+            fresh: Box::new(Fresh { tables, marked: Vec::new() }),
+            edges: Box::new([0; PACKET]),
+            cycle,
+            links: Vec::new(),
+            waiting: HashMap::new(),
+            ready: Vec::new(),
+            stack: Vec::new(),
+            left: BUDGET,
+            objects: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Adds an ephemeron by its box, key and value. One whose value is marked has nothing to add.
+    pub(crate) fn add(&mut self, ephemeron: usize, key: usize, value: usize) {
+        if !self.fresh.tables.is_marked(value) {
+            self.links.push(Link { ephemeron, key, value, next: NONE });
+            self.place(self.links.len() - 1);
+        }
+    }
+
+    /// Whether the value of some ephemeron is to be marked.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Puts a link where it belongs: it waits for its box, or for its key, or is ready.
+    fn place(&mut self, index: usize) {
+        let link = self.links[index];
+        let tables = &self.fresh.tables;
+        let awaited = if !tables.is_marked(link.ephemeron) {
+            link.ephemeron
+        } else {
+            chaos();
+            if tables.is_marked(link.key) {
+                return self.ready.push(link.value);
+            }
+            link.key
+        };
+        let first = self.waiting.entry(awaited).or_insert(NONE);
+        self.links[index].next = std::mem::replace(first, index as u32);
+    }
+
+    /// Marks the values that are ready and what they lead to. Values that get ready on the way are followed too.
+    ///
+    /// A panic in a `trace` unwinds through here and leaves the follower usable: only the edges of the object
+    /// that panicked are lost.
+    pub(crate) fn follow(&mut self, marker: &mut Marker) {
+        loop {
+            while let Some(addr) = self.fresh.marked.pop() {
+                self.count(addr);
+                self.wake(addr);
+                if self.fresh.tables.class_of(addr).needs_trace() {
+                    self.stack.push(addr);
+                }
+            }
+            if let Some(addr) = self.stack.pop() {
+                self.scan(addr, marker);
+            } else if let Some(value) = self.ready.pop() {
+                self.left = BUDGET;
+                self.fresh.mark(value);
+            } else {
+                break;
+            }
+        }
+        marker.found_elsewhere(std::mem::take(&mut self.objects), std::mem::take(&mut self.bytes));
+    }
+
+    fn wake(&mut self, addr: usize) {
+        let mut at = self.waiting.remove(&addr).unwrap_or(NONE);
+        while at != NONE {
+            let index = at as usize;
+            at = self.links[index].next;
+            self.place(index);
+        }
+    }
+
+    fn count(&mut self, addr: usize) {
+        let tables = &self.fresh.tables;
+        let class = tables.class_of(addr);
+        self.objects += 1;
+        self.bytes += if class.is_large() {
+            u64::from(tables.meta(tables.block_of(addr)).blocks()) * BLOCK as u64
+        } else {
+            class.slot as u64
+        };
+    }
+
+    /// Traces an object, or hands it to the markers.
+    fn scan(&mut self, addr: usize, marker: &mut Marker) {
+        let tables = self.fresh.tables;
+        let class = tables.class_of(addr);
+        if self.left == 0 || class.is_large() {
+            return marker.take_over(addr);
+        }
+        let n = if class.info.array {
+            // SAFETY: INV-6: an array that is traced has its length before its first element.
+            unsafe { (addr as *const usize).sub(1).read() }
+        } else {
+            1
+        };
+        // A slot is at most 32 KiB; one of a kilobyte costs as much as 16 small objects.
+        self.left = self.left.saturating_sub(1 + class.slot / 64);
+        let (word, bit) = tables.bit_of(addr);
+        tables.set_scanned(class, word, bit);
+        if fault!("followed_unscanned") {
+            return;
+        }
+        let owner: *mut Fresh = &raw mut *self.fresh;
+        let mut tracer = Tracer::new(self.edges.as_mut_ptr(), spill, owner.cast(), self.cycle);
+        // SAFETY: INV-6: a marked address was found in an object or an ephemeron, so `n` values of the span's type
+        // lie there, allocated and initialised; INV-7 for the tracer.
+        unsafe { (class.info.trace)(addr as *const u8, n, &mut tracer) };
+        // SAFETY: INV-7: the tracer is live, its buffer is ours and its owner is `fresh`.
+        unsafe { spill(&mut tracer) };
+    }
+}

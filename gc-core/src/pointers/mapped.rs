@@ -1,0 +1,202 @@
+//! Guards of a part of what a cell holds: [`GcRef::map`], [`GcRefMut::map`] and their kin.
+//!
+//! 1. A shared guard has no barrier, so a mapped one is of the same type: the word to release, and
+//!    a pointer to the part.
+//! 2. An exclusive one ends with the barrier of the whole cell. A [`GcMappedRefMut`] keeps the cell
+//!    as something that can end the borrow (`Borrowed`), which makes the first guard again and
+//!    drops it.
+//!
+//! The part is reached through a reference that the closure was lent, so it lies in the cell, or
+//! lives as long as the borrow.
+
+use crate::mutation::Mutation;
+use crate::pointers::guarded::Guarded;
+use crate::pointers::{GcRef, GcRefMut};
+use crate::trace::Trace;
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+
+impl<'a, T: ?Sized> GcRef<'a, T> {
+    /// A guard of a part of what is borrowed. The cell stays borrowed until it is dropped.
+    ///
+    /// ```
+    /// use gc_core::{GcRef, GcRefCell};
+    /// let cell = GcRefCell::new((1, "one"));
+    /// let name = GcRef::map(cell.borrow(), |pair| pair.1);
+    /// assert_eq!(&*name, "one");
+    /// ```
+    pub fn map<U: ?Sized>(orig: Self, part: impl FnOnce(&T) -> &U) -> GcRef<'a, U> {
+        let value = NonNull::from(part(&orig));
+        GcRef { lock: ManuallyDrop::new(orig).lock, value, content: PhantomData }
+    }
+    /// The same where there may be no such part.
+    ///
+    /// # Errors
+    ///
+    /// The guard itself, if there is none.
+    ///
+    /// ```
+    /// use gc_core::{GcRef, GcRefCell}; let cell = GcRefCell::new(vec![1, 2, 3]);
+    /// assert_eq!(*GcRef::filter_map(cell.borrow(), |all| all.get(1)).unwrap(), 2);
+    /// assert!(GcRef::filter_map(cell.borrow(), |all| all.get(9)).is_err_and(|all| all.len() ==
+    /// 3));
+    /// ```
+    pub fn filter_map<U: ?Sized>(
+        orig: Self,
+        part: impl FnOnce(&T) -> Option<&U>,
+    ) -> Result<GcRef<'a, U>, Self> {
+        match part(&orig).map(NonNull::from) {
+            Some(value) => {
+                Ok(GcRef { lock: ManuallyDrop::new(orig).lock, value, content: PhantomData })
+            }
+            None => Err(orig),
+        }
+    }
+}
+
+impl<'a, 'gc, T: Trace<'gc>> GcRefMut<'a, 'gc, T> {
+    /// A guard of a part of what is borrowed. The cell stays borrowed until it is dropped; its end
+    /// is that of the whole cell, barrier included.
+    ///
+    /// ```
+    /// use gc_core::{GcRefCell, GcRefMut, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     let cell = GcRefCell::new((1, String::from("one")));
+    ///     let mut name = GcRefMut::map(cell.borrow_mut(mc), |pair| &mut pair.1);
+    ///     name.push('!');
+    ///     assert!(cell.try_borrow().is_none());
+    ///     drop(name);
+    ///     assert_eq!(cell.borrow().1, "one!");
+    /// });
+    /// ```
+    pub fn map<U: ?Sized>(
+        mut orig: Self,
+        part: impl FnOnce(&mut T) -> &mut U,
+    ) -> GcMappedRefMut<'a, 'gc, U> {
+        let value = NonNull::from(part(&mut orig));
+        GcMappedRefMut::of(orig, value)
+    }
+    /// The same where there may be no such part.
+    ///
+    /// # Errors
+    ///
+    /// The guard itself, if there is none.
+    ///
+    /// ```
+    /// use gc_core::{GcMutex, GcMutexGuard, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     let table = GcMutex::new(vec![1, 2, 3]);
+    ///     *GcMutexGuard::filter_map(table.lock(mc), |all| all.get_mut(1)).unwrap() = 7;
+    ///     assert!(GcMutexGuard::filter_map(table.lock(mc), |all| all.get_mut(9)).is_err());
+    ///     assert_eq!(table.into_inner(), [1, 7, 3]);
+    /// });
+    /// ```
+    pub fn filter_map<U: ?Sized>(
+        mut orig: Self,
+        part: impl FnOnce(&mut T) -> Option<&mut U>,
+    ) -> Result<GcMappedRefMut<'a, 'gc, U>, Self> {
+        match part(&mut orig).map(NonNull::from) {
+            Some(value) => Ok(GcMappedRefMut::of(orig, value)),
+            None => Err(orig),
+        }
+    }
+}
+
+/// A cell, whatever it holds, whose exclusive borrow can be ended.
+trait Borrowed<'gc> {
+    /// Ends the exclusive borrow that the caller has, as the drop of its [`GcRefMut`] would.
+    fn end(&self, mc: &Mutation<'gc>);
+}
+
+impl<'gc, T: Trace<'gc>> Borrowed<'gc> for Guarded<T> {
+    fn end(&self, mc: &Mutation<'gc>) {
+        drop(GcRefMut { cell: self, mc });
+    }
+}
+
+/// An exclusive borrow of a part of what a [`GcRefCell`](crate::GcRefCell),
+/// [`GcMutex`](crate::GcMutex) or [`GcRwLock`](crate::GcRwLock) holds, from [`GcRefMut::map`] or
+/// [`GcRefMut::filter_map`].
+///
+/// A guard that is leaked (`std::mem::forget`) leaves its cell locked for ever, and the collector
+/// may then free what the cell holds.
+#[must_use = "a borrow ends when its guard is dropped"]
+pub struct GcMappedRefMut<'a, 'gc, U: ?Sized> {
+    cell: &'a dyn Borrowed<'gc>,
+    mc: &'a Mutation<'gc>,
+    /// The part. No reference, which would have to be valid until after the drop.
+    value: NonNull<U>,
+    content: PhantomData<&'a mut U>,
+}
+
+impl<'a, 'gc, U: ?Sized> GcMappedRefMut<'a, 'gc, U> {
+    /// `value` is from a closure that was lent all that `orig` guards.
+    fn of<T: Trace<'gc>>(orig: GcRefMut<'a, 'gc, T>, value: NonNull<U>) -> Self {
+        let orig = ManuallyDrop::new(orig);
+        GcMappedRefMut { cell: orig.cell, mc: orig.mc, value, content: PhantomData }
+    }
+    fn of_part<V: ?Sized>(orig: GcMappedRefMut<'a, 'gc, V>, value: NonNull<U>) -> Self {
+        let orig = ManuallyDrop::new(orig);
+        GcMappedRefMut { cell: orig.cell, mc: orig.mc, value, content: PhantomData }
+    }
+
+    /// A guard of a part of the part; see [`GcRefMut::map`].
+    ///
+    /// ```
+    /// use gc_core::{GcMappedRefMut, GcRefCell, GcRefMut, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     let cell = GcRefCell::new((1, vec![1, 2]));
+    ///     let list = GcRefMut::map(cell.borrow_mut(mc), |pair| &mut pair.1);
+    ///     *GcMappedRefMut::map(list, |list| &mut list[0]) = 5;
+    ///     assert_eq!(cell.into_inner(), (1, vec![5, 2]));
+    /// });
+    /// ```
+    pub fn map<V: ?Sized>(
+        mut orig: Self,
+        part: impl FnOnce(&mut U) -> &mut V,
+    ) -> GcMappedRefMut<'a, 'gc, V> {
+        let value = NonNull::from(part(&mut orig));
+        GcMappedRefMut::of_part(orig, value)
+    }
+    /// The same where there may be no such part; see [`GcRefMut::filter_map`].
+    ///
+    /// # Errors
+    ///
+    /// The guard itself, if there is none.
+    pub fn filter_map<V: ?Sized>(
+        mut orig: Self,
+        part: impl FnOnce(&mut U) -> Option<&mut V>,
+    ) -> Result<GcMappedRefMut<'a, 'gc, V>, Self> {
+        match part(&mut orig).map(NonNull::from) {
+            Some(value) => Ok(GcMappedRefMut::of_part(orig, value)),
+            None => Err(orig),
+        }
+    }
+}
+
+impl<U: ?Sized> Deref for GcMappedRefMut<'_, '_, U> {
+    type Target = U;
+    fn deref(&self) -> &U {
+        // SAFETY: INV-14: the exclusive borrow is ours, and the part lies in what it lends.
+        unsafe { self.value.as_ref() }
+    }
+}
+impl<U: ?Sized> DerefMut for GcMappedRefMut<'_, '_, U> {
+    fn deref_mut(&mut self) -> &mut U {
+        // SAFETY: INV-14: as above, and `&mut self` makes it unique.
+        unsafe { self.value.as_mut() }
+    }
+}
+impl<U: ?Sized> Drop for GcMappedRefMut<'_, '_, U> {
+    fn drop(&mut self) {
+        self.cell.end(self.mc);
+    }
+}
+impl<U: ?Sized + fmt::Debug> fmt::Debug for GcMappedRefMut<'_, '_, U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}

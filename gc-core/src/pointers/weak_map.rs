@@ -1,0 +1,303 @@
+//! [`GcWeakMap`]: a table of ephemerons by the addresses of their keys.
+//!
+//! 1. The map has [`SHARDS`] parts under locks of their own. A part is a list of ephemerons and an index by
+//!    address ([`Shard`]).
+//! 2. A cycle flags the entries of dead keys. From then on every insert looks at [`STEP`] entries of its part
+//!    and takes the dead ones out, until it has been round once ([`Shard::purge_some`]). So no insert is long,
+//!    and a map whose keys die at once holds about what two cycles have seen.
+//! 3. A part that has shrunk to a quarter gives memory back at the end of its round.
+//! 4. The memory of entries that a round found alive counts as [`External`]. That of new entries does not:
+//!    the pacing would take the memory of dead keys for live, and ask for the next cycle ever later.
+
+use crate::mutation::Mutation;
+use crate::pointers::{Ephemeron, External, Gc, GcRwLock};
+use crate::trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// Hashes an address: a multiplication, and the upper half.
+#[derive(Debug, Clone, Copy, Default)]
+struct AddressHasher(u64);
+impl Hasher for AddressHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_usize(usize::from(*byte));
+        }
+    }
+    fn write_usize(&mut self, address: usize) {
+        let product = u128::from(self.0 ^ address as u64) * 0x9e37_79b9_7f4a_7c15;
+        self.0 = (product >> 32) as u64;
+    }
+}
+
+/// Entries that an insert looks at: fewer, and dead ones would stay longer than a cycle where a map grows.
+const STEP: usize = 8;
+/// Entries of a part below which it never shrinks.
+const SMALL: usize = 64;
+
+/// A part of a map: its ephemerons, and where each is by its key's address.
+struct Shard<'gc, K: ?Sized, V: ?Sized> {
+    entries: Vec<Ephemeron<'gc, K, V>>,
+    index: HashMap<usize, u32, BuildHasherDefault<AddressHasher>>,
+    /// The sweep in which the round began, and how many entries it has yet to look at: the first ones.
+    round: u64,
+    left: usize,
+    /// Entries that the last round left.
+    survivors: usize,
+    memory: Option<External>,
+}
+
+impl<'gc, K: ?Sized, V: ?Sized> Shard<'gc, K, V> {
+    fn new() -> Self {
+        Shard {
+            entries: Vec::new(),
+            index: HashMap::default(),
+            round: 0,
+            left: 0,
+            survivors: 0,
+            memory: None,
+        }
+    }
+
+    fn get(&self, address: usize) -> Option<Ephemeron<'gc, K, V>> {
+        let at = *self.index.get(&address)?;
+        Some(self.entries[at as usize])
+    }
+    fn insert(&mut self, entry: Ephemeron<'gc, K, V>) -> Option<Ephemeron<'gc, K, V>> {
+        let next = u32::try_from(self.entries.len()).expect("fewer than 2^32 entries in a part");
+        let at = *self.index.entry(entry.key_addr()).or_insert(next);
+        if at == next {
+            self.entries.push(entry);
+            return None;
+        }
+        Some(std::mem::replace(&mut self.entries[at as usize], entry))
+    }
+    fn remove(&mut self, address: usize) -> Option<Ephemeron<'gc, K, V>> {
+        let at = self.index.remove(&address)? as usize;
+        Some(self.take(at))
+    }
+    /// Takes out the entry at `at`, which the index no longer knows. The last one takes its place.
+    fn take(&mut self, at: usize) -> Ephemeron<'gc, K, V> {
+        let entry = self.entries.swap_remove(at);
+        if let Some(moved) = self.entries.get(at) {
+            self.index.insert(moved.key_addr(), at as u32);
+        }
+        entry
+    }
+
+    /// Looks at up to `most` of the entries that the round has left, from the back, and takes dead ones out. A
+    /// sweep since a round that has ended begins another.
+    fn purge_some(&mut self, mc: &Mutation<'gc>, most: usize) {
+        let sweeps = mc.record().sweeps();
+        if self.left == 0 && self.round != sweeps {
+            (self.round, self.left) = (sweeps, self.entries.len());
+        }
+        if self.left == 0 {
+            return;
+        }
+        // Removals may have left fewer entries than that.
+        self.left = self.left.min(self.entries.len());
+        for _ in 0..most.min(self.left) {
+            self.left -= 1;
+            let entry = self.entries[self.left];
+            if entry.is_dead() {
+                self.index.remove(&entry.key_addr());
+                self.take(self.left);
+            }
+        }
+        if self.left == 0 {
+            self.end_round(mc);
+        }
+    }
+    #[cold]
+    fn end_round(&mut self, mc: &Mutation<'gc>) {
+        self.survivors = self.entries.len();
+        if self.survivors < self.entries.capacity() / 4 && self.entries.capacity() > SMALL {
+            self.entries.shrink_to(2 * self.survivors);
+            self.index.shrink_to(2 * self.survivors);
+        }
+        // An index of hashes has a byte beside each of its places, and an eighth of them is free.
+        let entry = size_of::<Ephemeron<'gc, K, V>>() + (size_of::<(usize, u32)>() + 1) * 8 / 7;
+        let bytes = entry * self.survivors;
+        match &mut self.memory {
+            Some(memory) => memory.resize_unpaced(mc, bytes),
+            None => self.memory = Some(External::unpaced(mc, bytes)),
+        }
+    }
+}
+
+// SAFETY: INV-7: all that the entries hold.
+unsafe impl<'gc, K: ?Sized, V: ?Sized> Trace<'gc> for Shard<'gc, K, V> {
+    fn trace(&self, tracer: &mut Tracer<'gc>) {
+        for entry in &self.entries {
+            tracer.edges(entry);
+        }
+    }
+}
+
+/// How many parts a map has: the collector and a writer exclude each other in one part only.
+const SHARDS: usize = 16;
+
+/// A map whose keys are objects, by identity, and weak: an entry goes when its key does, even if the value leads to the
+/// key. Any number of threads may use it.
+///
+/// A cycle finds out which keys are dead. After it every [`insert`](Self::insert) looks at eight entries and throws
+/// the dead ones out; [`purge`](Self::purge) looks at all at once. Until then dead entries take memory (about 50
+/// bytes) and are never found. The memory of what survives counts as [`External`], and goes back when it is no
+/// longer needed. The first change in a cycle of one of the map's 16 parts shades all of that part: some 10 ns an
+/// entry.
+///
+/// [`get`](Self::get) and [`entries`](Self::entries) hand out pointers, so what they return survives the cycle that
+/// runs. A thread that polls `entries` in every cycle keeps all entries for ever; poll
+/// [`ephemerons`](Self::ephemerons), which keeps nothing.
+///
+/// ```
+/// use gc_core::{Gc, GcWeakMap, Heap, Root};
+/// let heap = Heap::new();
+/// let map: Root<GcWeakMap<'static, String, u64>> =
+///     heap.mutate(|mc| Gc::root(Gc::new(mc, GcWeakMap::<String, u64>::new()), mc));
+/// heap.mutate(|mc| {
+///     let (map, key) = (map.get(mc), Gc::new(mc, String::from("a key")));
+///     map.insert(mc, key, Gc::new(mc, 7u64));
+///     assert_eq!(map.get(mc, key).map(|value| *value), Some(7));
+///     assert!(map.get(mc, Gc::new(mc, String::from("a key"))).is_none(), "another object");
+/// });
+/// heap.collect().unwrap();
+/// heap.mutate(|mc| {
+///     map.get(mc).purge(mc);
+///     assert!(map.get(mc).is_empty());
+/// });
+/// ```
+pub struct GcWeakMap<'gc, K: ?Sized, V: ?Sized> {
+    shards: Box<[GcRwLock<Shard<'gc, K, V>>]>,
+}
+
+impl<K: ?Sized, V: ?Sized> Default for GcWeakMap<'_, K, V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'gc, K: ?Sized, V: ?Sized> GcWeakMap<'gc, K, V> {
+    /// An empty map.
+    #[must_use]
+    pub fn new() -> Self {
+        GcWeakMap { shards: (0..SHARDS).map(|_| GcRwLock::new(Shard::new())).collect() }
+    }
+
+    fn shard(&self, address: usize) -> &GcRwLock<Shard<'gc, K, V>> {
+        // Other bits than the table within the shard looks at.
+        &self.shards[(address >> 4 ^ address >> 10 ^ address >> 16) % SHARDS]
+    }
+
+    /// Maps `key` to `value`; returns the value that it replaces. Throws up to eight dead entries out.
+    ///
+    /// # Panics
+    ///
+    /// If the heap has reached its limit.
+    #[track_caller]
+    pub fn insert(
+        &self,
+        mc: &Mutation<'gc>,
+        key: Gc<'gc, K>,
+        value: Gc<'gc, V>,
+    ) -> Option<Gc<'gc, V>> {
+        let entry = Ephemeron::new(mc, key, value);
+        let old = {
+            let mut shard = self.shard(key.addr()).write(mc);
+            shard.purge_some(mc, STEP);
+            shard.insert(entry)
+        };
+        old.and_then(|old| old.value(mc))
+    }
+    /// The value of `key`.
+    #[must_use]
+    pub fn get(&self, mc: &Mutation<'gc>, key: Gc<'gc, K>) -> Option<Gc<'gc, V>> {
+        // An entry for another object at the same address is dead: its flag was set before the slot was reused.
+        let entry = self.shard(key.addr()).read().get(key.addr());
+        entry.and_then(|entry| entry.value(mc))
+    }
+    /// Takes `key` out; returns its value.
+    pub fn remove(&self, mc: &Mutation<'gc>, key: Gc<'gc, K>) -> Option<Gc<'gc, V>> {
+        let entry = self.shard(key.addr()).write(mc).remove(key.addr());
+        entry.and_then(|entry| entry.value(mc))
+    }
+    /// The entries whose keys are still there, as they were at some moment for each of the map's parts. They
+    /// survive a cycle that runs meanwhile.
+    #[must_use]
+    pub fn entries(&self, mc: &Mutation<'gc>) -> Vec<(Gc<'gc, K>, Gc<'gc, V>)> {
+        let all = self.ephemerons();
+        all.iter().filter_map(|e| Some((e.key(mc)?, e.value(mc)?))).collect()
+    }
+    /// The entries that are not known to be dead, as ephemerons. Unlike [`entries`](Self::entries) this keeps no
+    /// key and no value alive, so a thread may poll it.
+    ///
+    /// ```
+    /// use gc_core::{Gc, GcWeakMap, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     let map = GcWeakMap::<u64, str>::new();
+    ///     map.insert(mc, Gc::new(mc, 1), Gc::from_str(mc, "one"));
+    ///     assert_eq!(map.ephemerons().len(), 1);
+    /// });
+    /// ```
+    #[must_use]
+    pub fn ephemerons(&self) -> Vec<Ephemeron<'gc, K, V>> {
+        let mut all = Vec::with_capacity(self.len());
+        for shard in &self.shards {
+            all.extend(shard.read().entries.iter().filter(|entry| !entry.is_dead()));
+        }
+        all
+    }
+    /// How many entries there are, those of dead keys that are not thrown out yet included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.read().entries.len()).sum()
+    }
+    /// Whether there is no entry, not even of a dead key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Throws the entries of all dead keys out, and gives memory back that is no longer needed. Some 10 ns an
+    /// entry, a sixteenth of the map under a lock at a time.
+    pub fn purge(&self, mc: &Mutation<'gc>) {
+        for shard in &self.shards {
+            let mut shard = shard.write(mc);
+            shard.left = shard.entries.len();
+            shard.round = mc.record().sweeps();
+            shard.purge_some(mc, usize::MAX);
+            shard.end_round(mc);
+        }
+    }
+}
+
+impl<K: ?Sized, V: ?Sized> fmt::Debug for GcWeakMap<'_, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GcWeakMap").field("len", &self.len()).finish()
+    }
+}
+
+// SAFETY: INV-7: the parts hold everything.
+unsafe impl<'gc, K: ?Sized, V: ?Sized> Trace<'gc> for GcWeakMap<'gc, K, V> {
+    fn trace(&self, tracer: &mut Tracer<'gc>) {
+        for shard in &self.shards {
+            tracer.edges(shard);
+        }
+    }
+}
+// SAFETY: INV-8: only brands change.
+unsafe impl<K: Family + ?Sized, V: Family + ?Sized> Managed for GcWeakMap<'static, K, V> {
+    type At<'gc> = GcWeakMap<'gc, K::At<'gc>, V::At<'gc>>;
+}
+// SAFETY: INV-8: the inverse.
+unsafe impl<'gc, K, V> Branded<'gc> for GcWeakMap<'gc, K, V>
+where
+    K: Rootable<'gc> + ?Sized,
+    V: Rootable<'gc> + ?Sized,
+{
+    type Static = GcWeakMap<'static, K::Family, V::Family>;
+}
