@@ -22,7 +22,7 @@ use crate::heap::span::SpanClass;
 use crate::mark::follow::Follower;
 use crate::mark::worker::Marker;
 use crate::mutator::{Core, Record, enter_collector_thread};
-use crate::observe::clock::ns_per_tick;
+use crate::observe::clock::{ns_per_tick, process_cpu, short_timer_slack, thread_cpu};
 use crate::observe::gctrace::CycleLine;
 use crate::pacing::{Footprint, Limiter, Marked, Pacer};
 use crate::rest::{Next, Rest};
@@ -694,38 +694,5 @@ impl Collector {
         if !self.is_stopped {
             core.stop.open();
         }
-    }
-}
-
-/// CPU time of the calling thread.
-fn thread_cpu() -> Duration {
-    #[cfg(unix)]
-    return cpu_time(libc::CLOCK_THREAD_CPUTIME_ID);
-    #[cfg(not(unix))]
-    Duration::ZERO
-}
-
-/// CPU time of the process.
-fn process_cpu() -> Duration {
-    #[cfg(unix)]
-    return cpu_time(libc::CLOCK_PROCESS_CPUTIME_ID);
-    #[cfg(not(unix))]
-    Duration::ZERO
-}
-
-#[cfg(unix)]
-fn cpu_time(clock: libc::clockid_t) -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid place for the answer.
-    let done = unsafe { libc::clock_gettime(clock, &raw mut time) } == 0;
-    if done { Duration::new(time.tv_sec as u64, time.tv_nsec as u32) } else { Duration::ZERO }
-}
-
-/// Lets short sleeps of this thread be short: the default slack of Linux is 50 µs.
-fn short_timer_slack() {
-    #[cfg(target_os = "linux")]
-    // SAFETY: the call takes plain integers.
-    unsafe {
-        libc::prctl(libc::PR_SET_TIMERSLACK, 2_000, 0, 0, 0);
     }
 }

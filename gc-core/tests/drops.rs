@@ -152,7 +152,7 @@ fn allocation_at_the_limit_goes_on_beside_a_blocked_destructor() {
         refused += u64::from(heap.mutate(|mc| Gc::try_new(mc, [i; 128]).is_err()));
     }
     let stalls = heap.pauses();
-    let longest = Duration::from_nanos(stalls.of(PauseKind::Stall).max());
+    let longest = stalls.of(PauseKind::Stall).max();
     eprintln!("drops: {refused} refused, longest stall {longest:?}");
     assert!(refused < 100 && longest < Duration::from_secs(4), "{refused}, {longest:?}");
 }

@@ -1,8 +1,9 @@
 //! A clock that costs a few nanoseconds: the processor's time-stamp counter where it is known to be steady, and
-//! the system's monotonic clock elsewhere. Ticks become nanoseconds only when somebody reads.
+//! the system's monotonic clock elsewhere. Ticks become nanoseconds only when somebody reads. Beside it the
+//! CPU time of threads, by the system.
 
 use crate::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Where ticks and time began.
 #[derive(Debug)]
@@ -48,6 +49,39 @@ pub(crate) fn ns_per_tick() -> f64 {
     }
     let ticks = raw().wrapping_sub(origin.ticks);
     origin.time.elapsed().as_nanos() as f64 / ticks.max(1) as f64
+}
+
+/// CPU time of the calling thread.
+pub(crate) fn thread_cpu() -> Duration {
+    #[cfg(unix)]
+    return cpu_time(libc::CLOCK_THREAD_CPUTIME_ID);
+    #[cfg(not(unix))]
+    Duration::ZERO
+}
+
+/// CPU time of the process.
+pub(crate) fn process_cpu() -> Duration {
+    #[cfg(unix)]
+    return cpu_time(libc::CLOCK_PROCESS_CPUTIME_ID);
+    #[cfg(not(unix))]
+    Duration::ZERO
+}
+
+#[cfg(unix)]
+fn cpu_time(clock: libc::clockid_t) -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid place for the answer.
+    let done = unsafe { libc::clock_gettime(clock, &raw mut time) } == 0;
+    if done { Duration::new(time.tv_sec as u64, time.tv_nsec as u32) } else { Duration::ZERO }
+}
+
+/// Lets short sleeps of this thread be short: the default slack of Linux is 50 µs.
+pub(crate) fn short_timer_slack() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the call takes plain integers.
+    unsafe {
+        libc::prctl(libc::PR_SET_TIMERSLACK, 2_000, 0, 0, 0);
+    }
 }
 
 #[cfg(test)]
