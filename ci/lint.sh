@@ -20,7 +20,3 @@ step "clippy, every feature"
 cargo clippy -p gc-core --all-targets --all-features -- -D warnings
 step "without default features"
 cargo check -p gc-core --no-default-features
-step "one feature at a time"
-for feature in arrayvec bytes chrono either hashbrown hdrhistogram indexmap serde_json smallvec uuid; do
-  cargo check -p gc-core --no-default-features --features "$feature"
-done

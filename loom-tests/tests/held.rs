@@ -1,4 +1,4 @@
-//! `Held`: the count of a heap's external bytes is given back once, by whoever uses it last, and not before.
+//! `Held`: the count of a heap's external bytes is given back once, by its last user, and not before.
 #![cfg(loom)]
 
 use gc_core::model::Held;
@@ -8,7 +8,7 @@ use loom::thread;
 
 const BYTES: u64 = 5;
 
-/// The heap ends beside two holders. One of them grows first. `settles` says whether the heap adds what its
+/// The heap ends beside two holders. One of them grows first. `settles`: the heap adds what its
 /// threads have counted before it ends, as the code does.
 fn ends_beside_holders(settles: bool) {
     let held = Arc::new((Held::new(), AtomicUsize::new(0)));

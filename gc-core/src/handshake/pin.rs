@@ -142,12 +142,7 @@ impl PinWord {
         if !fault!("pin_without_fence") {
             full_fence();
         }
-        crate::sync::chaos();
-        if epoch.load() == at || fault!("pin_without_second_read") {
-            return true;
-        }
-        self.0.store(0, Ordering::Release);
-        false
+        self.stands(at, || epoch.load())
     }
     /// The same for a pin that leaves the fence to the collector. The caller has read `at` in
     /// `epoch`.
@@ -156,8 +151,13 @@ impl PinWord {
     pub fn publish_light(&self, at: Epoch, epoch: &LightEpoch) -> bool {
         self.0.store(at.word(), Ordering::Release);
         compiler_fence();
+        self.stands(at, || epoch.load())
+    }
+    /// The second read, behind the fence: returns whether the pin at `at` stands, and takes it back if not.
+    #[inline(always)]
+    fn stands(&self, at: Epoch, now: impl FnOnce() -> Epoch) -> bool {
         crate::sync::chaos();
-        if epoch.load() == at || fault!("pin_without_second_read") {
+        if now() == at || fault!("pin_without_second_read") {
             return true;
         }
         self.0.store(0, Ordering::Release);

@@ -145,7 +145,7 @@ impl Space {
     ///
     /// # Safety
     ///
-    /// The heap has ended: nobody looks at an object or a table any more (INV-10).
+    /// The heap has ended: no thread looks at an object or a table any more (INV-10).
     pub(crate) unsafe fn unmap(&self) {
         if self.mem.is_mapped() {
             asan::unpoison(self.address(0), self.high() * BLOCK);
@@ -319,7 +319,7 @@ impl Pages for Space {
 impl Drop for Space {
     fn drop(&mut self) {
         // Whoever gets these addresses next is not to blame.
-        // SAFETY: INV-10: whoever looks at an object or a table holds the space.
+        // SAFETY: INV-10: code that looks at an object or a table holds the space.
         unsafe { self.unmap() };
         for class in std::mem::take(&mut self.by_key.lock().all) {
             let class = std::ptr::from_ref(class).cast_mut();

@@ -46,7 +46,7 @@ impl Opener {
         if from == to {
             return Ok(());
         }
-        // SAFETY: INV-10: a part of the reservation, which outlives whoever opens it.
+        // SAFETY: INV-10: a part of the reservation, which outlives its openers.
         unsafe { memory::open(self.base + from, to - from) }
     }
 }
@@ -117,7 +117,7 @@ impl Reservation {
     ///
     /// # Safety
     ///
-    /// Nobody uses an address of it any more (INV-10).
+    /// No thread uses an address of it any more (INV-10).
     pub(crate) unsafe fn unmap(&self) {
         if self.is_mapped.swap(0, plain::Ordering::Relaxed) == 1 {
             // SAFETY: INV-10: by the caller's promise.
@@ -128,7 +128,7 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        // SAFETY: INV-10: whoever uses an address of a reservation holds it.
+        // SAFETY: INV-10: code that uses an address of a reservation holds it.
         unsafe { self.unmap() };
     }
 }
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn an_ended_mapping_is_not_ended_again() {
         let r = Reservation::new(4 * BLOCK).unwrap();
-        // SAFETY: nobody uses an address of it.
+        // SAFETY: no code uses an address of it.
         unsafe { r.unmap() };
         drop(r);
     }

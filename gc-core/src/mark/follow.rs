@@ -9,7 +9,7 @@
 //! 3. The collector does this alone. What takes long goes to the markers instead: large objects, and what is
 //!    left after [`BUDGET`] objects that made no value ready. The collector looks at all ephemerons again after
 //!    the markers have drained that.
-//! 4. What mutators mark meanwhile wakes nobody. The next look finds it.
+//! 4. What mutators mark meanwhile wakes no ephemeron. The next look finds it.
 //!
 //! Marking is the markers' own: mark bit first, scan bit before the trace (INV-16), edges reported to a tracer.
 //! The fixpoint is that of Hayes, "Ephemerons: a new finalization mechanism" (OOPSLA 1997); waiting by address
@@ -48,7 +48,7 @@ struct Fresh {
 ///
 /// `tracer` is live, its buffer holds `len` addresses, and its owner is a live `Fresh`.
 unsafe fn spill(tracer: *mut Tracer<'static>) {
-    // SAFETY: INV-7: the caller's promise; nobody else uses the tracer during the call.
+    // SAFETY: INV-7: the caller's promise; no other code uses the tracer during the call.
     let tracer = unsafe { &mut *tracer };
     // SAFETY: INV-7: `Follower::trace` lends its `Fresh`, and does not use it meanwhile.
     let fresh = unsafe { &mut *tracer.owner.cast::<Fresh>() };

@@ -47,7 +47,7 @@ pub(crate) struct Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
-        // Nobody is left who could take more: what threads have yet to add is added for them.
+        // No thread is left that could take more: what threads have yet to add is added for them.
         let held = self.credit.held();
         self.records.for_each(|record| record.external.settle(held));
         held.give_up();
@@ -128,7 +128,7 @@ impl Core {
     /// There is no handle of the heap, and its collector's threads have ended (INV-10).
     pub(crate) unsafe fn unmap(&self) {
         let _no_thread_retires = self.ending.lock();
-        // SAFETY: INV-10: by the caller's promise nobody is or comes into a pin. A thread that
+        // SAFETY: INV-10: by the caller's promise no thread is or comes into a pin. A thread that
         // retires its record does so under this lock, and only before the end.
         unsafe { self.space.unmap() };
     }

@@ -8,13 +8,14 @@
 //!    a sweep subtracts what it drops in one go ([`together`]).
 //! 4. A heap that ends adds what its threads have counted ([`Share::settle`]) and gives its own byte back
 //!    ([`Held::end`]).
-//! 5. Whoever gives the last byte back after that puts the count onto the list of free ones, for the next heap.
+//! 5. The thread that gives the last byte back after that puts the count onto the list of free ones, for the next heap.
 //!
 //! So a holder needs no reference count of its own: its bytes are the reference.
 
 use crate::sync::{AtomicBool, AtomicU64, Ordering, plain};
 
-/// Bytes that a thread counts by itself before it adds them to the heap's count: one block.
+/// Bytes that a thread counts by itself before it adds them to the heap's count. The pacing may miss so
+/// many for each thread.
 pub(crate) const QUANTUM: u64 = 32 << 10;
 
 /// What is held outside of one heap.
@@ -34,7 +35,7 @@ pub struct Held {
     taken: AtomicU64,
     /// Written by those who release. Its order decides who is last.
     released: AtomicU64,
-    /// Whether nobody but holders can add to `taken` any more.
+    /// Whether only holders can add to `taken` from now on.
     ended: AtomicBool,
 }
 
@@ -55,15 +56,15 @@ impl Held {
     pub fn take(&self, bytes: u64) {
         self.taken.fetch_add(bytes, Ordering::Relaxed);
     }
-    /// Gives `bytes` back; returns whether nobody uses the count any more.
+    /// Gives `bytes` back; returns whether the count is unused now.
     #[must_use = "the last one gives the count back"]
     pub fn release(&self, bytes: u64) -> bool {
-        // Acquire and release: the last one sees that the heap has ended. Acquire of `ended`: whoever sees it
+        // Acquire and release: the last one sees that the heap has ended. Acquire of `ended`: a thread that sees it
         // sees all that the shares took.
         let released = self.released.fetch_add(bytes, Ordering::AcqRel) + bytes;
         self.ended.load(Ordering::Acquire) && released == self.taken.load(Ordering::Relaxed)
     }
-    /// Ends the heap's own use, after every share has settled; returns whether nobody uses the count any more.
+    /// Ends the heap's own use, after every share has settled; returns whether the count is unused now.
     #[must_use = "the last one gives the count back"]
     pub fn end(&self) -> bool {
         self.ended.store(true, Ordering::Release);
@@ -92,12 +93,12 @@ mod list {
     }
 
     impl Held {
-        /// A count for a heap that begins: one that nobody uses any more, or a new one.
+        /// A count for a heap that begins: an unused one, or a new one.
         pub(crate) fn for_heap() -> &'static Held {
             let used = free().lock().pop();
             used.map_or_else(|| &*Box::leak(Box::new(Held::new())), Held::reset)
         }
-        /// Zeroes a count that nobody uses.
+        /// Zeroes an unused count.
         fn reset(&'static self) -> &'static Held {
             use crate::sync::Ordering::Relaxed;
             self.ended.store(false, Relaxed);
@@ -105,7 +106,7 @@ mod list {
             self.taken.store(Held::OWN, Relaxed);
             self
         }
-        /// Gives `bytes` back, and the count itself if nobody uses it any more.
+        /// Gives `bytes` back, and the count itself if it is unused now.
         pub(crate) fn give_back(&'static self, bytes: u64) {
             if self.release(bytes) {
                 free().lock().push(self);

@@ -1,7 +1,7 @@
 //! Address space from the operating system: reserved without access, opened in steps, given back in
 //! pages.
 //!
-//! 1. [`reserve`]: a range that nobody can touch. It is address space and nothing else: no rule of
+//! 1. [`reserve`]: a range that no thread can touch. It is address space and nothing else: no rule of
 //!    overcommit counts it, and `mlockall` fills nothing of it.
 //! 2. [`open`]: a part of it becomes readable and writable. Pages still come at their first touch,
 //!    zeroed. Here the system may refuse, and here it counts, where it counts at all.
@@ -77,7 +77,7 @@ mod imp {
     }
 
     pub(crate) unsafe fn unmap(at: usize, bytes: usize) {
-        // SAFETY: INV-10: the caller's own reservation, of which nobody holds an address any more.
+        // SAFETY: INV-10: the caller's own reservation, of which no code holds an address any more.
         unsafe { libc::munmap(at as *mut libc::c_void, bytes) };
     }
 

@@ -78,7 +78,7 @@ fn wiped_word() -> Option<&'static AtomicU64> {
     }
     // SAFETY: advice on the page that was just mapped.
     if unsafe { libc::madvise(at, bytes, libc::MADV_WIPEONFORK) } != 0 {
-        // SAFETY: nobody has the page's address.
+        // SAFETY: no other code has the page's address.
         unsafe { libc::munmap(at, bytes) };
         return None;
     }

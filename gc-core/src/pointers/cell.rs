@@ -127,7 +127,7 @@ impl<'gc, T> GcCell<'gc, T> {
     }
 }
 
-/// What a cell that nobody else can see holds; put back by the drop.
+/// What a cell that only this code can see holds; put back by the drop.
 struct Exclusive<'a, 'gc, T> {
     held: Option<Gc<'gc, T>>,
     cell: &'a mut GcCell<'gc, T>,
@@ -145,7 +145,7 @@ impl<T> DerefMut for Exclusive<'_, '_, T> {
 }
 impl<T> Drop for Exclusive<'_, '_, T> {
     fn drop(&mut self) {
-        // Relaxed and unshaded: whoever shares the cell after this publishes it, with what it
+        // Relaxed and unshaded: the thread that shares the cell after this publishes it, with what it
         // holds. Of a new one that needs no barrier (rule 5); inside of a guarded cell the guard
         // shades, before and in Prep after (INV-14).
         self.cell.word.store(word(self.held), Ordering::Relaxed);

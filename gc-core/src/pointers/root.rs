@@ -32,7 +32,7 @@ use std::ptr::NonNull;
 pub struct Root<T: ?Sized> {
     slot: SlotRef,
     core: Arc<Core>,
-    /// The object, as its family's member at `'static`. Nobody looks at it but through `get`.
+    /// The object, as its family's member at `'static`. Only `get` looks at it.
     ptr: NonNull<T>,
     /// Invariant: a root is of one family, whatever `NonNull` allows.
     family: PhantomData<fn(*const T) -> *const T>,

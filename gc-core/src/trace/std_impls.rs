@@ -134,7 +134,7 @@ unsafe impl<'gc, T: Rootable<'gc> + ?Sized> Branded<'gc> for PhantomData<T> {
     type Static = PhantomData<T::Family>;
 }
 
-// SAFETY: INV-7: every element is reported; nobody can change a slice through `&`. An element
+// SAFETY: INV-7: every element is reported; no code can change a slice through `&`. An element
 // without a size holds no pointer, so there is nothing to report, however many (up to 2^64 - 1)
 // there are.
 unsafe impl<'gc, T: Trace<'gc>> Trace<'gc> for [T] {

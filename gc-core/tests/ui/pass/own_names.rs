@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex as Lock};
 /// A type of the user's own, which never changes.
 struct Mutex<T>(T);
 
-// SAFETY: what is inside is reported, and nobody can change it.
+// SAFETY: what is inside is reported, and no code can change it.
 unsafe impl<'gc, T: Trace<'gc>> Trace<'gc> for Mutex<T> {
     fn trace(&self, tracer: &mut Tracer<'gc>) {
         tracer.edges(&self.0);
