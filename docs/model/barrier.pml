@@ -114,7 +114,16 @@ inline shade(p) {                       /* count; then CAS the bit; then push (a
 #define RUN2(o) :: FREESLOT(o) && FREESLOT((o+1)) -> rn[id] = BIT(o) | BIT(o+1)
 #define FIRST(r) ((r & 2) -> 1 : ((r & 4) -> 2 : ((r & 8) -> 3 : 4)))
 #define UNMARK1(t,o) assert(!(rn[t] & BIT(o)) || !used[o]); mark[o] = mark[o] && !(rn[t] & BIT(o))
+#ifdef SCANS
+#define MARK1(t,o) scanned[o] = scanned[o] || (rn[t] & BIT(o)); mark[o] = mark[o] || (rn[t] & BIT(o))
+#else
 #define MARK1(t,o) mark[o] = mark[o] || (rn[t] & BIT(o))
+#endif
+#if defined(SCANS) && !defined(SC_GIVE) /* SC_GIVE: a thread gives up in Mark what it has marked */
+#define MAYGIVE && !rb[id]
+#else
+#define MAYGIVE
+#endif
 #if NOBJ == 2
 #define EACH(X,t) X(t,1); X(t,2)
 #elif NOBJ == 3

@@ -335,8 +335,8 @@ again:                                                           /* termination 
 #else
      :: atomic { x <= NOBJ && used[x] && !mark[x] NOTFRESH -> SWEEPFREE(x); x++ }
 #endif
-     :: atomic { x <= NOBJ && mark[x] NOTFRESH -> SWEEPCHK; swept[x] = 1 }; atomic { mark[x] = 0; x++ }
-     :: atomic { x <= NOBJ && !used[x] && !mark[x] NOTFRESH -> SWEEPCHK; swept[x] = 1;
+     :: atomic { x <= NOBJ && mark[x] NOTFRESH -> SWEEPCHK; swept[x] = 1 }; atomic { mark[x] = 0; UNSCAN(x) x++ }
+     :: atomic { x <= NOBJ && !used[x] && !mark[x] NOTFRESH -> SWEEPCHK; UNSCAN(x) swept[x] = 1;
 #ifdef RUN
           resv[x] = 0;                                           /* unallocated rest of an old run: free again */
 #endif

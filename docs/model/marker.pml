@@ -12,7 +12,9 @@
 #define HANDSHAKE(e) epoch = e; CROSSED(0); CROSSED(1)
 
 inline greyit(p) { if :: p && !mark[p] -> assert(used[p]); mark[p] = 1; gray = gray | BIT(p) :: else fi }
-#ifdef FINESCAN
+#ifdef SCANS
+#define SCAN(o) :: atomic { (gray & BIT(o)) -> gray = gray & ~BIT(o); assert(used[o]); if :: scanned[o] :: else -> scanned[o] = 1; greyit(f[o]) fi }
+#elif defined(FINESCAN)
 #define SCAN(o) :: atomic { (gray & BIT(o)) -> gray = gray & ~BIT(o); assert(used[o]); x = f[o] }; atomic { greyit(x); x = 0 }
 #else
 #define SCAN(o) :: atomic { (gray & BIT(o)) -> gray = gray & ~BIT(o); assert(used[o]); greyit(f[o]) }

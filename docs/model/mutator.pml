@@ -108,7 +108,7 @@ pinned:
           if :: !rn[id] -> rb[id] = 0; rtag[id] = 0 :: else fi;
           used[n] = 1; f[n] = v; LOAD(n); v = 0 }
 #ifdef RB_ANY
-     :: atomic { OP && rn[id] -> GO }; giveup(id)                /* the owner may give a run up at any time */
+     :: atomic { OP && rn[id] MAYGIVE -> GO }; giveup(id)        /* the owner may give a run up at any time */
 #endif
 #elif defined(RUN)
      :: atomic { OP && !rn[id] -> GO; if RESERVE(1) RESERVE(2)  /* take a run of free slots (length 1) */

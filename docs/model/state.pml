@@ -42,6 +42,12 @@ byte noted, unsettled;                  /* in its hands, too: pointed to; scanne
 #else
 #define NEARBITS
 #endif
+#ifdef SCANS                            /* a bit for what is scanned or need not be; it outlives the mark of a slot that is given up */
+bit scanned[NOBJ+1];
+#define UNSCAN(x) scanned[x] = 0;
+#else
+#define UNSCAN(x)
+#endif
 byte ops = OPS;
 byte cyc, garb; bit nfreed;             /* ghosts: garbage at cycle start; anything ever freed */
 #ifdef WEAK
@@ -141,6 +147,6 @@ inline FREE(x) {
 #ifdef FIN
   assert(fr != x);                                               /* nothing that is registered dies */
 #endif
-  s = 0; nfreed = 1; garb = garb & ~BIT(x);
+  s = 0; nfreed = 1; garb = garb & ~BIT(x); UNSCAN(x)
   WDIE(x); f[x] = 0; used[x] = 0; swept[x] = 1; f[NOBJ+1] = (x == 1 -> 0 : f[NOBJ+1])
 }

@@ -365,7 +365,11 @@ fn threads_erase_and_look_up_while_the_collector_runs() {
         for thread in 0..3u64 {
             let (heap, shared) = (&heap, &shared);
             s.spawn(move || {
-                for i in 0..3000u64 {
+                for i in 0u64.. {
+                    // On a busy machine the collector may come late.
+                    if i >= 3000 && heap.stats().cycles >= 2 {
+                        break;
+                    }
                     heap.mutate(|mc| {
                         let any = match i % 4 {
                             0 => GcAny::new(mc, thread),
@@ -394,5 +398,4 @@ fn threads_erase_and_look_up_while_the_collector_runs() {
             });
         }
     });
-    assert!(heap.stats().cycles > 0);
 }

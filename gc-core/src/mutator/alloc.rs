@@ -150,9 +150,6 @@ impl Record {
             // All free slots of the span at once: one locked instruction for a word of them, not for a run.
             let rest = Run { from: start, to: start };
             self.set_marks(core, &Held { class, span, rest, holes: 0 });
-            // Not only at the crossing: a record that was retired and taken up again within one epoch has given
-            // everything up and crosses no more.
-            self.black.set(true);
         }
         let at = self.use_free(core, cursor, class, span, first);
         self.pauses.record(kind, since);

@@ -93,7 +93,7 @@ impl Core {
     /// Takes the record of a thread that ends, or of a handle that is dropped, outside of every pin.
     pub(crate) fn retire(&self, record: Arc<Record>) {
         record.owner.store(0, Ordering::Relaxed);
-        record.crossing.exclusively(|| record.give_up(self));
+        record.crossing.exclusively(|| record.give_up_at_end(self));
         self.roots.give_batch(&mut record.roots.borrow_mut());
         record.external.settle(self.credit.held());
         self.spare.lock().push(record);
@@ -228,5 +228,67 @@ impl Core {
             Refusal::System(os) => AllocReason::System { os },
         };
         AllocError { requested, limit, reason }
+    }
+}
+
+#[cfg(all(test, not(loom), not(shuttle)))]
+mod tests {
+    use crate::handshake::Mode;
+    use crate::{Gc, Heap, Mutation, Root};
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+    use std::thread::scope;
+
+    type Node<'gc> = (Option<Gc<'gc, Arc<()>>>, [u64; 4]);
+
+    /// Pins again and again until a pin is in `mode`.
+    fn pin_in<R>(heap: &Heap, mode: Mode, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) -> R {
+        let mut f = Some(f);
+        loop {
+            let result = heap.mutate(|mc| {
+                let run = if mc.record().mode() == mode { f.take() } else { None };
+                run.map(|run| run(mc))
+            });
+            if let Some(result) = result {
+                return result;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn what_ends_in_mark_leaves_nothing_to_a_pin_that_is_still_in_prep() {
+        let heap = Heap::new();
+        let value = Arc::new(());
+        let (held, is_held) = channel();
+        let (release, released) = channel::<()>();
+        let node: Root<Node<'static>> = scope(|s| {
+            // Keeps the collector in Prep until this thread has a pin there.
+            let held_here = &heap;
+            s.spawn(move || {
+                held_here.mutate(|_| {
+                    held.send(()).unwrap();
+                    released.recv().unwrap_err();
+                });
+            });
+            is_held.recv().unwrap();
+            s.spawn(|| heap.collect().unwrap());
+            pin_in(&heap, Mode::Prep, |mc| {
+                drop(release);
+                // The free slots of its span are black when it ends.
+                let black = || {
+                    pin_in(&heap, Mode::Mark, |mc| {
+                        let _: Gc<'_, Node<'_>> = Gc::new(mc, (None, [0; 4]));
+                    });
+                };
+                s.spawn(black).join().unwrap();
+                let value = Gc::new(mc, value.clone());
+                Gc::root(Gc::new(mc, (Some(value), [0u64; 4])), mc)
+            })
+        });
+        assert_eq!(Arc::strong_count(&value), 2, "the root keeps the node, and that the value");
+        drop(node);
+        heap.collect().unwrap();
+        assert_eq!(Arc::strong_count(&value), 1);
     }
 }

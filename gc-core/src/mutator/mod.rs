@@ -293,6 +293,15 @@ impl Record {
         });
     }
 
+    /// The thread ends. In Mark its cache stays in the record, for the next thread or the Sweep
+    /// crossing (rule 11): a thread that is still in Prep would take the slots that it gives up,
+    /// and make white objects of slots whose bits say that they are marked and scanned.
+    fn give_up_at_end(&self, core: &Core) {
+        if !self.black.get() || fault!("given_up_in_mark") {
+            self.give_up(core);
+        }
+    }
+
     /// Gives every span of the cache up: unmarks the unused rest, *then* lets go of it (rule 11). The owner, or
     /// the collector while the owner is kept out.
     fn give_up(&self, core: &Core) {
