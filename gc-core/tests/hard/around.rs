@@ -35,8 +35,7 @@ fn the_collectors_threads_take_no_signals() {
         // A thread names itself, so it may look like one of the program's for a moment.
         let deadline = Instant::now() + Duration::from_secs(10);
         let (ours, others) = loop {
-            let (ours, others): (Vec<_>, Vec<_>) =
-                masks().into_iter().partition(|m| is_ours(&m.0));
+            let (ours, others): (Vec<_>, Vec<_>) = masks().into_iter().partition(|m| is_ours(&m.0));
             if others.len() <= before.len() || Instant::now() > deadline {
                 break (ours, others);
             }
