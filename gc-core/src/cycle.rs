@@ -360,6 +360,7 @@ impl Collector {
         self.plan_again();
         self.rest.cycle_ended(&core, thread_cpu());
         core.totals.cycles.add(1);
+        core.ageing.cycle_ended();
         core.control.end();
 
         if core.config.gc_trace {

@@ -57,14 +57,14 @@ const UNSAFE: &[&str] = &[
 const LAYERS: [&[&str]; 10] = [
     &["error", "cgroup", "platform"],
     &["sync", "config", "fault"],
-    &["trace", "handshake", "control", "pacing", "observe"],
+    &["trace", "handshake", "control", "pacing", "observe", "ageing"],
     &["heap", "private"],
     &["mark", "sweep"],
     &["mutator"],
     &["rest"],
     &["cycle", "verify"],
     &["mutation"],
-    &["pointers"],
+    &["pointers", "pool"],
 ];
 
 /// The exceptions to the layers, all in the verifying build only.
