@@ -17,6 +17,7 @@ const UNSAFE: &[&str] = &[
     "heap/os.rs",
     "heap/tables.rs",
     "mark/follow.rs",
+    "mark/ring.rs",
     "mark/roots.rs",
     "mark/worker.rs",
     "mutation.rs",

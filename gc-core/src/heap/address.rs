@@ -11,9 +11,9 @@ pub(crate) type ByAddressHash = BuildHasherDefault<AddressHasher>;
 
 /// Hashes an address: a multiplication, and both halves of the product together.
 ///
-/// The table takes its place from the low bits and a tag from the top seven. Objects lie near each other,
-/// so their addresses differ in low bits only, and both ends of the hash must depend on those: the upper
-/// half gives the places, the lower half the tags.
+/// The table takes its place from the low bits and a tag from the top seven. Objects lie near each
+/// other, so their addresses differ in low bits only, and both ends of the hash must depend on
+/// those: the upper half gives the places, the lower half the tags.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct AddressHasher(u64);
 impl Hasher for AddressHasher {
