@@ -18,7 +18,7 @@ use crate::config::BLOCK;
 use crate::control::Control;
 use crate::handshake::Epoch;
 use crate::heap::span::SpanClass;
-use crate::mark::follow::Follower;
+use crate::mark::follow::{DIRECT, Follower};
 use crate::mark::worker::Marker;
 use crate::mutator::{Core, Record, enter_collector_thread};
 use crate::observe::clock::ns_per_tick;
@@ -360,6 +360,7 @@ impl Collector {
         self.plan_again();
         self.rest.cycle_ended(&core, thread_cpu());
         core.totals.cycles.add(1);
+        core.ageing.cycle_ended();
         core.control.end();
 
         if core.config.gc_trace {
@@ -435,15 +436,24 @@ impl Collector {
             return false;
         }
         let mut follower = Follower::new(*core.space, self.number);
-        let add = |ephemeron, key, value| follower.add(ephemeron, key, value);
-        sweep::ephemeron::each_ephemeron(&core.space, add);
-        let any = follower.is_ready();
-        let marker = &mut self.marker;
-        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| follower.follow(marker))) {
-            crate::error::discard(payload);
-            core.trace_panicked();
+        for look in 0..=DIRECT {
+            if look < DIRECT {
+                let add = |ephemeron, key, value| follower.add_ready(ephemeron, key, value);
+                sweep::ephemeron::each_ephemeron(&core.space, add);
+            } else {
+                let add = |ephemeron, key, value| follower.add(ephemeron, key, value);
+                sweep::ephemeron::each_ephemeron(&core.space, add);
+            }
+            if !follower.is_ready() {
+                return look > 0;
+            }
+            let marker = &mut self.marker;
+            while let Err(payload) = catch_unwind(AssertUnwindSafe(|| follower.follow(marker))) {
+                crate::error::discard(payload);
+                core.trace_panicked();
+            }
         }
-        any
+        true
     }
 
     fn drain(&mut self) {

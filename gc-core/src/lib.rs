@@ -54,6 +54,7 @@
 //! | [`Leaf`] | as its content | values of other crates' types, which hold no pointers |
 //! | [`GcAny`], `Gc<dyn Trait>` | no | objects of many types: see [`unsize!`], [`rootable_dyn!`] |
 //! | outside of `mutate`: [`Root`] | | what the program holds on to |
+//! | outside of the heap: [`Pool`] | as its content | buffers to use again; cycles drop what nobody used |
 //!
 //! # Features
 //!
@@ -111,6 +112,8 @@ extern crate self as gc_core;
 #[macro_use]
 mod fault;
 
+#[cfg(not(loom))]
+mod ageing;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod cgroup;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
@@ -145,6 +148,8 @@ mod pacing;
 mod platform;
 mod pointers;
 #[cfg(not(loom))]
+mod pool;
+#[cfg(not(loom))]
 mod rest;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod sweep;
@@ -172,6 +177,8 @@ pub use pointers::{
     ByAddress, Downcast, Ephemeron, Erased, External, Gc, GcAny, GcCell, GcMappedRefMut, GcMutex,
     GcMutexGuard, GcOnceCell, GcRef, GcRefCell, GcRefMut, GcRwLock, GcWeak, GcWeakMap, Leaf, Root,
 };
+#[cfg(not(loom))]
+pub use pool::{Pool, PoolGuard};
 pub use trace::{Branded, Family, Managed, Object, Rootable, Trace, Tracer};
 
 /// The README's programs, as tests.

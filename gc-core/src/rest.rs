@@ -61,6 +61,7 @@ impl Rest {
         Signs {
             taken: credit.taken(),
             external: held.taken().wrapping_add(held.released()),
+            caches: core.ageing.uses(),
             pressure: credit.pressure(),
         }
     }

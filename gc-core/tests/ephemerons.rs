@@ -287,7 +287,8 @@ fn a_full_heap_is_an_error_and_an_insert_a_panic() {
     assert!(heap.mutate(|mc| Ephemeron::try_new(mc, Gc::new(mc, 1u64), Gc::new(mc, 2u64)).is_ok()));
 }
 
-/// Allocations of a thread that inserts keys which die at once are paced by cycles that it does not wait for.
+/// Allocations of a thread that inserts keys which die at once are paced by cycles that it does not
+/// wait for.
 #[test]
 fn a_map_whose_keys_die_at_once_stays_small() {
     let heap = Heap::builder().min_heap(1 << 20).build().unwrap();
@@ -310,6 +311,29 @@ fn a_map_whose_keys_die_at_once_stays_small() {
     // Ten thousand are inserted between two cycles; the next ones throw them out.
     assert!(most < 30_000, "{most} entries of 200,000");
     assert!(heap.stats().external_bytes < 1 << 20, "{}", heap.stats().external_bytes);
+}
+
+/// The same where nobody asks for cycles: they must be faster than the inserts, or each would find
+/// more entries than the one before.
+#[test]
+#[cfg_attr(debug_assertions, ignore = "compares the speed of both sides in a release build")]
+fn keys_that_die_at_once_do_not_outrun_the_collector() {
+    let heap = Heap::new();
+    let map: Root<GcWeakMap<'static, u64, u64>> =
+        heap.mutate(|mc| Gc::root(Gc::new(mc, GcWeakMap::<u64, u64>::new()), mc));
+    let mut most = 0;
+    for i in 0..400_000u64 {
+        heap.mutate(|mc| {
+            for _ in 0..10 {
+                map.get(mc).insert(mc, Gc::new(mc, i), Gc::new(mc, i));
+            }
+            if i % 1000 == 0 {
+                most = most.max(map.get(mc).len());
+            }
+        });
+    }
+    println!("at most {most} entries of 4,000,000; {} cycles", heap.stats().cycles);
+    assert!(most < 400_000, "{most} entries of 4,000,000");
 }
 
 #[test]
@@ -387,9 +411,11 @@ fn polling_ephemerons_keeps_no_entry_and_polling_entries_may() {
 #[test]
 fn a_million_links_through_other_objects_take_one_look() {
     const LINKS: u64 = if cfg!(debug_assertions) { 50_000 } else { 1_000_000 };
-    for reverse in [false, true] {
+    // Coprime to the number of links, so that each is inserted once.
+    for (order, step) in [("first to last", 1), ("last to first", LINKS - 1), ("mixed", 7_919)] {
         let heap = Heap::new();
-        // A link's value holds the next key in a slice of its own, as an object's private fields may.
+        // A link's value holds the next key in a slice of its own, as an object's private fields
+        // may.
         type Links = GcWeakMap<'static, u64, Gc<'static, [Gc<'static, u64>]>>;
         let (map, first): (Root<Links>, Root<u64>) = heap.mutate(|mc| {
             let map = Gc::new(mc, GcWeakMap::<u64, Gc<[Gc<u64>]>>::new());
@@ -398,14 +424,15 @@ fn a_million_links_through_other_objects_take_one_look() {
                 let next = Gc::from_slice(mc, &[keys[i as usize + 1]]);
                 map.insert(mc, keys[i as usize], Gc::new(mc, next));
             };
-            match reverse {
-                false => (0..LINKS).for_each(link),
-                true => (0..LINKS).rev().for_each(link),
-            }
+            (0..LINKS).map(|i| (i * step + step - 1) % LINKS).for_each(link);
             (Gc::root(map, mc), Gc::root(keys[0], mc))
         });
         let handshakes = heap.stats().handshakes;
+        let begin = std::time::Instant::now();
         heap.collect().unwrap();
+        let time = begin.elapsed();
+        println!("{LINKS} links, {order}: a cycle takes {time:.1?}");
+        assert!(time < std::time::Duration::from_secs(20), "{time:?}");
         let rounds = heap.stats().handshakes - handshakes;
         assert!(rounds < 100, "{rounds} handshakes: a look for each link");
         heap.mutate(|mc| {

@@ -17,6 +17,7 @@ const UNSAFE: &[&str] = &[
     "heap/os.rs",
     "heap/tables.rs",
     "mark/follow.rs",
+    "mark/ring.rs",
     "mark/roots.rs",
     "mark/worker.rs",
     "mutation.rs",
@@ -58,14 +59,14 @@ const UNSAFE: &[&str] = &[
 const LAYERS: [&[&str]; 10] = [
     &["error", "cgroup", "platform"],
     &["sync", "config", "fault"],
-    &["trace", "handshake", "control", "pacing", "observe"],
+    &["trace", "handshake", "control", "pacing", "observe", "ageing"],
     &["heap", "private"],
     &["mark", "sweep"],
     &["mutator"],
     &["rest"],
     &["cycle", "verify"],
     &["mutation"],
-    &["pointers"],
+    &["pointers", "pool"],
 ];
 
 /// The exceptions to the layers, all in the verifying build only.

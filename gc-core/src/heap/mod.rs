@@ -18,6 +18,7 @@
 //! `span` builds on them, `page_map` on `bitmap`, `page_alloc` on `page_map` and `central`, `tables` on `span`, `free`
 //! and `grey` on `tables`, `cache` on `free`; this file on all, and `waste` on this file.
 
+pub(crate) mod address;
 pub(crate) mod asan;
 pub(crate) mod bitmap;
 pub(crate) mod cache;

@@ -1,22 +1,27 @@
 //! Following ephemerons: from a marked key to its value, on to the next key, and so on.
 //!
-//! 1. When nothing grey is left, the collector gives every ephemeron whose value is unmarked to a [`Follower`]
-//!    ([`Follower::add`]). An ephemeron whose box and key are marked is *ready*. Any other one *waits*, by the
-//!    address of its box or else of its key.
-//! 2. [`Follower::follow`] marks the values that are ready and traces what they lead to. Each object that it
-//!    marks wakes the ephemerons that wait for the object. So a chain takes one pass, in any order and with any
-//!    objects between a value and the next key.
-//! 3. The collector does this alone. What takes long goes to the markers instead: large objects, and what is
-//!    left after [`BUDGET`] objects that made no value ready. The collector looks at all ephemerons again after
-//!    the markers have drained that.
-//! 4. What mutators mark meanwhile wakes no ephemeron. The next look finds it.
+//! 1. When nothing grey is left, the collector looks at every ephemeron. One whose box and key are
+//!    marked and whose value is not is *ready* ([`Follower::add_ready`]). [`Follower::follow`]
+//!    marks the values that are ready and traces what they lead to.
+//! 2. Most looks find nothing ready, because the other keys are dead or all values are marked. Such
+//!    a look costs some loads an ephemeron. A map whose keys die at once needs this: its cycles
+//!    must be shorter than the time in which as many entries are inserted as they look at.
+//! 3. If [`DIRECT`] looks in a row have made values ready, there are chains. The next look adds the
+//!    ephemerons that are not ready as well ([`Follower::add`]): each *waits* by the address of its
+//!    box or else of its key, and is woken when `follow` marks that. So a chain takes one look
+//!    more, in any order and with any objects between a value and the next key.
+//! 4. The collector does this alone. What takes long goes to the markers instead: large objects,
+//!    and what is left after [`BUDGET`] objects that made no value ready. The collector looks at
+//!    all ephemerons again after the markers have drained that.
+//! 5. What mutators mark meanwhile wakes no ephemeron. The next look finds it.
 //!
-//! Marking is the markers' own: mark bit first, scan bit before the trace (INV-16), edges reported to a tracer.
-//! The fixpoint is that of Hayes, "Ephemerons: a new finalization mechanism" (OOPSLA 1997); waiting by address
-//! is how V8 and SpiderMonkey keep it near linear.
+//! Marking is the markers' own: mark bit first, scan bit before the trace (INV-16), edges reported
+//! to a tracer. The fixpoint is that of Hayes, "Ephemerons: a new finalization mechanism" (OOPSLA
+//! 1997); waiting by address is how V8 and SpiderMonkey keep it near linear.
 
 use super::worker::Marker;
 use crate::config::BLOCK;
+use crate::heap::address::ByAddressHash;
 use crate::heap::tables::Tables;
 use crate::sync::chaos;
 use crate::trace::{PACKET, Tracer};
@@ -24,6 +29,9 @@ use std::collections::HashMap;
 
 /// Objects that are traced for one value before the rest goes to the markers: some 50 µs.
 const BUDGET: usize = 1024;
+/// Looks at all ephemerons for ready ones alone, before those that wait are added: to add one costs
+/// some ten times as much as to look at it.
+pub(crate) const DIRECT: u32 = if cfg!(any(gc_verify, shuttle)) { 1 } else { 3 };
 /// The end of a list of links.
 const NONE: u32 = u32::MAX;
 
@@ -74,7 +82,7 @@ pub(crate) struct Follower {
     cycle: u64,
     links: Vec<Link>,
     /// The first link that waits for an address.
-    waiting: HashMap<usize, u32>,
+    waiting: HashMap<usize, u32, ByAddressHash>,
     /// Values whose ephemeron and key are marked.
     ready: Vec<usize>,
     /// Marked by this follower, to be traced.
@@ -93,12 +101,20 @@ impl Follower {
             edges: Box::new([0; PACKET]),
             cycle,
             links: Vec::new(),
-            waiting: HashMap::new(),
+            waiting: HashMap::default(),
             ready: Vec::new(),
             stack: Vec::new(),
             left: BUDGET,
             objects: 0,
             bytes: 0,
+        }
+    }
+
+    /// Adds an ephemeron by its box, key and value if it is ready.
+    pub(crate) fn add_ready(&mut self, ephemeron: usize, key: usize, value: usize) {
+        let tables = &self.fresh.tables;
+        if tables.is_marked(ephemeron) && tables.is_marked(key) && !tables.is_marked(value) {
+            self.ready.push(value);
         }
     }
 
@@ -132,10 +148,11 @@ impl Follower {
         self.links[index].next = std::mem::replace(first, index as u32);
     }
 
-    /// Marks the values that are ready and what they lead to. Values that get ready on the way are followed too.
+    /// Marks the values that are ready and what they lead to. Values that get ready on the way are
+    /// followed too.
     ///
-    /// A panic in a `trace` unwinds through here and leaves the follower usable: only the edges of the object
-    /// that panicked are lost.
+    /// A panic in a `trace` unwinds through here and leaves the follower usable: only the edges of
+    /// the object that panicked are lost.
     pub(crate) fn follow(&mut self, marker: &mut Marker) {
         loop {
             while let Some(addr) = self.fresh.marked.pop() {
@@ -199,8 +216,8 @@ impl Follower {
         }
         let owner: *mut Fresh = &raw mut *self.fresh;
         let mut tracer = Tracer::new(self.edges.as_mut_ptr(), spill, owner.cast(), self.cycle);
-        // SAFETY: INV-6: a marked address was found in an object or an ephemeron, so `n` values of the span's type
-        // lie there, allocated and initialised; INV-7 for the tracer.
+        // SAFETY: INV-6: a marked address was found in an object or an ephemeron, so `n` values of
+        // the span's type lie there, allocated and initialised; INV-7 for the tracer.
         unsafe { (class.info.trace)(addr as *const u8, n, &mut tracer) };
         // SAFETY: INV-7: the tracer is live, its buffer is ours and its owner is `fresh`.
         unsafe { spill(&mut tracer) };

@@ -4,6 +4,8 @@
 //!    Nothing is left to hand over when the pin ends, and the mutator never wakes or waits for anybody.
 //! 2. A marker copies what lies between head and tail and then moves the head ([`GreyRing::take`]). Markers
 //!    exclude each other by a flag that the owner never looks at.
+//!    The slots are made at the first push, because most threads of a process never shade: their address is
+//!    stored before the tail, so whoever sees that something is in the ring sees it too.
 //! 3. The tail never wraps: it is a part of the thread's *push counter* for the termination (rule 7). The other part
 //!    counts each shade once more, before its mark ([`GreyRing::begin`]), and what does not go through the ring
 //!    ([`GreyRing::count_elsewhere`]).
@@ -13,7 +15,8 @@
 //! not pushed yet. Whoever sees the mark, and whoever waits for him, must see the count. The SPIN model found this one
 //! (`COUNTAFTER`), after the stress program had.
 
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, chaos};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, chaos};
+use std::ptr;
 
 /// Entries: two words per store of a pin, and a marker looks every few microseconds.
 /// A checker's are short, so that they run full.
@@ -23,16 +26,20 @@ const LEN: usize = if cfg!(any(loom, shuttle)) { 2 } else { 4096 };
 ///
 /// | field | written by | read by | pairs with |
 /// |---|---|---|---|
-/// | `slots` | owner, before `tail` | the taking marker, after `tail` | `tail` |
+/// | `slots` | owner, once, before the first `tail` | the taking marker, after `tail` | `tail` |
+/// | a slot | owner, before `tail` | the taking marker, after `tail` | `tail` |
 /// | `tail` | owner (Release) | markers, the collector (Acquire) | itself |
 /// | `head` | the taking marker (Release) | owner (Acquire: the slot may be written again) | itself |
 /// | `counted` | owner (Release) | the collector (Acquire) | the mark after it, or the mark or the shared queue's push before it |
 #[derive(Debug)]
 pub struct GreyRing {
-    slots: Box<[AtomicUsize]>,
+    /// Null before the first push; a leaked box after it.
+    slots: AtomicPtr<Slots>,
     owner: Owner,
     taker: Taker,
 }
+
+type Slots = [AtomicUsize; LEN];
 
 /// What the owner writes, on a line of its own.
 #[derive(Debug)]
@@ -59,7 +66,7 @@ impl GreyRing {
     #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
     pub fn new() -> Self {
         GreyRing {
-            slots: (0..LEN).map(|_| AtomicUsize::new(0)).collect(),
+            slots: AtomicPtr::new(ptr::null_mut()),
             owner: Owner { tail: AtomicU64::new(0), counted: AtomicU64::new(0) },
             taker: Taker { head: AtomicU64::new(0), taking: AtomicBool::new(false) },
         }
@@ -76,10 +83,30 @@ impl GreyRing {
         if fault!("ring_tail_first") {
             self.owner.tail.store(tail + 1, Ordering::Release);
         }
-        self.slots[tail as usize % LEN].store(addr, Ordering::Relaxed);
+        self.own_slots()[tail as usize % LEN].store(addr, Ordering::Relaxed);
         chaos();
         self.owner.tail.store(tail + 1, Ordering::Release);
         true
+    }
+
+    /// The slots, made if this is the first push. Owner only.
+    #[inline]
+    fn own_slots(&self) -> &Slots {
+        let slots = self.slots.load(Ordering::Relaxed);
+        if slots.is_null() {
+            return self.make_slots();
+        }
+        // SAFETY: INV-4: the owner has made them, and they live as long as the ring.
+        unsafe { &*slots }
+    }
+    #[cold]
+    fn make_slots(&self) -> &Slots {
+        let all: Box<[AtomicUsize]> = (0..LEN).map(|_| AtomicUsize::new(0)).collect();
+        let slots = Box::into_raw(all).cast::<Slots>();
+        // Relaxed: a marker reads it after the tail, which is stored later with Release.
+        self.slots.store(slots, Ordering::Relaxed);
+        // SAFETY: INV-4: a box of `LEN` slots, leaked until the ring is dropped.
+        unsafe { &*slots }
     }
 
     /// Whether there is no room. Owner only.
@@ -128,13 +155,27 @@ impl GreyRing {
         let head = self.taker.head.load(Ordering::Relaxed);
         let tail = self.owner.tail.load(Ordering::Acquire);
         let n = (tail - head).min(most as u64);
+        // Acquire of the tail: something was pushed, so the slots are made.
+        let slots = self.slots.load(Ordering::Relaxed);
         for i in head..head + n {
-            sink(self.slots[i as usize % LEN].load(Ordering::Relaxed));
+            // SAFETY: INV-4: made before the tail that was read, and they live as long as the ring.
+            let slot = unsafe { &(*slots)[i as usize % LEN] };
+            sink(slot.load(Ordering::Relaxed));
         }
         chaos();
         self.taker.head.store(head + n, Ordering::Release);
         self.taker.taking.store(false, Ordering::Release);
         n as usize
+    }
+}
+
+impl Drop for GreyRing {
+    fn drop(&mut self) {
+        let slots = self.slots.load(Ordering::Relaxed);
+        if !slots.is_null() {
+            // SAFETY: INV-4: a leaked box of `LEN` slots, which nobody else uses any more.
+            drop(unsafe { Box::from_raw(slots) });
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The heap's shared state, on which mutators and the collector meet.
 
 use super::{Record, thread_token};
+use crate::ageing::Ageing;
 use crate::config::{BLOCK, Config};
 use crate::control::Control;
 use crate::error::{AllocError, AllocReason};
@@ -35,6 +36,8 @@ pub(crate) struct Core {
     pub(crate) credit: Credit,
     pub(crate) control: Control,
     pub(crate) totals: Totals,
+    /// Caches beside the heap that its cycles empty.
+    pub(crate) ageing: Arc<Ageing>,
     pub(crate) records: Registry<Record>,
     /// Records whose threads have ended.
     pub(super) spare: Mutex<Vec<Arc<Record>>>,
@@ -72,6 +75,7 @@ impl Core {
             credit,
             control: Control::default(),
             totals: Totals::default(),
+            ageing: Arc::default(),
             records: Registry::new(),
             spare: Mutex::new(Vec::new()),
             ending: Mutex::new(()),

@@ -1,10 +1,11 @@
 //! Pause histograms: recorded wait-free by the thread that paused, merged when somebody reads.
 //!
-//! A [`Recorder`] is a fixed array of log-linear buckets (32 for each doubling: within 3.2 %) of
+//! A [`Recorder`] has log-linear buckets (32 for each doubling: within 3.2 %) of
 //! ticks. Reading adds the threads' buckets up ([`Pauses::merge`]); a [`Histogram`] turns ticks
 //! into time when it is asked.
 
 use super::clock;
+use crate::sync::OnceLock;
 use crate::sync::plain::{AtomicU32, AtomicU64, Ordering};
 use std::fmt;
 use std::time::Duration;
@@ -78,17 +79,46 @@ fn middle(bucket: usize) -> f64 {
     low as f64 + ((1u64 << shift) - 1) as f64 / 2.0
 }
 
-/// One kind's buckets.
+/// Buckets between two powers of two.
+type Octave = [AtomicU32; SUB as usize];
+
+/// One kind's buckets, made as they are first counted in: a thread's pauses of one kind lie within a few
+/// octaves, and all of them would take 5 KB.
 #[derive(Debug)]
 struct Buckets {
-    counts: Box<[AtomicU32]>,
+    octaves: [OnceLock<Box<Octave>>; BUCKETS >> SUB_BITS],
     max: AtomicU64,
 }
 
+impl Buckets {
+    fn new() -> Box<Buckets> {
+        let octaves = std::array::from_fn(|_| OnceLock::new());
+        Box::new(Buckets { octaves, max: AtomicU64::new(0) })
+    }
+    /// Counts a pause. Owner only, so nobody waits for the one who makes an octave.
+    fn count(&self, ticks: u64) {
+        let bucket = bucket(ticks);
+        let octave = self.octaves[bucket >> SUB_BITS].get_or_init(Box::default);
+        let count = &octave[bucket % SUB as usize];
+        count.store(count.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        if ticks > self.max.load(Ordering::Relaxed) {
+            self.max.store(ticks, Ordering::Relaxed);
+        }
+    }
+    /// The buckets that were made, with their numbers.
+    fn counts(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.octaves.iter().enumerate().flat_map(|(nth, octave)| {
+            let counts = octave.get().into_iter().flat_map(|octave| octave.iter().enumerate());
+            counts.map(move |(i, n)| (nth << SUB_BITS | i, u64::from(n.load(Ordering::Relaxed))))
+        })
+    }
+}
+
 /// The pauses of one thread. Written by its owner with plain loads and stores, read by anybody at any time.
+/// It takes little before the first pause, because most threads of a process have few kinds of pauses.
 #[derive(Debug)]
 pub(crate) struct Recorder {
-    kinds: [Buckets; KINDS.len()],
+    kinds: [OnceLock<Box<Buckets>>; KINDS.len()],
     /// Ticks of all pauses, for pauses around others.
     total: AtomicU64,
 }
@@ -102,13 +132,8 @@ pub(crate) struct Begun {
 
 impl Recorder {
     pub(crate) fn new() -> Recorder {
-        Recorder {
-            kinds: std::array::from_fn(|_| Buckets {
-                counts: (0..BUCKETS).map(|_| AtomicU32::new(0)).collect(),
-                max: AtomicU64::new(0),
-            }),
-            total: AtomicU64::new(0),
-        }
+        let kinds = std::array::from_fn(|_| OnceLock::new());
+        Recorder { kinds, total: AtomicU64::new(0) }
     }
 
     /// Begins a pause in which others may come.
@@ -124,14 +149,9 @@ impl Recorder {
     /// Records that the owner paused from `since` (in ticks) until now.
     pub(crate) fn record(&self, kind: PauseKind, since: u64) {
         let ticks = clock::since(since);
-        let buckets = &self.kinds[kind as usize];
-        let count = &buckets.counts[bucket(ticks)];
-        count.store(count.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        self.kinds[kind as usize].get_or_init(Buckets::new).count(ticks);
         let total = self.total.load(Ordering::Relaxed).wrapping_add(ticks);
         self.total.store(total, Ordering::Relaxed);
-        if ticks > buckets.max.load(Ordering::Relaxed) {
-            buckets.max.store(ticks, Ordering::Relaxed);
-        }
     }
 }
 
@@ -238,10 +258,9 @@ impl Pauses {
         let mut kinds = vec![(vec![0; BUCKETS], 0); KINDS.len()];
         for recorder in recorders {
             for ((counts, max), buckets) in kinds.iter_mut().zip(&recorder.kinds) {
+                let Some(buckets) = buckets.get() else { continue };
                 *max = buckets.max.load(Ordering::Relaxed).max(*max);
-                for (sum, count) in counts.iter_mut().zip(&buckets.counts) {
-                    *sum += u64::from(count.load(Ordering::Relaxed));
-                }
+                buckets.counts().for_each(|(bucket, n)| counts[bucket] += n);
             }
         }
         let ns = clock::ns_per_tick();

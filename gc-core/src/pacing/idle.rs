@@ -2,8 +2,8 @@
 //! Cycles that nobody's allocation asks for: when a program rests, and when it only trickles.
 //!
 //! A burst that ends leaves its garbage below the next trigger, and a program that allocates no more never reaches that.
-//! So the collector looks for *signs of life* ([`Signs`]): allocation, bytes outside of the heap, roots dropped. From them
-//! follows when it runs a cycle by itself ([`Idle::due`]):
+//! So the collector looks for *signs of life* ([`Signs`]): allocation, bytes outside of the heap, roots
+//! dropped, pools used. From them follows when it runs a cycle by itself ([`Idle::due`]):
 //!
 //! - after `idle_after` (5 s) without a sign, if there was one since the last cycle began;
 //! - once more after the same time, to confirm: what was allocated while the last cycle ran was born black, what
@@ -27,6 +27,8 @@ pub(crate) struct Signs {
     pub(crate) taken: u64,
     /// Bytes taken and released outside of the heap.
     pub(crate) external: u64,
+    /// First uses of caches beside the heap after a cycle.
+    pub(crate) caches: u64,
     /// Bytes outside of the heap that the next cycle may free; a cycle sets it to zero.
     pub(crate) pressure: u64,
 }
@@ -67,6 +69,7 @@ impl Idle {
         let before = std::mem::replace(&mut self.seen, signs);
         let moved = signs.taken != before.taken
             || signs.external != before.external
+            || signs.caches != before.caches
             || signs.pressure > before.pressure;
         if moved {
             self.note(now);
@@ -156,7 +159,7 @@ mod tests {
     fn other_signs_and_other_cycles_count() {
         let mut idle = Idle::new(IDLE_AFTER);
         let at = |seconds| Duration::from_secs(seconds);
-        let signs = Signs { taken: MB, external: 3, pressure: 5 };
+        let signs = Signs { taken: MB, external: 3, caches: 2, pressure: 5 };
         assert!(idle.look(at(1), signs) && !idle.look(at(2), signs));
         // The trigger was reached: the cycle has to be confirmed.
         idle.cycle_begins(signs);
@@ -167,7 +170,8 @@ mod tests {
         idle.cycle_begins(signs);
         idle.cycle_ended(at(8), MS);
         assert!(idle.due().is_none() && idle.is_at_rest());
-        for sign in [Signs { pressure: 1, ..signs }, Signs { external: 4, ..signs }] {
+        let caches = Signs { caches: 3, ..signs };
+        for sign in [Signs { pressure: 1, ..signs }, Signs { external: 4, ..signs }, caches] {
             assert!(idle.look(at(20), sign) && idle.due() == Some(at(25)));
             idle.cycle_begins(sign);
             idle.cycle_begins(sign);

@@ -9,30 +9,12 @@
 //! 4. The memory of entries that a round found alive counts as [`External`]. That of new entries does not:
 //!    the pacing would take the memory of dead keys for live, and ask for the next cycle ever later.
 
+use crate::heap::address::ByAddressHash;
 use crate::mutation::Mutation;
 use crate::pointers::{Ephemeron, External, Gc, GcRwLock};
 use crate::trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
-
-/// Hashes an address: a multiplication, and the upper half.
-#[derive(Debug, Clone, Copy, Default)]
-struct AddressHasher(u64);
-impl Hasher for AddressHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_usize(usize::from(*byte));
-        }
-    }
-    fn write_usize(&mut self, address: usize) {
-        let product = u128::from(self.0 ^ address as u64) * 0x9e37_79b9_7f4a_7c15;
-        self.0 = (product >> 32) as u64;
-    }
-}
 
 /// Entries that an insert looks at: fewer, and dead ones would stay longer than a cycle where a map grows.
 const STEP: usize = 8;
@@ -42,7 +24,7 @@ const SMALL: usize = 64;
 /// A part of a map: its ephemerons, and where each is by its key's address.
 struct Shard<'gc, K: ?Sized, V: ?Sized> {
     entries: Vec<Ephemeron<'gc, K, V>>,
-    index: HashMap<usize, u32, BuildHasherDefault<AddressHasher>>,
+    index: HashMap<usize, u32, ByAddressHash>,
     /// The sweep in which the round began, and how many entries it has yet to look at: the first ones.
     round: u64,
     left: usize,

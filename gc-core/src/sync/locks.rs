@@ -86,6 +86,16 @@ impl<T> Mutex<T> {
         let held = unpoison(self.base.lock());
         self.order.hold(held)
     }
+    /// The lock, if nobody holds it.
+    #[inline]
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        let held = match self.base.try_lock() {
+            Err(sync::TryLockError::WouldBlock) => return None,
+            Err(sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Ok(held) => held,
+        };
+        Some(self.order.hold(held))
+    }
 }
 
 /// std's reader-writer lock.

@@ -133,6 +133,14 @@ impl<T> Mutex<T> {
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         MutexGuard { mutex: self, held: unpoison(self.0.lock()) }
     }
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        let held = match self.0.try_lock() {
+            Err(std::sync::TryLockError::WouldBlock) => return None,
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Ok(held) => held,
+        };
+        Some(MutexGuard { mutex: self, held })
+    }
 }
 
 /// What holds a [`Mutex`].

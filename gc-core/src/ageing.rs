@@ -1,0 +1,160 @@
+#![forbid(unsafe_code)]
+//! Caches that cycles empty: how a cache learns of a cycle, and who empties a cache that nobody
+//! uses.
+//!
+//! 1. A heap has one [`Ageing`]. Its number of cycles grows at the end of each
+//!    ([`Ageing::cycle_ended`]).
+//! 2. Those who use a cache compare this number with the one that the cache saw last, and age it
+//!    themselves. So ageing costs the collector nothing, and values are dropped where they are
+//!    used.
+//! 3. A cache that nobody uses cannot do so. Each of its parts has a [`Sign`], which tells the
+//!    collector what the part holds and when it aged last. If a part is two cycles behind, the
+//!    collector starts a thread that ages the cache and ends ([`Ageing::empty`]).
+//! 4. So no value is dropped on the collector's thread. A destructor that blocks there would stop
+//!    all cycles; here it delays only the caches of the same heap that nobody uses.
+//!
+//! A heap without caches pays one uncontended lock a cycle. There is no thread but while one
+//! empties.
+
+use crate::platform::thread::with_signals_blocked;
+use crate::sync::plain::{AtomicU64, Ordering};
+use crate::sync::{Arc, Mutex, Weak, thread};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Cycles after which a part that nobody used holds only what is to be dropped.
+const GENERATIONS: u64 = 2;
+
+/// A cache that drops what was not used for two cycles.
+pub(crate) trait Ages: Send + Sync {
+    /// Ages every part to `cycles`, and drops what is too old, on the calling thread.
+    fn age(&self, cycles: u64);
+}
+
+/// What is known of a part of a cache without its lock: a hint, which may be a moment old.
+///
+/// Both fields are written by the holder of the part's lock, and order nothing.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(crate) struct Sign {
+    /// The number of cycles that the part has seen.
+    seen: AtomicU64,
+    held: AtomicU64,
+}
+
+impl Sign {
+    /// The part has seen `cycles` cycles. Under its lock.
+    pub(crate) fn saw(&self, cycles: u64) {
+        self.seen.store(cycles, Ordering::Relaxed);
+    }
+    /// The part holds `held` values. Under its lock.
+    #[inline]
+    pub(crate) fn holds(&self, held: usize) {
+        self.held.store(held as u64, Ordering::Relaxed);
+    }
+    /// How many values the part holds.
+    #[inline]
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed) as usize
+    }
+    fn is_stale(&self, cycles: u64) -> bool {
+        self.held() > 0 && cycles >= self.seen.load(Ordering::Relaxed) + GENERATIONS
+    }
+}
+
+/// A cache that is known to its heap.
+struct Known {
+    cache: Weak<dyn Ages>,
+    signs: Arc<[Sign]>,
+}
+
+impl Known {
+    fn is_stale(&self, cycles: u64) -> bool {
+        self.signs.iter().any(|sign| sign.is_stale(cycles))
+    }
+}
+
+#[derive(Default)]
+struct State {
+    caches: Vec<Known>,
+    /// A thread empties caches.
+    emptying: bool,
+}
+
+/// The caches of a heap, and the cycles that have ended.
+#[derive(Default)]
+pub(crate) struct Ageing {
+    /// Written by the collector.
+    cycles: AtomicU64,
+    /// Parts that were first used after a cycle: a sign of life for a heap that rests.
+    uses: AtomicU64,
+    state: Mutex<State>,
+}
+
+impl std::fmt::Debug for Ageing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ageing").field("cycles", &self.cycles()).finish_non_exhaustive()
+    }
+}
+
+impl Ageing {
+    /// The cycles that have ended.
+    #[inline]
+    pub(crate) fn cycles(&self) -> u64 {
+        self.cycles.load(Ordering::Relaxed)
+    }
+    /// A part is used for the first time after a cycle.
+    pub(crate) fn note_use(&self) {
+        self.uses.fetch_add(1, Ordering::Relaxed);
+    }
+    /// How often parts were used for the first time after a cycle.
+    pub(crate) fn uses(&self) -> u64 {
+        self.uses.load(Ordering::Relaxed)
+    }
+
+    /// Makes a cache with a sign for each part known, as its first use.
+    pub(crate) fn register(&self, cache: Weak<dyn Ages>, signs: Arc<[Sign]>) {
+        self.note_use();
+        self.state.lock().caches.push(Known { cache, signs });
+    }
+
+    /// A cycle has ended. The collector only.
+    pub(crate) fn cycle_ended(self: &Arc<Self>) {
+        let cycles = self.cycles() + 1;
+        self.cycles.store(cycles, Ordering::Relaxed);
+        let mut state = self.state.lock();
+        // The collector must not hold a cache: its last owner drops the values.
+        state.caches.retain(|known| known.cache.strong_count() > 0);
+        if state.emptying || !state.caches.iter().any(|known| known.is_stale(cycles)) {
+            return;
+        }
+        let own = self.clone();
+        let builder = thread::Builder::new().name("gc-pool".into());
+        // Where the system refuses a thread, the next cycle asks again.
+        state.emptying = with_signals_blocked(|| builder.spawn(move || own.empty())).is_ok();
+    }
+
+    /// The body of the thread that empties caches.
+    fn empty(&self) {
+        let cycles = self.cycles();
+        let stale: Vec<_> = {
+            let state = self.state.lock();
+            let stale = state.caches.iter().filter(|known| known.is_stale(cycles));
+            stale.filter_map(|known| known.cache.upgrade()).collect()
+        };
+        for cache in stale {
+            // The cache's other owners may be gone by now.
+            carry_on(move || {
+                cache.age(cycles);
+                drop(cache);
+            });
+        }
+        self.state.lock().emptying = false;
+    }
+}
+
+/// Runs users' destructors; a panic in one goes no further.
+pub(crate) fn carry_on(drops: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(drops)) {
+        crate::error::discard(payload);
+    }
+}

@@ -1,0 +1,414 @@
+#![forbid(unsafe_code)]
+//! [`Pool`]: values for reuse, dropped when two cycles have passed without a use of them.
+//!
+//! The design is that of Go's `sync.Pool`. The life of a value:
+//! 1. [`Pool::take`] looks into the calling thread's part: first at what was put back since the
+//!    last cycle, then at the *victims*, which were there before it. Then it looks into the other
+//!    parts ([`Shared::find`]). If all are empty it calls the maker, without a lock.
+//! 2. [`Pool::put`] puts a value into the thread's part, or into another one if that is full
+//!    ([`Shared::keep`]).
+//! 3. Whoever uses a part first after a cycle ages it ([`Values::age`]): the values become victims,
+//!    and the victims before them are dropped, outside of the lock.
+//! 4. Parts that nobody uses are aged by a thread that the collector starts (`ageing`).
+//!
+//! Why victims: without them each cycle would empty the pool, and a program would make all values
+//! anew. With them the pool keeps what was in use within the last cycle.
+//!
+//! A part is locked for a few instructions, and never while a user's code runs. A thread takes the
+//! part that its place names, by `try_lock`; if another thread holds that, it goes on to the next
+//! part and stays there. So as many threads as there are parts do not meet. There are as many parts
+//! as the machine needs, and not one for each thread: a thread that ends leaves its values to the
+//! others.
+
+use crate::ageing::{Ageing, Ages, Sign, carry_on};
+use crate::mutation::Heap;
+use crate::mutator::thread_token;
+use crate::sync::{Arc, Mutex, Weak, thread_local};
+use std::cell::Cell;
+use std::fmt;
+use std::mem;
+use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
+
+/// Parts for each core: a thread that lost its core may hold one.
+const PARTS_PER_CORE: usize = 4;
+/// Values that a pool keeps unless its maker says otherwise.
+const LIMIT: usize = 1024;
+
+thread_local! {
+    /// Which part of every pool is this thread's; none before its first use of a pool.
+    static PLACE: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// The calling thread's place. In destructors of a thread that ends it may be another's.
+fn place() -> usize {
+    let known = PLACE.try_with(|place| match place.get() {
+        Some(at) => at,
+        None => {
+            let first = thread_token() as usize;
+            place.set(Some(first));
+            first
+        }
+    });
+    known.unwrap_or(0)
+}
+
+/// The values of a part.
+struct Values<T> {
+    /// The number of cycles that the part has seen.
+    seen: u64,
+    /// Put back since.
+    fresh: Vec<T>,
+    /// Put back in the cycle before, and not used since.
+    victims: Vec<T>,
+}
+
+impl<T> Values<T> {
+    fn len(&self) -> usize {
+        self.fresh.len() + self.victims.len()
+    }
+    /// Brings the part to `cycles`, and returns what is to be dropped.
+    #[inline]
+    fn age(&mut self, cycles: u64) -> Vec<T> {
+        if cycles <= self.seen { Vec::new() } else { self.age_by(cycles - self.seen) }
+    }
+    #[cold]
+    fn age_by(&mut self, passed: u64) -> Vec<T> {
+        self.seen += passed;
+        let mut old = mem::replace(&mut self.victims, mem::take(&mut self.fresh));
+        if passed > 1 {
+            old.append(&mut self.victims);
+        }
+        if old.is_empty() {
+            // Its memory serves again.
+            mem::swap(&mut self.fresh, &mut old);
+        }
+        old
+    }
+}
+
+/// A part on a line of its own.
+#[repr(align(64))]
+struct Part<T>(Mutex<Values<T>>);
+
+/// What all handles of a pool share.
+struct Shared<T> {
+    make: Box<dyn Fn() -> T + Send + Sync>,
+    parts: Box<[Part<T>]>,
+    /// What a part holds, for those who look without its lock.
+    signs: Arc<[Sign]>,
+    /// Values that a part keeps at most, victims included.
+    capacity: usize,
+    ageing: Arc<Ageing>,
+}
+
+/// What an operation did with a part.
+struct Done<R, T> {
+    result: R,
+    /// What has become too old; dropped by the caller, outside of the lock.
+    old: Vec<T>,
+}
+
+impl<T> Shared<T> {
+    /// Ages part `at` and runs `f` on it, unless another thread uses it.
+    #[inline]
+    fn try_part<R>(&self, at: usize, f: impl FnOnce(&mut Values<T>) -> R) -> Option<Done<R, T>> {
+        let mut values = self.parts[at].0.try_lock()?;
+        let cycles = self.ageing.cycles();
+        let is_first = cycles > values.seen;
+        let old = values.age(cycles);
+        let sign = &self.signs[at];
+        if is_first {
+            sign.saw(cycles);
+            self.ageing.note_use();
+        }
+        let result = f(&mut values);
+        sign.holds(values.len());
+        Some(Done { result, old })
+    }
+
+    /// The calling thread's part, and the others after it.
+    fn order(&self) -> impl Iterator<Item = usize> {
+        let (first, count) = (place(), self.parts.len());
+        (0..count).map(move |i| (first + i) % count)
+    }
+    /// The calling thread met another one in its part, and moves on.
+    #[cold]
+    fn move_on() {
+        // Without thread-locals there is nothing to change.
+        let _ = PLACE.try_with(|place| place.set(place.get().map(|at| at.wrapping_add(1))));
+    }
+
+    /// A value for reuse.
+    #[inline]
+    fn find(&self) -> Option<T> {
+        for (nth, at) in self.order().enumerate() {
+            if self.signs[at].held() == 0 {
+                continue;
+            }
+            let take = |values: &mut Values<T>| values.fresh.pop().or_else(|| values.victims.pop());
+            match self.try_part(at, take) {
+                Some(Done { result: Some(value), old }) => {
+                    drop(old);
+                    return Some(value);
+                }
+                Some(_) => {}
+                None if nth == 0 => Self::move_on(),
+                None => {}
+            }
+        }
+        None
+    }
+
+    /// Keeps `value`; returns what has to go for it, or the value itself if there is no room.
+    #[inline]
+    fn keep(&self, value: T) -> Option<T> {
+        let mut waits = Some(value);
+        for (nth, at) in self.order().enumerate() {
+            if nth > 0 && self.signs[at].held() >= self.capacity {
+                continue;
+            }
+            let put = |values: &mut Values<T>| {
+                let is_full = values.len() >= self.capacity;
+                let goes = if is_full { values.victims.pop() } else { None };
+                if !is_full || goes.is_some() {
+                    values.fresh.extend(waits.take());
+                }
+                goes
+            };
+            match self.try_part(at, put) {
+                Some(Done { result, old }) => {
+                    drop(old);
+                    if waits.is_none() {
+                        return result;
+                    }
+                }
+                None if nth == 0 => Self::move_on(),
+                None => {}
+            }
+        }
+        waits
+    }
+}
+
+impl<T: Send> Ages for Shared<T> {
+    fn age(&self, cycles: u64) {
+        for (part, sign) in self.parts.iter().zip(&*self.signs) {
+            let old = {
+                let mut values = part.0.lock();
+                let old = values.age(cycles);
+                sign.saw(values.seen);
+                sign.holds(values.len());
+                old
+            };
+            old.into_iter().for_each(|value| carry_on(|| drop(value)));
+        }
+    }
+}
+
+/// Values for reuse, such as buffers: [`get`](Self::get) takes one that was put back, or makes one.
+/// What has not been used for two cycles is dropped. Go's `sync.Pool`.
+///
+/// The values are plain Rust values outside of the heap; the heap gives the pace. So a burst's
+/// buffers go when the burst is over, and a program in a steady state makes no buffers at all. It
+/// is a handle, cheap to clone, `Send` and `Sync`, and works inside and outside of `mutate`. A
+/// value may hold [`Root`](crate::Root)s, and no `Gc`. The pool does not keep the heap alive; when
+/// the heap has ended nothing ages any more.
+///
+/// # When values are dropped
+///
+/// - A cycle turns values into *victims*. They are found by `get` as the others are, but the next
+///   cycle drops those that are left.
+/// - This happens at the first use of the pool after a cycle, on the thread that uses it: inside of
+///   `get`, `take` or `put`, without a lock. A panic in a destructor passes through.
+/// - Values of parts that nobody uses are dropped by a thread of their own, which runs for that
+///   only. It catches panics. The collector's threads never drop a value, so a destructor may
+///   block.
+/// - The heap needs cycles for this. One that rests has two, some seconds after the last use
+///   ([`idle_after`](crate::HeapBuilder::idle_after)).
+/// - Dropping the last handle drops all values.
+///
+/// # Cost
+///
+/// The threads share a few parts, each under a lock of its own; a thread keeps to one part as long
+/// as no other thread meets it there. `get` and its end take some 40 ns together. A pool keeps at
+/// most 1,024 values, or as many as [`with_limit`](Self::with_limit) says; what finds no room is
+/// dropped.
+///
+/// ```
+/// use gc_core::{Heap, Pool};
+/// let heap = Heap::new();
+/// let buffers: Pool<Vec<u8>> = Pool::new(&heap, Vec::new);
+/// let mut buffer = buffers.get(); // put back at its end
+/// buffer.clear(); // it is as its last user left it
+/// buffer.extend_from_slice(b"an answer");
+/// let capacity = buffer.capacity();
+/// drop(buffer);
+/// assert_eq!(buffers.get().capacity(), capacity, "the same buffer again");
+/// ```
+pub struct Pool<T> {
+    shared: Arc<Shared<T>>,
+}
+
+impl<T> Clone for Pool<T> {
+    fn clone(&self) -> Self {
+        Pool { shared: self.shared.clone() }
+    }
+}
+
+impl<T: Send + 'static> Pool<T> {
+    /// An empty pool that ages with the cycles of `heap` and makes values by `make`.
+    ///
+    /// `make` is called without a lock, so it may use the pool. A panic in it passes through `get`
+    /// and `take`.
+    #[must_use]
+    pub fn new(heap: &Heap, make: impl Fn() -> T + Send + Sync + 'static) -> Pool<T> {
+        Pool::with_limit(heap, LIMIT, make)
+    }
+
+    /// The same for a pool that keeps at most `limit` values, those that wait for the next cycle
+    /// included.
+    ///
+    /// ```
+    /// use gc_core::{Heap, Pool};
+    /// let buffers = Pool::with_limit(&Heap::new(), 2, || vec![0u8; 1 << 20]);
+    /// let taken: Vec<_> = (0..3).map(|_| buffers.get()).collect();
+    /// drop(taken);
+    /// assert_eq!(buffers.len(), 2);
+    /// ```
+    #[must_use]
+    pub fn with_limit(
+        heap: &Heap,
+        limit: usize,
+        make: impl Fn() -> T + Send + Sync + 'static,
+    ) -> Pool<T> {
+        let core = heap.core();
+        let ageing = core.ageing.clone();
+        let count = (core.config.cores * PARTS_PER_CORE).min(limit).max(1);
+        let seen = ageing.cycles();
+        let empty = || Values { seen, fresh: Vec::new(), victims: Vec::new() };
+        let sign = || {
+            let sign = Sign::default();
+            sign.saw(seen);
+            sign
+        };
+        let signs: Arc<[Sign]> = (0..count).map(|_| sign()).collect();
+        let shared = Arc::new(Shared {
+            make: Box::new(make),
+            parts: (0..count).map(|_| Part(Mutex::new(empty()))).collect(),
+            signs: signs.clone(),
+            capacity: limit / count,
+            ageing,
+        });
+        let cache: Weak<dyn Ages> = Arc::<Shared<T>>::downgrade(&shared);
+        shared.ageing.register(cache, signs);
+        Pool { shared }
+    }
+}
+
+impl<T> Pool<T> {
+    /// A value that was put back, or a new one; it goes back when the guard is dropped.
+    ///
+    /// A guard that a panic drops does not put its value back, because the value may be half
+    /// changed.
+    #[must_use = "a guard puts its value back at once if it is not kept"]
+    pub fn get(&self) -> PoolGuard<'_, T> {
+        PoolGuard { pool: self, value: Some(self.take()) }
+    }
+    /// The same without a guard: the value is the caller's, who may [`put`](Self::put) it back.
+    ///
+    /// ```
+    /// use gc_core::{Heap, Pool};
+    /// let pool: Pool<String> = Pool::new(&Heap::new(), String::new);
+    /// pool.put(String::from("used"));
+    /// assert_eq!((pool.take(), pool.take()), (String::from("used"), String::new()));
+    /// ```
+    #[must_use]
+    pub fn take(&self) -> T {
+        self.shared.find().unwrap_or_else(|| (self.shared.make)())
+    }
+    /// Keeps `value` for the next one who asks, on any thread; drops it if the pool is full.
+    pub fn put(&self, value: T) {
+        drop(self.shared.keep(value));
+    }
+    /// Drops all values on the calling thread.
+    pub fn clear(&self) {
+        for (part, sign) in self.shared.parts.iter().zip(&*self.shared.signs) {
+            let values = {
+                let mut values = part.0.lock();
+                sign.holds(0);
+                (mem::take(&mut values.fresh), mem::take(&mut values.victims))
+            };
+            drop(values);
+        }
+    }
+    /// How many values wait for reuse; a moment old where other threads use the pool.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shared.signs.iter().map(Sign::held).sum()
+    }
+    /// Whether no value waits for reuse.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<T> fmt::Debug for Pool<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+// A panic leaves the parts whole: no user's code runs while one is locked.
+impl<T> UnwindSafe for Pool<T> {}
+impl<T> RefUnwindSafe for Pool<T> {}
+
+/// A value of a [`Pool`], put back when the guard is dropped. From [`Pool::get`].
+pub struct PoolGuard<'a, T> {
+    pool: &'a Pool<T>,
+    /// Empty only while it is dropped.
+    value: Option<T>,
+}
+
+impl<T> PoolGuard<'_, T> {
+    /// Takes the value out for good. Not a method, because the value may have one of that name.
+    ///
+    /// ```
+    /// use gc_core::{Heap, Pool, PoolGuard};
+    /// let pool = Pool::new(&Heap::new(), || vec![1, 2, 3]);
+    /// let kept: Vec<i32> = PoolGuard::into_inner(pool.get());
+    /// assert!(pool.is_empty() && kept.len() == 3);
+    /// ```
+    #[must_use]
+    pub fn into_inner(mut guard: Self) -> T {
+        guard.value.take().expect("a guard has its value")
+    }
+}
+
+impl<T> Deref for PoolGuard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        self.value.as_ref().expect("a guard has its value")
+    }
+}
+impl<T> DerefMut for PoolGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.value.as_mut().expect("a guard has its value")
+    }
+}
+
+impl<T> Drop for PoolGuard<'_, T> {
+    fn drop(&mut self) {
+        let Some(value) = self.value.take() else { return };
+        if !std::thread::panicking() {
+            self.pool.put(value);
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for PoolGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
