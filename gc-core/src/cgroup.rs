@@ -3,7 +3,9 @@
 //!
 //! A process is in one group of each hierarchy, and every group above it limits it too: the smallest limit holds.
 //! Version 2 has one hierarchy and writes `max` for no limit; version 1 has one for memory and writes a number
-//! close to 2^63.
+//! close to 2^63. Where version 2 sets `memory.high` as well, the smaller one counts: above it the
+//! system slows the process down until it stands still. A limit may change at any time, so who
+//! wants to know it asks again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,19 +28,23 @@ fn limit_of(root: &Path, groups: &str) -> Option<u64> {
 fn smallest(root: &Path, line: &str) -> Option<u64> {
     let mut parts = line.splitn(3, ':');
     let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
-    let (mount, file) = match controllers {
-        "" => (root.to_path_buf(), "memory.max"),
+    let (mount, files): (PathBuf, &[&str]) = match controllers {
+        "" => (root.to_path_buf(), &["memory.max", "memory.high"]),
         some if some.split(',').any(|c| c == "memory") => {
-            (root.join("memory"), "memory.limit_in_bytes")
+            (root.join("memory"), &["memory.limit_in_bytes"])
         }
         _ => return None,
     };
     let group = PathBuf::from(path.trim_start_matches('/'));
-    let limit = |group: &Path| -> Option<u64> {
-        let text = fs::read_to_string(mount.join(group).join(file)).ok()?;
+    let limit = |file: PathBuf| -> Option<u64> {
+        let text = fs::read_to_string(file).ok()?;
         text.trim().parse().ok().filter(|&bytes| bytes < NO_LIMIT)
     };
-    group.ancestors().filter_map(limit).min()
+    let of_group = |group: &Path| {
+        let group = mount.join(group);
+        files.iter().filter_map(|file| limit(group.join(file))).min()
+    };
+    group.ancestors().filter_map(of_group).min()
 }
 
 #[cfg(all(test, not(loom)))]
@@ -75,6 +81,17 @@ mod tests {
         assert_eq!(limit_of(&tree.0, "0::/a/b/c\n"), Some(5_000_000));
         assert_eq!(limit_of(&tree.0, "0::/\n"), None);
         assert_eq!(limit_of(&tree.0, "0::/elsewhere\n"), None);
+    }
+
+    #[test]
+    fn where_the_system_slows_down_is_a_limit_too() {
+        let files = [("a/memory.max", "5000000\n"), ("a/memory.high", "4000000\n")];
+        let tree = tree("high", &files);
+        assert_eq!(limit_of(&tree.0, "0::/a\n"), Some(4_000_000));
+        fs::write(tree.0.join("a/memory.high"), "max\n").unwrap();
+        assert_eq!(limit_of(&tree.0, "0::/a\n"), Some(5_000_000), "it is read again");
+        fs::write(tree.0.join("a/memory.max"), "max\n").unwrap();
+        assert_eq!(limit_of(&tree.0, "0::/a\n"), None);
     }
 
     #[test]

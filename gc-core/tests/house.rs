@@ -61,9 +61,9 @@ const LAYERS: [&[&str]; 10] = [
     &["heap", "private"],
     &["mark", "sweep"],
     &["mutator"],
-    &["rest"],
+    &["rest", "limits"],
     &["cycle", "verify"],
-    &["mutation"],
+    &["mutation", "tuning"],
     &["pointers"],
 ];
 

@@ -2,7 +2,8 @@
 //! nearly always under way. Run it in the verifying build:
 //!
 //! ```text
-//! RUSTFLAGS="--cfg gc_verify" cargo run --release --example stress -- [--seconds N] [--threads T] [--seed S] [--markers M]
+//! RUSTFLAGS="--cfg gc_verify" cargo run --release --example stress -- [--seconds N] [--threads T]
+//! [--seed S] [--markers M] \     [--memory-limit MIB] [--heap-limit MIB]
 //! ```
 //!
 //! 1. *Tokens*: a fixed set of objects that only ever move: between the cells of a table, guarded vectors, once-cells,
@@ -408,6 +409,7 @@ fn report(heap: &Heap, since: Instant) {
 
 fn main() {
     let (mut seconds, mut threads, mut markers) = (10u64, 4usize, 2usize);
+    let (mut soft, mut hard) = (0usize, 0usize);
     let mut seed = Instant::now().elapsed().as_nanos() as u64 ^ u64::from(std::process::id());
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
@@ -417,8 +419,14 @@ fn main() {
             ("--threads", Some(n)) => threads = n as usize,
             ("--seed", Some(n)) => seed = n,
             ("--markers", Some(n)) => markers = n as usize,
+            // In MiB.
+            ("--memory-limit", Some(n)) => soft = (n as usize) << 20,
+            ("--heap-limit", Some(n)) => hard = (n as usize) << 20,
             _ => {
-                eprintln!("usage: stress [--seconds N] [--threads T] [--seed S] [--markers M]");
+                eprintln!(
+                    "usage: stress [--seconds N] [--threads T] [--seed S] [--markers M] \
+                     [--memory-limit MIB] [--heap-limit MIB]"
+                );
                 std::process::exit(2);
             }
         }
@@ -428,6 +436,8 @@ fn main() {
     // What is free is given away all the time, so that what a thread gets has been away.
     #[cfg(gc_verify)]
     let heap = heap.scavenge_all();
+    let heap = if soft > 0 { heap.memory_limit(soft) } else { heap };
+    let heap = if hard > 0 { heap.heap_limit(hard) } else { heap };
     let heap = heap.build().unwrap_or_else(|error| {
         eprintln!("stress: {error}");
         std::process::exit(2);
@@ -458,9 +468,16 @@ fn main() {
         };
         let slots: Vec<_> = (0..threads as u64).map(slot).collect();
         let (mut cycles, mut progress) = (0, Instant::now());
+        let mut wide = false;
         let mut next = Duration::from_secs(5);
         while since.elapsed() < Duration::from_secs(seconds) {
             std::thread::sleep(Duration::from_millis(100));
+            if soft > 0 {
+                // Limits change under the threads, too.
+                wide = !wide;
+                let bytes = if wide { 2 * soft } else { soft };
+                shared.heap.set_memory_limit(bytes).expect("it is in range");
+            }
             let now = shared.heap.stats().cycles;
             if now != cycles {
                 (cycles, progress) = (now, Instant::now());

@@ -1,0 +1,214 @@
+#![forbid(unsafe_code)]
+//! What a thread does where memory is short: it draws on a ration, and waits between two pins for
+//! the next one.
+//!
+//! 1. A refill that needs fresh memory asks first ([`Record::ration`]). A refill from a span with
+//!    free slots does not: it takes nothing that others need.
+//! 2. Above a line (`pacing::limits`) fresh memory is taken from the thread's ration. It is taken
+//!    also when the ration is used up, because inside a pin nobody can wait for a cycle: the cycle
+//!    waits for that pin. But then the thread is *pressed*, and stalls before its next pin
+//!    ([`Record::stall`]).
+//! 3. A stall ends with the cycle that runs, or with the next one if none does; after its time; or
+//!    when that cycle gets no further, because a thread stays inside a pin, and perhaps waits for
+//!    this one. Then the thread has a new ration, so it does not wait again before it has
+//!    allocated.
+//! 4. Under a soft limit a thread that stays in its pin and takes more sleeps a little at each
+//!    refill, while the collector works beside this pin and does not wait for it
+//!    ([`Record::linger`]).
+//!
+//! A thread never stalls inside another pin of its own, nor on the collector's threads.
+
+use super::{Core, Record, on_collector_thread};
+use crate::config::BLOCK;
+use crate::observe::clock::ticks;
+use crate::observe::histogram::PauseKind;
+use crate::pacing::{LEAST_RATION, LONGEST_STEP, Ration, Room, Tightness};
+use std::time::{Duration, Instant};
+
+/// How long a cycle may get no further before a stall gives it up; and once that has happened,
+/// until it does get further.
+const PATIENCE: Duration = Duration::from_millis(100);
+const LESS_PATIENCE: Duration = Duration::from_millis(50);
+/// A sleep inside a pin.
+const LINGER: Duration = Duration::from_millis(1);
+/// Idle blocks that one refill gives back at most.
+const GIVE_BACK: u64 = 64;
+
+impl Core {
+    /// What the heap takes, and what it may.
+    pub(crate) fn room(&self) -> Room {
+        Room {
+            used: (self.space.pages.used() * BLOCK) as u64,
+            hard: (self.space.pages.limit() * BLOCK) as u64,
+            external: self.credit.external(),
+        }
+    }
+}
+
+impl Record {
+    /// `bytes` of fresh memory are about to be taken. With `must`, by an allocation that panics if
+    /// it is refused.
+    #[cold]
+    pub(super) fn ration(&self, core: &Core, bytes: usize, must: bool) {
+        if must {
+            self.panics.set(true);
+        }
+        let (step, hard) = match core.limits.tightness(core.room(), bytes as u64) {
+            Tightness::Free => {
+                // A debt from long ago is nobody's business.
+                self.ration.set(self.ration.get().max(0));
+                return;
+            }
+            Tightness::Soft(step) => (step, false),
+            Tightness::Hard(step) => {
+                let time = core.config.stall(must);
+                (step.unwrap_or_default().max(time), !time.is_zero())
+            }
+        };
+        core.limits.set_near(true);
+        core.control.nudge();
+        let left = self.ration.get().saturating_sub_unsigned(bytes as u64);
+        self.ration.set(left);
+        if left >= 0 || step.is_zero() {
+            return;
+        }
+        let was_pressed = self.pressed.replace(true);
+        self.stalls_hard.set(self.stalls_hard.get() || hard);
+        if was_pressed && !hard {
+            self.linger(core);
+        }
+    }
+
+    /// Free slots of `bytes` were taken, and they were the last that are known of their class: the
+    /// next refill needs fresh memory, if no cycle comes before. So where memory is short, it is
+    /// now that the thread should wait: who waits after that refill gets the cycle's slots, and the
+    /// block is taken although they would have done.
+    #[cold]
+    pub(super) fn foresee(&self, core: &Core, bytes: usize, must: bool) {
+        let left = self.slots.get().saturating_sub(bytes as u64);
+        self.slots.set(left);
+        if left > 0 {
+            return;
+        }
+        let hard = match core.limits.tightness(core.room(), 0) {
+            Tightness::Free => return,
+            Tightness::Soft(_) => false,
+            Tightness::Hard(step) => {
+                let waits = !core.config.stall(must).is_zero();
+                if !waits && step.is_none() {
+                    return;
+                }
+                waits
+            }
+        };
+        core.limits.set_near(true);
+        self.pressed.set(true);
+        self.stalls_hard.set(self.stalls_hard.get() || hard);
+    }
+
+    /// Another thread begins to use the record.
+    pub(super) fn forget_ration(&self) {
+        self.pressed.set(false);
+        self.stalls_hard.set(false);
+        self.was_refused.set(false);
+        self.panics.set(false);
+        self.hopeless.set(None);
+        self.set_ration(Ration::default());
+    }
+
+    /// `bytes` more are held outside of the heap: they are part of what the soft limit bounds, and of
+    /// what the collector has to keep up with.
+    #[cold]
+    pub(crate) fn pace_external(&self, bytes: usize) {
+        let core = self.core();
+        let tightness = core.limits.tightness(core.room(), 0);
+        if matches!(tightness, Tightness::Soft(_) | Tightness::Hard(Some(_))) {
+            self.ration(core, bytes, false);
+        }
+        self.pace(core);
+    }
+
+    /// An allocation was refused, and a cycle may help the next one. A thread that also allocates
+    /// with forms that panic waits for it, since it may do so next; one that does not goes on.
+    #[cold]
+    pub(super) fn refused(&self, core: &Core, must: bool) {
+        core.limits.set_near(true);
+        core.control.wish();
+        if !core.config.stall(must || self.panics.get()).is_zero() {
+            self.pressed.set(true);
+            self.was_refused.set(true);
+        }
+    }
+
+    /// A run of `blocks` blocks is about to be taken under a soft limit. Where idle blocks do not
+    /// make up such a run, it comes on top of them: then as many of those go back first.
+    pub(super) fn make_room(&self, core: &Core, blocks: usize) {
+        let soft = core.limits.soft();
+        if soft == u64::MAX || blocks < 2 {
+            return;
+        }
+        let room = core.room();
+        let idle = (core.space.pages.idle() * BLOCK) as u64;
+        let total = room.used.saturating_add(room.external).saturating_add(idle);
+        let over = total.saturating_add((blocks * BLOCK) as u64).saturating_sub(soft);
+        let most = over.min(GIVE_BACK * BLOCK as u64);
+        if idle > 0 && most > 0 {
+            core.space.release(most as usize);
+        }
+    }
+
+    /// Memory is short: waits, before the next pin, for a cycle to free something.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn stall(&self) {
+        self.pressed.set(false);
+        let was_refused = self.was_refused.replace(false);
+        let hard = self.stalls_hard.replace(false) || was_refused;
+        let core = self.core();
+        let time = match core.limits.tightness(core.room(), 0) {
+            _ if was_refused => core.config.stall(true),
+            Tightness::Free => return,
+            Tightness::Hard(_) if hard => core.config.stall(true),
+            Tightness::Soft(step) | Tightness::Hard(Some(step)) => self.step(step),
+            Tightness::Hard(None) => return,
+        };
+        // A pin of this thread through another record would be waited for in vain.
+        if time.is_zero() || on_collector_thread() || core.is_pinned_here() {
+            return self.set_ration(Ration { fresh: LEAST_RATION, slots: 0 });
+        }
+        let since = ticks();
+        let has_hope = self.hopeless.get() != Some(core.control.steps());
+        let patience = if has_hope { PATIENCE } else { LESS_PATIENCE };
+        let until = Instant::now() + time;
+        let ended = core.control.stall(until, patience, &|| core.marking.found_bytes());
+        let is_stuck = !ended && Instant::now() < until;
+        self.hopeless.set(is_stuck.then(|| core.control.steps()));
+        self.pauses.record(PauseKind::Stall, since);
+        let least = Ration { fresh: LEAST_RATION, slots: 0 };
+        let share = || core.limits.share(core.room(), core.credit.counted(), hard);
+        self.set_ration(if ended { share() } else { least });
+    }
+
+    fn set_ration(&self, Ration { fresh, slots }: Ration) {
+        self.ration.set(fresh as i64);
+        self.slots.set(slots);
+    }
+
+    /// How long a wait lasts at most for what this thread has taken beyond its ration: so many
+    /// steps as it was blocks.
+    fn step(&self, step: Duration) -> Duration {
+        let blocks = self.ration.get().min(0).unsigned_abs() / LEAST_RATION;
+        step.saturating_mul(blocks.clamp(1, 100) as u32).min(LONGEST_STEP)
+    }
+
+    /// Sleeps a little inside a pin, if a cycle goes on meanwhile.
+    fn linger(&self, core: &Core) {
+        let is_awaited = !self.crossing.has_seen(core.epoch.load());
+        if is_awaited || !core.control.is_in_cycle() || on_collector_thread() {
+            return;
+        }
+        let since = ticks();
+        core.control.linger(LINGER);
+        self.pauses.record(PauseKind::Stall, since);
+    }
+}
