@@ -228,10 +228,10 @@ impl Record {
         let (space, number) = (&core.space, self.sweeps.get());
         if let Some(span) = class.partial(number).pop(|b| space.link(b)) {
             class.count_reused();
+            let free = class.slots - space.meta(span as usize).live() as usize;
+            self.slots.set(self.slots.get().saturating_sub((free * class.slot) as u64));
             if class.partial(number).top().is_none() {
-                self.foresee(core, class.blocks * BLOCK, must);
-            } else {
-                self.slots.set(self.slots.get().saturating_sub((class.blocks * BLOCK) as u64));
+                self.foresee(core, must);
             }
             return Ok((span, PauseKind::Refill));
         }

@@ -43,6 +43,13 @@ impl Core {
             external: self.credit.external(),
         }
     }
+    /// Whether the heap is over the far line, and not because so much lives: then the next cycle has to
+    /// free something before anybody goes on, within its time.
+    fn is_far_over(&self) -> bool {
+        let (room, soft) = (self.room(), self.limits.soft());
+        let is_far = self.limits.tightness(room, 0) == Tightness::Soft(LONGEST_STEP);
+        is_far && self.credit.counted().saturating_add(room.external) <= soft
+    }
 }
 
 impl Record {
@@ -79,15 +86,13 @@ impl Record {
         }
     }
 
-    /// Free slots of `bytes` were taken, and they were the last that are known of their class: the
-    /// next refill needs fresh memory, if no cycle comes before. So where memory is short, it is
-    /// now that the thread should wait: who waits after that refill gets the cycle's slots, and the
-    /// block is taken although they would have done.
+    /// The last free slots that are known of their class were taken: the next refill needs fresh
+    /// memory, if no cycle comes before. So where memory is short, a thread that has used up its
+    /// ration of slots should wait now. After a cycle it gets the slots that the cycle found; after the
+    /// next refill it would have taken a block although they would have done.
     #[cold]
-    pub(super) fn foresee(&self, core: &Core, bytes: usize, must: bool) {
-        let left = self.slots.get().saturating_sub(bytes as u64);
-        self.slots.set(left);
-        if left > 0 {
+    pub(super) fn foresee(&self, core: &Core, must: bool) {
+        if self.slots.get() > 0 {
             return;
         }
         let hard = match core.limits.tightness(core.room(), 0) {
@@ -174,19 +179,26 @@ impl Record {
         };
         // A pin of this thread through another record would be waited for in vain.
         if time.is_zero() || on_collector_thread() || core.is_pinned_here() {
-            return self.set_ration(Ration { fresh: LEAST_RATION, slots: 0 });
+            return self.set_ration(Ration::LEAST);
         }
         let since = ticks();
         let has_hope = self.hopeless.get() != Some(core.control.steps());
         let patience = if has_hope { PATIENCE } else { LESS_PATIENCE };
         let until = Instant::now() + time;
-        let ended = core.control.stall(until, patience, &|| core.marking.found_bytes());
+        let marked = || core.marking.found_bytes();
+        let ended = loop {
+            let ended = core.control.stall(until, patience, &marked);
+            if hard || !ended || !core.is_far_over() || Instant::now() >= until {
+                break ended;
+            }
+        };
         let is_stuck = !ended && Instant::now() < until;
         self.hopeless.set(is_stuck.then(|| core.control.steps()));
         self.pauses.record(PauseKind::Stall, since);
-        let least = Ration { fresh: LEAST_RATION, slots: 0 };
-        let share = || core.limits.share(core.room(), core.credit.counted(), hard);
-        self.set_ration(if ended { share() } else { least });
+        let share = core.limits.share(core.room(), core.credit.counted(), hard);
+        // A cycle that has not ended has freed nothing. What is free anyway is there to be used.
+        let fresh = if ended { share.fresh } else { LEAST_RATION };
+        self.set_ration(Ration { fresh, ..share });
     }
 
     fn set_ration(&self, Ration { fresh, slots }: Ration) {

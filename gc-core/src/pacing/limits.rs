@@ -27,8 +27,11 @@ use std::time::Duration;
 /// Over the soft line, for each block, and over the far one: how long one wait lasts at most.
 const STEP: Duration = Duration::from_millis(10);
 pub(crate) const LONGEST_STEP: Duration = Duration::from_millis(100);
-/// The ration of a thread whose wait has freed nothing.
+/// The ration of a thread whose wait has freed nothing: a block, and free slots for some refills
+/// of each of its classes. With each cycle a thread gives its spans up and takes them again, so with
+/// fewer slots it would wait for a cycle at each refill.
 pub(crate) const LEAST_RATION: u64 = BLOCK as u64;
+const LEAST_SLOTS: u64 = 16 * LEAST_RATION;
 
 /// How tight memory is for who wants some that is fresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +50,10 @@ pub(crate) struct Ration {
     pub(crate) fresh: u64,
     /// Of free slots, until it looks whether its classes run out of them.
     pub(crate) slots: u64,
+}
+
+impl Ration {
+    pub(crate) const LEAST: Ration = Ration { fresh: LEAST_RATION, slots: LEAST_SLOTS };
 }
 
 /// What the heap takes and what it may take, in bytes.
@@ -164,18 +171,18 @@ impl Limits {
     /// together, each gets the same.
     ///
     /// That is half of what is left, where most of the limit is live. So the last of a hard limit
-    /// goes within some ten cycles, and who comes next gets an error; and of a soft limit, which
-    /// may be passed, it is a sixty-fourth at least. Where little is live, free slots are what the
-    /// heap should live on, and it is a thirty-second part of what is left.
+    /// goes within some ten cycles, and who comes next gets an error. Where little is live, free slots
+    /// are what the heap should live on, and it is a thirty-second part of what is left. A soft limit
+    /// may be passed by what lives: then it is a sixty-fourth of it at least.
     pub(crate) fn share(&self, room: Room, live: u64, hard: bool) -> Ration {
         let soft = self.soft();
         let far = soft.saturating_add(soft / 10);
         let total = room.used.saturating_add(room.external);
         let left = far.saturating_sub(total);
-        let by_soft = if live.saturating_add(room.external) > soft / 4 * 3 {
-            (left / 2).max(soft / 64)
-        } else {
-            left / 32
+        let by_soft = match live.saturating_add(room.external) {
+            kept if kept > soft => (left / 2).max(soft / 64),
+            kept if kept > soft / 4 * 3 => left / 2,
+            _ => left / 32,
         };
         let part = if live > room.hard / 4 * 3 { 2 } else { 32 };
         let by_hard = room.hard.saturating_sub(room.used) / part;
@@ -183,7 +190,7 @@ impl Limits {
         let fresh = if hard { by_hard.min(by_soft) } else { by_soft };
         let fresh = (fresh / busy).max(LEAST_RATION);
         let slots = room.used.saturating_sub(live) / 8 / busy;
-        Ration { fresh, slots: slots.max(fresh) }
+        Ration { fresh, slots: slots.max(fresh).max(LEAST_SLOTS) }
     }
 
     // ---- pauses ----
@@ -248,7 +255,8 @@ mod tests {
         let fresh =
             |used, external, live, hard| limits.share(room(used, external), live * MB, hard).fresh;
         assert_eq!(fresh(660, 0, 500, false), 44 * MB / 2 / 4);
-        assert_eq!(fresh(900, 0, 500, false), 10 * MB / 4);
+        assert_eq!(fresh(900, 0, 500, false), LEAST_RATION, "what lives is below the limit");
+        assert_eq!(fresh(900, 0, 700, false), 10 * MB / 4);
         assert_eq!(fresh(100, 1000, 50, false), 10 * MB / 4);
         assert_eq!(fresh(640, 0, 50, false), 2 * MB / 4, "64 MB are left");
         assert_eq!(fresh(900, 0, 50, false), LEAST_RATION);
