@@ -1,5 +1,6 @@
 #![forbid(unsafe_code)]
-//! What the process's cgroup lets it use: the limit of a container, which the system's total does not show.
+//! What the process's cgroup lets it use: the limit of a container, which the system's total does not show;
+//! and how much of that the process takes.
 //!
 //! A process is in one group of each hierarchy, and every group above it limits it too: the smallest limit holds.
 //! Version 2 has one hierarchy and writes `max` for no limit; version 1 has one for memory and writes a number
@@ -17,6 +18,19 @@ const NO_LIMIT: u64 = 1 << 60;
 pub(crate) fn memory_limit() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     limit_of(Path::new("/sys/fs/cgroup"), &groups)
+}
+
+/// Bytes of memory that this process takes and that no file could give back; 0 where the system does
+/// not say.
+pub(crate) fn taken() -> u64 {
+    fs::read_to_string("/proc/self/status").map_or(0, |status| taken_of(&status))
+}
+fn taken_of(status: &str) -> u64 {
+    let kib = status.lines().find_map(|line| {
+        let kib = line.strip_prefix("RssAnon:")?.trim().strip_suffix("kB")?;
+        kib.trim().parse::<u64>().ok()
+    });
+    kib.unwrap_or(0).saturating_mul(1024)
 }
 
 /// The limit of a process whose `/proc/self/cgroup` reads `groups`, with the hierarchies mounted below `root`.
@@ -106,6 +120,20 @@ mod tests {
         let groups = "5:cpu,cpuacct:/docker/x\n4:memory:/docker/x\n";
         assert_eq!(limit_of(&tree.0, groups), Some(1_048_576_000));
         assert_eq!(limit_of(&tree.0, "4:memory:/\n"), None, "2^63 is no limit");
+    }
+
+    #[test]
+    fn what_the_process_takes_is_in_kib() {
+        assert_eq!(
+            taken_of("VmRSS:\t   9 kB\nRssAnon:\t   1204 kB\nRssFile:\t 8 kB\n"),
+            1204 << 10
+        );
+        for nonsense in ["", "RssAnon:", "RssAnon: 5 pages", "RssAnon: -3 kB"] {
+            assert_eq!(taken_of(nonsense), 0);
+        }
+        if cfg!(target_os = "linux") && !cfg!(miri) {
+            assert!(taken() > 100 << 10);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! 2. After each cycle it says whether memory is short, and calls those who registered
 //!    ([`Keeper::tell`]).
 
+use crate::cgroup;
 use crate::config::BLOCK;
 use crate::mutator::Core;
 use crate::observe::Pressure;
@@ -18,6 +19,8 @@ use std::time::{Duration, Instant};
 /// How often the container's limit is read at most, and how often while no cycle comes.
 const OFTEN: Duration = Duration::from_millis(10);
 const SELDOM: Duration = Duration::from_secs(1);
+/// Steps in which what is beside the heap is counted, in bytes.
+const STEP: u64 = 1 << 20;
 
 /// The collector's view of the limits.
 #[derive(Debug)]
@@ -25,16 +28,32 @@ pub(crate) struct Keeper {
     /// What the container leaves, softly and at most, and when that was read.
     container: Option<(u64, u64)>,
     read: Instant,
+    /// What the process took beside the heap then, and beside external bytes.
+    beside: u64,
     /// The percent and the limit that the pacer plans with.
     planned: (u32, u64),
 }
 
 impl Keeper {
     pub(crate) fn new(core: &Core) -> Keeper {
-        let (container, read) = (core.config.container(), Instant::now());
-        let mut keeper = Keeper { container, read, planned: (core.config.gc_percent, u64::MAX) };
+        let planned = (core.config.gc_percent, u64::MAX);
+        let mut keeper = Keeper { container: None, read: Instant::now(), beside: 0, planned };
+        if core.config.cgroup_percent.is_some() && !cfg!(shuttle) {
+            keeper.read(core);
+        }
         keeper.planned.1 = keeper.adopt(core);
         keeper
+    }
+
+    /// Reads the container's limit, and what the process takes beside the heap: `malloc` keeps much
+    /// of what is freed, for instance by the destructors of objects that held it.
+    fn read(&mut self, core: &Core) {
+        (self.container, self.read) = (core.config.container(), Instant::now());
+        let idle = core.space.pages.idle() * BLOCK;
+        let ours = (core.space.resident() + idle) as u64;
+        let counted = ours.saturating_add(core.credit.external());
+        // In steps, so that not every cycle has another limit.
+        self.beside = cgroup::taken().saturating_sub(counted).next_multiple_of(STEP);
     }
 
     /// What the pacer plans with at first.
@@ -47,10 +66,12 @@ impl Keeper {
         let settings = core.limits.settings();
         let (mut soft, mut hard) = (settings.memory_limit as u64, settings.heap_limit as u64);
         if let Some((some, most)) = self.container {
-            // In a container everything counts, and the tables are always there.
+            // In a container everything counts. The heap keeps half of its part, whatever else
+            // there is: below that its cycles would help nobody.
             let tables = core.space.tables_resident() as u64;
-            soft = soft.min(some.saturating_sub(tables));
-            let held = tables.saturating_add(core.credit.external());
+            let beside = tables.saturating_add(self.beside).min(some / 2);
+            soft = soft.min(some - beside);
+            let held = beside.saturating_add(core.credit.external());
             hard = hard.min(most.saturating_sub(held));
         }
         core.space.pages.set_limit((hard / BLOCK as u64) as usize);
@@ -69,7 +90,7 @@ impl Keeper {
             return None;
         }
         if is_bounded && self.read.elapsed() >= if in_cycle { OFTEN } else { SELDOM } {
-            (self.container, self.read) = (core.config.container(), Instant::now());
+            self.read(core);
         }
         let percent = core.limits.settings().gc_percent;
         let bound = self.adopt(core);

@@ -41,6 +41,7 @@ impl Core {
             used: (self.space.pages.used() * BLOCK) as u64,
             hard: (self.space.pages.limit() * BLOCK) as u64,
             external: self.credit.external(),
+            kept: self.credit.kept(),
         }
     }
     /// Whether the heap is over the far line, and not because so much lives: then the next cycle has to
@@ -48,7 +49,7 @@ impl Core {
     fn is_far_over(&self) -> bool {
         let (room, soft) = (self.room(), self.limits.soft());
         let is_far = self.limits.tightness(room, 0) == Tightness::Soft(LONGEST_STEP);
-        is_far && self.credit.counted().saturating_add(room.external) <= soft
+        is_far && room.kept <= soft
     }
 }
 

@@ -64,6 +64,8 @@ pub(crate) struct Room {
     pub(crate) hard: u64,
     /// Bytes outside of the heap.
     pub(crate) external: u64,
+    /// Bytes that lived after the last cycle, those outside included.
+    pub(crate) kept: u64,
 }
 
 /// The limits of a heap.
@@ -167,7 +169,7 @@ impl Limits {
         }
     }
 
-    /// The ration of a thread after a cycle that found `live` bytes: of what the threads may take
+    /// The ration of a thread after a cycle, in a heap that counts `live` bytes: of what the threads may take
     /// together, each gets the same.
     ///
     /// That is half of what is left, where most of the limit is live. So the last of a hard limit
@@ -176,16 +178,19 @@ impl Limits {
     /// may be passed by what lives: then it is a sixty-fourth of it at least.
     pub(crate) fn share(&self, room: Room, live: u64, hard: bool) -> Ration {
         let soft = self.soft();
-        let far = soft.saturating_add(soft / 10);
+        let [line, far] = [16, 10].map(|part| soft.saturating_add(soft / part));
         let total = room.used.saturating_add(room.external);
-        let left = far.saturating_sub(total);
-        let by_soft = match live.saturating_add(room.external) {
+        // Only what lies above a line is taken from a ration.
+        let left = far.saturating_sub(total.max(line));
+        let by_soft = match room.kept {
+            _ if soft == u64::MAX => u64::MAX,
             kept if kept > soft => (left / 2).max(soft / 64),
             kept if kept > soft / 4 * 3 => left / 2,
-            _ => left / 32,
+            _ => left / 8,
         };
         let part = if live > room.hard / 4 * 3 { 2 } else { 32 };
-        let by_hard = room.hard.saturating_sub(room.used) / part;
+        let line = room.hard - room.hard / 16;
+        let by_hard = room.hard.saturating_sub(room.used.max(line)) / part;
         let busy = u64::from(self.busy.load(Ordering::Relaxed));
         let fresh = if hard { by_hard.min(by_soft) } else { by_soft };
         let fresh = (fresh / busy).max(LEAST_RATION);
@@ -228,7 +233,7 @@ mod tests {
         limits
     }
     fn room(used: u64, external: u64) -> Room {
-        Room { used: used * MB, hard: 1600 * MB, external: external * MB }
+        Room { used: used * MB, hard: 1600 * MB, external: external * MB, kept: 0 }
     }
 
     #[test]
@@ -252,13 +257,20 @@ mod tests {
     fn what_is_left_is_shared_and_nobody_gets_nothing() {
         let limits = limits(640 * MB);
         limits.set_busy(4);
-        let fresh =
-            |used, external, live, hard| limits.share(room(used, external), live * MB, hard).fresh;
-        assert_eq!(fresh(660, 0, 500, false), 44 * MB / 2 / 4);
+        let fresh = |used, external, live, hard| {
+            let room = Room { kept: (live + external) * MB, ..room(used, external) };
+            limits.share(room, live * MB, hard).fresh
+        };
+        assert_eq!(
+            fresh(660, 0, 500, false),
+            24 * MB / 2 / 4,
+            "below the line nothing is rationed"
+        );
+        assert_eq!(fresh(690, 0, 500, false), 14 * MB / 2 / 4);
         assert_eq!(fresh(900, 0, 500, false), LEAST_RATION, "what lives is below the limit");
         assert_eq!(fresh(900, 0, 700, false), 10 * MB / 4);
         assert_eq!(fresh(100, 1000, 50, false), 10 * MB / 4);
-        assert_eq!(fresh(640, 0, 50, false), 2 * MB / 4, "64 MB are left");
+        assert_eq!(fresh(640, 0, 50, false), 3 * MB / 4);
         assert_eq!(fresh(900, 0, 50, false), LEAST_RATION);
         limits.adopt(u64::MAX, u64::MAX);
         assert_eq!(fresh(1560, 0, 1500, true), 5 * MB);
@@ -274,7 +286,7 @@ mod tests {
         let limits = limits(u64::MAX);
         let mut used = 1500 * MB;
         let waits = (1..).find(|_| {
-            let room = Room { used, hard: 1600 * MB, external: 0 };
+            let room = Room { used, hard: 1600 * MB, external: 0, kept: used };
             used += limits.share(room, used, true).fresh;
             used >= 1600 * MB
         });

@@ -54,6 +54,8 @@ const OVER: u64 = 12;
 pub(crate) struct Plan {
     /// Bytes that count as live in the heap, external ones not included.
     pub(crate) live: u64,
+    /// The same with external bytes.
+    pub(crate) kept: u64,
     /// Bytes at which the cycle starts, and below which its marking should end; external ones included.
     pub(crate) trigger: u64,
     pub(crate) goal: u64,
@@ -212,6 +214,7 @@ impl Pacer {
         let runway = runway_in(way, over, expected);
         Plan {
             live: self.live,
+            kept: live,
             trigger: goal - runway,
             goal,
             end: goal.saturating_add(expected.saturating_sub(runway).min(over)),

@@ -176,7 +176,7 @@ fn run(world: &World) -> Outcome {
                     let plan = pacer.after_sweep(footprint);
                     credit.amend(plan);
                     limited = plan.limited;
-                    gate.cycle_ended(credit.heap());
+                    gate.cycle_ended(credit.heap(), plan.kept);
                     cycles.push(Cycle { at: now, goal, peak, live: plan.live });
                     phase = Phase::Idle;
                 }
@@ -236,8 +236,8 @@ impl Gate {
         limits.adopt(soft, soft);
         Gate { limits, ration: 0, until: 0.0, waited: 0.0, most: 0 }
     }
-    fn room(heap: u64) -> Room {
-        Room { used: heap, hard: u64::MAX, external: 0 }
+    fn room(heap: u64, kept: u64) -> Room {
+        Room { used: heap, hard: u64::MAX, external: 0, kept }
     }
     fn is_closed(&mut self, now: f64, heap: u64) -> bool {
         self.most = self.most.max(heap);
@@ -245,7 +245,7 @@ impl Gate {
             self.waited += STEP;
             return true;
         }
-        match self.limits.tightness(Gate::room(heap), 0) {
+        match self.limits.tightness(Gate::room(heap, 0), 0) {
             Tightness::Soft(step) if self.ration < 0 => {
                 let blocks = self.ration.unsigned_abs() / LEAST_RATION;
                 let step = step.saturating_mul(blocks.clamp(1, 100) as u32).min(LONGEST_STEP);
@@ -264,9 +264,9 @@ impl Gate {
     fn took(&mut self, bytes: u64) {
         self.ration -= bytes as i64;
     }
-    fn cycle_ended(&mut self, heap: u64) {
+    fn cycle_ended(&mut self, heap: u64, kept: u64) {
         self.until = 0.0;
-        self.ration = self.limits.share(Gate::room(heap), heap, false).fresh as i64;
+        self.ration = self.limits.share(Gate::room(heap, kept), heap, false).fresh as i64;
     }
 }
 
