@@ -13,6 +13,9 @@ use crate::platform::process::Process;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Condvar, Mutex, Ordering};
 use std::time::{Duration, Instant};
 
+/// How often a thread that waits for a cycle looks for work that it could help with.
+const LOOK: Duration = Duration::from_millis(1);
+
 /// What is asked of the collector, and how far it is.
 #[derive(Debug, Default)]
 struct State {
@@ -116,12 +119,14 @@ impl Control {
 
     /// Waits for the end of the cycle that runs, or of the next one if none does, until `deadline`,
     /// and as long as there is hope: `marked` or what [`went_on`](Self::went_on) counts must change
-    /// within `patience`. Says whether that cycle has ended.
+    /// within `patience`. Meanwhile it calls `help`, which does a little of the cycle's work and says
+    /// whether there was any. Says whether that cycle has ended.
     pub(crate) fn stall(
         &self,
         deadline: Instant,
         patience: Duration,
         marked: &dyn Fn() -> u64,
+        help: &dyn Fn() -> bool,
     ) -> bool {
         if self.is_orphaned() {
             return false;
@@ -141,9 +146,19 @@ impl Control {
             if state.stop {
                 break false;
             }
-            let (held, timeout) = self.to_waiters.wait_until(state, deadline.min(last.1));
-            state = held;
-            if timeout.timed_out() {
+            drop(state);
+            let has_helped = help();
+            state = self.state.lock();
+            let mut is_late = has_helped && Instant::now() >= deadline.min(last.1);
+            if !has_helped && state.ended < number && !state.stop {
+                let until = deadline.min(last.1);
+                let (held, timeout) =
+                    self.to_waiters.wait_until(state, until.min(Instant::now() + LOOK));
+                state = held;
+                // Under a scheduler there are no clocks, and waits time out at random.
+                is_late = timeout.timed_out() && (cfg!(shuttle) || Instant::now() >= until);
+            }
+            if is_late {
                 let now = progress();
                 if now == last.0 || Instant::now() >= deadline {
                     break state.ended >= number;

@@ -356,7 +356,7 @@ impl Record {
         if assists || yields {
             let since = ticks();
             if assists {
-                self.assist(core);
+                self.assist(core, ASSIST);
             }
             if yields {
                 yield_now();
@@ -372,17 +372,18 @@ impl Record {
         asked == 0
     }
 
-    /// Marks a bounded number of objects on the collector's behalf.
-    fn assist(&self, core: &Core) {
+    /// Marks about `most` objects on the collector's behalf; returns whether it did any.
+    pub(super) fn assist(&self, core: &Core, most: usize) -> bool {
         if !core.marking.detector.start() {
-            return;
+            return false;
         }
         let since = ticks();
         let marker = self.assistant.borrow_mut().take();
         let mut marker = marker.unwrap_or_else(|| Box::new(Marker::assistant(&core.space)));
-        marker.cycle = self.cycle.get();
+        // No other cycle begins before `stop`.
+        marker.cycle = core.epoch.load().cycle();
         let drained = catch_unwind(AssertUnwindSafe(|| {
-            marker.drain(&core.marking, &|each| core.each_ring(each), ASSIST)
+            marker.drain(&core.marking, &|each| core.each_ring(each), most)
         }));
         if let Err(payload) = drained {
             crate::error::discard(payload);
@@ -391,8 +392,10 @@ impl Record {
         // Shared before it counts itself idle: work in anybody's hands is grey.
         marker.give_all(&core.marking);
         core.marking.detector.stop();
-        core.marking.assisted(marker.take_marked());
+        let marked = marker.take_marked();
+        core.marking.assisted(marked);
         *self.assistant.borrow_mut() = Some(marker);
         core.totals.assist_ticks.add(clock::since(since));
+        marked > 0
     }
 }

@@ -29,6 +29,8 @@ use std::time::{Duration, Instant};
 /// until it does get further.
 const PATIENCE: Duration = Duration::from_millis(100);
 const LESS_PATIENCE: Duration = Duration::from_millis(50);
+/// Small objects that a thread which waits scans before it looks at the clock: 0.1 ms.
+const HELP: usize = 1024;
 /// A sleep inside a pin.
 const LINGER: Duration = Duration::from_millis(1);
 /// Idle blocks that one refill gives back at most.
@@ -187,8 +189,11 @@ impl Record {
         let patience = if has_hope { PATIENCE } else { LESS_PATIENCE };
         let until = Instant::now() + time;
         let marked = || core.marking.found_bytes();
+        // The thread has nothing else to do with its core. It is outside of every pin, as the
+        // additional markers are.
+        let help = || core.control.is_in_cycle() && self.assist(core, HELP);
         let ended = loop {
-            let ended = core.control.stall(until, patience, &marked);
+            let ended = core.control.stall(until, patience, &marked, &help);
             if hard || !ended || !core.is_far_over() || Instant::now() >= until {
                 break ended;
             }
