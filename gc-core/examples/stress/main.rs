@@ -60,8 +60,8 @@ impl Drop for Hand<'_, '_> {
 fn count_refusals() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        let text = info.payload_as_str().unwrap_or_default();
-        if text.contains("does not fit the heap's limit") {
+        let text = info.payload().downcast_ref::<String>();
+        if text.is_some_and(|text| text.contains("does not fit the heap's limit")) {
             REFUSED.fetch_add(1, Relaxed);
         } else {
             usual(info);

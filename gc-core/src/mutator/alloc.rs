@@ -353,15 +353,15 @@ impl Record {
         }
         let assists = marking && demand != Demand::Yield && self.is_time_to_assist();
         let yields = demand != Demand::Assist;
-        if assists || yields {
+        if assists {
             let since = ticks();
-            if assists {
-                self.assist(core, ASSIST);
-            }
-            if yields {
-                yield_now();
-            }
+            self.assist(core, ASSIST);
             self.pauses.record(PauseKind::Assist, since);
+        }
+        if yields {
+            let since = ticks();
+            yield_now();
+            self.pauses.record(PauseKind::Yield, since);
         }
     }
 

@@ -19,6 +19,7 @@ use crate::platform::barrier;
 use crate::sweep::ephemeron::Ephemerons;
 use crate::sweep::weak::Gate;
 use crate::sweep::{ActiveSweep, Keep, Swept};
+use crate::sync::plain::AtomicPtr;
 use crate::sync::{Arc, Mutex, OnceLock, Ordering};
 
 /// The heap's shared state.
@@ -46,6 +47,8 @@ pub(crate) struct Core {
     pub(crate) listeners: Listeners,
     pub(super) leaf: [OnceLock<&'static SpanClass>; size_class::COUNT],
     pub(crate) stop: Stop,
+    /// What the handles share, a counted `Inner`; it lives as long as there are handles. Set once, before the first pin.
+    pub(crate) handles: AtomicPtr<()>,
 }
 
 impl Drop for Core {
@@ -80,6 +83,7 @@ impl Core {
             config,
             leaf: std::array::from_fn(|_| OnceLock::new()),
             stop: Stop::default(),
+            handles: AtomicPtr::new(std::ptr::null_mut()),
         }
     }
 
