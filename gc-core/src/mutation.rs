@@ -305,7 +305,7 @@ impl Heap {
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct HeapBuilder {
-    config: Config,
+    pub(crate) config: Config,
 }
 
 impl HeapBuilder {
@@ -318,67 +318,6 @@ impl HeapBuilder {
     /// Bytes that the heap may reach whatever is live (4 MiB): the least goal of a cycle. At least 16 KiB.
     pub fn min_heap(mut self, bytes: usize) -> Self {
         self.config.min_heap = bytes;
-        self
-    }
-    /// Soft limit in bytes (none) of spans and [`External`](crate::External) memory: as they near it, cycles start earlier
-    /// than `gc_percent` asks. Cycles may take half of the process's CPU time for that, in a row of 0.2 s more; beyond
-    /// that the heap grows over the limit. At least 1 MiB.
-    ///
-    /// Over 17/16 of it allocation is paced to what cycles free: a thread that needs fresh blocks
-    /// waits before its next `mutate` until a cycle ends, for 10 ms a block at most; over 11/10,
-    /// for 100 ms. Free slots of spans in use cost no wait, and no allocation is refused. Such
-    /// waits are [`PauseKind::Stall`](crate::PauseKind::Stall). Blocks that are free and over the
-    /// limit go back to the system at once. What lives is not bounded, nor what one `mutate`
-    /// allocates.
-    pub fn memory_limit(mut self, bytes: usize) -> Self {
-        self.config.memory_limit = bytes;
-        self
-    }
-    /// A [`memory_limit`](Self::memory_limit) of `percent` of what the process's cgroup allows (a
-    /// container's limit; versions 1 and 2, where that sets `memory.high` too; Linux), side tables
-    /// included; none if there is no such limit. It is read again with each cycle, and once a
-    /// second while the heap is used. With both, the smaller one holds. 1 to 100: leave room for
-    /// what is not in the heap.
-    ///
-    /// It is also a [`heap_limit`](Self::heap_limit), for spans, side tables and `External` memory
-    /// together, half-way between `percent` and all: at 80 % live nothing is refused, and above 90
-    /// % an allocation is an error rather than the process killed.
-    ///
-    /// ```
-    /// let heap = gc_core::Heap::builder().cgroup_memory_limit(80).build()?;
-    /// # Ok::<(), gc_core::ConfigError>(())
-    /// ```
-    pub fn cgroup_memory_limit(mut self, percent: u32) -> Self {
-        self.config.cgroup_percent = Some(percent);
-        self
-    }
-    /// Hard limit in bytes (none): spans never take more, and an allocation that would is an
-    /// [`AllocError`](crate::AllocError), at once. At least 1 MiB.
-    ///
-    /// Above 15/16 of it a thread that needs fresh blocks through a form that panics
-    /// ([`Gc::new`](crate::Gc::new)) waits before its next `mutate` for the end of a cycle; those
-    /// that use the `try_` forms do not ([`stall`](Self::stall)). Who has waited gets blocks before
-    /// it waits again: half of what is left, shared among the threads that allocate, if most of the
-    /// heap is live. So a heap that fills up for good is refused the next block after some ten
-    /// cycles. Free slots of spans in use are not limited.
-    pub fn heap_limit(mut self, bytes: usize) -> Self {
-        self.config.heap_limit = bytes;
-        self
-    }
-    /// How long a thread may wait near the [`heap_limit`](Self::heap_limit), before a `mutate`, for
-    /// the end of a cycle. By default 5 s for who allocates with forms that panic, and not at all
-    /// for who uses the `try_` forms; a time that is set holds for both. A wait ends as soon as its
-    /// cycle gets no further for 0.1 s, because some thread stays inside `mutate`. The waits are
-    /// [`PauseKind::Stall`](crate::PauseKind::Stall).
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// let builder = gc_core::Heap::builder().heap_limit(64 << 20);
-    /// let heap = builder.stall(Duration::from_millis(20)).build()?;
-    /// # Ok::<(), gc_core::ConfigError>(())
-    /// ```
-    pub fn stall(mut self, time: Duration) -> Self {
-        self.config.stall = Some(time);
         self
     }
     /// Marker threads (a quarter of the cores, at least one); the first is the collector's thread. 1 to 256.

@@ -4,11 +4,79 @@
 
 use crate::config::{BLOCK, Settings};
 use crate::error::ConfigError;
-use crate::mutation::{Heap, Mutation};
+use crate::mutation::{Heap, HeapBuilder, Mutation};
 use crate::mutator::Core;
 use crate::observe::Pressure;
 use crate::sync::Arc;
 use std::fmt;
+use std::time::Duration;
+
+/// The limits that a heap is built with.
+impl HeapBuilder {
+    /// Soft limit in bytes (none) of spans and [`External`](crate::External) memory: as they near it, cycles start earlier
+    /// than `gc_percent` asks. Cycles may take half of the process's CPU time for that, in a row of 0.2 s more; beyond
+    /// that the heap grows over the limit. At least 1 MiB.
+    ///
+    /// Over 17/16 of it allocation is paced to what cycles free: a thread that needs fresh blocks
+    /// waits before its next `mutate` until a cycle ends, for 10 ms a block at most; over 11/10,
+    /// for 100 ms. Free slots of spans in use cost no wait, and no allocation is refused. Such
+    /// waits are [`PauseKind::Stall`](crate::PauseKind::Stall). Blocks that are free and over the
+    /// limit go back to the system at once. What lives is not bounded, nor what one `mutate`
+    /// allocates.
+    pub fn memory_limit(mut self, bytes: usize) -> Self {
+        self.config.memory_limit = bytes;
+        self
+    }
+    /// A [`memory_limit`](Self::memory_limit) of `percent` of what the process's cgroup allows (a
+    /// container's limit; versions 1 and 2, where that sets `memory.high` too; Linux); none if
+    /// there is no such limit. It is read again with each cycle, and once a second while the heap
+    /// is used. With both, the smaller one holds. 1 to 100.
+    ///
+    /// What the process takes beside the heap counts, as far as the system says how much that is:
+    /// side tables, and what `malloc` keeps. The heap is left with half of its part at least.
+    ///
+    /// It is also a [`heap_limit`](Self::heap_limit), for all of that and `External` memory
+    /// together, half-way between `percent` and all. With 80 %, an allocation above 90 % is an
+    /// error, and the process is not killed.
+    ///
+    /// ```
+    /// let heap = gc_core::Heap::builder().cgroup_memory_limit(80).build()?;
+    /// # Ok::<(), gc_core::ConfigError>(())
+    /// ```
+    pub fn cgroup_memory_limit(mut self, percent: u32) -> Self {
+        self.config.cgroup_percent = Some(percent);
+        self
+    }
+    /// Hard limit in bytes (none): spans never take more, and an allocation that would is an
+    /// [`AllocError`](crate::AllocError), at once. At least 1 MiB.
+    ///
+    /// Above 15/16 of it a thread that needs fresh blocks through a form that panics
+    /// ([`Gc::new`](crate::Gc::new)) waits before its next `mutate` for the end of a cycle; those
+    /// that use the `try_` forms do not ([`stall`](Self::stall)). Who has waited gets blocks before
+    /// it waits again: half of what is left, shared among the threads that allocate, if most of the
+    /// heap is live. So a heap that fills up for good is refused the next block after some ten
+    /// cycles. Free slots of spans in use are not limited.
+    pub fn heap_limit(mut self, bytes: usize) -> Self {
+        self.config.heap_limit = bytes;
+        self
+    }
+    /// How long a thread may wait near the [`heap_limit`](Self::heap_limit), before a `mutate`, for
+    /// the end of a cycle. By default 5 s for who allocates with forms that panic, and not at all
+    /// for who uses the `try_` forms; a time that is set holds for both. A wait ends as soon as its
+    /// cycle gets no further for 0.1 s, because some thread stays inside `mutate`. The waits are
+    /// [`PauseKind::Stall`](crate::PauseKind::Stall).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let builder = gc_core::Heap::builder().heap_limit(64 << 20);
+    /// let heap = builder.stall(Duration::from_millis(20)).build()?;
+    /// # Ok::<(), gc_core::ConfigError>(())
+    /// ```
+    pub fn stall(mut self, time: Duration) -> Self {
+        self.config.stall = Some(time);
+        self
+    }
+}
 
 impl Heap {
     /// Changes [`gc_percent`](crate::HeapBuilder::gc_percent) from now on: the collector plans with

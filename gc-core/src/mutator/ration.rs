@@ -10,8 +10,8 @@
 //!    ([`Record::stall`]).
 //! 3. A stall ends with the cycle that runs, or with the next one if none does; after its time; or
 //!    when that cycle gets no further, because a thread stays inside a pin, and perhaps waits for
-//!    this one. Then the thread has a new ration, so it does not wait again before it has
-//!    allocated.
+//!    this one. Meanwhile the thread helps to mark. Then it has a new ration, so it does not wait
+//!    again before it has allocated.
 //! 4. Under a soft limit a thread that stays in its pin and takes more sleeps a little at each
 //!    refill, while the collector works beside this pin and does not wait for it
 //!    ([`Record::linger`]).

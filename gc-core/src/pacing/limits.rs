@@ -172,10 +172,10 @@ impl Limits {
     /// The ration of a thread after a cycle, in a heap that counts `live` bytes: of what the threads may take
     /// together, each gets the same.
     ///
-    /// That is half of what is left, where most of the limit is live. So the last of a hard limit
-    /// goes within some ten cycles, and who comes next gets an error. Where little is live, free slots
-    /// are what the heap should live on, and it is a thirty-second part of what is left. A soft limit
-    /// may be passed by what lives: then it is a sixty-fourth of it at least.
+    /// That is half of what is left above the line, where most of the limit is live. So the last of
+    /// a hard limit goes within some ten cycles, and who comes next gets an error. Where little is
+    /// live, free slots are what the heap should live on, and it is a smaller part of what is left.
+    /// A soft limit may be passed by what lives: then it is a sixty-fourth of it at least.
     pub(crate) fn share(&self, room: Room, live: u64, hard: bool) -> Ration {
         let soft = self.soft();
         let [line, far] = [16, 10].map(|part| soft.saturating_add(soft / part));
