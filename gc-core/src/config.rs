@@ -18,6 +18,16 @@ const MIB: usize = 1 << 20;
 pub(crate) const MIN_RESERVE: usize = 16 * MIB;
 const USUAL_RESERVE: usize = (64u64 << 30) as usize;
 const MAX_RESERVE: usize = (1u64 << 44) as usize;
+/// How long a thread waits near the hard limit before it goes on to try its luck.
+const STALL: Duration = Duration::from_secs(5);
+
+/// The settings that may change while the heap runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) gc_percent: u32,
+    pub(crate) memory_limit: usize,
+    pub(crate) heap_limit: usize,
+}
 
 /// What a heap was built with.
 #[derive(Debug, Clone)]
@@ -50,6 +60,9 @@ pub(crate) struct Config {
     pub(crate) scavenge_all: bool,
     /// How long the program must be quiet before the collector runs a cycle by itself.
     pub(crate) idle_after: Duration,
+    /// How long a thread waits near the hard limit; by default only one whose allocation cannot
+    /// fail, and [`STALL`].
+    pub(crate) stall: Option<Duration>,
 }
 
 /// Whether the environment says `name=1`.
@@ -78,17 +91,37 @@ impl Default for Config {
             scavenge_rate: 64 * MIB,
             scavenge_all: false,
             idle_after: Duration::from_secs(5),
+            stall: None,
         }
     }
 }
 
 impl Config {
-    /// The smaller one of the soft limits, in bytes.
-    pub(crate) fn soft_limit(&self) -> usize {
-        let group = self.cgroup_percent.and_then(|percent| {
-            Some((u128::from(cgroup::memory_limit()?) * u128::from(percent) / 100) as usize)
-        });
-        self.memory_limit.min(group.unwrap_or(usize::MAX).max(MIB))
+    /// The settings that may change, as they were at first.
+    pub(crate) fn settings(&self) -> Settings {
+        let Config { gc_percent, memory_limit, heap_limit, .. } = *self;
+        Settings { gc_percent, memory_limit, heap_limit }
+    }
+    /// Says what would be wrong with other settings.
+    pub(crate) fn check_with(&self, settings: Settings) -> Result<(), ConfigError> {
+        let Settings { gc_percent, memory_limit, heap_limit } = settings;
+        Config { gc_percent, memory_limit, heap_limit, ..self.clone() }.check()
+    }
+    /// Bytes that the container leaves to the heap, softly and at most, if it is limited and the
+    /// heap is to look at it.
+    ///
+    /// The second lies half-way between the first and all: above it an error is better than the
+    /// system's kill.
+    pub(crate) fn container(&self) -> Option<(u64, u64)> {
+        let percent = u128::from(self.cgroup_percent?);
+        let all = u128::from(cgroup::memory_limit()?);
+        let part = |percent| ((all * percent / 200) as u64).max(MIB as u64);
+        Some((part(2 * percent), part(100 + percent)))
+    }
+
+    /// How long a thread waits near the hard limit that asks with the `try_` forms, or without.
+    pub(crate) fn stall(&self, must: bool) -> Duration {
+        self.stall.unwrap_or(if must { STALL } else { Duration::ZERO })
     }
 
     /// Bytes of address space to reserve for a heap of a process that has so many others. Where

@@ -18,6 +18,7 @@ use crate::config::BLOCK;
 use crate::control::Control;
 use crate::handshake::Epoch;
 use crate::heap::span::SpanClass;
+use crate::limits::Keeper;
 use crate::mark::follow::{DIRECT, Follower};
 use crate::mark::worker::Marker;
 use crate::mutator::{Core, Record, enter_collector_thread};
@@ -72,6 +73,7 @@ pub(crate) struct Collector {
     released: u64,
     number: u64,
     rest: Rest,
+    keeper: Keeper,
     born: Instant,
     straggler: Option<(Duration, u64)>,
     /// The threads wait at the start of their pins (the stopped mode).
@@ -133,7 +135,7 @@ fn drain(core: &Core, marker: &mut Marker) {
 }
 
 impl Collector {
-    pub(crate) fn new(core: Arc<Core>, marker: Marker, pacer: Pacer) -> Collector {
+    pub(crate) fn new(core: Arc<Core>, marker: Marker, pacer: Pacer, keeper: Keeper) -> Collector {
         let now = Instant::now();
         Collector {
             rest: Rest::new(&core),
@@ -141,6 +143,7 @@ impl Collector {
             marker,
             pacer,
             limiter: Limiter::default(),
+            keeper,
             is_limited: false,
             is_crowded: false,
             taken: (0, 0),
@@ -171,7 +174,9 @@ impl Collector {
             if self.control().is_stopping() {
                 break;
             }
-            let is_due = credit.heap() >= credit.trigger();
+            self.look_at_limits(false);
+            let is_held = credit.heap() < core.limits.floor();
+            let is_due = !is_held && credit.heap() >= credit.trigger() || core.control.is_wished();
             if self.control().is_asked() || (is_due && !self.has_had_its_share()) {
                 // The next look measures the rate of allocation since the one before the cycle.
                 self.cycle();
@@ -185,6 +190,7 @@ impl Collector {
             pressure = credit.pressure();
             quiet = if moved { 0 } else { quiet + 1 };
             let sleep = match self.rest.step(&core, quiet > QUIET) {
+                Next::Cycle if is_held => LONG,
                 Next::Cycle => {
                     self.cycle();
                     last = (Instant::now(), self.core.credit.allocated());
@@ -235,6 +241,7 @@ impl Collector {
                 self.note_straggler(begin.elapsed(), record.number);
             }
             each(&record);
+            self.core.control.went_on();
         }
         self.core.totals.handshakes.add(1);
         true
@@ -279,6 +286,7 @@ impl Collector {
         let number = self.number + 1;
         self.number = number;
         core.control.begin(number);
+        self.look_at_limits(true);
         core.credit.begin();
         self.rest.cycle_begins(&core, thread_cpu());
         self.is_crowded = core.is_crowded();
@@ -362,6 +370,7 @@ impl Collector {
         core.totals.cycles.add(1);
         core.ageing.cycle_ended();
         core.control.end();
+        self.keeper.tell(&core, plan.live);
 
         if core.config.gc_trace {
             line.at = start - self.born;
@@ -492,6 +501,14 @@ impl Collector {
         }
     }
 
+    /// Plans with the limits and the settings that hold now.
+    fn look_at_limits(&mut self, in_cycle: bool) {
+        if let Some(plan) = self.keeper.look(&self.core, &mut self.pacer, in_cycle) {
+            self.core.credit.amend(plan);
+            self.is_limited = plan.limited;
+        }
+    }
+
     /// Whether the collector has taken its half of the process's time while a limit sets the goal. Then nobody assists, and
     /// the next cycle waits although it is due.
     fn has_had_its_share(&mut self) -> bool {
@@ -567,10 +584,14 @@ impl Collector {
             core.count(sweep::sweep_span(&core.space, class, span, number, core.keep()));
             sweep::put_swept(&core.space, class, span, number);
             drop(right);
+            core.control.went_on();
             *quantum += 1;
             if *quantum >= SWEEP_QUANTUM {
                 *quantum = 0;
-                yield_now();
+                // Where memory is short, or threads stall, it is what they wait for.
+                if !core.limits.is_near() && !core.control.has_stalled() {
+                    yield_now();
+                }
             }
         }
     }

@@ -127,6 +127,8 @@ mod error;
 mod handshake;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod heap;
+#[cfg(not(loom))]
+mod limits;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod mark;
 #[cfg(not(loom))]
@@ -157,6 +159,8 @@ mod sweep;
 mod sync;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod trace;
+#[cfg(not(loom))]
+mod tuning;
 #[cfg(all(gc_verify, not(loom)))]
 mod verify;
 
@@ -171,7 +175,7 @@ pub use gc_derive::Trace;
 #[cfg(not(loom))]
 pub use mutation::{Heap, HeapBuilder, Mutation, Mutator};
 #[cfg(not(loom))]
-pub use observe::{ClassStats, Histogram, PauseKind, Pauses, Stats};
+pub use observe::{ClassStats, Histogram, PauseKind, Pauses, Pressure, Stats};
 #[cfg(not(loom))]
 pub use pointers::{
     ByAddress, Downcast, Ephemeron, Erased, External, Gc, GcAny, GcCell, GcMappedRefMut, GcMutex,
@@ -180,6 +184,8 @@ pub use pointers::{
 #[cfg(not(loom))]
 pub use pool::{Pool, PoolGuard};
 pub use trace::{Branded, Family, Managed, Object, Rootable, Trace, Tracer};
+#[cfg(not(loom))]
+pub use tuning::{CollectionPause, OnPressure};
 
 /// The README's programs, as tests.
 #[cfg(doctest)]

@@ -4,12 +4,13 @@ use crate::config::{BLOCK, Config};
 use crate::cycle::{Collector, marker_thread};
 use crate::error::{CollectError, ConfigError};
 use crate::heap::Space;
+use crate::limits::Keeper;
 use crate::mark::Marking;
 use crate::mark::worker::Marker;
 use crate::mutator::{Core, Record, on_collector_thread};
 use crate::observe::clock;
 use crate::observe::{ClassStats, Pauses, Stats};
-use crate::pacing::{Credit, Pacer};
+use crate::pacing::Pacer;
 use crate::platform::thread::{pin_marker, with_signals_blocked};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, Mutex, Ordering, Weak, thread_local};
@@ -215,6 +216,11 @@ impl Heap {
         self.inner.core.space.release_all()
     }
 
+    /// The heap's shared state.
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.inner.core
+    }
+
     /// The heap's counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
@@ -248,6 +254,7 @@ impl Heap {
             handshakes: totals.handshakes.get(),
             drop_panics: totals.drop_panics.get(),
             trace_panics: totals.trace_panics.get(),
+            pressure_panics: totals.pressure_panics.get(),
         }
     }
 
@@ -303,7 +310,7 @@ impl Heap {
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct HeapBuilder {
-    config: Config,
+    pub(crate) config: Config,
 }
 
 impl HeapBuilder {
@@ -316,31 +323,6 @@ impl HeapBuilder {
     /// Bytes that the heap may reach whatever is live (4 MiB): the least goal of a cycle. At least 16 KiB.
     pub fn min_heap(mut self, bytes: usize) -> Self {
         self.config.min_heap = bytes;
-        self
-    }
-    /// Soft limit in bytes (none) of spans and [`External`](crate::External) memory: as they near it, cycles start earlier
-    /// than `gc_percent` asks. Cycles may take half of the process's CPU time for that, in a row of 0.2 s more; beyond
-    /// that the heap grows over the limit. At least 1 MiB.
-    pub fn memory_limit(mut self, bytes: usize) -> Self {
-        self.config.memory_limit = bytes;
-        self
-    }
-    /// A [`memory_limit`](Self::memory_limit) of `percent` of what the process's cgroup allows, as it is when the heap is
-    /// built (a container's limit; versions 1 and 2, Linux); none if there is no such limit. With both, the smaller
-    /// one holds. 1 to 100: leave room for what is not in the heap.
-    ///
-    /// ```
-    /// let heap = gc_core::Heap::builder().cgroup_memory_limit(80).build()?;
-    /// # Ok::<(), gc_core::ConfigError>(())
-    /// ```
-    pub fn cgroup_memory_limit(mut self, percent: u32) -> Self {
-        self.config.cgroup_percent = Some(percent);
-        self
-    }
-    /// Hard limit in bytes (none): spans never take more, and an allocation that would is an
-    /// [`AllocError`](crate::AllocError). At least 1 MiB.
-    pub fn heap_limit(mut self, bytes: usize) -> Self {
-        self.config.heap_limit = bytes;
         self
     }
     /// Marker threads (a quarter of the cores, at least one); the first is the collector's thread. 1 to 256.
@@ -421,13 +403,15 @@ impl HeapBuilder {
         config.check()?;
         clock::start();
         let space = Space::new(&config)?;
-        let limit = config.soft_limit().min(config.heap_limit.min(space.reserved()) / 16 * 15);
-        let pacer = Pacer::new(config.gc_percent, config.min_heap, limit);
         let workers: Vec<Worker<_>> = (0..config.markers).map(|_| Worker::new_lifo()).collect();
         let marking = Marking::new(workers.iter().map(Worker::stealer).collect());
         let markers = config.markers;
         let pin = config.pin_markers;
-        let core = Arc::new(Core::new(config, space, marking, Credit::new(pacer.first())));
+        let (percent, least) = (config.gc_percent, config.min_heap);
+        let core = Arc::new(Core::new(config, space, marking));
+        let keeper = Keeper::new(&core);
+        let pacer = Pacer::new(percent, least, keeper.bound());
+        core.credit.adopt(pacer.first(), 0);
         let heap =
             Heap { inner: Arc::new(Inner { core: core.clone(), threads: Mutex::new(Vec::new()) }) };
         // Relaxed: whoever pins has got a handle from here.
@@ -443,7 +427,7 @@ impl HeapBuilder {
         };
         let mut workers = workers.into_iter();
         let own = workers.next().expect("at least one marker");
-        let collector = Collector::new(core.clone(), Marker::new(&core.space, own), pacer);
+        let collector = Collector::new(core.clone(), Marker::new(&core.space, own), pacer, keeper);
         spawn(
             "gc".into(),
             Box::new(move || {

@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 /// four times the time of quiet, and at most this.
 const LOOK: Duration = Duration::from_secs(20);
 
+/// How often idle blocks are compared with the limit.
+const KEEP: Duration = Duration::from_millis(1);
+
 /// The collector's part of the policies.
 #[derive(Debug)]
 pub(crate) struct Rest {
@@ -25,6 +28,8 @@ pub(crate) struct Rest {
     /// How often flagged roots are looked for, and when they were.
     look: Duration,
     looked: Duration,
+    /// When the limit was last looked at.
+    kept: Duration,
     /// CPU time of the markers when this cycle began.
     cpu: Duration,
 }
@@ -44,7 +49,7 @@ impl Rest {
             idle: Idle::new(config.idle_after),
             scavenger: Scavenger::new(
                 config.scavenge_rate,
-                config.soft_limit(),
+                core.limits.soft(),
                 config.idle_after,
                 config.scavenge_all,
             ),
@@ -52,6 +57,7 @@ impl Rest {
             more: false,
             look: config.idle_after.saturating_mul(4).min(LOOK),
             looked: Duration::ZERO,
+            kept: Duration::ZERO,
             cpu: Duration::ZERO,
         }
     }
@@ -91,6 +97,23 @@ impl Rest {
         self.idle.cycle_ended(now, cost);
         let used = self.look_at_use(core);
         self.scavenger.cycle_ended(now, used);
+        self.keep_limit(core);
+    }
+
+    /// Gives idle blocks back at once that are over the soft limit together with what is in use.
+    fn keep_limit(&mut self, core: &Core) {
+        let limit = core.limits.soft();
+        self.scavenger.set_limit(limit);
+        if limit == u64::MAX {
+            return;
+        }
+        let room = core.room();
+        let idle = (core.space.pages.idle() * BLOCK) as u64;
+        let over = room.used.saturating_add(room.external).saturating_add(idle);
+        let over = over.saturating_sub(limit).min(idle);
+        if over >= BLOCK as u64 {
+            core.space.release(over as usize);
+        }
     }
 
     /// Does what is due between cycles, in a bounded time, and says what comes next. A `quiet` program's roots are
@@ -98,6 +121,10 @@ impl Rest {
     pub(crate) fn step(&mut self, core: &Core, quiet: bool) -> Next {
         let now = if cfg!(shuttle) { Duration::ZERO } else { self.born.elapsed() };
         let used = self.look_at_use(core);
+        if now.saturating_sub(self.kept) >= KEEP {
+            self.kept = now;
+            self.keep_limit(core);
+        }
         if self.scavenger.is_time(now) {
             let idle = (core.space.pages.idle() * BLOCK) as u64;
             let goal = core.credit.goal().saturating_sub(core.credit.external());

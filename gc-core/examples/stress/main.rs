@@ -2,7 +2,8 @@
 //! nearly always under way. Run it in the verifying build:
 //!
 //! ```text
-//! RUSTFLAGS="--cfg gc_verify" cargo run --release --example stress -- [--seconds N] [--threads T] [--seed S] [--markers M]
+//! RUSTFLAGS="--cfg gc_verify" cargo run --release --example stress -- [--seconds N] [--threads T] [--seed S]
+//!     [--markers M] [--memory-limit MIB] [--heap-limit MIB]
 //! ```
 //!
 //! 1. *Tokens*: a fixed set of objects that only ever move: between the cells of a table, guarded vectors, once-cells,
@@ -30,6 +31,43 @@ static DROPS: AtomicU64 = AtomicU64::new(0);
 static PANICS: AtomicU64 = AtomicU64::new(0);
 static THREADS: AtomicU64 = AtomicU64::new(0);
 static SHORT: AtomicU64 = AtomicU64::new(0);
+/// Allocations that the heap's limit refused.
+static REFUSED: AtomicU64 = AtomicU64::new(0);
+
+/// A thread's hand with a token. A refused allocation panics, and the token is put back as the
+/// panic unwinds: no token is lost by a panic.
+struct Hand<'a, 'gc> {
+    mc: &'a Mutation<'gc>,
+    world: &'a World<'gc>,
+    token: Option<Gc<'gc, Token>>,
+}
+
+impl Drop for Hand<'_, '_> {
+    fn drop(&mut self) {
+        let Some(token) = self.token else { return };
+        token.canary.check();
+        let mut rng = Rng::new(token.number as u64);
+        loop {
+            let place = &self.world.places[rng.below(PLACES)];
+            if place.compare_exchange(self.mc, None, Some(token)).is_ok() {
+                return;
+            }
+        }
+    }
+}
+
+/// Counts refused allocations in place of the message and the backtrace of each.
+fn count_refusals() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let text = info.payload().downcast_ref::<String>();
+        if text.is_some_and(|text| text.contains("does not fit the heap's limit")) {
+            REFUSED.fetch_add(1, Relaxed);
+        } else {
+            usual(info);
+        }
+    }));
+}
 
 /// Finds an empty place for a token.
 fn put<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &mut Rng, token: Gc<'gc, Token>) {
@@ -61,16 +99,20 @@ fn move_token<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &mut Rng, pocket
         _ => world.places[rng.below(PLACES)].take(mc),
     };
     let Some(mut token) = taken else { return };
+    let mut hand = Hand { mc, world, token: None };
     for _ in 0..rng.below(6) {
         token.canary.check();
         if rng.one_in(4) {
+            hand.token = Some(token);
             allocate(mc, rng);
+            hand.token = None;
         }
         match world.places[rng.below(PLACES)].swap(mc, Some(token)) {
             Some(other) => token = other,
             None => return,
         }
     }
+    hand.token = Some(token);
     match rng.below(8) {
         0 => world.queue.lock(mc).push(token),
         1 => {
@@ -96,6 +138,7 @@ fn move_token<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &mut Rng, pocket
         }
         _ => put(mc, world, rng, token),
     }
+    hand.token = None;
 }
 
 /// Garbage, which drives the cycles.
@@ -391,12 +434,13 @@ fn report(heap: &Heap, since: Instant) {
     let verified = "";
     let stats = heap.stats();
     println!(
-        "stress: t={:.0}s ops={} cycles={}{verified} drops={} panics={} drop_panics={} threads={} heaps={} live_kb={} heap_kb={} released_kb={}",
+        "stress: t={:.0}s ops={} cycles={}{verified} drops={} panics={} refused={} drop_panics={} threads={} heaps={} live_kb={} heap_kb={} released_kb={}",
         since.elapsed().as_secs_f64(),
         OPS.load(Relaxed),
         stats.cycles,
         DROPS.load(Relaxed),
         PANICS.load(Relaxed),
+        REFUSED.load(Relaxed),
         stats.drop_panics,
         THREADS.load(Relaxed),
         SHORT.load(Relaxed),
@@ -408,6 +452,7 @@ fn report(heap: &Heap, since: Instant) {
 
 fn main() {
     let (mut seconds, mut threads, mut markers) = (10u64, 4usize, 2usize);
+    let (mut soft, mut hard) = (0usize, 0usize);
     let mut seed = Instant::now().elapsed().as_nanos() as u64 ^ u64::from(std::process::id());
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
@@ -417,17 +462,31 @@ fn main() {
             ("--threads", Some(n)) => threads = n as usize,
             ("--seed", Some(n)) => seed = n,
             ("--markers", Some(n)) => markers = n as usize,
+            // In MiB. A heap at its hard limit refuses, and the threads panic inside `mutate`.
+            ("--memory-limit", Some(n)) => soft = (n as usize) << 20,
+            ("--heap-limit", Some(n)) => hard = (n as usize) << 20,
             _ => {
-                eprintln!("usage: stress [--seconds N] [--threads T] [--seed S] [--markers M]");
+                eprintln!(
+                    "usage: stress [--seconds N] [--threads T] [--seed S] [--markers M] \
+                     [--memory-limit MIB] [--heap-limit MIB]"
+                );
                 std::process::exit(2);
             }
         }
     }
-    println!("stress: --seconds {seconds} --threads {threads} --seed {seed} --markers {markers}");
+    println!(
+        "stress: --seconds {seconds} --threads {threads} --seed {seed} --markers {markers} \
+         --memory-limit {} --heap-limit {}",
+        soft >> 20,
+        hard >> 20
+    );
+    count_refusals();
     let heap = Heap::builder().min_heap(256 << 10).markers(markers).scavenge_rate(4 << 30);
     // What is free is given away all the time, so that what a thread gets has been away.
     #[cfg(gc_verify)]
     let heap = heap.scavenge_all();
+    let heap = if soft > 0 { heap.memory_limit(soft) } else { heap };
+    let heap = if hard > 0 { heap.heap_limit(hard) } else { heap };
     let heap = heap.build().unwrap_or_else(|error| {
         eprintln!("stress: {error}");
         std::process::exit(2);
@@ -458,9 +517,16 @@ fn main() {
         };
         let slots: Vec<_> = (0..threads as u64).map(slot).collect();
         let (mut cycles, mut progress) = (0, Instant::now());
+        let mut wide = false;
         let mut next = Duration::from_secs(5);
         while since.elapsed() < Duration::from_secs(seconds) {
             std::thread::sleep(Duration::from_millis(100));
+            if soft > 0 {
+                // Limits change under the threads, too.
+                wide = !wide;
+                let bytes = if wide { 2 * soft } else { soft };
+                shared.heap.set_memory_limit(bytes).expect("it is in range");
+            }
             let now = shared.heap.stats().cycles;
             if now != cycles {
                 (cycles, progress) = (now, Instant::now());

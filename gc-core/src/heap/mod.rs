@@ -226,9 +226,13 @@ impl Space {
 
     /// Bytes of memory in use: spans, and the side tables as far as they are resident.
     pub(crate) fn resident(&self) -> usize {
+        self.pages.used() * BLOCK + self.tables_resident()
+    }
+    /// Bytes of the side tables, as far as they are resident.
+    pub(crate) fn tables_resident(&self) -> usize {
         let bitmaps = self.pages.tables() * 64 * BLOCK_WORDS * 2 * size_of::<u64>();
         let entries = self.high() * (size_of::<SpanMeta>() + size_of::<usize>());
-        self.pages.used() * BLOCK + bitmaps + entries
+        bitmaps + entries
     }
     /// Gives the memory of idle blocks to the system, up to `most` bytes; returns how many bytes of blocks it took.
     pub(crate) fn release(&self, most: usize) -> usize {

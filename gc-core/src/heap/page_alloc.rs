@@ -49,7 +49,9 @@ pub(crate) struct PageAlloc {
     peak: plain::AtomicU64,
     /// No block at or above was ever taken.
     high: AtomicUsize,
-    limit: usize,
+    /// Blocks that may be in use, and how many there are. Changed at any time; blocks in use stay
+    /// so.
+    limit: plain::AtomicU64,
     /// Blocks of the reservation.
     blocks: usize,
     ground: Option<Ground>,
@@ -139,7 +141,7 @@ impl PageAlloc {
             used: AtomicUsize::new(0),
             peak: plain::AtomicU64::new(0),
             high: AtomicUsize::new(0),
-            limit: limit.min(blocks),
+            limit: plain::AtomicU64::new(limit.min(blocks) as u64),
             blocks,
             ground,
             refusal: plain::AtomicU64::new(0),
@@ -150,7 +152,11 @@ impl PageAlloc {
 
     /// Blocks that may be in use at most.
     pub(crate) fn limit(&self) -> usize {
-        self.limit
+        self.limit.load(Ordering::Relaxed) as usize
+    }
+    /// From now on so many may be. What is in use beyond that stays so.
+    pub(crate) fn set_limit(&self, blocks: usize) {
+        self.limit.store(blocks.min(self.blocks) as u64, Ordering::Relaxed);
     }
     /// Blocks in use.
     pub(crate) fn used(&self) -> usize {
@@ -193,9 +199,9 @@ impl PageAlloc {
         link: impl Fn(u32) -> &'a Link,
     ) -> Result<u32, NoSpace> {
         let used = self.used.fetch_add(n, Ordering::Relaxed) + n;
-        if used > self.limit {
+        if used > self.limit() {
             self.used.fetch_sub(n, Ordering::Relaxed);
-            self.refuse(if self.limit < self.blocks {
+            self.refuse(if self.limit() < self.blocks {
                 Refusal::Limit
             } else {
                 Refusal::Reservation
@@ -507,6 +513,14 @@ mod tests {
         assert_eq!(pages.alloc(1, link), Err(NoSpace));
         pages.free(taken[4], 1, link);
         assert!(pages.alloc(1, link).is_ok());
+        pages.set_limit(11);
+        assert!(pages.alloc(1, link).is_ok() && pages.alloc(1, link).is_err());
+        pages.set_limit(9);
+        pages.free(taken[5], 1, link);
+        pages.free(taken[6], 1, link);
+        assert_eq!((pages.alloc(1, link), pages.used()), (Err(NoSpace), 9));
+        pages.set_limit(1000);
+        assert_eq!(pages.limit(), 64, "there are no more");
     }
 
     #[test]

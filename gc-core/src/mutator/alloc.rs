@@ -3,8 +3,10 @@
 //! 1. The fast path is [`Record::alloc`]: a cursor of the cache, add, compare, store.
 //! 2. A used-up run leads to a hole or to what is free next in the span (`heap::free`), a used-up span to the central list of
 //!    its class, to an unswept span, or to fresh blocks (`Record::find_span`).
-//! 3. At every span the thread looks at how far allocation is ahead of the collector, and marks a quantum or yields if
-//!    too far (`Record::pace`).
+//! 3. Fresh blocks may be short: then the thread draws on a ration, and waits before its next pin
+//!    (`ration`). Free slots of spans in use never are.
+//! 4. At every span the thread looks at how far allocation is ahead of the collector, and marks a
+//!    quantum or yields if too far (`Record::pace`).
 
 use super::{Core, Record, on_collector_thread};
 use crate::config::BLOCK;
@@ -34,28 +36,34 @@ const ASSIST_EVERY: u32 = 2;
 
 impl Record {
     /// Room for one value of the type of `info`, uninitialised. The caller writes it before anything else.
+    ///
+    /// With `MUST` the caller panics if it is refused: then the thread rather waits, before its
+    /// next pin.
     #[inline(always)]
-    pub(crate) fn alloc(&self, info: &'static TypeInfo) -> Result<usize, AllocError> {
+    pub(crate) fn alloc<const MUST: bool>(
+        &self,
+        info: &'static TypeInfo,
+    ) -> Result<usize, AllocError> {
         if info.is_leaf() && info.size <= size_class::LARGEST {
             let class = size_class::class_of(info.size);
             match self.cache.leaf(class).bump(size_class::SIZES[class] as usize) {
                 Some(at) => Ok(at),
-                None => self.alloc_leaf(class),
+                None => self.alloc_leaf::<MUST>(class),
             }
         } else if info.slot() <= size_class::LARGEST {
             let cursor = self.cache.owned_type(cache::tag_of(info));
             match cursor.and_then(|cursor| cursor.bump(info.slot())) {
                 Some(at) => Ok(at),
-                None => self.alloc_typed(info),
+                None => self.alloc_typed::<MUST>(info),
             }
         } else {
-            self.alloc_large(info, info.size)
+            self.alloc_large(info, info.size, MUST)
         }
     }
 
     /// Room for an array of `bytes` (its header not counted), uninitialised but for the length of an array that
     /// has one, which is zero.
-    pub(crate) fn alloc_array(
+    pub(crate) fn alloc_array<const MUST: bool>(
         &self,
         info: &'static TypeInfo,
         bytes: usize,
@@ -65,12 +73,12 @@ impl Record {
         let (origin, least) = (info.origin(), bytes.max(1));
         let total = if origin == 0 { bytes } else { least.saturating_add(origin) };
         let at = if total > size_class::LARGEST {
-            self.alloc_large(info, total)?
+            self.alloc_large(info, total, MUST)?
         } else if info.is_leaf() {
             let class = size_class::class_of(total);
             match self.cache.leaf(class).bump(size_class::SIZES[class] as usize) {
                 Some(at) => at,
-                None => self.alloc_leaf(class)?,
+                None => self.alloc_leaf::<MUST>(class)?,
             }
         } else {
             let size = size_class::class_of(total);
@@ -79,7 +87,7 @@ impl Record {
             let slot = |c: &Cursor| c.class().map_or(0, |c| c.slot);
             match owned.and_then(|cursor| cursor.bump(slot(cursor).max(1))) {
                 Some(at) => at,
-                None => self.alloc_from(tag, || self.core().array_class(info, size))?,
+                None => self.alloc_from(tag, || self.core().array_class(info, size), MUST)?,
             }
         };
         if info.origin() != 0 {
@@ -91,18 +99,18 @@ impl Record {
 
     #[cold]
     #[inline(never)]
-    fn alloc_leaf(&self, class: usize) -> Result<usize, AllocError> {
+    fn alloc_leaf<const MUST: bool>(&self, class: usize) -> Result<usize, AllocError> {
         match self.cache.leaf(class).hole() {
             Some(at) => Ok(at),
-            None => self.refill(self.cache.leaf(class), self.core().leaf_class(class)),
+            None => self.refill(self.cache.leaf(class), self.core().leaf_class(class), MUST),
         }
     }
     #[cold]
     #[inline(never)]
-    fn alloc_typed(&self, info: &'static TypeInfo) -> Result<usize, AllocError> {
+    fn alloc_typed<const MUST: bool>(&self, info: &'static TypeInfo) -> Result<usize, AllocError> {
         match self.cache.owned_type(cache::tag_of(info)).and_then(Cursor::hole) {
             Some(at) => Ok(at),
-            None => self.alloc_from(cache::tag_of(info), || self.core().typed_class(info)),
+            None => self.alloc_from(cache::tag_of(info), || self.core().typed_class(info), MUST),
         }
     }
     #[cold]
@@ -111,6 +119,7 @@ impl Record {
         &self,
         tag: usize,
         class: impl FnOnce() -> &'static SpanClass,
+        must: bool,
     ) -> Result<usize, AllocError> {
         let cursor = match self.cache.owned(tag) {
             Some(cursor) => cursor,
@@ -119,12 +128,17 @@ impl Record {
         let class = cursor.class().expect("a cursor in its place has a class");
         match cursor.bump(class.slot) {
             Some(at) => Ok(at),
-            None => self.refill(cursor, class),
+            None => self.refill(cursor, class, must),
         }
     }
 
     /// The cursor's run is used up: takes a hole, or moves it to what is free next and takes the first slot.
-    fn refill(&self, cursor: &Cursor, class: &'static SpanClass) -> Result<usize, AllocError> {
+    fn refill(
+        &self,
+        cursor: &Cursor,
+        class: &'static SpanClass,
+        must: bool,
+    ) -> Result<usize, AllocError> {
         if let Some(at) = cursor.hole() {
             return Ok(at);
         }
@@ -139,7 +153,7 @@ impl Record {
         }
         self.pace(core);
         let since = ticks();
-        let (span, kind) = self.find_span(core, class)?;
+        let (span, kind) = self.find_span(core, class, must)?;
         let meta = core.space.meta(span as usize);
         let free = class.slots - meta.live() as usize;
         core.credit.allocate((free * class.slot) as u64);
@@ -209,20 +223,27 @@ impl Record {
         &self,
         core: &Core,
         class: &'static SpanClass,
+        must: bool,
     ) -> Result<(u32, PauseKind), AllocError> {
         let (space, number) = (&core.space, self.sweeps.get());
         if let Some(span) = class.partial(number).pop(|b| space.link(b)) {
             class.count_reused();
+            let free = class.slots - space.meta(span as usize).live() as usize;
+            self.slots.set(self.slots.get().saturating_sub((free * class.slot) as u64));
+            if class.partial(number).top().is_none() {
+                self.foresee(core, must);
+            }
             return Ok((span, PauseKind::Refill));
         }
         if let Some(span) = self.sweep_for(core, class, SWEEPS_PER_REFILL) {
             return Ok((span, PauseKind::Sweep));
         }
+        self.ration(core, class.blocks * BLOCK, must);
+        self.make_room(core, class.blocks);
         if let Some(span) = space.fresh_span(class, number) {
             core.totals.fresh_bytes.add((class.slots * class.slot) as u64);
             return Ok((span, PauseKind::Refill));
         }
-        self.near_limit(core);
         if let Some(span) = self.sweep_for(core, class, usize::MAX) {
             return Ok((span, PauseKind::Sweep));
         }
@@ -232,7 +253,10 @@ impl Record {
                 core.totals.fresh_bytes.add((class.slots * class.slot) as u64);
                 Ok((span, PauseKind::Sweep))
             }
-            None => Err(core.alloc_error(class.slot)),
+            None => {
+                self.refused(core, must);
+                Err(core.alloc_error(class.slot))
+            }
         }
     }
 
@@ -274,7 +298,12 @@ impl Record {
         }
     }
 
-    fn alloc_large(&self, info: &'static TypeInfo, bytes: usize) -> Result<usize, AllocError> {
+    fn alloc_large(
+        &self,
+        info: &'static TypeInfo,
+        bytes: usize,
+        must: bool,
+    ) -> Result<usize, AllocError> {
         let (core, number) = (self.core(), self.sweeps.get());
         if bytes > core.space.pages.limit() * BLOCK {
             return Err(core.alloc_error(bytes));
@@ -283,13 +312,18 @@ impl Record {
         let since = ticks();
         let info = if info.is_leaf() { &LEAF_INFO } else { info };
         let class = core.large_class(info);
+        let taken = bytes.next_multiple_of(BLOCK);
+        self.ration(core, taken, must);
+        self.make_room(core, taken / BLOCK);
         let span = core.space.large_span(class, bytes, number).or_else(|| {
-            self.near_limit(core);
             self.sweep_others(core);
             core.space.large_span(class, bytes, number)
         });
-        let span = span.ok_or_else(|| core.alloc_error(bytes))?;
-        let taken = bytes.next_multiple_of(BLOCK) as u64;
+        let Some(span) = span else {
+            self.refused(core, must);
+            return Err(core.alloc_error(bytes));
+        };
+        let taken = taken as u64;
         core.credit.allocate(taken);
         core.totals.fresh_bytes.add(taken);
         core.totals.allocated_objects.add(1);
@@ -305,22 +339,10 @@ impl Record {
         Ok(at)
     }
 
-    #[cold]
-    fn near_limit(&self, core: &Core) {
-        self.pressed.set(true);
-        core.control.nudge();
-    }
-
     /// Keeps allocation in step with the collector: at refill, in a bounded quantum.
     pub(crate) fn pace(&self, core: &Core) {
         self.busy.store(1, Ordering::Relaxed);
-        // Before the trigger is looked at: from the end of marking to the end of the sweep the heap counts as small,
-        // while its blocks are still in use.
-        let (used, limit) = (core.space.pages.used(), core.space.pages.limit());
-        if used > limit - limit / 16 {
-            self.near_limit(core);
-        }
-        if core.credit.heap() < core.credit.trigger() {
+        if core.credit.heap() < core.credit.trigger().max(core.limits.floor()) {
             return;
         }
         core.control.nudge();
@@ -333,7 +355,7 @@ impl Record {
         let yields = demand != Demand::Assist;
         if assists {
             let since = ticks();
-            self.assist(core);
+            self.assist(core, ASSIST);
             self.pauses.record(PauseKind::Assist, since);
         }
         if yields {
@@ -350,17 +372,18 @@ impl Record {
         asked == 0
     }
 
-    /// Marks a bounded number of objects on the collector's behalf.
-    fn assist(&self, core: &Core) {
+    /// Marks about `most` objects on the collector's behalf; returns whether it did any.
+    pub(super) fn assist(&self, core: &Core, most: usize) -> bool {
         if !core.marking.detector.start() {
-            return;
+            return false;
         }
         let since = ticks();
         let marker = self.assistant.borrow_mut().take();
         let mut marker = marker.unwrap_or_else(|| Box::new(Marker::assistant(&core.space)));
-        marker.cycle = self.cycle.get();
+        // No other cycle begins before `stop`.
+        marker.cycle = core.epoch.load().cycle();
         let drained = catch_unwind(AssertUnwindSafe(|| {
-            marker.drain(&core.marking, &|each| core.each_ring(each), ASSIST)
+            marker.drain(&core.marking, &|each| core.each_ring(each), most)
         }));
         if let Err(payload) = drained {
             crate::error::discard(payload);
@@ -369,8 +392,10 @@ impl Record {
         // Shared before it counts itself idle: work in anybody's hands is grey.
         marker.give_all(&core.marking);
         core.marking.detector.stop();
-        core.marking.assisted(marker.take_marked());
+        let marked = marker.take_marked();
+        core.marking.assisted(marked);
         *self.assistant.borrow_mut() = Some(marker);
         core.totals.assist_ticks.add(clock::since(since));
+        marked > 0
     }
 }

@@ -250,13 +250,13 @@ impl Record {
     }
 
     /// Room for a weak box, zeroed.
-    pub(crate) fn alloc_weak_box(&self) -> Result<usize, AllocError> {
-        self.alloc(&WEAK_BOX)
+    pub(crate) fn alloc_weak_box<const MUST: bool>(&self) -> Result<usize, AllocError> {
+        self.alloc::<MUST>(&WEAK_BOX)
     }
 
     /// Room for an ephemeron's box, its key zeroed.
-    pub(crate) fn alloc_ephemeron(&self) -> Result<usize, AllocError> {
-        let at = self.alloc(&EPHEMERON)?;
+    pub(crate) fn alloc_ephemeron<const MUST: bool>(&self) -> Result<usize, AllocError> {
+        let at = self.alloc::<MUST>(&EPHEMERON)?;
         self.core().ephemerons.appear();
         Ok(at)
     }

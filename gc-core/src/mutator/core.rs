@@ -14,7 +14,8 @@ use crate::mark::Marking;
 use crate::mark::ring::GreyRing;
 use crate::mark::roots::RootTable;
 use crate::observe::metrics::Totals;
-use crate::pacing::Credit;
+use crate::observe::pressure::Listeners;
+use crate::pacing::{Credit, Limits, Plan};
 use crate::platform::barrier;
 use crate::sweep::ephemeron::Ephemerons;
 use crate::sweep::weak::Gate;
@@ -45,6 +46,8 @@ pub(crate) struct Core {
     /// space.
     ending: Mutex<()>,
     pub(crate) config: Config,
+    pub(crate) limits: Limits,
+    pub(crate) listeners: Listeners,
     pub(super) leaf: [OnceLock<&'static SpanClass>; size_class::COUNT],
     pub(crate) stop: Stop,
     /// What the handles share, a counted `Inner`; it lives as long as there are handles. Set once, before the first pin.
@@ -61,7 +64,7 @@ impl Drop for Core {
 }
 
 impl Core {
-    pub(crate) fn new(config: Config, space: Space, marking: Marking, credit: Credit) -> Core {
+    pub(crate) fn new(config: Config, space: Space, marking: Marking) -> Core {
         let epoch = EpochWord::new();
         Core {
             light: LightEpoch::new(epoch.load(), LightEpoch::is_allowed()),
@@ -72,13 +75,15 @@ impl Core {
             gate: Gate::new(),
             ephemerons: Ephemerons::new(),
             sweep: ActiveSweep::new(),
-            credit,
+            credit: Credit::new(Plan::default()),
             control: Control::default(),
             totals: Totals::default(),
             ageing: Arc::default(),
             records: Registry::new(),
             spare: Mutex::new(Vec::new()),
             ending: Mutex::new(()),
+            limits: Limits::new(config.settings()),
+            listeners: Listeners::default(),
             config,
             leaf: std::array::from_fn(|_| OnceLock::new()),
             stop: Stop::default(),
@@ -94,6 +99,7 @@ impl Core {
             self.records.register(record.clone());
             record
         });
+        record.forget_ration();
         record.owner.store(thread_token(), Ordering::Relaxed);
         record
     }
@@ -167,10 +173,11 @@ impl Core {
         pinned
     }
     /// Whether as many threads allocated since the last call as there are cores: then a marker takes its core from one
-    /// of them.
+    /// of them. So many share what a limit leaves.
     pub(crate) fn is_crowded(&self) -> bool {
         let mut busy = 0;
         self.records.for_each(|record| busy += usize::from(record.was_busy()));
+        self.limits.set_busy(busy);
         busy >= self.config.cores
     }
     /// Calls `each` for every thread's ring.

@@ -15,6 +15,7 @@ mod alloc;
 mod barrier;
 mod core;
 mod kept;
+mod ration;
 
 pub(crate) use self::core::Core;
 pub(crate) use self::kept::is_keeper;
@@ -26,16 +27,12 @@ use crate::mark::roots::SlotRef;
 use crate::mark::worker::Marker;
 use crate::observe::clock::ticks;
 use crate::observe::histogram::{PauseKind, Recorder};
-use crate::pacing::Share;
+use crate::pacing::{QUANTUM, Share};
 use crate::sweep::{self};
 use crate::sync::{Arc, AtomicU64, Ordering, chaos, plain, thread_local};
 use barrier::Late;
 use kept::Kept;
 use std::cell::{Cell, RefCell};
-use std::time::{Duration, Instant};
-
-/// How long a thread waits at the heap limit before it goes on to try its luck.
-const STALL: Duration = Duration::from_secs(5);
 
 /// A number for the calling thread, never zero.
 pub(crate) fn thread_token() -> u64 {
@@ -69,8 +66,21 @@ pub(crate) struct Record {
     mode: Cell<Mode>,
     /// Unused rests of runs carry mark bits: they were taken in, or brought to, Mark.
     black: Cell<bool>,
-    /// The heap is near its limit: wait for the collector before the next pin.
+    /// Memory is short: wait for the collector before the next pin; and as long as the hard limit
+    /// is a reason to.
     pressed: Cell<bool>,
+    stalls_hard: Cell<bool>,
+    /// An allocation was refused, and the thread waits for a cycle whatever is in use.
+    was_refused: Cell<bool>,
+    /// Bytes of fresh memory that the thread may take where memory is short, or has taken beyond
+    /// that.
+    ration: Cell<i64>,
+    /// Bytes of free slots that it may take there until it looks ahead.
+    slots: Cell<u64>,
+    /// The thread has taken fresh memory for an allocation that panics if it is refused.
+    panics: Cell<bool>,
+    /// How far the collector was when this thread gave up to wait for it.
+    hopeless: Cell<Option<u64>>,
     /// Pins within pins.
     depth: Cell<u32>,
     /// Sweeps begun as of the pin: the number of the spans that the thread may take slots of (rule 10).
@@ -115,6 +125,12 @@ impl Record {
             mode: Cell::new(Mode::Off),
             black: Cell::new(false),
             pressed: Cell::new(false),
+            stalls_hard: Cell::new(false),
+            was_refused: Cell::new(false),
+            ration: Cell::new(0),
+            slots: Cell::new(0),
+            panics: Cell::new(false),
+            hopeless: Cell::new(None),
             depth: Cell::new(0),
             asked: Cell::new(0),
             sweeps: Cell::new(0),
@@ -188,7 +204,7 @@ impl Record {
     pub(crate) fn hold(&self, bytes: usize) {
         let core = self.core();
         if self.external.take(core.credit.held(), bytes as u64) {
-            self.pace(core);
+            self.pace_external(bytes.max(QUANTUM as usize));
         }
     }
 
@@ -254,19 +270,6 @@ impl Record {
         core.stop.wait();
         self.pauses.record(PauseKind::Stop, since);
         true
-    }
-
-    /// Near the heap limit: waits, before the next pin, for a cycle to free something.
-    #[cold]
-    #[inline(never)]
-    fn stall(&self) {
-        self.pressed.set(false);
-        // A pin of this thread through another record would be waited for in vain.
-        if !on_collector_thread() && !self.core().is_pinned_here() {
-            let since = ticks();
-            self.core().control.collect(Some(Instant::now() + STALL));
-            self.pauses.record(PauseKind::Stall, since);
-        }
     }
 
     /// The first pin in `epoch`: brings the cache to it before the pin is published (rule 11).

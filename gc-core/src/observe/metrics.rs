@@ -54,6 +54,8 @@ pub struct Stats {
     pub drop_panics: u64,
     /// Panics in `trace`, caught; each kept everything alive for one cycle.
     pub trace_panics: u64,
+    /// Panics in what [`Heap::on_pressure`](crate::Heap::on_pressure) calls, caught.
+    pub pressure_panics: u64,
 }
 
 /// Sums that only grow.
@@ -80,6 +82,7 @@ pub(crate) struct Totals {
     pub(crate) handshakes: Counter,
     pub(crate) drop_panics: Counter,
     pub(crate) trace_panics: Counter,
+    pub(crate) pressure_panics: Counter,
     /// Bytes that refills took from fresh blocks.
     pub(crate) fresh_bytes: Counter,
     /// Time of assists, and of the markers beside the collector's thread.

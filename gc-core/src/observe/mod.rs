@@ -9,7 +9,9 @@ pub(crate) mod clock;
 pub(crate) mod gctrace;
 pub(crate) mod histogram;
 pub(crate) mod metrics;
+pub(crate) mod pressure;
 
 pub use classes::ClassStats;
 pub use histogram::{Histogram, PauseKind, Pauses};
 pub use metrics::Stats;
+pub use pressure::Pressure;

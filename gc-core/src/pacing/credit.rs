@@ -8,7 +8,7 @@ use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 /// | field | written by | read by |
 /// |---|---|---|
 /// | `allocated`, `unused`, `freed`, `pressure`, `external` | whoever takes, gives back or sweeps a span, or holds memory elsewhere | pacing, statistics |
-/// | `offset`, `trigger`, `goal`, `end`, `start`, `work`, `starved`, `relieved` | the collector, at the start and the end of marking | refills |
+/// | `offset`, `trigger`, `goal`, `kept`, `end`, `start`, `work`, `starved`, `relieved` | the collector, at the start and the end of marking | refills |
 /// | `doubt` | the collector, at the end of marking | the collector |
 ///
 /// Nothing but pacing depends on them, so all is relaxed.
@@ -22,6 +22,7 @@ pub(crate) struct Credit {
     offset: AtomicU64,
     trigger: AtomicU64,
     goal: AtomicU64,
+    kept: AtomicU64,
     end: AtomicU64,
     /// The heap when this cycle started, and the bytes that its markers are expected to find.
     start: AtomicU64,
@@ -87,6 +88,7 @@ impl Credit {
             offset: AtomicU64::new(0),
             trigger: AtomicU64::new(0),
             goal: AtomicU64::new(0),
+            kept: AtomicU64::new(0),
             end: AtomicU64::new(0),
             start: AtomicU64::new(0),
             work: AtomicU64::new(0),
@@ -157,6 +159,10 @@ impl Credit {
     pub(crate) fn goal(&self) -> u64 {
         self.goal.load(Ordering::Relaxed)
     }
+    /// Bytes that lived after the last cycle, external ones included.
+    pub(crate) fn kept(&self) -> u64 {
+        self.kept.load(Ordering::Relaxed)
+    }
 
     // ---- what the collector says ----
 
@@ -170,6 +176,7 @@ impl Credit {
     pub(crate) fn amend(&self, plan: Plan) {
         self.trigger.store(plan.trigger, Ordering::Relaxed);
         self.goal.store(plan.goal, Ordering::Relaxed);
+        self.kept.store(plan.kept, Ordering::Relaxed);
         self.end.store(plan.end, Ordering::Relaxed);
         self.work.store(plan.work, Ordering::Relaxed);
     }
@@ -240,7 +247,7 @@ impl Credit {
 mod tests {
     use super::*;
     const PLAN: Plan =
-        Plan { live: 0, trigger: 60, goal: 100, end: 100, work: 800, limited: false };
+        Plan { live: 0, kept: 0, trigger: 60, goal: 100, end: 100, work: 800, limited: false };
 
     #[test]
     fn demand_grows_with_the_heap_and_with_starvation() {

@@ -28,14 +28,16 @@ mod credit;
 mod held;
 mod idle;
 mod limiter;
+mod limits;
 mod scavenger;
 #[cfg(all(test, not(loom)))]
 mod simulate;
 
 pub(crate) use credit::{Credit, Demand};
-pub(crate) use held::{Held, Share, together};
+pub(crate) use held::{Held, QUANTUM, Share, together};
 pub(crate) use idle::{Idle, Signs};
 pub(crate) use limiter::Limiter;
+pub(crate) use limits::{LEAST_RATION, LONGEST_STEP, Limits, Ration, Room, Tightness};
 pub(crate) use scavenger::Scavenger;
 
 /// Cycles whose measurements the pacer keeps: the worst of them sets the runway.
@@ -52,6 +54,8 @@ const OVER: u64 = 12;
 pub(crate) struct Plan {
     /// Bytes that count as live in the heap, external ones not included.
     pub(crate) live: u64,
+    /// The same with external bytes.
+    pub(crate) kept: u64,
     /// Bytes at which the cycle starts, and below which its marking should end; external ones included.
     pub(crate) trigger: u64,
     pub(crate) goal: u64,
@@ -117,12 +121,12 @@ pub(crate) struct Pacer {
 }
 
 impl Pacer {
-    pub(crate) fn new(gc_percent: u32, min_heap: usize, memory_limit: usize) -> Pacer {
+    pub(crate) fn new(gc_percent: u32, min_heap: usize, memory_limit: u64) -> Pacer {
         let min_heap = min_heap as u64;
         Pacer {
             gc_percent: u64::from(gc_percent),
             min_heap,
-            memory_limit: memory_limit as u64,
+            memory_limit,
             live: 0,
             external: 0,
             found: 0,
@@ -130,10 +134,23 @@ impl Pacer {
             ratios: [0.0; MEMORY],
             asides: [min_heap / 4; MEMORY],
             at: 0,
-            room: memory_limit as u64,
+            room: memory_limit,
             free: 0,
             reuse: 1.0,
         }
+    }
+
+    /// Plans with other settings from now on: what to do then.
+    pub(crate) fn set(&mut self, gc_percent: u32, memory_limit: u64) -> Plan {
+        self.gc_percent = u64::from(gc_percent);
+        // What was left of the old limit is left of the new one, and the difference.
+        self.room = if memory_limit > self.memory_limit {
+            self.room.saturating_add(memory_limit - self.memory_limit)
+        } else {
+            self.room.saturating_sub(self.memory_limit - memory_limit)
+        };
+        self.memory_limit = memory_limit;
+        self.plan()
     }
 
     /// What to do before the first cycle.
@@ -197,6 +214,7 @@ impl Pacer {
         let runway = runway_in(way, over, expected);
         Plan {
             live: self.live,
+            kept: live,
             trigger: goal - runway,
             goal,
             end: goal.saturating_add(expected.saturating_sub(runway).min(over)),
@@ -235,7 +253,7 @@ mod tests {
     const MB: u64 = 1 << 20;
 
     fn pacer() -> Pacer {
-        Pacer::new(100, 4 * MB as usize, usize::MAX)
+        Pacer::new(100, 4 * MB as usize, u64::MAX)
     }
     /// One that has forgotten what it began with.
     fn old_pacer() -> Pacer {
@@ -311,7 +329,7 @@ mod tests {
             let Plan { trigger, goal, end, .. } = p.after_sweep(now);
             [trigger, goal, end].map(|bytes| bytes / MB)
         };
-        assert_eq!(late(usize::MAX), [139, 200, 210]);
+        assert_eq!(late(u64::MAX), [139, 200, 210]);
         assert_eq!(late(204 << 20), [133, 200, 204]);
         assert_eq!(late(200 << 20), [129, 200, 200]);
     }
@@ -345,7 +363,7 @@ mod tests {
 
     #[test]
     fn a_memory_limit_bounds_the_goal_but_not_the_live_heap() {
-        let mut p = Pacer::new(100, MB as usize, (80 * MB) as usize);
+        let mut p = Pacer::new(100, MB as usize, 80 * MB);
         let tight = |used| Footprint { used, counted: used, ..Footprint::default() };
         p.after_mark(marked(60 * MB, 0));
         let plan = p.after_sweep(tight(60 * MB));
@@ -368,7 +386,7 @@ mod tests {
             fresh,
             ..Footprint::default()
         };
-        let mut p = Pacer::new(100, MB as usize, limit as usize);
+        let mut p = Pacer::new(100, MB as usize, limit);
         p.after_mark(marked(50 * MB, 0));
         assert_eq!(
             p.after_sweep(now(0, 0)).goal,

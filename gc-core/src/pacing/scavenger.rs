@@ -49,12 +49,12 @@ pub(crate) struct Scavenger {
 impl Scavenger {
     /// One that gives back `rate` bytes a second (0: none), and keeps no more than the goal beyond `limit`. With `all` it
     /// gives back whatever is idle, at every look. A program that rests is collected after `idle_after`.
-    pub(crate) fn new(rate: usize, limit: usize, idle_after: Duration, all: bool) -> Scavenger {
+    pub(crate) fn new(rate: usize, limit: u64, idle_after: Duration, all: bool) -> Scavenger {
         let rate = rate as u64;
         let slice = (rate as f64 * BETWEEN.as_secs_f64()) as u64;
         Scavenger {
             rate,
-            limit: limit as u64,
+            limit,
             slice: slice.clamp(LEAST, SLICE) / LEAST * LEAST,
             bucket: 0.0,
             at: Duration::ZERO,
@@ -66,6 +66,11 @@ impl Scavenger {
             refused: false,
             all,
         }
+    }
+
+    /// From now on no more is kept beyond the goal.
+    pub(crate) fn set_limit(&mut self, limit: u64) {
+        self.limit = limit;
     }
 
     /// So much is in use.
@@ -150,7 +155,7 @@ mod tests {
 
     impl World {
         fn new(rate: usize) -> World {
-            let scavenger = Scavenger::new(rate, usize::MAX, IDLE_AFTER, false);
+            let scavenger = Scavenger::new(rate, u64::MAX, IDLE_AFTER, false);
             World { scavenger, now: Duration::ZERO, used: 0, idle: 0, goal: 4 * MB, given: 0 }
         }
         fn set_used(&mut self, used: u64) {
@@ -246,22 +251,22 @@ mod tests {
 
     #[test]
     fn a_limit_cuts_the_memory_of_peaks_and_a_rate_of_zero_is_off() {
-        let mut limited = Scavenger::new(RATE, 100 * MB as usize, IDLE_AFTER, false);
+        let mut limited = Scavenger::new(RATE, 100 * MB, IDLE_AFTER, false);
         limited.saw(300 * MB);
         assert_eq!((limited.retained(50 * MB), limited.retained(120 * MB)), (100 * MB, 120 * MB));
-        let mut off = Scavenger::new(0, usize::MAX, IDLE_AFTER, false);
+        let mut off = Scavenger::new(0, u64::MAX, IDLE_AFTER, false);
         assert_eq!((off.due(1000 * MS, 0, 100 * MB, 0), off.has_more(0, 100 * MB, 0)), (0, false));
-        let mut slow = Scavenger::new(1, usize::MAX, IDLE_AFTER, false);
+        let mut slow = Scavenger::new(1, u64::MAX, IDLE_AFTER, false);
         assert_eq!(slow.due(1000 * MS, 0, 100 * MB, 0), 0);
         assert!(slow.has_more(0, 100 * MB, 0) && slow.pause() > Duration::from_secs(10_000));
-        let mut all = Scavenger::new(RATE, usize::MAX, IDLE_AFTER, true);
+        let mut all = Scavenger::new(RATE, u64::MAX, IDLE_AFTER, true);
         all.saw(100 * MB);
         assert_eq!(all.due(Duration::ZERO, 0, 100 * MB, 100 * MB), SLICE / LEAST * LEAST * 61 / 64);
     }
 
     #[test]
     fn what_is_refused_is_asked_for_again_after_a_cycle() {
-        let mut scavenger = Scavenger::new(RATE, usize::MAX, IDLE_AFTER, false);
+        let mut scavenger = Scavenger::new(RATE, u64::MAX, IDLE_AFTER, false);
         let slice = scavenger.due(1000 * MS, 0, 100 * MB, 0);
         scavenger.gave(slice, 0);
         assert_eq!(scavenger.due(2000 * MS, 0, 100 * MB, 0), 0);

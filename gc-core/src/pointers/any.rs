@@ -163,7 +163,7 @@ impl<'gc> GcAny<'gc> {
     where
         T: Branded<'gc> + Send + Sync + 'gc,
     {
-        made(GcAny::try_new(mc, value))
+        made(GcAny::make::<T, true>(mc, value))
     }
 
     /// Allocates an object in spans that know its type; see [`new`](Self::new).
@@ -176,7 +176,16 @@ impl<'gc> GcAny<'gc> {
     where
         T: Branded<'gc> + Send + Sync + 'gc,
     {
-        let at = mc.record().alloc(const { InfoOf::<T>::KNOWN })? as *mut T;
+        GcAny::make::<T, false>(mc, value)
+    }
+
+    /// With `MUST` for a caller that panics if there is no room.
+    #[inline]
+    fn make<T, const MUST: bool>(mc: &Mutation<'gc>, value: T) -> Result<Self, AllocError>
+    where
+        T: Branded<'gc> + Send + Sync + 'gc,
+    {
+        let at = mc.record().alloc::<MUST>(const { InfoOf::<T>::KNOWN })? as *mut T;
         // SAFETY: INV-5: the slot is this thread's alone, large enough and aligned for T.
         unsafe { at.write(value) };
         // SAFETY: INV-5: slots are never at address zero.

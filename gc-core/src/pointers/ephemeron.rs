@@ -57,7 +57,7 @@ impl<'gc, K: ?Sized, V: ?Sized> Ephemeron<'gc, K, V> {
     #[must_use]
     #[track_caller]
     pub fn new(mc: &Mutation<'gc>, key: Gc<'gc, K>, value: Gc<'gc, V>) -> Self {
-        super::gc::made(Self::try_new(mc, key, value))
+        super::gc::made(Self::make::<true>(mc, key, value))
     }
     /// Ties `value` to the life of `key`.
     ///
@@ -69,7 +69,16 @@ impl<'gc, K: ?Sized, V: ?Sized> Ephemeron<'gc, K, V> {
         key: Gc<'gc, K>,
         value: Gc<'gc, V>,
     ) -> Result<Self, AllocError> {
-        let at = mc.record().alloc_ephemeron()? as *mut EphemeronBox;
+        Self::make::<false>(mc, key, value)
+    }
+
+    /// With `MUST` for a caller that panics if there is no room.
+    fn make<const MUST: bool>(
+        mc: &Mutation<'gc>,
+        key: Gc<'gc, K>,
+        value: Gc<'gc, V>,
+    ) -> Result<Self, AllocError> {
+        let at = mc.record().alloc_ephemeron::<MUST>()? as *mut EphemeronBox;
         // SAFETY: INV-11: the slot is ours and its key is zero, which is an empty box.
         unsafe { &*at }.fill(key.addr(), value.addr());
         // SAFETY: INV-5: slots are never at address zero.

@@ -81,9 +81,10 @@ impl External {
         if self.bytes == 0 {
             *self = External::new(mc, bytes);
         } else if bytes > self.bytes {
-            self.held.take((bytes - self.bytes) as u64);
+            let grown = bytes - self.bytes;
+            self.held.take(grown as u64);
             self.bytes = bytes;
-            mc.record().pace(mc.record().core());
+            mc.record().pace_external(grown);
         } else {
             let before = std::mem::replace(&mut self.bytes, bytes);
             self.held.give_back((before - bytes) as u64);

@@ -64,7 +64,7 @@ impl<'gc, T: Object<'gc>> Gc<'gc, T> {
     #[inline(always)]
     #[track_caller]
     pub fn new(mc: &Mutation<'gc>, value: T) -> Self {
-        match Gc::try_new(mc, value) {
+        match Gc::make::<true>(mc, value) {
             Ok(gc) => gc,
             Err(error) => limit_reached(error),
         }
@@ -87,7 +87,13 @@ impl<'gc, T: Object<'gc>> Gc<'gc, T> {
     /// ```
     #[inline(always)]
     pub fn try_new(mc: &Mutation<'gc>, value: T) -> Result<Self, AllocError> {
-        let at = mc.record().alloc(const { InfoOf::<T>::ONE })? as *mut T;
+        Gc::make::<false>(mc, value)
+    }
+
+    /// With `MUST` for a caller that panics if there is no room.
+    #[inline(always)]
+    fn make<const MUST: bool>(mc: &Mutation<'gc>, value: T) -> Result<Self, AllocError> {
+        let at = mc.record().alloc::<MUST>(const { InfoOf::<T>::ONE })? as *mut T;
         // SAFETY: INV-5: the slot is this thread's alone, large enough and aligned for T.
         unsafe { at.write(value) };
         // SAFETY: INV-5: slots are never at address zero.
@@ -160,7 +166,7 @@ impl<'gc, T: Object<'gc>> Gc<'gc, [T]> {
     where
         T: Copy,
     {
-        made(Gc::try_from_slice(mc, slice))
+        made(copy::<_, true>(mc, slice))
     }
 
     /// Allocates a copy of a slice.
@@ -172,10 +178,7 @@ impl<'gc, T: Object<'gc>> Gc<'gc, [T]> {
     where
         T: Copy,
     {
-        let at = alloc_array::<T>(mc, slice.len())?;
-        // SAFETY: INV-5: room for `len` values at `at`, ours alone; `T: Copy`.
-        unsafe { std::ptr::copy_nonoverlapping(slice.as_ptr(), at, slice.len()) };
-        Ok(finish_array(at, slice.len()))
+        copy::<_, false>(mc, slice)
     }
 
     /// Allocates a slice of what an iterator yields: as many as it said at the start, or fewer if it ends before.
@@ -197,7 +200,7 @@ impl<'gc, T: Object<'gc>> Gc<'gc, [T]> {
     where
         I: IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
     {
-        made(Gc::try_from_iter_in(mc, iter))
+        made(collect::<_, true>(mc, iter.into_iter()))
     }
 
     /// Allocates a slice of what an iterator yields; see [`from_iter_in`](Gc::from_iter_in).
@@ -209,24 +212,51 @@ impl<'gc, T: Object<'gc>> Gc<'gc, [T]> {
     where
         I: IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
     {
-        let iter = iter.into_iter();
-        let wanted = iter.len();
-        let at = alloc_array::<T>(mc, wanted)?;
-        let mut len = 0;
-        for value in iter.take(wanted) {
-            // SAFETY: INV-5: `len < wanted`, and there is room for `wanted` values.
-            unsafe { at.add(len).write(value) };
-            len += 1;
-            // As the array grows, so that a panic of the iterator leaves it whole.
-            set_len::<T>(at, len);
-        }
-        Ok(finish_array(at, len))
+        collect::<_, false>(mc, iter.into_iter())
     }
 }
 
-fn alloc_array<'gc, T: Trace<'gc>>(mc: &Mutation<'gc>, n: usize) -> Result<*mut T, AllocError> {
+/// A copy of `slice`; with `MUST` for a caller that panics if there is no room.
+fn copy<'gc, T, const MUST: bool>(
+    mc: &Mutation<'gc>,
+    slice: &[T],
+) -> Result<Gc<'gc, [T]>, AllocError>
+where
+    T: Trace<'gc> + Copy + 'gc,
+{
+    let at = alloc_array::<T, MUST>(mc, slice.len())?;
+    // SAFETY: INV-5: room for `len` values at `at`, ours alone; `T: Copy`.
+    unsafe { std::ptr::copy_nonoverlapping(slice.as_ptr(), at, slice.len()) };
+    Ok(finish_array(at, slice.len()))
+}
+
+/// What `iter` yields; with `MUST` for a caller that panics if there is no room.
+fn collect<'gc, I, const MUST: bool>(
+    mc: &Mutation<'gc>,
+    iter: I,
+) -> Result<Gc<'gc, [I::Item]>, AllocError>
+where
+    I: ExactSizeIterator<Item: Trace<'gc> + 'gc>,
+{
+    let wanted = iter.len();
+    let at = alloc_array::<I::Item, MUST>(mc, wanted)?;
+    let mut len = 0;
+    for value in iter.take(wanted) {
+        // SAFETY: INV-5: `len < wanted`, and there is room for `wanted` values.
+        unsafe { at.add(len).write(value) };
+        len += 1;
+        // As the array grows, so that a panic of the iterator leaves it whole.
+        set_len::<I::Item>(at, len);
+    }
+    Ok(finish_array(at, len))
+}
+
+fn alloc_array<'gc, T: Trace<'gc>, const MUST: bool>(
+    mc: &Mutation<'gc>,
+    n: usize,
+) -> Result<*mut T, AllocError> {
     let bytes = n.saturating_mul(size_of::<T>());
-    mc.record().alloc_array(const { InfoOf::<T>::ARRAY }, bytes).map(|at| at as *mut T)
+    mc.record().alloc_array::<MUST>(const { InfoOf::<T>::ARRAY }, bytes).map(|at| at as *mut T)
 }
 
 fn set_len<'gc, T: Trace<'gc>>(at: *mut T, len: usize) {
@@ -257,7 +287,7 @@ impl<'gc> Gc<'gc, str> {
     #[allow(clippy::should_implement_trait, reason = "an allocation needs the mutation context")]
     #[track_caller]
     pub fn from_str(mc: &Mutation<'gc>, text: &str) -> Self {
-        made(Gc::try_from_str(mc, text))
+        made(copy::<_, true>(mc, text.as_bytes()).map(text_of))
     }
 
     /// Allocates a copy of a string.
@@ -266,11 +296,15 @@ impl<'gc> Gc<'gc, str> {
     ///
     /// If the heap has reached its limit.
     pub fn try_from_str(mc: &Mutation<'gc>, text: &str) -> Result<Self, AllocError> {
-        let bytes = Gc::try_from_slice(mc, text.as_bytes())?;
-        // SAFETY: INV-5: the bytes are a copy of a `str`; `[u8]` and `str` have the same layout.
-        let ptr = unsafe { NonNull::new_unchecked(bytes.ptr.as_ptr() as *mut str) };
-        Ok(Gc { ptr, brand: PhantomData })
+        copy::<_, false>(mc, text.as_bytes()).map(text_of)
     }
+}
+
+/// The copy of a `str`'s bytes as what it is.
+fn text_of<'gc>(bytes: Gc<'gc, [u8]>) -> Gc<'gc, str> {
+    // SAFETY: INV-5: the bytes are a copy of a `str`; `[u8]` and `str` have the same layout.
+    let ptr = unsafe { NonNull::new_unchecked(bytes.ptr.as_ptr() as *mut str) };
+    Gc { ptr, brand: PhantomData }
 }
 
 impl<'gc, T: ?Sized> Gc<'gc, T> {
@@ -328,7 +362,7 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
     #[must_use]
     #[track_caller]
     pub fn downgrade(this: Self, mc: &Mutation<'gc>) -> GcWeak<'gc, T> {
-        made(Gc::try_downgrade(this, mc))
+        made(GcWeak::new::<true>(mc, this))
     }
     /// A pointer that does not keep the object alive.
     ///
@@ -336,7 +370,7 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
     ///
     /// If the heap has reached its limit.
     pub fn try_downgrade(this: Self, mc: &Mutation<'gc>) -> Result<GcWeak<'gc, T>, AllocError> {
-        GcWeak::new(mc, this)
+        GcWeak::new::<false>(mc, this)
     }
 
     #[inline(always)]

@@ -2,10 +2,14 @@
 
 use crate::common::{Canary, Node, counter, status};
 use crate::process;
-use crate::{check_usable, panic_of};
-use gc_core::{ConfigError, Gc, GcCell, Heap, HeapBuilder, Mutation, Root, Trace};
+use crate::{check_usable, panic_of, quiet_panic};
+use gc_core::{
+    ConfigError, External, Gc, GcCell, GcMutex, Heap, HeapBuilder, Mutation, PauseKind, Root, Trace,
+};
 use std::cell::Cell;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::{Duration, Instant};
 
 #[test]
 fn absurd_settings_are_errors_that_say_what_is_allowed() {
@@ -46,6 +50,12 @@ fn limited() -> Heap {
     Heap::builder().heap_limit(2 << 20).min_heap(1 << 20).build().unwrap()
 }
 
+/// Checks a heap after a refusal. Nobody has waited for a cycle, so one is asked for.
+fn usable_again(heap: &Heap) {
+    heap.collect().unwrap();
+    check_usable(heap);
+}
+
 #[test]
 fn the_limit_is_an_error_on_every_path() {
     fn fill<E: std::fmt::Display>(name: &str, mut one: impl FnMut() -> Result<(), E>) {
@@ -56,30 +66,30 @@ fn the_limit_is_an_error_on_every_path() {
     }
     let heap = limited();
     heap.mutate(|mc| fill("leaf", || Gc::try_new(mc, [0u64; 8]).map(drop)));
-    check_usable(&heap);
+    usable_again(&heap);
     heap.mutate(|mc| {
         let node = || Node { next: GcCell::new(None), value: 1 };
         fill("node", || Gc::try_new(mc, node()).map(drop));
     });
-    check_usable(&heap);
+    usable_again(&heap);
     heap.mutate(|mc| fill("big", || Gc::try_new(mc, [0u64; 8000]).map(drop)));
-    check_usable(&heap);
+    usable_again(&heap);
     heap.mutate(|mc| fill("slice", || Gc::try_from_slice(mc, &[1u32; 100]).map(drop)));
-    check_usable(&heap);
+    usable_again(&heap);
     heap.mutate(|mc| fill("large", || Gc::try_from_slice(mc, &[1u32; 20_000]).map(drop)));
-    check_usable(&heap);
+    usable_again(&heap);
     heap.mutate(|mc| {
         let strings = || (0..10).map(|i| i.to_string());
         fill("iter", || Gc::try_from_iter_in(mc, strings()).map(drop));
     });
-    check_usable(&heap);
+    usable_again(&heap);
     heap.mutate(|mc| fill("str", || Gc::try_from_str(mc, "one hundred").map(drop)));
-    check_usable(&heap);
+    usable_again(&heap);
     heap.mutate(|mc| {
         let object = Gc::new(mc, 1u64);
         fill("weak", || Gc::try_downgrade(object, mc).map(drop));
     });
-    check_usable(&heap);
+    usable_again(&heap);
     let (drops, mut made) = (counter(), 0);
     heap.mutate(|mc| {
         fill("canary", || {
@@ -90,7 +100,7 @@ fn the_limit_is_an_error_on_every_path() {
     });
     heap.collect().unwrap();
     assert_eq!(drops.load(SeqCst), made);
-    check_usable(&heap);
+    usable_again(&heap);
 }
 
 #[test]
@@ -243,4 +253,378 @@ fn roots_are_not_counted_by_the_limit_and_come_back() {
         assert!(last < second + 8192, "{second} KiB, then {last} KiB");
         check_usable(&heap);
     });
+}
+
+type Slot<'gc> = GcMutex<Option<Gc<'gc, [u8]>>>;
+
+/// A cache whose entries are arrays of mixed sizes, replaced at random.
+struct Cache {
+    heap: Heap,
+    ring: Root<[Slot<'static>]>,
+    slots: usize,
+}
+
+impl Cache {
+    /// One whose entries are `percent` of `limit`.
+    fn new(heap: Heap, limit: usize, percent: usize) -> Cache {
+        let slots = limit * percent / 100 / 1050;
+        let ring = heap
+            .mutate(|mc| Gc::root(Gc::from_iter_in(mc, (0..slots).map(|_| Slot::new(None))), mc));
+        Cache { heap, ring, slots }
+    }
+    /// Replaces `n` entries.
+    fn churn(&self, seed: u64, n: usize) {
+        let bytes = [1u8; 2000];
+        let mut x = seed;
+        let mut random = |below: usize| {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (x >> 33) as usize % below
+        };
+        for _ in 0..n {
+            self.heap.mutate(|mc| {
+                let entry = Gc::from_slice(mc, &bytes[..100 + random(1900)]);
+                *self.ring.get(mc)[random(self.slots)].lock(mc) = Some(entry);
+            });
+        }
+    }
+    fn stalls(&self) -> u64 {
+        self.heap.pauses().of(PauseKind::Stall).len()
+    }
+}
+
+#[test]
+fn a_heap_at_forty_percent_of_its_limit_keeps_its_threads_running() {
+    const LIMIT: usize = 16 << 20;
+    const N: usize = 400_000;
+    for threads in [1, 2] {
+        let heap = Heap::builder().heap_limit(LIMIT).build().unwrap();
+        let cache = Cache::new(heap, LIMIT, 40);
+        let begin = Instant::now();
+        // The panic of an allocation that is refused would end the test.
+        std::thread::scope(|s| {
+            for t in 0..threads {
+                let cache = &cache;
+                s.spawn(move || cache.churn(t, N / threads as usize));
+            }
+        });
+        let (stalls, cycles) = (cache.stalls(), cache.heap.stats().cycles);
+        eprintln!(
+            "hard: {threads} threads at 40 % of heap_limit: {N} entries in {:.2?}, {stalls} stalls, {cycles} cycles",
+            begin.elapsed()
+        );
+        // It was one for each entry.
+        assert!(stalls < N as u64 / 50, "{stalls} stalls");
+        check_usable(&cache.heap);
+    }
+}
+
+/// Adds nodes to a list, `each` in one `mutate`, until one is refused; returns how many there are.
+fn grow(heap: &Heap, each: u64) -> u64 {
+    #[derive(Trace)]
+    struct Head<'gc> {
+        head: GcCell<'gc, Node<'gc>>,
+    }
+    let root = heap.mutate(|mc| Gc::root(Gc::new(mc, Head { head: GcCell::new(None) }), mc));
+    let mut n = 0;
+    loop {
+        let added = heap.mutate(|mc| {
+            (0..each)
+                .take_while(|i| {
+                    let head = &Gc::as_ref(root.get(mc)).head;
+                    let node = Node { next: GcCell::new(head.get()), value: n + i };
+                    let node = Gc::try_new(mc, node).ok();
+                    node.map(|node| head.set(mc, Some(node))).is_some()
+                })
+                .count() as u64
+        });
+        n += added;
+        if added < each {
+            return n;
+        }
+    }
+}
+
+#[test]
+fn a_heap_that_fills_up_is_refused_the_next_object_without_a_wait() {
+    for (limit, each) in [(8 << 20, 1), (32 << 20, 64)] {
+        let heap = Heap::builder().heap_limit(limit).build().unwrap();
+        let begin = Instant::now();
+        let n = grow(&heap, each);
+        let (time, used) = (begin.elapsed(), heap.stats().heap_bytes);
+        let stalls = heap.pauses().of(PauseKind::Stall).len();
+        eprintln!("hard: {n} nodes, {each} a pin, fill {limit} bytes in {time:.2?}, {used} used");
+        assert_eq!(stalls, 0, "the try_ forms do not wait");
+        // Nothing but nodes of 16 bytes was allocated.
+        assert!(n * 16 >= limit as u64 / 10 * 9, "{n} nodes");
+        assert!(used <= limit as u64);
+        heap.collect().unwrap();
+        check_usable(&heap);
+    }
+}
+
+#[test]
+fn threads_that_cannot_be_refused_wait_for_some_cycles_and_then_are() {
+    const LIMIT: usize = 8 << 20;
+    let heap = Heap::builder().heap_limit(LIMIT).build().unwrap();
+    let mut roots: Vec<Root<[u8; 4000]>> = Vec::new();
+    let text = panic_of(|| {
+        loop {
+            roots.push(heap.mutate(|mc| Gc::root(Gc::new(mc, [0u8; 4000]), mc)));
+        }
+    });
+    let stalls = heap.pauses().of(PauseKind::Stall).len();
+    eprintln!("hard: {} pages fill the heap with {stalls} stalls", roots.len());
+    assert!(text.contains("does not fit the heap's limit"), "{text}");
+    assert!(roots.len() * 4000 >= LIMIT / 10 * 9, "{}", roots.len());
+    assert!((1..40).contains(&stalls), "{stalls} stalls");
+    // What is dropped is found, although nothing can be allocated that would start a cycle.
+    roots.truncate(10);
+    let begin = Instant::now();
+    while heap.mutate(|mc| Gc::try_new(mc, [0u8; 4000]).is_err()) {
+        assert!(begin.elapsed() < Duration::from_secs(20), "no cycle came");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    drop(roots);
+    check_usable(&heap);
+}
+
+#[test]
+fn the_try_forms_wait_if_the_heap_was_built_so() {
+    const LIMIT: usize = 4 << 20;
+    let stalls = |time: Option<Duration>, must: bool| {
+        let builder = Heap::builder().heap_limit(LIMIT).min_heap(1 << 20);
+        let heap = time.map_or(builder.clone(), |time| builder.stall(time)).build().unwrap();
+        let kept: Vec<Root<[u8; 4000]>> = (0..LIMIT / 4096 * 95 / 100)
+            .map(|_| heap.mutate(|mc| Gc::root(Gc::try_new(mc, [0u8; 4000]).unwrap(), mc)))
+            .collect();
+        for _ in 0..100 {
+            heap.mutate(|mc| {
+                if must {
+                    let _ = Gc::new(mc, [0u8; 2000]);
+                } else {
+                    let _ = Gc::try_new(mc, [0u8; 2000]);
+                }
+            });
+        }
+        drop(kept);
+        heap.pauses().of(PauseKind::Stall).len()
+    };
+    let some = Duration::from_millis(20);
+    assert_eq!((stalls(None, false), stalls(Some(Duration::ZERO), false)), (0, 0));
+    assert!(stalls(Some(some), false) > 0 && stalls(Some(some), true) > 0);
+}
+
+#[test]
+fn a_stall_ends_when_its_cycle_waits_for_somebody_who_waits_for_it() {
+    let heap = Heap::builder().heap_limit(2 << 20).min_heap(1 << 20).build().unwrap();
+    let begin = Instant::now();
+    // This thread stays in its pin until the others have ended.
+    let refused = heap.mutate(|mc| {
+        let shared = Gc::new(mc, 1u64);
+        std::thread::scope(|s| {
+            let worker = || {
+                for i in 0..10_000u64 {
+                    heap.mutate(|mc| (0..1000).for_each(|_| _ = Gc::new(mc, [i; 4])));
+                    assert_eq!(*shared, 1);
+                }
+            };
+            let threads = [s.spawn(worker), s.spawn(worker)];
+            threads.into_iter().filter_map(|thread| thread.join().err()).count()
+        })
+    });
+    let longest = heap.pauses().of(PauseKind::Stall).max();
+    eprintln!(
+        "hard: two threads inside another's pin: refused after {:.2?}, longest stall {} ms",
+        begin.elapsed(),
+        longest.as_millis()
+    );
+    assert_eq!(refused, 2, "nothing can be freed, so both are refused");
+    assert!(longest < Duration::from_secs(2), "{longest:?}");
+    usable_again(&heap);
+}
+
+#[test]
+fn pressure_is_told_so_that_a_cache_evicts_in_time() {
+    let heap = Heap::builder().heap_limit(8 << 20).build().unwrap();
+    let (told, evict) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+    let (counts, flag) = (told.clone(), evict.clone());
+    let guard = heap.on_pressure(move |pressure| {
+        assert!(pressure.live_bytes <= pressure.allowed_bytes * 2, "{pressure:?}");
+        counts.fetch_add(1, SeqCst);
+        flag.store(true, SeqCst);
+    });
+    let angry = heap.on_pressure(|_| quiet_panic());
+    let mut cache: Vec<Root<[u8; 4000]>> = Vec::new();
+    let (mut evicted, mut near) = (0, false);
+    for _ in 0..20_000 {
+        cache.push(heap.mutate(|mc| {
+            near |= mc.is_near_limit();
+            Gc::root(Gc::new(mc, [0u8; 4000]), mc)
+        }));
+        if evict.swap(false, SeqCst) {
+            evicted += cache.len() / 2;
+            cache.drain(..cache.len() / 2);
+        }
+    }
+    assert!(evicted > 10_000 && near, "{evicted}, {near}");
+    let panics = heap.stats().pressure_panics;
+    assert!(panics > 0 && panics <= told.load(SeqCst), "{panics}");
+    drop((guard, angry));
+    cache.clear();
+    // One that ran while its guard was dropped has ended when the next cycle has.
+    heap.collect().unwrap();
+    heap.collect().unwrap();
+    let before = told.load(SeqCst);
+    cache.extend((0..1800).map(|_| heap.mutate(|mc| Gc::root(Gc::new(mc, [0u8; 4000]), mc))));
+    heap.collect().unwrap();
+    heap.collect().unwrap();
+    assert!(heap.mutate(|mc| mc.is_near_limit()), "{:?}", heap.stats());
+    assert_eq!(told.load(SeqCst), before, "nobody listens");
+    cache.clear();
+    heap.collect().unwrap();
+    heap.collect().unwrap();
+    assert!(!heap.mutate(|mc| mc.is_near_limit()), "{:?}", heap.stats());
+    check_usable(&heap);
+}
+
+/// Waits for `is_done`, which a collector that polls makes true within milliseconds.
+fn soon(what: &str, is_done: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !is_done() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn limits_change_while_the_heap_runs() {
+    let heap = Heap::builder().min_heap(1 << 20).idle_after(Duration::MAX).build().unwrap();
+    let kept: Vec<Root<[u8; 4000]>> =
+        (0..5000).map(|_| heap.mutate(|mc| Gc::root(Gc::new(mc, [0u8; 4000]), mc))).collect();
+    heap.collect().unwrap();
+    let goal = || heap.stats().goal_bytes >> 20;
+    assert!((36..50).contains(&goal()), "{}", goal());
+    heap.set_gc_percent(20).unwrap();
+    soon("gc_percent", || goal() < 26);
+    heap.set_gc_percent(100).unwrap();
+    soon("gc_percent", || goal() > 35);
+    heap.set_memory_limit(30 << 20).unwrap();
+    soon("memory_limit", || goal() <= 30);
+    heap.set_memory_limit(usize::MAX).unwrap();
+    soon("memory_limit", || goal() > 35);
+    heap.set_heap_limit(24 << 20).unwrap();
+    let fill = || heap.mutate(|mc| (0..100_000).find_map(|_| Gc::try_new(mc, [0u8; 4000]).err()));
+    assert_eq!(fill().map(|error| error.limit), Some(24 << 20));
+    assert!(heap.stats().heap_bytes <= 24 << 20);
+    heap.set_heap_limit(4 << 20).unwrap();
+    assert_eq!(fill().map(|error| error.limit), Some(4 << 20), "what there is stays");
+    heap.set_heap_limit(usize::MAX).unwrap();
+    assert!(fill().is_none());
+    let errors = [
+        heap.set_gc_percent(0).unwrap_err(),
+        heap.set_memory_limit(1).unwrap_err(),
+        heap.set_heap_limit(0).unwrap_err(),
+    ];
+    for (error, name) in errors.iter().zip(["gc_percent", "memory_limit", "heap_limit"]) {
+        assert!(matches!(error, ConfigError::OutOfRange { setting, .. } if *setting == name));
+    }
+    assert!(matches!(heap.set_heap_limit(1 << 20), Ok(())));
+    let larger = Heap::builder().min_heap(8 << 20).build().unwrap();
+    assert!(matches!(larger.set_heap_limit(4 << 20), Err(ConfigError::Conflict { .. })));
+    drop(kept);
+}
+
+#[test]
+fn collection_pauses_until_its_bound_or_the_end_of_the_guard() {
+    let heap =
+        Heap::builder().min_heap(1 << 20).idle_after(Duration::from_millis(5)).build().unwrap();
+    let garbage = |n: usize| {
+        (0..n).for_each(|_| heap.mutate(|mc| _ = Gc::from_slice(mc, &[0u8; 100_000])));
+    };
+    let (wide, narrow) = (heap.pause_collection(1 << 30), heap.pause_collection(20 << 20));
+    // One may have run when the guards were made.
+    heap.collect().unwrap();
+    let before = heap.stats().cycles;
+    garbage(100);
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(heap.stats().cycles, before, "10 MB, and a program at rest");
+    heap.collect().unwrap();
+    assert_eq!(heap.stats().cycles, before + 1, "what is asked for comes");
+    garbage(400);
+    soon("the bound", || heap.stats().cycles > before + 1);
+    drop(narrow);
+    heap.collect().unwrap();
+    let before = heap.stats().cycles;
+    garbage(400);
+    std::thread::sleep(Duration::from_millis(20));
+    assert_eq!(heap.stats().cycles, before);
+    drop(wide);
+    soon("the end of the guard", || heap.stats().cycles > before);
+    check_usable(&heap);
+}
+
+#[test]
+fn a_soft_limit_is_passed_by_little_however_fast_threads_allocate() {
+    const LIMIT: usize = 32 << 20;
+    for threads in [1, 2, 4] {
+        let heap = Heap::builder().memory_limit(LIMIT).build().unwrap();
+        let cache = Cache::new(heap, LIMIT, 40);
+        let peak = AtomicU64::new(0);
+        std::thread::scope(|s| {
+            for t in 0..threads {
+                let (cache, peak) = (&cache, &peak);
+                s.spawn(move || {
+                    for i in 0..1000 {
+                        cache.churn(t * 1000 + i, 400 / threads as usize);
+                        peak.fetch_max(cache.heap.stats().heap_bytes, SeqCst);
+                    }
+                });
+            }
+        });
+        let (peak, stalls) = (peak.into_inner(), cache.stalls());
+        eprintln!(
+            "hard: {threads} threads under memory_limit: at most {} % of it, {stalls} stalls",
+            peak * 100 / LIMIT as u64
+        );
+        assert!(peak <= LIMIT as u64 / 100 * 115, "{peak} of {LIMIT}");
+    }
+}
+
+#[test]
+fn external_bytes_are_paced_under_a_soft_limit() {
+    #[derive(Trace)]
+    struct Buffer(External);
+    const LIMIT: u64 = 64 << 20;
+    let heap = Heap::builder().memory_limit(LIMIT as usize).build().unwrap();
+    let mut peak = 0;
+    for _ in 0..4000 {
+        heap.mutate(|mc| {
+            let external = External::new(mc, 1 << 20);
+            assert_eq!(Gc::new(mc, Buffer(external)).0.bytes(), 1 << 20);
+        });
+        peak = peak.max(heap.stats().external_bytes);
+    }
+    let (stall, cycles) = (heap.pauses(), heap.stats().cycles);
+    eprintln!(
+        "hard: buffers of 1 MiB: {} % of the soft limit, {cycles} cycles, {} stalls, at most {} ms",
+        peak * 100 / LIMIT,
+        stall.of(PauseKind::Stall).len(),
+        stall.of(PauseKind::Stall).max().as_millis()
+    );
+    assert!(peak < LIMIT / 2 * 3, "{peak}");
+}
+
+#[test]
+fn idle_blocks_over_a_soft_limit_go_back_without_a_cycle() {
+    let heap = Heap::builder().idle_after(Duration::MAX).scavenge_rate(0).build().unwrap();
+    heap.mutate(|mc| _ = Gc::from_slice(mc, &vec![0u8; 64 << 20]));
+    heap.collect().unwrap();
+    let idle = || heap.stats().spans_idle << 14;
+    assert!(idle() >= 64 << 20);
+    let cycles = heap.stats().cycles;
+    heap.set_memory_limit(16 << 20).unwrap();
+    soon("idle blocks", || idle() <= 16 << 20);
+    // What is being given back is counted when it has been.
+    soon("released bytes", || heap.stats().released_bytes >= 48 << 20);
+    assert_eq!(heap.stats().cycles, cycles, "{:?}", heap.stats());
 }

@@ -1,0 +1,326 @@
+//! The limits as they are now, where all threads see them, and what a thread may take near them.
+//!
+//! Life of a limit:
+//! 1. The builder sets it, and [`Limits::change`] sets another one while the heap runs. The
+//!    collector notices ([`Limits::take_change`]), and reads the container's limit again with each
+//!    cycle.
+//! 2. It says what holds ([`Limits::adopt`]): the soft limit in bytes, and how much of it the pacer
+//!    may plan with.
+//! 3. A refill that needs fresh memory asks how tight it is ([`Limits::tightness`]). Below the
+//!    lines it is free. Above one it draws on its thread's ration, and a thread without a ration
+//!    waits before its next pin.
+//! 4. Who has waited gets a new ration: a share of what the cycle left ([`Limits::share`]).
+//!
+//! | line | at | who is over it |
+//! |---|---|---|
+//! | soft | 17/16 of the soft limit, spans and external bytes | waits until a cycle ends, or for 10 ms a block |
+//! | far | 11/10 of it | waits until a cycle ends, or for 100 ms |
+//! | hard | 15/16 of the hard limit, spans only | waits for the end of a cycle, as long as that goes on |
+//!
+//! Nothing but pacing depends on the words here, so all is relaxed. The hard limit itself is
+//! `heap::page_alloc`'s.
+
+use crate::config::{BLOCK, Settings};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering};
+use std::time::Duration;
+
+/// Over the soft line, for each block, and over the far one: how long one wait lasts at most.
+const STEP: Duration = Duration::from_millis(10);
+pub(crate) const LONGEST_STEP: Duration = Duration::from_millis(100);
+/// The ration of a thread whose wait has freed nothing: a block, and free slots for some refills
+/// of each of its classes. With each cycle a thread gives its spans up and takes them again, so with
+/// fewer slots it would wait for a cycle at each refill.
+pub(crate) const LEAST_RATION: u64 = BLOCK as u64;
+const LEAST_SLOTS: u64 = 16 * LEAST_RATION;
+
+/// How tight memory is for who wants some that is fresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tightness {
+    Free,
+    /// Over a line of the soft limit: a wait lasts so long at most.
+    Soft(Duration),
+    /// Over the line of the hard limit, and perhaps over one of the soft limit too.
+    Hard(Option<Duration>),
+}
+
+/// What a thread may take before it waits again, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Ration {
+    /// Of fresh memory.
+    pub(crate) fresh: u64,
+    /// Of free slots, until it looks whether its classes run out of them.
+    pub(crate) slots: u64,
+}
+
+impl Ration {
+    pub(crate) const LEAST: Ration = Ration { fresh: LEAST_RATION, slots: LEAST_SLOTS };
+}
+
+/// What the heap takes and what it may take, in bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Room {
+    /// Blocks in spans, and the most of them.
+    pub(crate) used: u64,
+    pub(crate) hard: u64,
+    /// Bytes outside of the heap.
+    pub(crate) external: u64,
+    /// Bytes that lived after the last cycle, those outside included.
+    pub(crate) kept: u64,
+}
+
+/// The limits of a heap.
+///
+/// | field | written by | read by |
+/// |---|---|---|
+/// | `settings`, `changed` | `change` | the collector |
+/// | `soft`, `bound`, `busy` | the collector | refills that need fresh memory, the scavenger |
+/// | `near` | refills that find it tight, the collector at the end of a cycle | `is_near_limit` |
+/// | `pauses`, `floor` | whoever pauses collection, and ends that | the collector, refills |
+#[derive(Debug)]
+pub(crate) struct Limits {
+    settings: Mutex<Settings>,
+    changed: AtomicBool,
+    soft: AtomicU64,
+    bound: AtomicU64,
+    busy: AtomicU32,
+    near: AtomicBool,
+    pauses: Mutex<Vec<u64>>,
+    floor: AtomicU64,
+}
+
+impl Limits {
+    pub(crate) fn new(settings: Settings) -> Limits {
+        Limits {
+            settings: Mutex::new(settings),
+            changed: AtomicBool::new(false),
+            soft: AtomicU64::new(u64::MAX),
+            bound: AtomicU64::new(u64::MAX),
+            busy: AtomicU32::new(1),
+            near: AtomicBool::new(false),
+            pauses: Mutex::new(Vec::new()),
+            floor: AtomicU64::new(0),
+        }
+    }
+
+    // ---- settings ----
+
+    pub(crate) fn settings(&self) -> Settings {
+        *self.settings.lock()
+    }
+    /// Changes the settings by `change`, or leaves them as they are if that refuses.
+    pub(crate) fn change<E>(
+        &self,
+        change: impl FnOnce(&mut Settings) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut settings = self.settings.lock();
+        let mut changed = *settings;
+        change(&mut changed)?;
+        *settings = changed;
+        self.changed.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+    /// Whether the settings were changed since the last call.
+    pub(crate) fn take_change(&self) -> bool {
+        self.changed.load(Ordering::Relaxed) && self.changed.swap(false, Ordering::Relaxed)
+    }
+
+    // ---- what holds ----
+
+    /// From now on the soft limit is `soft`, and the pacer's limit `bound`, in bytes.
+    pub(crate) fn adopt(&self, soft: u64, bound: u64) {
+        self.soft.store(soft, Ordering::Relaxed);
+        self.bound.store(bound, Ordering::Relaxed);
+    }
+    /// The soft limit; the largest number if there is none.
+    pub(crate) fn soft(&self) -> u64 {
+        self.soft.load(Ordering::Relaxed)
+    }
+    /// What the pacer plans with: the smaller one of the soft limit and the hard one's line.
+    pub(crate) fn bound(&self) -> u64 {
+        self.bound.load(Ordering::Relaxed)
+    }
+    /// So many threads allocate.
+    pub(crate) fn set_busy(&self, threads: usize) {
+        self.busy.store(threads.max(1) as u32, Ordering::Relaxed);
+    }
+    /// Whether memory was short when somebody last looked.
+    #[inline(always)]
+    pub(crate) fn is_near(&self) -> bool {
+        self.near.load(Ordering::Relaxed)
+    }
+    pub(crate) fn set_near(&self, near: bool) {
+        if self.is_near() != near {
+            self.near.store(near, Ordering::Relaxed);
+        }
+    }
+
+    // ---- rations ----
+
+    /// How tight it is where `more` bytes are about to be taken.
+    pub(crate) fn tightness(&self, room: Room, more: u64) -> Tightness {
+        let soft = self.soft();
+        let total = room.used.saturating_add(room.external).saturating_add(more);
+        let step = (total > soft.saturating_add(soft / 16))
+            .then(|| if total > soft.saturating_add(soft / 10) { LONGEST_STEP } else { STEP });
+        if room.used.saturating_add(more) > room.hard - room.hard / 16 {
+            Tightness::Hard(step)
+        } else {
+            step.map_or(Tightness::Free, Tightness::Soft)
+        }
+    }
+
+    /// The ration of a thread after a cycle, in a heap that counts `live` bytes: of what the threads may take
+    /// together, each gets the same.
+    ///
+    /// That is half of what is left above the line, where most of the limit is live. So the last of
+    /// a hard limit goes within some ten cycles, and who comes next gets an error. Where little is
+    /// live, free slots are what the heap should live on, and it is a smaller part of what is left.
+    /// A soft limit may be passed by what lives: then it is a sixty-fourth of it at least.
+    pub(crate) fn share(&self, room: Room, live: u64, hard: bool) -> Ration {
+        let soft = self.soft();
+        let [line, far] = [16, 10].map(|part| soft.saturating_add(soft / part));
+        let total = room.used.saturating_add(room.external);
+        // Only what lies above a line is taken from a ration.
+        let left = far.saturating_sub(total.max(line));
+        let by_soft = match room.kept {
+            _ if soft == u64::MAX => u64::MAX,
+            kept if kept > soft => (left / 2).max(soft / 64),
+            kept if kept > soft / 4 * 3 => left / 2,
+            _ => left / 8,
+        };
+        let part = if live > room.hard / 4 * 3 { 2 } else { 32 };
+        let line = room.hard - room.hard / 16;
+        let by_hard = room.hard.saturating_sub(room.used.max(line)) / part;
+        let busy = u64::from(self.busy.load(Ordering::Relaxed));
+        let fresh = if hard { by_hard.min(by_soft) } else { by_soft };
+        let fresh = (fresh / busy).max(LEAST_RATION);
+        let slots = room.used.saturating_sub(live) / 8 / busy;
+        Ration { fresh, slots: slots.max(fresh).max(LEAST_SLOTS) }
+    }
+
+    // ---- pauses ----
+
+    /// No cycle starts by itself below `bytes`, until the same is taken back.
+    pub(crate) fn pause(&self, bytes: u64) {
+        self.with_pauses(|pauses| pauses.push(bytes));
+    }
+    pub(crate) fn resume(&self, bytes: u64) {
+        self.with_pauses(|pauses| {
+            if let Some(at) = pauses.iter().position(|each| *each == bytes) {
+                pauses.swap_remove(at);
+            }
+        });
+    }
+    fn with_pauses(&self, change: impl FnOnce(&mut Vec<u64>)) {
+        let mut pauses = self.pauses.lock();
+        change(&mut pauses);
+        self.floor.store(pauses.iter().copied().min().unwrap_or(0), Ordering::Relaxed);
+    }
+    /// Bytes below which no cycle starts by itself.
+    pub(crate) fn floor(&self) -> u64 {
+        self.floor.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    const MB: u64 = 1 << 20;
+
+    fn limits(soft: u64) -> Limits {
+        let limits = Limits::new(Settings { gc_percent: 100, memory_limit: 0, heap_limit: 0 });
+        limits.adopt(soft, soft);
+        limits
+    }
+    fn room(used: u64, external: u64) -> Room {
+        Room { used: used * MB, hard: 1600 * MB, external: external * MB, kept: 0 }
+    }
+
+    #[test]
+    fn it_is_tight_above_the_lines() {
+        let limits = limits(160 * MB);
+        let at = |used, external, more| limits.tightness(room(used, external), more * MB);
+        assert_eq!(at(100, 60, 10), Tightness::Free);
+        assert_eq!(at(100, 60, 11), Tightness::Soft(STEP));
+        assert_eq!(at(10, 160, 7), Tightness::Soft(LONGEST_STEP));
+        assert_eq!(at(1500, 0, 1), Tightness::Hard(Some(LONGEST_STEP)));
+        limits.adopt(u64::MAX, u64::MAX);
+        assert_eq!(
+            at(1500, 1 << 40, 0),
+            Tightness::Free,
+            "nothing external counts for the hard limit"
+        );
+        assert_eq!(at(1500, 0, 1), Tightness::Hard(None));
+    }
+
+    #[test]
+    fn what_is_left_is_shared_and_nobody_gets_nothing() {
+        let limits = limits(640 * MB);
+        limits.set_busy(4);
+        let fresh = |used, external, live, hard| {
+            let room = Room { kept: (live + external) * MB, ..room(used, external) };
+            limits.share(room, live * MB, hard).fresh
+        };
+        assert_eq!(
+            fresh(660, 0, 500, false),
+            24 * MB / 2 / 4,
+            "below the line nothing is rationed"
+        );
+        assert_eq!(fresh(690, 0, 500, false), 14 * MB / 2 / 4);
+        assert_eq!(fresh(900, 0, 500, false), LEAST_RATION, "what lives is below the limit");
+        assert_eq!(fresh(900, 0, 700, false), 10 * MB / 4);
+        assert_eq!(fresh(100, 1000, 50, false), 10 * MB / 4);
+        assert_eq!(fresh(640, 0, 50, false), 3 * MB / 4);
+        assert_eq!(fresh(900, 0, 50, false), LEAST_RATION);
+        limits.adopt(u64::MAX, u64::MAX);
+        assert_eq!(fresh(1560, 0, 1500, true), 5 * MB);
+        assert_eq!(fresh(1568, 0, 500, true), MB / 4);
+        assert_eq!(fresh(1600, 0, 1500, true), LEAST_RATION);
+        limits.set_busy(0);
+        assert_eq!(fresh(1560, 0, 1500, true), 20 * MB);
+        assert_eq!(limits.share(room(1560, 0), 760 * MB, true).slots, 100 * MB);
+    }
+
+    #[test]
+    fn a_hard_limit_that_nothing_is_freed_below_is_used_up_in_some_ten_waits() {
+        let limits = limits(u64::MAX);
+        let mut used = 1500 * MB;
+        let waits = (1..).find(|_| {
+            let room = Room { used, hard: 1600 * MB, external: 0, kept: used };
+            used += limits.share(room, used, true).fresh;
+            used >= 1600 * MB
+        });
+        assert!(waits.is_some_and(|n| n < 20), "{waits:?}");
+    }
+
+    #[test]
+    fn the_lowest_pause_counts_until_it_ends() {
+        let limits = limits(MB);
+        assert_eq!(limits.floor(), 0);
+        limits.pause(50);
+        limits.pause(20);
+        limits.pause(20);
+        limits.resume(20);
+        assert_eq!(limits.floor(), 20);
+        limits.resume(20);
+        assert_eq!(limits.floor(), 50);
+        limits.resume(50);
+        assert_eq!(limits.floor(), 0);
+    }
+
+    #[test]
+    fn a_change_is_noticed_once_and_a_refused_one_never() {
+        let limits = limits(MB);
+        let refused: Result<(), ()> = limits.change(|settings| {
+            settings.gc_percent = 7;
+            Err(())
+        });
+        assert!(refused.is_err() && !limits.take_change() && limits.settings().gc_percent == 100);
+        let done: Result<(), ()> = limits.change(|settings| {
+            settings.gc_percent = 50;
+            Ok(())
+        });
+        assert!(done.is_ok() && limits.take_change() && !limits.take_change());
+        assert_eq!(limits.settings().gc_percent, 50);
+    }
+}

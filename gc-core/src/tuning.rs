@@ -1,0 +1,259 @@
+#![forbid(unsafe_code)]
+//! What can be changed, and asked, about a heap's limits while it runs: methods of [`Heap`] and
+//! [`Mutation`].
+
+use crate::config::{BLOCK, Settings};
+use crate::error::ConfigError;
+use crate::mutation::{Heap, HeapBuilder, Mutation};
+use crate::mutator::Core;
+use crate::observe::Pressure;
+use crate::sync::Arc;
+use std::fmt;
+use std::time::Duration;
+
+/// The limits that a heap is built with.
+impl HeapBuilder {
+    /// Soft limit in bytes (none) of spans and [`External`](crate::External) memory: as they near it, cycles start earlier
+    /// than `gc_percent` asks. Cycles may take half of the process's CPU time for that, in a row of 0.2 s more; beyond
+    /// that the heap grows over the limit. At least 1 MiB.
+    ///
+    /// Over 17/16 of it allocation is paced to what cycles free: a thread that needs fresh blocks
+    /// waits before its next `mutate` until a cycle ends, for 10 ms a block at most; over 11/10,
+    /// for 100 ms. Free slots of spans in use cost no wait, and no allocation is refused. Such
+    /// waits are [`PauseKind::Stall`](crate::PauseKind::Stall). Blocks that are free and over the
+    /// limit go back to the system at once. What lives is not bounded, nor what one `mutate`
+    /// allocates.
+    pub fn memory_limit(mut self, bytes: usize) -> Self {
+        self.config.memory_limit = bytes;
+        self
+    }
+    /// A [`memory_limit`](Self::memory_limit) of `percent` of what the process's cgroup allows (a
+    /// container's limit; versions 1 and 2, where that sets `memory.high` too; Linux); none if
+    /// there is no such limit. It is read again with each cycle, and once a second while the heap
+    /// is used. With both, the smaller one holds. 1 to 100.
+    ///
+    /// What the process takes beside the heap counts, as far as the system says how much that is:
+    /// side tables, and what `malloc` keeps. The heap is left with half of its part at least.
+    ///
+    /// It is also a [`heap_limit`](Self::heap_limit), for all of that and `External` memory
+    /// together, half-way between `percent` and all. With 80 %, an allocation above 90 % is an
+    /// error, and the process is not killed.
+    ///
+    /// ```
+    /// let heap = gc_core::Heap::builder().cgroup_memory_limit(80).build()?;
+    /// # Ok::<(), gc_core::ConfigError>(())
+    /// ```
+    pub fn cgroup_memory_limit(mut self, percent: u32) -> Self {
+        self.config.cgroup_percent = Some(percent);
+        self
+    }
+    /// Hard limit in bytes (none): spans never take more, and an allocation that would is an
+    /// [`AllocError`](crate::AllocError), at once. At least 1 MiB.
+    ///
+    /// Above 15/16 of it a thread that needs fresh blocks through a form that panics
+    /// ([`Gc::new`](crate::Gc::new)) waits before its next `mutate` for the end of a cycle; those
+    /// that use the `try_` forms do not ([`stall`](Self::stall)). Who has waited gets blocks before
+    /// it waits again: half of what is left, shared among the threads that allocate, if most of the
+    /// heap is live. So a heap that fills up for good is refused the next block after some ten
+    /// cycles. Free slots of spans in use are not limited.
+    pub fn heap_limit(mut self, bytes: usize) -> Self {
+        self.config.heap_limit = bytes;
+        self
+    }
+    /// How long a thread may wait near the [`heap_limit`](Self::heap_limit), before a `mutate`, for
+    /// the end of a cycle. By default 5 s for who allocates with forms that panic, and not at all
+    /// for who uses the `try_` forms; a time that is set holds for both. A wait ends as soon as its
+    /// cycle gets no further for 0.1 s, because some thread stays inside `mutate`. The waits are
+    /// [`PauseKind::Stall`](crate::PauseKind::Stall).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let builder = gc_core::Heap::builder().heap_limit(64 << 20);
+    /// let heap = builder.stall(Duration::from_millis(20)).build()?;
+    /// # Ok::<(), gc_core::ConfigError>(())
+    /// ```
+    pub fn stall(mut self, time: Duration) -> Self {
+        self.config.stall = Some(time);
+        self
+    }
+}
+
+impl Heap {
+    /// Changes [`gc_percent`](crate::HeapBuilder::gc_percent) from now on: the collector plans with
+    /// it within a few milliseconds, or after the cycle that runs.
+    ///
+    /// # Errors
+    ///
+    /// Out of range, as in the builder. Then the old value stays.
+    ///
+    /// ```
+    /// let heap = gc_core::Heap::new();
+    /// heap.set_gc_percent(50)?;
+    /// assert!(heap.set_gc_percent(0).unwrap_err().to_string().starts_with("gc_percent is 0"));
+    /// # Ok::<(), gc_core::ConfigError>(())
+    /// ```
+    pub fn set_gc_percent(&self, percent: u32) -> Result<(), ConfigError> {
+        self.change(|settings| settings.gc_percent = percent)
+    }
+
+    /// Changes [`memory_limit`](crate::HeapBuilder::memory_limit) (bytes; `usize::MAX` is none)
+    /// from now on: the collector plans with it within a few milliseconds, or after the cycle that
+    /// runs. A heap that is over the new limit is over it at first: cycles start, and idle blocks
+    /// go back.
+    ///
+    /// # Errors
+    ///
+    /// Out of range, as in the builder. Then the old value stays.
+    ///
+    /// ```
+    /// let heap = gc_core::Heap::new();
+    /// heap.set_memory_limit(512 << 20)?;
+    /// # Ok::<(), gc_core::ConfigError>(())
+    /// ```
+    pub fn set_memory_limit(&self, bytes: usize) -> Result<(), ConfigError> {
+        self.change(|settings| settings.memory_limit = bytes)
+    }
+
+    /// Changes [`heap_limit`](crate::HeapBuilder::heap_limit) (bytes; `usize::MAX` is none) from
+    /// now on. A heap that is larger than the new limit keeps what it has, and gets no fresh blocks
+    /// until it is smaller.
+    ///
+    /// # Errors
+    ///
+    /// Out of range, or smaller than `min_heap`, as in the builder. Then the old value stays.
+    ///
+    /// ```
+    /// let heap = gc_core::Heap::new();
+    /// heap.set_heap_limit(1 << 30)?;
+    /// assert!(heap.set_heap_limit(2 << 20).is_err(), "smaller than min_heap");
+    /// # Ok::<(), gc_core::ConfigError>(())
+    /// ```
+    pub fn set_heap_limit(&self, bytes: usize) -> Result<(), ConfigError> {
+        self.change(|settings| settings.heap_limit = bytes)?;
+        // The collector would do it soon, and looks at the container too.
+        self.core().space.pages.set_limit(bytes / BLOCK);
+        Ok(())
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Settings)) -> Result<(), ConfigError> {
+        let core = self.core();
+        core.limits.change(|settings| {
+            change(settings);
+            core.config.check_with(*settings)
+        })?;
+        core.control.poke();
+        Ok(())
+    }
+
+    /// Lets no cycle start by itself until the guard is dropped, or the heap
+    /// ([`Stats::paced_bytes`](crate::Stats::paced_bytes)) has grown to `max_bytes`: for a phase of
+    /// a program that should have every core to itself. With several guards the smallest bound
+    /// counts.
+    ///
+    /// What is asked for still comes: [`collect`](Heap::collect), and cycles that threads wait for
+    /// at a limit. A cycle that runs already goes on to its end.
+    ///
+    /// ```
+    /// let heap = gc_core::Heap::builder().min_heap(1 << 20).build()?;
+    /// let pause = heap.pause_collection(64 << 20);
+    /// let before = heap.stats().cycles;
+    /// (0..100).for_each(|_| heap.mutate(|mc| { gc_core::Gc::from_slice(mc, &[0u8; 100_000]); }));
+    /// assert!(heap.stats().cycles <= before + 1);
+    /// drop(pause);
+    /// # Ok::<(), gc_core::ConfigError>(())
+    /// ```
+    pub fn pause_collection(&self, max_bytes: usize) -> CollectionPause {
+        let core = self.core().clone();
+        core.limits.pause(max_bytes as u64);
+        CollectionPause { core, bytes: max_bytes as u64 }
+    }
+
+    /// Has `call` called after each cycle that leaves memory short, until the guard is dropped:
+    /// more than 7/8 of what is allowed is live, or more is in use than the limits' lines let pass
+    /// freely (`docs/TUNING.md`). So a cache can evict before an allocation is refused.
+    ///
+    /// It runs on the collector's thread, outside of `mutate`: it may use the heap, but the next
+    /// cycle waits for it, so let it be short. A panic in it is caught and counted
+    /// ([`Stats::pressure_panics`](crate::Stats::pressure_panics)). When the guard is dropped it
+    /// may be running for the last time. Let it not hold a `Heap`: that would never end.
+    ///
+    /// ```
+    /// use gc_core::{Gc, Heap, Root};
+    /// use std::sync::{Arc, Mutex};
+    /// let heap = Heap::builder().heap_limit(8 << 20).build()?;
+    /// let cache = Arc::new(Mutex::new(Vec::<Root<[u8; 4096]>>::new()));
+    /// let evicted = cache.clone();
+    /// let guard = heap.on_pressure(move |_| drop(evicted.lock().map(|mut cache| cache.clear())));
+    /// for _ in 0..10_000 {
+    ///     let page = heap.mutate(|mc| Gc::try_new(mc, [0; 4096]).map(|page| Gc::root(page, mc)));
+    ///     page.into_iter().for_each(|page| cache.lock().unwrap().push(page));
+    /// }
+    /// drop(guard);
+    /// # Ok::<(), gc_core::ConfigError>(())
+    /// ```
+    pub fn on_pressure(&self, call: impl Fn(Pressure) + Send + Sync + 'static) -> OnPressure {
+        let core = self.core().clone();
+        let id = core.listeners.add(Arc::new(call));
+        OnPressure { core, id }
+    }
+}
+
+impl Mutation<'_> {
+    /// Whether memory was short when somebody last looked: a thread that needed fresh blocks, or
+    /// the collector at the end of a cycle (when it also calls [`on_pressure`](Heap::on_pressure)).
+    /// One load.
+    ///
+    /// ```
+    /// let heap = gc_core::Heap::builder().heap_limit(4 << 20).build()?;
+    /// heap.mutate(|mc| {
+    ///     assert!(!mc.is_near_limit());
+    ///     while gc_core::Gc::try_new(mc, [0u8; 1000]).is_ok() {}
+    ///     assert!(mc.is_near_limit());
+    /// });
+    /// # Ok::<(), gc_core::ConfigError>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn is_near_limit(&self) -> bool {
+        self.record().core().limits.is_near()
+    }
+}
+
+/// Cycles do not start by themselves while this lives; from [`Heap::pause_collection`].
+#[must_use = "collection goes on when this is dropped"]
+pub struct CollectionPause {
+    core: Arc<Core>,
+    bytes: u64,
+}
+
+impl Drop for CollectionPause {
+    fn drop(&mut self) {
+        self.core.limits.resume(self.bytes);
+        self.core.control.poke();
+    }
+}
+
+impl fmt::Debug for CollectionPause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CollectionPause(below {} bytes)", self.bytes)
+    }
+}
+
+/// A registration with [`Heap::on_pressure`], which ends when this is dropped.
+#[must_use = "the registration ends when this is dropped"]
+pub struct OnPressure {
+    core: Arc<Core>,
+    id: u64,
+}
+
+impl Drop for OnPressure {
+    fn drop(&mut self) {
+        self.core.listeners.remove(self.id);
+    }
+}
+
+impl fmt::Debug for OnPressure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OnPressure({})", self.id)
+    }
+}
