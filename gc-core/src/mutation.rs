@@ -105,11 +105,6 @@ impl Heap {
         }
     }
 
-    /// The shared state, for what has its pace from the heap's cycles.
-    pub(crate) fn core(&self) -> &Core {
-        &self.inner.core
-    }
-
     /// A heap to configure.
     ///
     /// ```
