@@ -18,6 +18,10 @@ const MIB: usize = 1 << 20;
 pub(crate) const MIN_RESERVE: usize = 16 * MIB;
 const USUAL_RESERVE: usize = (64u64 << 30) as usize;
 const MAX_RESERVE: usize = (1u64 << 44) as usize;
+/// The smallest stack on which the collector's own frames surely fit, and the largest that makes
+/// any sense.
+const MIN_STACK: usize = 128 << 10;
+const MAX_STACK: usize = (1u64 << 40) as usize;
 
 /// What a heap was built with.
 #[derive(Debug, Clone)]
@@ -50,6 +54,12 @@ pub(crate) struct Config {
     pub(crate) scavenge_all: bool,
     /// How long the program must be quiet before the collector runs a cycle by itself.
     pub(crate) idle_after: Duration,
+    /// Bytes of the stack of each collector thread: `trace` runs there.
+    pub(crate) stack_size: usize,
+    /// Bytes of the stack of the drop thread, on which drop glue recurses.
+    pub(crate) drop_stack_size: usize,
+    /// How long the drop of the last handle waits for destructors.
+    pub(crate) end_timeout: Duration,
 }
 
 /// Whether the environment says `name=1`.
@@ -78,6 +88,10 @@ impl Default for Config {
             scavenge_rate: 64 * MIB,
             scavenge_all: false,
             idle_after: Duration::from_secs(5),
+            stack_size: 8 * MIB,
+            // A list of 100,000 boxes takes 5 to 30 MiB of it.
+            drop_stack_size: 64 * MIB,
+            end_timeout: Duration::from_secs(5),
         }
     }
 }
@@ -124,6 +138,8 @@ impl Config {
         let idle_ms = usize::try_from(self.idle_after.as_millis()).unwrap_or(usize::MAX);
         range("idle_after", idle_ms, 1, usize::MAX, "milliseconds")?;
         bytes("heap_limit", self.heap_limit, MIB, usize::MAX)?;
+        bytes("stack_size", self.stack_size, MIN_STACK, MAX_STACK)?;
+        bytes("drop_stack_size", self.drop_stack_size, MIN_STACK, MAX_STACK)?;
         for (bound, max) in [("heap_limit", self.heap_limit), ("reserve", self.reserve_beside(0))] {
             if self.min_heap > max {
                 let (given, max) = (self.min_heap as u64, max as u64);
@@ -146,7 +162,9 @@ mod tests {
     #[test]
     fn each_absurd_setting_is_named() {
         type Change = fn(&mut Config);
-        let cases: [(&str, Change); 10] = [
+        let cases: [(&str, Change); 12] = [
+            ("stack_size", |c| c.stack_size = 4096),
+            ("drop_stack_size", |c| c.drop_stack_size = usize::MAX),
             ("gc_percent", |c| c.gc_percent = 0),
             ("gc_percent", |c| c.gc_percent = 1_000_000),
             ("markers", |c| c.markers = 0),

@@ -60,6 +60,11 @@ impl Control {
         }
     }
 
+    /// Wakes the collector from a timed sleep, if it is in one.
+    pub(crate) fn poke(&self) {
+        self.to_collector.notify_one();
+    }
+
     /// Whether this is the child of a `fork`, which has no collector.
     pub(crate) fn is_orphaned(&self) -> bool {
         self.home != Process::current()

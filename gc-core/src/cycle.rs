@@ -16,6 +16,7 @@
 
 use crate::config::BLOCK;
 use crate::control::Control;
+use crate::dropper;
 use crate::handshake::Epoch;
 use crate::heap::span::SpanClass;
 use crate::mark::follow::Follower;
@@ -26,6 +27,8 @@ use crate::observe::gctrace::CycleLine;
 use crate::pacing::{Footprint, Limiter, Marked, Pacer};
 use crate::platform::thread::{process_cpu, short_timer_slack, thread_cpu};
 use crate::rest::{Next, Rest};
+use crate::sweep::doom::doom_span;
+use crate::sweep::doomed::Ward;
 use crate::sweep::early::Early;
 use crate::sweep::{self, Keep};
 use crate::sync::{Arc, Backoff, chaos, yield_now};
@@ -44,6 +47,14 @@ const WORTH_JUDGING: Duration = Duration::from_micros(300);
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 /// Spans swept between two yields: some 5 µs.
 const SWEEP_QUANTUM: u32 = 32;
+/// Spans with dead objects that have destructors are handed over so many at a time: in a small heap
+/// all of a sweep, for which the drop thread wakes once.
+const WARDS: usize = 256;
+/// A cycle that is due waits so long for destructors that return. Beside them it would take their
+/// core, or a mutator's.
+const DROPS_FIRST: Duration = Duration::from_millis(100);
+/// How often the collector looks for a destructor that runs for long.
+const WATCH: Duration = Duration::from_millis(100);
 
 /// What the collector does instead of waiting for a thread that has not crossed.
 enum Meanwhile {
@@ -74,6 +85,15 @@ pub(crate) struct Collector {
     rest: Rest,
     born: Instant,
     straggler: Option<(Duration, u64)>,
+    /// What the sweep found dead and has not handed over to the drop thread.
+    wards: Vec<Ward<&'static SpanClass>>,
+    /// Bytes that waited for destructors before this sweep.
+    backlog: u64,
+    watched: Instant,
+    /// Since when a cycle that is due waits for destructors.
+    drops_first: Option<Instant>,
+    /// What the last sweep found dead, if its destructors still give back what it held outside of the heap.
+    settling: Option<u64>,
     /// The threads wait at the start of their pins (the stopped mode).
     is_stopped: bool,
     last_cpu: Duration,
@@ -149,6 +169,11 @@ impl Collector {
             number: 0,
             born: now,
             straggler: None,
+            wards: Vec::new(),
+            backlog: 0,
+            watched: now,
+            drops_first: None,
+            settling: None,
             is_stopped: false,
             last_cpu: Duration::ZERO,
             last_line: now,
@@ -171,8 +196,10 @@ impl Collector {
             if self.control().is_stopping() {
                 break;
             }
+            self.look_at_drops();
             let is_due = credit.heap() >= credit.trigger();
-            if self.control().is_asked() || (is_due && !self.has_had_its_share()) {
+            let begins = !self.awaits_drops(is_due) && is_due && !self.has_had_its_share();
+            if self.control().is_asked() || begins {
                 // The next look measures the rate of allocation since the one before the cycle.
                 self.cycle();
                 quiet = 0;
@@ -203,12 +230,53 @@ impl Collector {
             let left = credit.trigger().saturating_sub(credit.heap()) as f64;
             let rate = bytes as f64 / time.as_secs_f64().max(1e-7);
             let wait = if rate > 0.0 { left / rate / 2.0 } else { f64::MAX };
-            // Past the trigger it is the limiter that holds the cycle back.
+            // Past the trigger it is the limiter or a destructor that holds the cycle back.
             let shortest = if is_due { LONG } else { SHORT };
             let wait = wait.clamp(shortest.as_secs_f64(), LONG.as_secs_f64());
             self.control().sleep(Duration::from_secs_f64(wait), false);
         }
         self.end();
+    }
+
+    /// Looks now and then for a destructor that runs for long; drops here if the system gave no
+    /// thread for it.
+    fn look_at_drops(&mut self) {
+        let now = Instant::now();
+        if now - self.watched >= WATCH && !cfg!(shuttle) {
+            self.watched = now;
+            dropper::watch(&self.core);
+        }
+        if self.core.drops.has_no_thread() {
+            dropper::drop_here(&self.core, u64::MAX);
+        }
+        self.settle();
+    }
+
+    /// Whether a cycle that is due waits for destructors. They return one after the other, or it
+    /// would not; and never for long.
+    fn awaits_drops(&mut self, is_due: bool) -> bool {
+        if cfg!(shuttle) || !is_due || !self.core.drops.is_busy() {
+            self.drops_first = None;
+            return false;
+        }
+        self.drops_first.get_or_insert_with(Instant::now).elapsed() < DROPS_FIRST
+    }
+
+    /// Plans again as destructors give back what the dead held outside of the heap.
+    fn settle(&mut self) {
+        let Some(ticket) = self.settling else { return };
+        // First: what they have given back by then is in the count.
+        if self.core.drops.is_done(ticket) {
+            self.settling = None;
+        }
+        let released = self.core.credit.held().released();
+        let bytes = released.saturating_sub(self.released);
+        if bytes > 0 {
+            self.released = released;
+            let plan = self.pacer.after_drops(bytes);
+            self.core.credit.amend(plan);
+            self.is_limited = plan.limited;
+        }
     }
 
     /// Waits until every thread has crossed into `to`, which is set; `each` is called for every record after its thread has.
@@ -367,6 +435,8 @@ impl Collector {
             line.live = plan.live;
             line.marked_objects = found.objects;
             line.straggler = self.straggler;
+            let waiting = core.drops.waiting();
+            line.undropped = (waiting.objects, waiting.bytes, waiting.age);
             let (cpu, now) = (thread_cpu(), Instant::now());
             let wall = (now - self.last_line).as_secs_f64().max(1e-9);
             line.busy = (cpu.saturating_sub(self.last_cpu)).as_secs_f64() / wall;
@@ -465,15 +535,22 @@ impl Collector {
         let core = &self.core;
         let taken = (core.credit.allocated(), core.totals.fresh_bytes.get());
         let fresh = taken.1 - self.taken.1;
+        // What this sweep found will be dropped soon; what waited before it does so because
+        // destructors are slow.
+        let soon = core.drops.bytes().saturating_sub(self.backlog);
+        let used = (core.space.pages.used() * BLOCK) as u64;
+        let released = core.credit.held().released();
         let plan = self.pacer.after_sweep(Footprint {
-            used: (core.space.pages.used() * BLOCK) as u64,
+            used: used.saturating_sub(soon),
             counted: core.credit.counted(),
             reused: taken.0.saturating_sub(self.taken.0).saturating_sub(fresh),
             fresh,
             external: core.credit.external(),
-            external_freed: core.credit.held().released().saturating_sub(self.released),
+            external_freed: released.saturating_sub(self.released),
         });
         core.credit.amend(plan);
+        self.released = released;
+        self.settling = (core.drops.bytes() > 0).then(|| core.drops.ticket());
         self.taken = taken;
         self.is_limited = plan.limited;
         if !plan.limited {
@@ -534,12 +611,16 @@ impl Collector {
     /// Sweeps every span that no mutator sweeps, and closes the sweep.
     fn sweep(&mut self, number: u64) {
         let core = self.core.clone();
+        self.backlog = core.drops.bytes();
+        // Before any list: from here on what is dropped goes into the lists of this sweep.
+        core.count(core.drops.sweep(&core.space, number, core.keep()));
         let mut quantum = 0;
         loop {
             // Classes made meanwhile have fresh spans only.
             for class in core.space.all_classes() {
                 self.sweep_class(class, number, &mut quantum);
             }
+            dropper::hand_over(&core, &mut self.wards);
             if core.sweep.close() {
                 return;
             }
@@ -548,14 +629,18 @@ impl Collector {
     }
 
     fn sweep_class(&mut self, class: &'static SpanClass, number: u64, quantum: &mut u32) {
-        let core = &self.core;
+        let core = self.core.clone();
         loop {
             let Some(right) = core.sweep.begin() else { return };
             let Some(span) = sweep::take_unswept(&right, &core.space, class, number) else {
                 return;
             };
-            core.count(sweep::sweep_span(&core.space, class, span, number, core.keep()));
-            sweep::put_swept(&core.space, class, span, number);
+            if class.needs_drop() {
+                self.doom(class, span, number, core.keep());
+            } else {
+                core.count(sweep::sweep_span(&core.space, class, span, number, core.keep()));
+                sweep::put_swept(&core.space, class, span, number);
+            }
             drop(right);
             *quantum += 1;
             if *quantum >= SWEEP_QUANTUM {
@@ -565,23 +650,52 @@ impl Collector {
         }
     }
 
-    /// The heap ends: nobody can be inside `mutate` any more. Runs the drop glue of everything that is left, and
-    /// gives the memory back.
-    fn end(self) {
-        let core = &self.core;
+    /// Sweeps a span whose objects have destructors: the dead wait for the drop thread.
+    fn doom(&mut self, class: &'static SpanClass, span: u32, number: u64, keep: Keep) {
+        let core = self.core.clone();
+        let (swept, ward) = doom_span(&core.space, class, span, number, keep);
+        core.count(swept);
+        match ward {
+            Some(ward) => self.wards.push(ward),
+            None => sweep::put_swept(&core.space, class, span, number),
+        }
+        if self.wards.len() >= WARDS {
+            dropper::hand_over(&core, &mut self.wards);
+        }
+    }
+
+    /// The heap ends: nobody can be inside `mutate` any more. Hands over everything that has a
+    /// destructor, and gives the rest of the memory back.
+    fn end(mut self) {
+        let core = self.core.clone();
         core.marking.detector.park();
-        let end = Epoch::sweep(self.number + 1);
+        if core.drops.is_leaked() {
+            core.drops.close();
+            return;
+        }
+        let number = self.number + 1;
+        let end = Epoch::sweep(number);
         for record in core.records.snapshot() {
             record.give_up_for(end);
         }
+        core.count(core.drops.sweep(&core.space, number, Keep::Nothing));
         let mut spans = Vec::new();
         core.space.each_span(|span, class| spans.push((span, class)));
         for (span, class) in spans {
-            let number = self.number + 1;
-            core.count(sweep::sweep_span(&core.space, class, span, number, Keep::Nothing));
-            core.space.free_span(span);
+            if !class.needs_drop() {
+                core.count(sweep::sweep_span(&core.space, class, span, number, Keep::Nothing));
+                core.space.free_span(span);
+            } else if core.space.meta(span as usize).sweep() != number as u32 {
+                // The others have just been looked at, and their objects wait.
+                self.doom(class, span, number, Keep::Nothing);
+            }
+        }
+        dropper::hand_over(&core, &mut self.wards);
+        if core.drops.has_no_thread() {
+            dropper::drop_here(&core, u64::MAX);
         }
         core.space.release_all();
+        core.drops.close();
     }
 
     /// Verifying build: stops the world and compares reachability with the marks.

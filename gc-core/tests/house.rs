@@ -54,16 +54,17 @@ const UNSAFE: &[&str] = &[
 
 /// The layers, from the bottom. A file imports from lower layers and from its own folder. Layer 0 has an
 /// order inside: `error`, `cgroup` and `platform` know nothing, and the others know them.
-const LAYERS: [&[&str]; 10] = [
+const LAYERS: [&[&str]; 11] = [
     &["error", "cgroup", "platform"],
     &["sync", "config", "fault"],
     &["trace", "handshake", "control", "pacing", "observe"],
     &["heap", "private"],
     &["mark", "sweep"],
     &["mutator"],
-    &["rest"],
+    &["rest", "dropper"],
     &["cycle", "verify"],
     &["mutation"],
+    &["ending"],
     &["pointers"],
 ];
 

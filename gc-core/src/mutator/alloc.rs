@@ -19,11 +19,13 @@ use crate::mark::worker::Marker;
 use crate::observe::clock::{self, ticks};
 use crate::observe::histogram::PauseKind;
 use crate::pacing::Demand;
+use crate::sweep::drops::is_dropping;
 use crate::sweep::weak::WeakBox;
 use crate::sweep::{self};
 use crate::sync::plain::Ordering;
-use crate::sync::yield_now;
+use crate::sync::{nap, yield_now};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 /// Spans that one refill sweeps at most.
 const SWEEPS_PER_REFILL: usize = 8;
@@ -31,6 +33,9 @@ const SWEEPS_PER_REFILL: usize = 8;
 /// refills ask for it before there is one.
 const ASSIST: usize = 64;
 const ASSIST_EVERY: u32 = 2;
+/// How long a refill sleeps where destructors cannot keep up: about as long as it takes to drop
+/// what it will allocate.
+const DROP_NAP: Duration = Duration::from_micros(20);
 
 impl Record {
     /// Room for one value of the type of `info`, uninitialised. The caller writes it before anything else.
@@ -320,6 +325,9 @@ impl Record {
         if used > limit - limit / 16 {
             self.near_limit(core);
         }
+        if core.credit.is_dropping_behind() {
+            self.await_drops(core);
+        }
         if core.credit.heap() < core.credit.trigger() {
             return;
         }
@@ -341,6 +349,18 @@ impl Record {
             }
             self.pauses.record(PauseKind::Assist, since);
         }
+    }
+
+    /// Allocation is faster than destructors: sleeps for a moment, unless these do not get on at
+    /// all.
+    #[cold]
+    fn await_drops(&self, core: &Core) {
+        if on_collector_thread() || is_dropping() || !core.drops.is_getting_on() {
+            return;
+        }
+        let since = ticks();
+        nap(DROP_NAP);
+        self.pauses.record(PauseKind::Assist, since);
     }
 
     /// A refill asks for an assist: says whether it is the one of [`ASSIST_EVERY`] that gets it.

@@ -15,6 +15,7 @@ use crate::mark::roots::RootTable;
 use crate::observe::metrics::Totals;
 use crate::pacing::Credit;
 use crate::platform::barrier;
+use crate::sweep::drops::{Drops, Progress};
 use crate::sweep::ephemeron::Ephemerons;
 use crate::sweep::weak::Gate;
 use crate::sweep::{ActiveSweep, Keep, Swept};
@@ -31,6 +32,7 @@ pub(crate) struct Core {
     pub(crate) gate: Gate,
     pub(crate) ephemerons: Ephemerons,
     pub(crate) sweep: ActiveSweep,
+    pub(crate) drops: Drops,
     pub(crate) credit: Credit,
     pub(crate) control: Control,
     pub(crate) totals: Totals,
@@ -66,6 +68,7 @@ impl Core {
             gate: Gate::new(),
             ephemerons: Ephemerons::new(),
             sweep: ActiveSweep::new(),
+            drops: Drops::new(credit.waiting()),
             credit,
             control: Control::default(),
             totals: Totals::default(),
@@ -125,12 +128,21 @@ impl Core {
     ///
     /// # Safety
     ///
-    /// There is no handle of the heap, and its collector's threads have ended (INV-10).
+    /// There is no handle of the heap, its collector's threads and its drop thread have ended, and
+    /// no dead object waits for its destructor (INV-10).
     pub(crate) unsafe fn unmap(&self) {
         let _no_thread_retires = self.ending.lock();
         // SAFETY: INV-10: by the caller's promise no thread is or comes into a pin. A thread that
         // retires its record does so under this lock, and only before the end.
         unsafe { self.space.unmap() };
+    }
+
+    /// The same for the memory alone, where destructors went on after the heap had ended.
+    pub(crate) fn release_all(&self) {
+        let _not_unmapped = self.ending.lock();
+        if self.space.is_mapped() {
+            self.space.release_all();
+        }
     }
 
     /// How many shades all threads have handed over.
@@ -198,8 +210,12 @@ impl Core {
         if swept.freed > 0 {
             self.credit.free(swept.freed_bytes);
             self.totals.freed_objects.add(u64::from(swept.freed));
-            self.totals.drop_panics.add(u64::from(swept.panics));
         }
+    }
+
+    /// Drops up to `most` objects that wait for it, on the calling thread; returns how many.
+    pub(crate) fn drop_some(&self, progress: &Arc<Progress>, most: u64) -> u64 {
+        self.drops.run(&self.space, progress, most)
     }
 
     /// A `trace` panicked: its object's edges are unknown, so nothing dies in this cycle.

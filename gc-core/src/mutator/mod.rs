@@ -253,7 +253,12 @@ impl Record {
         // A pin of this thread through another record would be waited for in vain.
         if !on_collector_thread() && !self.core().is_pinned_here() {
             let since = ticks();
-            self.core().control.collect(Some(Instant::now() + STALL));
+            let core = self.core();
+            core.control.collect(Some(Instant::now() + STALL));
+            // What the cycle found dead may have destructors. They are not waited for unless they
+            // return.
+            let (pages, room) = (&core.space.pages, core.space.pages.limit() / 16);
+            core.drops.await_room(|| pages.used() <= pages.limit() - room);
             self.pauses.record(PauseKind::Stall, since);
         }
     }

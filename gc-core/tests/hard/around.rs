@@ -5,6 +5,7 @@
 use crate::check_usable;
 use crate::common::{Canary, counter, status};
 use crate::process::{self, Again, is_child, limit_time};
+use crate::settle::Settle;
 use gc_core::{AllocReason, CollectError, Gc, Heap, Root};
 use std::sync::Barrier;
 use std::sync::mpsc::{Sender, channel};
@@ -32,8 +33,11 @@ fn the_collectors_threads_take_no_signals() {
         let before = masks();
         let heap = Heap::builder().markers(3).build().unwrap();
         check_usable(&heap);
+        // The drop thread starts with the first dead object that has a destructor.
+        heap.mutate(|mc| _ = Gc::new(mc, String::from("dead")));
+        heap.settle();
         let (ours, others): (Vec<_>, Vec<_>) = masks().into_iter().partition(|m| is_ours(&m.0));
-        assert!(ours.len() >= 3, "{ours:?}");
+        assert!(ours.len() >= 4 && ours.iter().any(|m| m.0 == "gc-drop"), "{ours:?}");
         for (name, mask) in &ours {
             for signal in (1..32).filter(|s| ![libc::SIGKILL, libc::SIGSTOP].contains(s)) {
                 let is_own_fault = [
@@ -415,6 +419,7 @@ fn threads_that_live_on_hold_no_address_space() {
                 let (heaps, done) = (heaps.to_vec(), done.clone());
                 let job = move || {
                     heaps.iter().for_each(|h| h.mutate(|mc| _ = Gc::new(mc, [1u8; 100])));
+                    heaps.iter().for_each(|h| h.mutate(|mc| _ = Gc::new(mc, vec![1u8; 100])));
                     drop(heaps);
                     done.wait();
                 };
