@@ -16,7 +16,7 @@
 
 use crate::config::BLOCK;
 use crate::control::Control;
-use crate::dropper;
+use crate::dropper::Handover;
 use crate::handshake::Epoch;
 use crate::heap::span::SpanClass;
 use crate::mark::follow::Follower;
@@ -27,8 +27,6 @@ use crate::observe::gctrace::CycleLine;
 use crate::pacing::{Footprint, Limiter, Marked, Pacer};
 use crate::platform::thread::{process_cpu, short_timer_slack, thread_cpu};
 use crate::rest::{Next, Rest};
-use crate::sweep::doom::doom_span;
-use crate::sweep::doomed::Ward;
 use crate::sweep::early::Early;
 use crate::sweep::{self, Keep};
 use crate::sync::{Arc, Backoff, chaos, yield_now};
@@ -47,14 +45,6 @@ const WORTH_JUDGING: Duration = Duration::from_micros(300);
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 /// Spans swept between two yields: some 5 µs.
 const SWEEP_QUANTUM: u32 = 32;
-/// Spans with dead objects that have destructors are handed over so many at a time: in a small heap
-/// all of a sweep, for which the drop thread wakes once.
-const WARDS: usize = 256;
-/// A cycle that is due waits so long for destructors that return. Beside them it would take their
-/// core, or a mutator's.
-const DROPS_FIRST: Duration = Duration::from_millis(100);
-/// How often the collector looks for a destructor that runs for long.
-const WATCH: Duration = Duration::from_millis(100);
 
 /// What the collector does instead of waiting for a thread that has not crossed.
 enum Meanwhile {
@@ -85,15 +75,8 @@ pub(crate) struct Collector {
     rest: Rest,
     born: Instant,
     straggler: Option<(Duration, u64)>,
-    /// What the sweep found dead and has not handed over to the drop thread.
-    wards: Vec<Ward<&'static SpanClass>>,
-    /// Bytes that waited for destructors before this sweep.
-    backlog: u64,
-    watched: Instant,
-    /// Since when a cycle that is due waits for destructors.
-    drops_first: Option<Instant>,
-    /// What the last sweep found dead, if its destructors still give back what it held outside of the heap.
-    settling: Option<u64>,
+    /// What the sweep finds dead that has destructors.
+    dead: Handover,
     /// The threads wait at the start of their pins (the stopped mode).
     is_stopped: bool,
     last_cpu: Duration,
@@ -169,11 +152,7 @@ impl Collector {
             number: 0,
             born: now,
             straggler: None,
-            wards: Vec::new(),
-            backlog: 0,
-            watched: now,
-            drops_first: None,
-            settling: None,
+            dead: Handover::new(),
             is_stopped: false,
             last_cpu: Duration::ZERO,
             last_line: now,
@@ -196,9 +175,10 @@ impl Collector {
             if self.control().is_stopping() {
                 break;
             }
-            self.look_at_drops();
+            self.dead.look(&core);
+            self.settle();
             let is_due = credit.heap() >= credit.trigger();
-            let begins = !self.awaits_drops(is_due) && is_due && !self.has_had_its_share();
+            let begins = !self.dead.awaits(&core, is_due) && is_due && !self.has_had_its_share();
             if self.control().is_asked() || begins {
                 // The next look measures the rate of allocation since the one before the cycle.
                 self.cycle();
@@ -238,36 +218,10 @@ impl Collector {
         self.end();
     }
 
-    /// Looks now and then for a destructor that runs for long; drops here if the system gave no
-    /// thread for it.
-    fn look_at_drops(&mut self) {
-        let now = Instant::now();
-        if now - self.watched >= WATCH && !cfg!(shuttle) {
-            self.watched = now;
-            dropper::watch(&self.core);
-        }
-        if self.core.drops.has_no_thread() {
-            dropper::drop_here(&self.core, u64::MAX);
-        }
-        self.settle();
-    }
-
-    /// Whether a cycle that is due waits for destructors. They return one after the other, or it
-    /// would not; and never for long.
-    fn awaits_drops(&mut self, is_due: bool) -> bool {
-        if cfg!(shuttle) || !is_due || !self.core.drops.is_busy() {
-            self.drops_first = None;
-            return false;
-        }
-        self.drops_first.get_or_insert_with(Instant::now).elapsed() < DROPS_FIRST
-    }
-
     /// Plans again as destructors give back what the dead held outside of the heap.
     fn settle(&mut self) {
-        let Some(ticket) = self.settling else { return };
-        // First: what they have given back by then is in the count.
-        if self.core.drops.is_done(ticket) {
-            self.settling = None;
+        if !self.dead.may_give_back(&self.core) {
+            return;
         }
         let released = self.core.credit.held().released();
         let bytes = released.saturating_sub(self.released);
@@ -535,13 +489,10 @@ impl Collector {
         let core = &self.core;
         let taken = (core.credit.allocated(), core.totals.fresh_bytes.get());
         let fresh = taken.1 - self.taken.1;
-        // What this sweep found will be dropped soon; what waited before it does so because
-        // destructors are slow.
-        let soon = core.drops.bytes().saturating_sub(self.backlog);
         let used = (core.space.pages.used() * BLOCK) as u64;
         let released = core.credit.held().released();
         let plan = self.pacer.after_sweep(Footprint {
-            used: used.saturating_sub(soon),
+            used: used.saturating_sub(self.dead.soon(core)),
             counted: core.credit.counted(),
             reused: taken.0.saturating_sub(self.taken.0).saturating_sub(fresh),
             fresh,
@@ -550,7 +501,7 @@ impl Collector {
         });
         core.credit.amend(plan);
         self.released = released;
-        self.settling = (core.drops.bytes() > 0).then(|| core.drops.ticket());
+        self.dead.swept(core);
         self.taken = taken;
         self.is_limited = plan.limited;
         if !plan.limited {
@@ -611,16 +562,14 @@ impl Collector {
     /// Sweeps every span that no mutator sweeps, and closes the sweep.
     fn sweep(&mut self, number: u64) {
         let core = self.core.clone();
-        self.backlog = core.drops.bytes();
-        // Before any list: from here on what is dropped goes into the lists of this sweep.
-        core.count(core.drops.sweep(&core.space, number, core.keep()));
+        self.dead.begin_sweep(&core, number, core.keep());
         let mut quantum = 0;
         loop {
             // Classes made meanwhile have fresh spans only.
             for class in core.space.all_classes() {
                 self.sweep_class(class, number, &mut quantum);
             }
-            dropper::hand_over(&core, &mut self.wards);
+            self.dead.hand_over(&core);
             if core.sweep.close() {
                 return;
             }
@@ -636,7 +585,7 @@ impl Collector {
                 return;
             };
             if class.needs_drop() {
-                self.doom(class, span, number, core.keep());
+                self.dead.doom(&core, class, span);
             } else {
                 core.count(sweep::sweep_span(&core.space, class, span, number, core.keep()));
                 sweep::put_swept(&core.space, class, span, number);
@@ -647,20 +596,6 @@ impl Collector {
                 *quantum = 0;
                 yield_now();
             }
-        }
-    }
-
-    /// Sweeps a span whose objects have destructors: the dead wait for the drop thread.
-    fn doom(&mut self, class: &'static SpanClass, span: u32, number: u64, keep: Keep) {
-        let core = self.core.clone();
-        let (swept, ward) = doom_span(&core.space, class, span, number, keep);
-        core.count(swept);
-        match ward {
-            Some(ward) => self.wards.push(ward),
-            None => sweep::put_swept(&core.space, class, span, number),
-        }
-        if self.wards.len() >= WARDS {
-            dropper::hand_over(&core, &mut self.wards);
         }
     }
 
@@ -678,7 +613,7 @@ impl Collector {
         for record in core.records.snapshot() {
             record.give_up_for(end);
         }
-        core.count(core.drops.sweep(&core.space, number, Keep::Nothing));
+        self.dead.begin_sweep(&core, number, Keep::Nothing);
         let mut spans = Vec::new();
         core.space.each_span(|span, class| spans.push((span, class)));
         for (span, class) in spans {
@@ -687,13 +622,11 @@ impl Collector {
                 core.space.free_span(span);
             } else if core.space.meta(span as usize).sweep() != number as u32 {
                 // The others have just been looked at, and their objects wait.
-                self.doom(class, span, number, Keep::Nothing);
+                self.dead.doom(&core, class, span);
             }
         }
-        dropper::hand_over(&core, &mut self.wards);
-        if core.drops.has_no_thread() {
-            dropper::drop_here(&core, u64::MAX);
-        }
+        self.dead.hand_over(&core);
+        self.dead.look(&core);
         core.space.release_all();
         core.drops.close();
     }

@@ -254,6 +254,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::mpsc::channel;
     use std::thread::scope;
+    use std::time::Duration;
 
     type Node<'gc> = (Option<Gc<'gc, Arc<()>>>, [u64; 4]);
 
@@ -305,6 +306,7 @@ mod tests {
         assert_eq!(Arc::strong_count(&value), 2, "the root keeps the node, and that the value");
         drop(node);
         heap.collect().unwrap();
+        heap.drain_drops(Duration::from_secs(60)).unwrap();
         assert_eq!(Arc::strong_count(&value), 1);
     }
 }

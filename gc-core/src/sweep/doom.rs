@@ -1,5 +1,6 @@
 #![forbid(unsafe_code)]
-//! Sweeping spans whose objects have drop glue: what is dead waits, and keeps its alloc bit (INV-18).
+//! Sweeping spans whose objects have drop glue: what is dead waits, and keeps its alloc bit
+//! (INV-18).
 //!
 //! 1. A span from a list is swept by [`doom_span`]. If something in it is dead it becomes a ward.
 //! 2. The span of a ward is swept by [`sweep_ward`] in every later cycle.
