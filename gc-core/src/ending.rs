@@ -138,7 +138,8 @@ impl HeapBuilder {
     /// Bytes of the stack of the drop thread (64 MiB of address space, of which the system gives
     /// memory as it is used). Rust's drop glue recurses: a list of 100,000 boxes in one object
     /// takes 5 MiB of stack, and some 30 without optimisation. On overflow the process ends with a
-    /// message that names the thread, `gc-drop`. At least 128 KiB.
+    /// message that names the thread, `gc-drop`. Where all memory is locked (`mlockall`) all of the
+    /// stack is resident: make it smaller there. At least 128 KiB.
     ///
     /// ```
     /// let heap = gc_core::Heap::builder().drop_stack_size(256 << 20).build()?;

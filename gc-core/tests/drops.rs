@@ -158,6 +158,33 @@ fn allocation_at_the_limit_goes_on_beside_a_blocked_destructor() {
 }
 
 #[test]
+fn cycles_that_nobody_asks_for_go_on_beside_destructors() {
+    let heap = Heap::builder().min_heap(1 << 20).build().unwrap();
+    let grow_until = |what: &str, done: &dyn Fn() -> bool| {
+        wait_until(what, || {
+            heap.mutate(|mc| (0..1000u64).for_each(|i| _ = Gc::new(mc, [i; 128])));
+            done()
+        });
+    };
+    let cycles_from_now = |n: u64| {
+        let end = heap.stats().cycles + n;
+        grow_until("cycles begin", &|| heap.stats().cycles >= end);
+    };
+    // One that does not return, and then many that return, each soon, but for seconds.
+    let (go_on, stuck) = channel();
+    heap.mutate(|mc| _ = Gc::new(mc, Stuck(Mutex::new(stuck))));
+    cycles_from_now(50);
+    assert_eq!(heap.stats().undropped_objects, 1);
+    drop(go_on);
+    let nap = || std::thread::sleep(Duration::from_micros(100));
+    heap.mutate(|mc| (0..20_000).for_each(|_| _ = Gc::new(mc, Defer::new(nap))));
+    heap.collect().unwrap();
+    cycles_from_now(10);
+    assert!(heap.stats().undropped_objects > 0, "two seconds of naps");
+    heap.leak();
+}
+
+#[test]
 fn garbage_with_destructors_makes_room_at_the_limit() {
     let heap = Heap::builder().min_heap(1 << 20).heap_limit(4 << 20).build().unwrap();
     let mut refused = 0;
