@@ -29,3 +29,4 @@ count() { # function, most
 count fast_alloc 24
 count fast_store 4
 count fast_mutate 35
+count fast_poll 20

@@ -173,3 +173,9 @@ mod tests {
         assert_eq!(error, "wrong checksum: 1, expected 2");
     }
 }
+
+/// The programs of the guide, which the documentation tests run. Here, because a package that is published does not have
+/// the folder `docs`.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/GUIDE.md")]
+struct Guide;

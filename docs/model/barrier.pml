@@ -1,4 +1,18 @@
 /* What a mutator does: barrier, allocation, runs, weak boxes (macros and inlines). */
+#ifdef KEEP
+#define SEEN(o) if :: o == 1 -> SEENBY skip :: else fi;
+#else
+#define SEEN(o)
+#endif
+#ifdef KLEAN
+#define DROPS && 0
+#define SLIM && id                      /* mutator 0 only borrows and writes, in one pin */
+#define MAYNOT
+#else
+#define DROPS
+#define SLIM
+#define MAYNOT :: true
+#endif
 #define LOAD(v) n = v; if :: n != l0[id] -> l1[id] = l0[id]; l0[id] = n :: else fi; n = 0
 #ifdef OPS0                             /* of which mutator 0 may do at most OPS0 */
 byte ops0 = OPS0;
@@ -155,6 +169,24 @@ inline giveup(t) {                      /* unmark the unallocated rest, then let
 #define TAKE(o) :: (!used[o] && (m != SWEEP || swept[o])) -> assert(o != 1 || !cx && !crec); \
                    used[o] = 1; mark[o] = BLACK; f[o] = v; LOAD(o)
 #define CYC1 ((pub[id]>>4) + 1)
+#ifdef KEEP
+#define KLOCKED || ks
+#define CHANGED chg = 1;
+#define FREEOP skip                     /* borrows are not counted as operations: what is written is */
+#ifdef KP_OTHER                         /* mutation: another's exclusive borrow leaves the mark that the keeper is alone */
+#define TAKEOVER skip
+#elif defined(KP_TRUST)                 /* mutation: what is kept counts as shaded for a borrow in Mark */
+#define TAKEOVER crec = (m == MARK -> CYC1 : 0); kk = 0; kc = 0; kt = 0
+#else                                   /* whoever else borrows takes it for a cell that nobody has shaded */
+#define TAKEOVER crec = 0; kk = 0; kc = 0; kt = 0
+#endif
+#define ENTER if :: kk && kt == id+1 -> mine = 1 :: NOTED && !(kk && kt == id+1) -> TAKEOVER :: else -> skip fi
+#else
+#define KLOCKED
+#define CHANGED
+#define FREEOP GO
+#define ENTER skip
+#endif
 inline shadecell() {                    /* under the exclusive lock: all that the cell holds */
   shade(f[1])
 #ifdef F2
@@ -172,7 +204,11 @@ byte rn[NT], runtag[NT]; bit resv[NOBJ+1];
 #if defined(CELL) || defined(LEAFKEY)                             /* no pointer store into the cell but through a guard */
 #define NC(x) (x > 1)
 #undef STOREOK
+#ifdef KLEAN                            /* few other operations: a smaller search for what only concerns cells that are kept */
+#define STOREOK 0
+#else
 #define STOREOK (NC(l0[id]) || NC(l1[id]))
+#endif
 #define OPERANDS if :: l0[id] && NC(l1[id]) -> d = l1[id]; v = l0[id] :: NC(l0[id]) && l1[id] -> d = l0[id]; v = l1[id] \
                     :: NC(l0[id]) -> d = l0[id] :: NC(l1[id]) -> d = l1[id] fi
 #else
@@ -218,7 +254,13 @@ byte rn[NT], runtag[NT]; bit resv[NOBJ+1];
 #define BDROP(w) bx[w] = 9
 #endif
 #endif
-#ifdef CLEAK                            /* a guard can be leaked: the cell stays locked for ever */
+#ifdef KEEP                             /* what a pin keeps is settled before its end */
+#ifdef CLEAK
+#define UNPINOK (CMINE || kt != id+1) -> if :: CMINE -> cx = 3; kt = 0; kk = 0; kc = 0; mine = 0; chg = 0 :: else fi;
+#else
+#define UNPINOK (!CMINE && kt != id+1) ->
+#endif
+#elif defined(CLEAK)                    /* a guard can be leaked: the cell stays locked for ever */
 #define UNPINOK if :: CMINE -> cx = 3 :: else fi;
 #elif defined(CELL)
 #define UNPINOK !CMINE ->

@@ -44,6 +44,9 @@ proctype Coll() {
 #ifdef RUNBULK
   byte g;
 #endif
+#ifdef KEEP
+  bit kn;
+#endif
 #if defined(WEAKNEW) || defined(EPH)
   byte w;
 #endif

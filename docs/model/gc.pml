@@ -11,7 +11,9 @@
 init {
   atomic {
     used[1] = 1; used[NOBJ+1] = 1;              /* root 0 -> o1 -> o2, the others free */
-#ifndef INIT1
+#ifdef KSTART                                   /* root 0 -> o1; o2 is in mutator 0's hands (KSTART) */
+    used[2] = 1;
+#elif !defined(INIT1)
     f[1] = 2; used[2] = 1;                      /* (INIT1: o2 is free too) */
 #endif
     rs[0] = 1; rv[0] = 1;

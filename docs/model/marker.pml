@@ -43,6 +43,10 @@ inline greyit(p) { if :: p && !mark[p] -> assert(used[p]); mark[p] = 1; gray = g
 #define SCAN1 :: atomic { (gray & 2) && (cx || crec == cyc + 1) -> gray = gray & ~2; assert(used[1]) } \
               :: atomic { (gray & 2) && !cx && crec != cyc + 1 -> gray = gray & ~2; assert(used[1]); cs = 1 }; \
                  atomic { greyit(f[1]) }; SCAN1B atomic { crec = cyc + 1; cs = 0 }
+#elif defined(KEEP)                     /* what is kept has the keeper where the cycle is recorded */
+#define SCAN1 :: atomic { (gray & 2) && cx -> gray = gray & ~2; assert(used[1]); SKIPREC } \
+              :: atomic { (gray & 2) && !cx -> gray = gray & ~2; assert(used[1]); cs = 1; kn = NOTED }; \
+                 atomic { greyit(f[1]) }; SCAN1B atomic { crec = (kn -> crec : cyc + 1); kn = 0; cs = 0 }
 #else
 #define SCAN1 :: atomic { (gray & 2) && cx -> gray = gray & ~2; assert(used[1]); SKIPREC } \
               :: atomic { (gray & 2) && !cx -> gray = gray & ~2; assert(used[1]); cs = 1 }; \

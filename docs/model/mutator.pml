@@ -11,6 +11,15 @@ proctype Mut(bit id) {
 #elif defined(EPH)
   byte w;
 #endif
+#ifdef KEEP
+  bit mine, chg;                        /* of the guard: its pin keeps the cell; it was written through */
+#ifdef KSTART                           /* mutator 0 may begin in Prep with the cell and a white object in its hands */
+  if
+  :: atomic { !id && epoch == 1 -> pub[0] = 1; m = PREP; l0[0] = 1; l1[0] = 2 }; goto pinned
+  :: true
+  fi;
+#endif
+#endif
 end:
   do
 #if defined(M_H)
@@ -34,29 +43,33 @@ end:
         if :: atomic { epoch == e -> m = MODE(e); e = 0; break } :: atomic { epoch != e -> e = epoch } fi
      od;
 #else
-  :: atomic { PINOK PINRUN -> pub[id] = epoch; m = MODE(epoch) };   /* = the successful re-check, see README */
+  :: atomic { PINOK SLIM PINRUN -> pub[id] = epoch; m = MODE(epoch) };   /* = the successful re-check, see README */
      PINGIVE
 #endif
-#ifdef RUNBULK
+#if defined(RUNBULK) || defined(KSTART)
 pinned:
 #endif
      do
-     :: atomic { OP && rs[0] == 1 -> GO; LOAD(rv[0]) }
-     :: atomic { OP && rs[0] == 1 -> GO; DROP(0) }
+     :: atomic { OP SLIM && rs[0] == 1 -> GO; LOAD(rv[0]) }
+     :: atomic { OP DROPS && rs[0] == 1 -> GO; DROP(0) }
 #if NROOT > 1
-     :: atomic { OP && rs[1] == 1 -> GO; LOAD(rv[1]) }
-     :: atomic { OP && rs[1] == 1 -> GO; DROP(1) }
+     :: atomic { OP SLIM && rs[1] == 1 -> GO; LOAD(rv[1]) }
+     :: atomic { OP DROPS && rs[1] == 1 -> GO; DROP(1) }
 #endif
-     :: atomic { OP && l0[id] CREAD(l0[id]) -> GO; assert(used[l0[id]]); LOAD(f[l0[id]]) }
-     :: atomic { OP && l1[id] CREAD(l1[id]) -> GO; assert(used[l1[id]]); LOAD(f[l1[id]]) }
+     :: atomic { OP SLIM && l0[id] CREAD(l0[id]) -> GO; assert(used[l0[id]]); SEEN(l0[id]) LOAD(f[l0[id]]) }
+     :: atomic { OP SLIM && l1[id] CREAD(l1[id]) -> GO; assert(used[l1[id]]); SEEN(l1[id]) LOAD(f[l1[id]]) }
 #ifdef F2
-     :: atomic { OP && (l0[id] == 1 || l1[id] == 1) CREAD(1) -> GO; assert(used[1]); LOAD(f[NOBJ+1]) }
+     :: atomic { OP SLIM && (l0[id] == 1 || l1[id] == 1) CREAD(1) -> GO; assert(used[1]); SEEN(1) LOAD(f[NOBJ+1]) }
 #endif
 #ifdef CELL
-     :: atomic { OP && (l0[id] == 1 || l1[id] == 1) && !cx && !cs -> GO; assert(used[1]); cx = id+1 };  /* exclusive borrow */
+     :: atomic { OP && (l0[id] == 1 || l1[id] == 1) && !cx && !(cs KLOCKED) -> FREEOP; assert(used[1]); cx = id+1; ENTER };  /* exclusive borrow */
         if
 #ifdef CM_E                                                      /* mutation: no shade at the borrow in Prep */
         :: atomic { m == PREP -> skip };
+#elif defined(KEEP)
+        :: atomic { m == PREP && mine -> skip }
+        :: atomic { m == PREP && !mine -> skip }; shadecell();
+           atomic { if :: kt = id+1; crec = 0; mine = 1 MAYNOT fi }    /* (a small content is not kept) */
 #else
         :: atomic { m == PREP -> skip }; shadecell();
 #endif
@@ -70,17 +83,31 @@ pinned:
            crec = CYC1
         :: atomic { m != PREP && !(m == MARK && crec != CYC1) -> skip }
         fi
-     :: atomic { OP && CMINE -> GO; if :: v = l0[id] :: v = l1[id] fi; assert(used[1]); f[1] = v; v = 0 }  /* no barrier */
-     :: atomic { OP && CMINE && (l0[id] || l1[id]) -> GO; assert(used[1]); f[1] = 0 }
+     :: atomic { OP && CMINE -> GO; if :: v = l0[id] :: v = l1[id] fi; assert(used[1]); CHANGED f[1] = v; v = 0 }  /* no barrier */
+     :: atomic { OP && CMINE && (l0[id] || l1[id]) -> GO; assert(used[1]); CHANGED f[1] = 0 }
 #ifdef F2
-     :: atomic { OP && CMINE -> GO; if :: v = l0[id] :: v = l1[id] fi; f[NOBJ+1] = v; v = 0 }
-     :: atomic { OP && CMINE && (l0[id] || l1[id]) -> GO; f[NOBJ+1] = 0 }
+     :: atomic { OP && CMINE -> GO; if :: v = l0[id] :: v = l1[id] fi; CHANGED f[NOBJ+1] = v; v = 0 }
+     :: atomic { OP && CMINE && (l0[id] || l1[id]) -> GO; CHANGED f[NOBJ+1] = 0 }
 #endif
      :: atomic { CMINE -> skip };                                /* release */
+#ifdef KEEP
+        if
+        :: atomic { mine -> kk = 1; kc = kc || chg; cx = 0; mine = 0; chg = 0 }
+        :: atomic { !mine -> skip };
+           if :: atomic { m == PREP && chg -> skip }; shadecell() :: atomic { !(m == PREP && chg) -> skip } fi;
+           atomic { chg = 0; cx = 0 }
+        fi
+     :: atomic { kt == id+1 && !cx -> ks = 1 };                  /* before the unpin: what was changed is shaded again */
+#ifndef KP_END                                                   /* mutation: it is not */
+        if :: atomic { kc -> skip }; shadecell() :: atomic { !kc -> skip } fi;
+#endif
+        atomic { crec = 0; kk = 0; kc = 0; kt = 0; ks = 0 }
+#else
 #ifndef CM_B                                                     /* mutation: no shade at the release in Prep */
         if :: atomic { m == PREP -> skip }; shadecell() :: atomic { m != PREP -> skip } fi;
 #endif
         cx = 0
+#endif
 #endif
 #ifdef RUNBULK
      :: atomic { OP && !rn[id] -> GO;                            /* take a run of 1 or 2 free slots */
@@ -125,7 +152,7 @@ pinned:
              n = rn[id]; rn[id] = 0; resv[n] = 0; used[n] = 1; mark[n] = BLACK; f[n] = v; LOAD(n)
           fi; v = 0 }
 #else
-     :: atomic { OP -> GO; if :: v = l0[id] :: v = 0 fi;          /* alloc, initialising store of a local or null */
+     :: atomic { OP SLIM -> GO; if :: v = l0[id] :: v = 0 fi;          /* alloc, initialising store of a local or null */
 #ifdef INITSHADE
         }; if :: SHADENEW && v -> shade(v) :: else fi; atomic {
 #endif
@@ -138,7 +165,7 @@ pinned:
 #endif
           :: else fi; v = 0 }
 #endif
-     :: atomic { OP && l0[id] -> GO; v = l0[id] };               /* create a root */
+     :: atomic { OP SLIM && l0[id] -> GO; v = l0[id] };               /* create a root */
         if :: SHADEROOT -> shade(v) :: else fi;
         atomic { if MKROOT(0)
 #if NROOT > 1
@@ -269,9 +296,9 @@ upgrade:
 #ifdef LT_UNPIN
   :: LATESHADE
 #endif
-  :: atomic { OP && rs[0] == 1 -> GO; DROP(0) }                                 /* drop while unpinned */
+  :: atomic { OP DROPS && rs[0] == 1 -> GO; DROP(0) }                           /* drop while unpinned */
 #if NROOT > 1
-  :: atomic { OP && rs[1] == 1 -> GO; DROP(1) }
+  :: atomic { OP DROPS && rs[1] == 1 -> GO; DROP(1) }
 #endif
   od
 }

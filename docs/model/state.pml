@@ -60,6 +60,20 @@ bit  cs;                                /* the marker's shared lock */
 byte crec;                              /* the cycle (+1) recorded in the cell */
 #define CMINE  (cx == id+1)
 #define CREAD(o) && (o != 1 || !cx || CMINE)             /* a shared borrow, or a read through the guard: one step */
+#ifdef KEEP                             /* a pin in Prep keeps the cell: shaded once, and once more before the unpin */
+byte kt;                                /* the keeper (+1); in the code the same word as crec */
+bit  kk, kc;                            /* nobody else has been in since it was shaded; it may hold what is not shaded */
+bit  ks;                                /* the keeper's scan before its unpin */
+#define NOTED (kk || kc)
+#ifdef KP_SEEN                          /* mutation: another's shared borrow leaves no trace */
+#define SEENBY
+#else                                   /* another may copy what is not shaded, or change cells inside: the keeper is not alone */
+#define SEENBY kc = kc || kk && kt != id+1; kk = kk && kt == id+1;
+#endif
+#else
+#define NOTED 0
+#define SEENBY
+#endif
 #else
 #define CREAD(o)
 #endif
@@ -128,6 +142,8 @@ inline reach(s) {                       /* ghost: what locals and live roots rea
 #else
 #define WDIE(x) DIES(0)
 #endif
+#elif defined(KEEP)
+#define WDIE(x) if :: x == 1 -> assert(cx != 1 && cx != 2 && !cs && !ks); cx = 0; crec = 0; kt = 0; kk = 0; kc = 0 :: else fi
 #elif defined(CELL)
 #define WDIE(x) if :: x == 1 -> assert(cx != 1 && cx != 2 && !cs); cx = 0; crec = 0 :: else fi
 #elif defined(EPH)                      /* a box that stays has its flag before its key dies */

@@ -39,6 +39,15 @@ pub fn fast_mutate(mutator: &Mutator) {
     });
 }
 
+/// A loop that asks whether it is awaited, `n` times at most; returns how often it still could.
+#[inline(never)]
+pub fn fast_poll(mc: &Mutation<'_>, mut n: u64) -> u64 {
+    while n > 0 && !mc.is_awaited() {
+        n -= 1;
+    }
+    n
+}
+
 fn main() {
     let heap = Heap::new();
     let mutator = heap.mutator();
@@ -49,6 +58,7 @@ fn main() {
             let b = fast_alloc(mc, Some(a), None);
             let cell = GcCell::new(None);
             fast_store(mc, black_box(&cell), Some(b));
+            fast_poll(mc, black_box(10));
             let b = cell.get().expect("it was stored");
             assert!(b.left.is_some_and(|left| left.right.is_none()) && b.right.is_none());
         });

@@ -25,8 +25,8 @@
 //! # Trade-offs
 //!
 //! - A `Gc` lives inside one [`Heap::mutate`] only; between two calls an object is kept by a [`Root`] or by another
-//!   object. The collector makes progress when threads leave `mutate`: leave it every few microseconds, or after a
-//!   task. A thread that stays long delays the end of the cycle (memory grows meanwhile), and nobody else.
+//!   object. The collector makes progress when threads leave `mutate`: leave it after a task, or poll
+//!   [`Mutation::is_awaited`] in a long loop. A thread that stays long delays the end of the cycle (memory grows meanwhile), and nobody else.
 //! - What a heap object holds must be `Send + Sync`: mutable fields are [`GcCell`], [`GcRefCell`], atomics and the
 //!   like.
 //! - A type with `Gc` fields has no `Drop`; drop glue of leaf fields runs later, on a thread of its

@@ -13,7 +13,7 @@ use crate::pacing::{Credit, Pacer};
 use crate::platform::thread::{pin_marker, with_signals_blocked};
 use crate::sweep::drops::is_dropping;
 use crate::sync::thread::{self, JoinHandle};
-use crate::sync::{Arc, Mutex, Weak, thread_local};
+use crate::sync::{Arc, Mutex, Ordering, Weak, thread_local};
 use crossbeam_deque::Worker;
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -153,8 +153,8 @@ impl Heap {
 
     /// Runs `f` with the right to use the heap: the *pin*. Works on any thread, and nests.
     ///
-    /// Pointers exist inside `f` only; what it returns cannot hold any. Leave it every few microseconds: the
-    /// collector's cycle waits for the longest `mutate`. Costs about 3 ns: a look-up of this thread's
+    /// Pointers exist inside `f` only; what it returns cannot hold any. The collector's cycle waits for the longest
+    /// `mutate`: leave it after a task, or let a long loop poll [`Mutation::is_awaited`]. Costs about 3 ns: a look-up of this thread's
     /// [`Mutator`], and the pin itself. A panic in `f` passes through and leaves the heap as it is.
     ///
     /// ```
@@ -477,6 +477,9 @@ impl HeapBuilder {
         let core = Arc::new(Core::new(config, space, marking, Credit::new(pacer.first())));
         let heap =
             Heap { inner: Arc::new(Inner { core: core.clone(), threads: Mutex::new(Vec::new()) }) };
+        // Relaxed: whoever pins has got a handle from here.
+        let handles = Arc::as_ptr(&heap.inner).cast_mut();
+        core.handles.store(handles.cast(), Ordering::Relaxed);
         let spawn = |name: String, body: Box<dyn FnOnce() + Send>| {
             // On failure `heap` is dropped, which stops the threads started so far.
             let builder = thread::Builder::new().name(name);
@@ -604,6 +607,54 @@ impl Mutation<'_> {
     #[inline(always)]
     pub(crate) fn record(&self) -> &Record {
         &self.record
+    }
+    /// Whether the collector waits for this [`mutate`](Heap::mutate) to end, or soon will: its cycle has taken a step
+    /// since the `mutate` began. Two instructions and a branch, so an interpreter can ask at each backward jump.
+    ///
+    /// A `mutate` that has been asked for and goes on only makes the cycle longer; other threads do not wait. A cycle
+    /// asks a thread four times or so.
+    ///
+    /// ```
+    /// use gc_core::{Gc, Heap};
+    /// let heap = Heap::new();
+    /// let (mut done, mut pins) = (0u64, 0);
+    /// while done < 100_000 {
+    ///     heap.mutate(|mc| {
+    ///         while done < 100_000 && !mc.is_awaited() {
+    ///             done += *Gc::new(mc, 1);
+    ///         }
+    ///     });
+    ///     pins += 1;
+    /// }
+    /// assert!(pins < 10_000, "it left when it had to, not every so often");
+    /// ```
+    #[inline(always)]
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.record.is_awaited()
+    }
+    /// A handle of this heap: for code that has only a `Mutation` and starts threads, or keeps the heap for later. It
+    /// costs one atomic increment.
+    ///
+    /// ```
+    /// use gc_core::{Gc, Heap, Mutation, Root};
+    /// fn sum_elsewhere(mc: &Mutation<'_>, numbers: Root<[u64]>) -> std::thread::JoinHandle<u64> {
+    ///     let heap = mc.heap();
+    ///     std::thread::spawn(move || heap.mutate(|mc| numbers.get(mc).iter().sum()))
+    /// }
+    /// let heap = Heap::new();
+    /// let sum = heap.mutate(|mc| sum_elsewhere(mc, Gc::root(Gc::from_slice(mc, &[1u64, 2, 3]), mc)));
+    /// assert_eq!(sum.join().unwrap(), 6);
+    /// ```
+    #[must_use]
+    pub fn heap(&self) -> Heap {
+        let inner = self.record.core().handles.load(Ordering::Relaxed).cast_const().cast::<Inner>();
+        // SAFETY: INV-10: it is the `Arc` that the handles share, and a handle is borrowed for the pin.
+        let inner = unsafe {
+            Arc::increment_strong_count(inner);
+            Arc::from_raw(inner)
+        };
+        Heap { inner }
     }
     /// A counted reference to the heap's shared state.
     pub(crate) fn core(&self) -> Arc<Core> {

@@ -24,6 +24,7 @@ const UNSAFE: &[&str] = &[
     "mutator/core.rs",
     "mutator/alloc.rs",
     "mutator/barrier.rs",
+    "mutator/kept.rs",
     "observe/clock.rs",
     "pointers/any.rs",
     "pointers/by_address.rs",

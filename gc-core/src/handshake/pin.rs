@@ -163,6 +163,13 @@ impl PinWord {
         self.0.store(0, Ordering::Release);
         false
     }
+    /// Whether the epoch has moved since the pin began: a handshake waits for it, or will. For its owner. Relaxed: a
+    /// late look costs a delay.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_awaited(&self, epoch: &EpochWord) -> bool {
+        epoch.0.load(Ordering::Relaxed) != self.0.load(Ordering::Relaxed)
+    }
     /// Ends the pin. Release: all that the pin did happens before whoever sees the thread unpinned.
     #[inline(always)]
     pub fn clear(&self) {
@@ -212,5 +219,8 @@ mod tests {
         assert!(pin.is_unpinned());
         assert!(pin.publish(epoch.load(), &epoch));
         assert!(pin.crossed(Epoch::prep(1)) && !pin.crossed(Epoch::mark(1)));
+        assert!(!pin.is_awaited(&epoch));
+        epoch.advance(Epoch::mark(1));
+        assert!(pin.is_awaited(&epoch));
     }
 }

@@ -262,6 +262,23 @@ impl Space {
         class
     }
 
+    /// The value that a live object has at `addr` (the object, or the element of an array): its address and its type. None
+    /// if `addr` lies outside of the heap, or beyond the first block of a large object.
+    pub(crate) fn value_at(&self, addr: usize) -> Option<(usize, &'static TypeInfo)> {
+        let block = addr.checked_sub(self.address(0))? / BLOCK;
+        if block >= self.high() {
+            return None;
+        }
+        let class = self.class_at(block)?;
+        let info = class.info;
+        let first = self.address(self.meta(block).first()) + class.origin;
+        let offset = addr.checked_sub(first)?;
+        let object = if class.is_large() { 0 } else { offset - offset % class.slot };
+        let inside = offset - object;
+        let element = if info.array { inside - inside % info.size.max(1) } else { 0 };
+        (inside - element < info.size).then_some((first + object + element, info))
+    }
+
     /// All classes made so far.
     pub(crate) fn all_classes(&self) -> Vec<&'static SpanClass> {
         self.by_key.lock().all.clone()

@@ -339,15 +339,15 @@ impl Record {
         }
         let assists = marking && demand != Demand::Yield && self.is_time_to_assist();
         let yields = demand != Demand::Assist;
-        if assists || yields {
+        if assists {
             let since = ticks();
-            if assists {
-                self.assist(core);
-            }
-            if yields {
-                yield_now();
-            }
+            self.assist(core);
             self.pauses.record(PauseKind::Assist, since);
+        }
+        if yields {
+            let since = ticks();
+            yield_now();
+            self.pauses.record(PauseKind::Yield, since);
         }
     }
 
@@ -360,7 +360,7 @@ impl Record {
         }
         let since = ticks();
         nap(DROP_NAP);
-        self.pauses.record(PauseKind::Assist, since);
+        self.pauses.record(PauseKind::Drops, since);
     }
 
     /// A refill asks for an assist: says whether it is the one of [`ASSIST_EVERY`] that gets it.

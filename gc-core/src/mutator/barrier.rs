@@ -54,7 +54,7 @@ impl Late {
     /// Notes an address, or null; says whether there is no room for another.
     #[inline(always)]
     #[must_use]
-    fn note(&self, addr: usize) -> bool {
+    pub(super) fn note(&self, addr: usize) -> bool {
         let len = self.len.get();
         self.addrs[len].set(addr);
         self.len.set(len + 1);
@@ -63,7 +63,7 @@ impl Late {
 }
 
 impl Record {
-    /// Shades what this pin has overwritten so far.
+    /// Shades what this pin has overwritten so far; in Prep, at its end, what it has changed in the cells that it keeps.
     #[cold]
     #[inline(never)]
     pub(super) fn shade_late(&self) {
@@ -74,6 +74,7 @@ impl Record {
             chaos();
             self.shade(addr.get());
         }
+        self.settle_kept();
     }
     /// Stores `new` into a pointer field, whatever the mode.
     #[inline(always)]
@@ -269,13 +270,13 @@ impl Record {
         if self.mode.get() != Mode::Mark || fault!("gate_removed") {
             return true;
         }
-        let since = ticks();
+        let pause = self.pauses.begin();
         let (core, target) = (self.core(), weak.target());
         let is_marked = || {
             core.space.is_marked(target) || core.space.sweep_of(target) != self.sweeps.get() as u32
         };
         let live = core.gate.upgrade(weak, is_marked, || self.shade(target));
-        self.pauses.record(PauseKind::Gate, since);
+        self.pauses.end(PauseKind::Gate, pause);
         live
     }
 }

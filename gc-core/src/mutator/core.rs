@@ -19,6 +19,7 @@ use crate::sweep::drops::{Drops, Progress};
 use crate::sweep::ephemeron::Ephemerons;
 use crate::sweep::weak::Gate;
 use crate::sweep::{ActiveSweep, Keep, Swept};
+use crate::sync::plain::AtomicPtr;
 use crate::sync::{Arc, Mutex, OnceLock, Ordering};
 
 /// The heap's shared state.
@@ -45,6 +46,8 @@ pub(crate) struct Core {
     pub(crate) config: Config,
     pub(super) leaf: [OnceLock<&'static SpanClass>; size_class::COUNT],
     pub(crate) stop: Stop,
+    /// What the handles share, a counted `Inner`; it lives as long as there are handles. Set once, before the first pin.
+    pub(crate) handles: AtomicPtr<()>,
 }
 
 impl Drop for Core {
@@ -78,6 +81,7 @@ impl Core {
             config,
             leaf: std::array::from_fn(|_| OnceLock::new()),
             stop: Stop::default(),
+            handles: AtomicPtr::new(std::ptr::null_mut()),
         }
     }
 

@@ -14,8 +14,10 @@
 mod alloc;
 mod barrier;
 mod core;
+mod kept;
 
 pub(crate) use self::core::Core;
+pub(crate) use self::kept::is_keeper;
 use crate::handshake::{Crossing, Epoch, Mode, PinWord};
 use crate::heap::cache::Cache;
 use crate::heap::free::Held;
@@ -28,6 +30,7 @@ use crate::pacing::Share;
 use crate::sweep::{self};
 use crate::sync::{Arc, AtomicU64, Ordering, chaos, plain, thread_local};
 use barrier::Late;
+use kept::Kept;
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
@@ -77,6 +80,8 @@ pub(crate) struct Record {
     cache: Cache,
     /// Old values of stores in Mark, to be shaded before the pin ends.
     late: Late,
+    /// Guarded cells to be settled before a pin in Prep ends.
+    kept: Kept,
     pub(crate) ring: GreyRing,
     pub(crate) pauses: Recorder,
     roots: RefCell<Vec<SlotRef>>,
@@ -116,6 +121,7 @@ impl Record {
             cycle: Cell::new(0),
             cache: Cache::new(),
             late: Late::new(),
+            kept: Kept::new(),
             ring: GreyRing::new(),
             pauses: Recorder::new(),
             roots: RefCell::new(Vec::new()),
@@ -151,6 +157,11 @@ impl Record {
     pub(crate) fn is_pinned_here(&self) -> bool {
         // `depth` is read by its owner only.
         self.owner.load(Ordering::Relaxed) == thread_token() && self.depth.get() > 0
+    }
+    /// Whether the collector waits for the pin that this thread is in.
+    #[inline(always)]
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.pin.is_awaited(&self.core().epoch)
     }
     /// Whether the thread is outside of every pin, as far as the caller can know.
     pub(crate) fn is_unpinned(&self) -> bool {

@@ -17,7 +17,7 @@ pub enum PauseKind {
     Refill,
     /// Fetching a span to allocate from, with sweeping one or more.
     Sweep,
-    /// Marking on the collector's behalf because allocation ran ahead of it, or letting it run.
+    /// Marking on the collector's behalf because allocation ran ahead of it.
     Assist,
     /// Handing a full ring of shaded objects over.
     Handover,
@@ -31,9 +31,16 @@ pub enum PauseKind {
     Cell,
     /// Waiting at the start of `mutate` for the end of a stop, in the stopped mode.
     Stop,
+    /// Shading all that a guarded cell holds: at its first exclusive borrow in a cycle (in Mark) or in a `mutate`
+    /// (in Prep), and once more before that `mutate` ends.
+    Shade,
+    /// Letting the collector run because allocation ran ahead of it.
+    Yield,
+    /// Sleeping because allocation ran ahead of destructors.
+    Drops,
 }
 
-const KINDS: [PauseKind; 9] = [
+const KINDS: [PauseKind; 12] = [
     PauseKind::Refill,
     PauseKind::Sweep,
     PauseKind::Assist,
@@ -43,6 +50,9 @@ const KINDS: [PauseKind; 9] = [
     PauseKind::Stall,
     PauseKind::Cell,
     PauseKind::Stop,
+    PauseKind::Shade,
+    PauseKind::Yield,
+    PauseKind::Drops,
 ];
 
 const SUB_BITS: u32 = 5;
@@ -82,6 +92,15 @@ struct Buckets {
 #[derive(Debug)]
 pub(crate) struct Recorder {
     kinds: [Buckets; KINDS.len()],
+    /// Ticks of all pauses, for pauses around others.
+    total: AtomicU64,
+}
+
+/// A pause that has begun, in which others may come and be recorded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Begun {
+    pub(crate) since: u64,
+    total: u64,
 }
 
 impl Recorder {
@@ -91,7 +110,18 @@ impl Recorder {
                 counts: (0..BUCKETS).map(|_| AtomicU32::new(0)).collect(),
                 max: AtomicU64::new(0),
             }),
+            total: AtomicU64::new(0),
         }
+    }
+
+    /// Begins a pause in which others may come.
+    pub(crate) fn begin(&self) -> Begun {
+        Begun { since: clock::ticks(), total: self.total.load(Ordering::Relaxed) }
+    }
+    /// Records that the owner paused from `begun` until now, without the pauses that were recorded in between.
+    pub(crate) fn end(&self, kind: PauseKind, begun: Begun) {
+        let inner = self.total.load(Ordering::Relaxed).wrapping_sub(begun.total);
+        self.record(kind, begun.since.wrapping_add(inner));
     }
 
     /// Records that the owner paused from `since` (in ticks) until now.
@@ -100,6 +130,8 @@ impl Recorder {
         let buckets = &self.kinds[kind as usize];
         let count = &buckets.counts[bucket(ticks)];
         count.store(count.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        let total = self.total.load(Ordering::Relaxed).wrapping_add(ticks);
+        self.total.store(total, Ordering::Relaxed);
         if ticks > buckets.max.load(Ordering::Relaxed) {
             buckets.max.store(ticks, Ordering::Relaxed);
         }
@@ -283,17 +315,17 @@ impl fmt::Debug for Pauses {
 impl fmt::Display for Pauses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let us = |time: Duration| time.as_nanos() as f64 / 1e3;
-        writeln!(
-            f,
-            "{:<10}{:>12}{:>10}{:>10}{:>10}{:>10}{:>10}",
-            "pause, us", "count", "p50", "p99", "p99.9", "p99.99", "max"
-        )?;
+        let titles = ["p50", "p99", "p99.9", "p99.99", "max"];
+        write!(f, "{:<10}{:>12}", "pause, us", "count")?;
+        // Wide enough for a pause of an hour.
+        titles.iter().try_for_each(|title| write!(f, "{title:>14}"))?;
+        writeln!(f)?;
         for (kind, h) in self.kinds().filter(|(_, h)| !h.is_empty()) {
             write!(f, "{:<10}{:>12}", format!("{kind:?}"), h.len())?;
             for percent in [50.0, 99.0, 99.9, 99.99] {
-                write!(f, "{:>10.2}", us(h.percentile(percent)))?;
+                write!(f, "{:>14.2}", us(h.percentile(percent)))?;
             }
-            writeln!(f, "{:>10.2}", us(h.max()))?;
+            writeln!(f, "{:>14.2}", us(h.max()))?;
         }
         Ok(())
     }
@@ -313,6 +345,36 @@ mod tests {
             assert!((middle(b) - ticks as f64).abs() <= ticks as f64 * 0.032 + 0.5, "{ticks}");
         }
         assert_eq!(bucket(u64::MAX), BUCKETS - 1);
+    }
+
+    #[test]
+    fn a_pause_around_another_counts_its_own_time_only() {
+        clock::start();
+        let recorder = Recorder::new();
+        let outer = recorder.begin();
+        let inner = clock::ticks();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        recorder.record(PauseKind::Handover, inner);
+        recorder.end(PauseKind::Shade, outer);
+        let pauses = Pauses::merge([&recorder].into_iter());
+        assert!(pauses.of(PauseKind::Handover).max() > Duration::from_millis(19));
+        assert!(pauses.of(PauseKind::Shade).max() < Duration::from_millis(10));
+    }
+
+    #[test]
+    fn the_table_stays_in_its_columns() {
+        clock::start();
+        let recorder = Recorder::new();
+        let ticks = |seconds: f64| (seconds * 1e9 / clock::ns_per_tick()) as u64;
+        for (kind, seconds) in
+            [(PauseKind::Refill, 1e-7), (PauseKind::Stall, 2.5), (PauseKind::Shade, 90.0)]
+        {
+            recorder.record(kind, clock::ticks().wrapping_sub(ticks(seconds)));
+        }
+        let table = Pauses::merge([&recorder].into_iter()).to_string();
+        let widths: Vec<_> = table.lines().map(str::len).collect();
+        assert_eq!(widths, [widths[0]; 4], "{table}");
+        assert!(table.lines().all(|line| line.split_whitespace().count() >= 7), "{table}");
     }
 
     #[test]

@@ -6,12 +6,18 @@
 //! - A marker takes the *scan* bit for the time of a scan; a cell that is exclusively borrowed it skips, because
 //!   the borrower has shaded all that it holds, within a pin that the termination waits for. A skip records nothing.
 //! - An exclusive borrow waits for a scan to end: the only wait, as long as the content takes to scan.
+//! - A pin in Prep *keeps* a cell between its borrows: it shades the content at its first borrow, and once more in
+//!   [`CellLock::settle`], before the pin ends. Until then the cell may hold pointers that are not shaded. The word says
+//!   so, and every other thread that comes by either shades, or takes the keeping away, so that the keeper shades again.
 //!
 //! A leaked guard leaves its cell locked for ever, so its content may go.
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering, chaos};
 
 const EXCLUSIVE: u32 = 1 << 31;
+const KEPT: u32 = 1 << 30;
+const CHANGED: u32 = 1 << 29;
+const NOTES: u32 = KEPT | CHANGED;
 const SCAN: u32 = 1 << 16;
 const SHARED: u32 = SCAN - 1;
 
@@ -21,27 +27,43 @@ const SHARED: u32 = SCAN - 1;
 pub enum Borrow {
     /// It is the caller's.
     Done,
+    /// The calling pin kept the cell and nobody else has been in it: its content need not be shaded again.
+    Kept,
     /// Somebody else's borrow is in the way.
     Taken,
-    /// A marker is scanning; try again.
+    /// A marker is scanning, or a pin keeps the cell; try again with `exclude_from` or `share_kept`.
     Scanning,
+}
+
+/// Leaves a scan, also when it panics.
+struct Leave<'a>(&'a CellLock);
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.0.state.fetch_sub(SCAN, Ordering::Release);
+    }
 }
 
 /// One word of borrows, and the cycle recorded.
 ///
-/// `state`: bit 31 exclusive; bits 16 to 30 markers that scan; bits 0 to 15 shared borrows.
+/// `state`: bit 31 exclusive; bits 29 and 30 the notes of a pin that keeps the cell (*kept*: nobody else has been in it
+/// since the keeper shaded it; *changed*: it may hold what is not shaded); bits 16 to 28 markers that scan; bits 0 to 15
+/// shared borrows. While there is a note, `cycle` holds the keeper.
 ///
 /// | from | to | by |
 /// |---|---|---|
-/// | no exclusive | one shared more | `share` |
+/// | no exclusive | one shared more | `share`, `share_kept` |
+/// | kept | changed | `share_kept`, by another than the keeper |
 /// | no exclusive | one scan more | `scan` |
 /// | 0 | exclusive | `exclude` |
+/// | notes | exclusive, and changed if the keeper is the caller and it is kept | `exclude_from` |
 /// | exclusive | 0 | `release_exclusive` |
+/// | exclusive | kept, and changed if it is or was | `release_kept` |
+/// | notes | no notes | `settle`, by the keeper |
 #[derive(Debug)]
 pub struct CellLock {
     state: AtomicU32,
-    /// The cycle in which the content was last scanned by a marker or shaded by its first borrower; 0 for none.
-    /// Written under the scan bit or an exclusive borrow.
+    /// The cycle in which the content was last scanned by a marker or shaded by its first borrower; 0 for none. Or,
+    /// where `state` has notes, the number of the keeper's record. Written under the scan bit or an exclusive borrow.
     cycle: AtomicU64,
 }
 
@@ -51,7 +73,8 @@ impl CellLock {
     pub fn new() -> Self {
         CellLock { state: AtomicU32::new(0), cycle: AtomicU64::new(0) }
     }
-    fn enter(&self, blocked: impl Fn(u32) -> bool, step: u32) -> Result<(), u32> {
+    /// Adds `step`; what the word was before.
+    fn enter(&self, blocked: impl Fn(u32) -> bool, step: u32) -> Result<u32, u32> {
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
             if blocked(state) {
@@ -63,7 +86,7 @@ impl CellLock {
                 Ordering::Acquire,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => return Ok(()),
+                Ok(before) => return Ok(before),
                 Err(now) => state = now,
             }
         }
@@ -71,10 +94,27 @@ impl CellLock {
     /// A shared borrow. Acquire: what the last exclusive borrower wrote is visible.
     pub fn share(&self) -> Borrow {
         // The count must not run into the scan bits: the borrow that would make it is refused.
-        match self.enter(|state| state & EXCLUSIVE != 0 || state & SHARED == SHARED, 1) {
-            Ok(()) => Borrow::Done,
+        match self.enter(|state| state & (EXCLUSIVE | KEPT) != 0 || state & SHARED == SHARED, 1) {
+            Ok(_) => Borrow::Done,
+            Err(state) if state & EXCLUSIVE == 0 && state & SHARED != SHARED => Borrow::Scanning,
             Err(_) => Borrow::Taken,
         }
+    }
+    /// A shared borrow of a cell that a pin keeps. `is_mine` says whether a keeper is the calling thread's only pin.
+    /// Another thread could take a copy of what is not shaded, or store into cells inside without a shade (in Off): the
+    /// keeper is no longer alone.
+    pub fn share_kept(&self, is_mine: impl FnOnce(u64) -> bool) -> Borrow {
+        let before = self.enter(|state| state & EXCLUSIVE != 0 || state & SHARED == SHARED, 1);
+        let Ok(before) = before else { return Borrow::Taken };
+        chaos();
+        // The shared borrow keeps every keeper out, so the keeper that is read here is that of `before`, or has settled.
+        let alone = before & KEPT == 0 || is_mine(self.cycle.load(Ordering::Relaxed));
+        if !alone && !fault!("kept_read") {
+            // Before the content is looked at, and so before the keeper's next borrow. A note stays, for `cycle` is none.
+            self.state.fetch_or(CHANGED, Ordering::Relaxed);
+            self.state.fetch_and(!KEPT, Ordering::Relaxed);
+        }
+        Borrow::Done
     }
     /// The end of a shared borrow.
     pub fn release_shared(&self) {
@@ -89,6 +129,62 @@ impl CellLock {
             Err(_) => Borrow::Taken,
         }
     }
+    /// The same where a pin may keep the cell, by the record `who`. Whoever is not the keeper finds a cell that has no
+    /// cycle recorded, and so shades what the keeper has not.
+    pub fn exclude_from(&self, who: u64) -> Borrow {
+        let mut state = self.state.load(Ordering::Relaxed);
+        loop {
+            if state & (EXCLUSIVE | SHARED) != 0 {
+                return Borrow::Taken;
+            }
+            if state & !NOTES != 0 {
+                return Borrow::Scanning;
+            }
+            let to = EXCLUSIVE | state & CHANGED;
+            match self.state.compare_exchange(state, to, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(now) => state = now,
+            }
+        }
+        if state & NOTES == 0 {
+            return Borrow::Done;
+        }
+        if state & KEPT != 0 && (self.cycle.load(Ordering::Relaxed) == who || fault!("kept_taken"))
+        {
+            return Borrow::Kept;
+        }
+        self.cycle.store(0, Ordering::Relaxed);
+        // Nobody else changes the word while the bit is set.
+        self.state.store(EXCLUSIVE, Ordering::Relaxed);
+        Borrow::Done
+    }
+    /// Lets the exclusive borrower keep the cell: its pin, of the record `who`, is in Prep and has shaded the content.
+    pub fn keep(&self, who: u64) {
+        self.cycle.store(who, Ordering::Relaxed);
+    }
+    /// The end of an exclusive borrow by the keeper, who may have changed the content. Release: as below.
+    pub fn release_kept(&self, changed: bool) {
+        let before = self.state.load(Ordering::Relaxed) & CHANGED;
+        let notes = KEPT | before | if changed { CHANGED } else { 0 };
+        self.state.store(notes, Ordering::Release);
+    }
+    /// Before the pin of `who` ends: ends its keeping, and runs `shade` if the content was changed since it was shaded. Not
+    /// where another has taken the cell over, who has shaded it, or is in Off.
+    pub fn settle(&self, who: u64, shade: impl FnOnce()) {
+        // As a scan: it must not wait for other threads' borrows. Whoever borrows exclusively has taken the cell over.
+        let Ok(before) = self.enter(|state| state & EXCLUSIVE != 0, SCAN) else { return };
+        let _leave = Leave(self);
+        if before & NOTES == 0 || self.cycle.load(Ordering::Relaxed) != who {
+            return;
+        }
+        if before & CHANGED != 0 && !fault!("kept_unsettled") {
+            shade();
+        }
+        chaos();
+        self.cycle.store(0, Ordering::Relaxed);
+        // Release: a marker that finds no notes records its cycle after this.
+        self.state.fetch_and(!NOTES, Ordering::Release);
+    }
     /// The end of an exclusive borrow. Release: the next borrower and the markers see what it wrote.
     pub fn release_exclusive(&self) {
         // Nobody else changes the word meanwhile: every other transition is from a state without the bit. So it need not be a
@@ -97,23 +193,17 @@ impl CellLock {
     }
     /// Runs `scan` unless the cell is exclusively borrowed, and records `cycle` then (if not 0); says whether.
     pub fn scan(&self, cycle: u64, scan: impl FnOnce()) -> bool {
-        /// Leaves also when `scan` panics.
-        struct Leave<'a>(&'a CellLock);
-        impl Drop for Leave<'_> {
-            fn drop(&mut self) {
-                self.0.state.fetch_sub(SCAN, Ordering::Release);
-            }
-        }
-        if self.enter(|state| state & EXCLUSIVE != 0, SCAN).is_err() {
+        let Ok(before) = self.enter(|state| state & EXCLUSIVE != 0, SCAN) else {
             if fault!("skip_records") {
                 self.record(cycle);
             }
             return false;
-        }
+        };
         let _leave = Leave(self);
         chaos();
         scan();
-        if cycle != 0 {
+        // The keeper's number stays where it is.
+        if cycle != 0 && before & NOTES == 0 {
             self.cycle.store(cycle, Ordering::Relaxed);
         }
         true
@@ -156,5 +246,60 @@ mod tests {
             lock.scan(3, || assert_eq!(lock.exclude(), Borrow::Scanning)) && lock.is_recorded(3)
         );
         assert_eq!(lock.exclude(), Borrow::Done);
+    }
+
+    #[test]
+    fn a_cell_is_kept_until_another_comes_or_it_is_settled() {
+        const ME: u64 = 7;
+        let keep = |changed| {
+            let lock = CellLock::new();
+            assert_eq!(lock.exclude(), Borrow::Done);
+            lock.keep(ME);
+            lock.release_kept(changed);
+            lock
+        };
+        let lock = keep(true);
+        assert_eq!((lock.exclude(), lock.exclude_from(ME)), (Borrow::Scanning, Borrow::Kept));
+        assert!(!lock.scan(3, || panic!("a borrowed cell is skipped")));
+        lock.release_kept(false);
+        // A scan and the keeper's own reading leave it; what was changed once stays changed.
+        assert!(lock.scan(3, || {}) && !lock.is_recorded(3));
+        assert_eq!(
+            (lock.share(), lock.share_kept(|who| who == ME)),
+            (Borrow::Scanning, Borrow::Done)
+        );
+        lock.release_shared();
+        assert_eq!(lock.exclude_from(ME), Borrow::Kept);
+        lock.release_kept(false);
+        // Another's reading does not.
+        assert_eq!(lock.share_kept(|_| false), Borrow::Done);
+        assert_eq!(lock.exclude_from(ME), Borrow::Taken);
+        lock.release_shared();
+        assert_eq!(lock.share(), Borrow::Done);
+        lock.release_shared();
+        let mut shaded = 0;
+        lock.settle(ME, || shaded += 1);
+        lock.settle(ME, || shaded += 1);
+        assert_eq!((shaded, lock.exclude()), (1, Borrow::Done));
+
+        // Another's borrow takes it over, with no cycle recorded.
+        let lock = keep(true);
+        assert_eq!(lock.exclude_from(ME + 1), Borrow::Done);
+        assert!(!lock.is_recorded(ME) && lock.is_recorded(0));
+        lock.settle(ME, || panic!("it is another's"));
+        lock.keep(ME + 1);
+        lock.release_kept(true);
+        lock.settle(ME, || panic!("it is another's"));
+        // What was not changed is not shaded again, but where another may have changed a cell inside.
+        let lock = keep(false);
+        assert_eq!(lock.exclude_from(ME), Borrow::Kept);
+        lock.release_kept(false);
+        lock.settle(ME, || panic!("nothing was changed"));
+        assert_eq!(lock.exclude(), Borrow::Done);
+        let lock = keep(false);
+        assert_eq!(lock.share_kept(|_| false), Borrow::Done);
+        lock.release_shared();
+        assert!(lock.scan(ME, || {}) && lock.exclude_from(ME) == Borrow::Done);
+        assert!(!lock.is_recorded(ME));
     }
 }

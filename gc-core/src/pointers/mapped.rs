@@ -108,12 +108,13 @@ impl<'a, 'gc, T: Trace<'gc>> GcRefMut<'a, 'gc, T> {
 /// A cell, whatever it holds, whose exclusive borrow can be ended.
 trait Borrowed<'gc> {
     /// Ends the exclusive borrow that the caller has, as the drop of its [`GcRefMut`] would.
-    fn end(&self, mc: &Mutation<'gc>);
+    fn end(&self, mc: &Mutation<'gc>, kept: bool);
 }
 
 impl<'gc, T: Trace<'gc>> Borrowed<'gc> for Guarded<T> {
-    fn end(&self, mc: &Mutation<'gc>) {
-        drop(GcRefMut { cell: self, mc });
+    fn end(&self, mc: &Mutation<'gc>, kept: bool) {
+        // The closure that found the part was lent a `&mut`.
+        drop(GcRefMut { cell: self, mc, kept, changed: true });
     }
 }
 
@@ -127,6 +128,7 @@ impl<'gc, T: Trace<'gc>> Borrowed<'gc> for Guarded<T> {
 pub struct GcMappedRefMut<'a, 'gc, U: ?Sized> {
     cell: &'a dyn Borrowed<'gc>,
     mc: &'a Mutation<'gc>,
+    kept: bool,
     /// The part. No reference, which would have to be valid until after the drop.
     value: NonNull<U>,
     content: PhantomData<&'a mut U>,
@@ -136,11 +138,23 @@ impl<'a, 'gc, U: ?Sized> GcMappedRefMut<'a, 'gc, U> {
     /// `value` is from a closure that was lent all that `orig` guards.
     fn of<T: Trace<'gc>>(orig: GcRefMut<'a, 'gc, T>, value: NonNull<U>) -> Self {
         let orig = ManuallyDrop::new(orig);
-        GcMappedRefMut { cell: orig.cell, mc: orig.mc, value, content: PhantomData }
+        GcMappedRefMut {
+            cell: orig.cell,
+            mc: orig.mc,
+            kept: orig.kept,
+            value,
+            content: PhantomData,
+        }
     }
     fn of_part<V: ?Sized>(orig: GcMappedRefMut<'a, 'gc, V>, value: NonNull<U>) -> Self {
         let orig = ManuallyDrop::new(orig);
-        GcMappedRefMut { cell: orig.cell, mc: orig.mc, value, content: PhantomData }
+        GcMappedRefMut {
+            cell: orig.cell,
+            mc: orig.mc,
+            kept: orig.kept,
+            value,
+            content: PhantomData,
+        }
     }
 
     /// A guard of a part of the part; see [`GcRefMut::map`].
@@ -192,7 +206,7 @@ impl<U: ?Sized> DerefMut for GcMappedRefMut<'_, '_, U> {
 }
 impl<U: ?Sized> Drop for GcMappedRefMut<'_, '_, U> {
     fn drop(&mut self) {
-        self.cell.end(self.mc);
+        self.cell.end(self.mc, self.kept);
     }
 }
 impl<U: ?Sized + fmt::Debug> fmt::Debug for GcMappedRefMut<'_, '_, U> {

@@ -208,7 +208,7 @@ impl<'gc, K: ?Sized, V: ?Sized> GcWeakMap<'gc, K, V> {
     ) -> Option<Gc<'gc, V>> {
         let entry = Ephemeron::new(mc, key, value);
         let old = {
-            let mut shard = self.shard(key.addr()).write(mc);
+            let mut shard = self.shard(key.addr()).write_within(mc, self);
             shard.purge_some(mc, STEP);
             shard.insert(entry)
         };
@@ -223,7 +223,7 @@ impl<'gc, K: ?Sized, V: ?Sized> GcWeakMap<'gc, K, V> {
     }
     /// Takes `key` out; returns its value.
     pub fn remove(&self, mc: &Mutation<'gc>, key: Gc<'gc, K>) -> Option<Gc<'gc, V>> {
-        let entry = self.shard(key.addr()).write(mc).remove(key.addr());
+        let entry = self.shard(key.addr()).write_within(mc, self).remove(key.addr());
         entry.and_then(|entry| entry.value(mc))
     }
     /// The entries whose keys are still there, as they were at some moment for each of the map's parts. They
@@ -266,7 +266,7 @@ impl<'gc, K: ?Sized, V: ?Sized> GcWeakMap<'gc, K, V> {
     /// entry, a sixteenth of the map under a lock at a time.
     pub fn purge(&self, mc: &Mutation<'gc>) {
         for shard in &self.shards {
-            let mut shard = shard.write(mc);
+            let mut shard = shard.write_within(mc, self);
             shard.left = shard.entries.len();
             shard.round = mc.record().sweeps();
             shard.purge_some(mc, usize::MAX);

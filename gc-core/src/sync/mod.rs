@@ -78,7 +78,7 @@ impl TimedOut {
 /// put into them.
 pub(crate) mod plain {
     #[cfg_attr(loom, allow(unused_imports, reason = "the models know few counters"))]
-    pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 }
 
 /// Waits politely for another thread: spins, then yields, then sleeps. A wait is expected to be short (a pin,

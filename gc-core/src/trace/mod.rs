@@ -24,6 +24,7 @@ use crate::config::BLOCK;
 use crate::sync::prefetch;
 use near::Near;
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 #[cfg_attr(loom, allow(unused_imports, reason = "the models use the protocol types only"))]
 pub use object::Object;
@@ -154,6 +155,28 @@ unsafe impl<'gc> Rootable<'gc> for str {
 /// How many edges a [`Tracer`] collects before it hands them on.
 pub(crate) const PACKET: usize = 510;
 
+/// The cycle of a tracer that marks nothing: it looks whether an object has a guarded cell as a part of its own.
+const SEEKING: u64 = u64::MAX;
+
+/// Whether tracing reaches the guarded cell at `cell` without another guarded cell: what `trace` is called on has it as a
+/// part of its own, which no exclusive borrow of another cell can move or drop.
+pub(crate) fn has_cell(cell: usize, trace: impl FnOnce(&mut Tracer<'static>)) -> bool {
+    unsafe fn forget(tracer: *mut Tracer<'static>) {
+        // SAFETY: INV-7: the tracer below, lent for the call.
+        unsafe { (*tracer).len = 0 };
+    }
+    let (mut buf, mut sought) = ([0usize; PACKET], cell);
+    let owner = (&raw mut sought).cast();
+    let mut tracer = Tracer::new(buf.as_mut_ptr(), forget, owner, SEEKING);
+    let traced = catch_unwind(AssertUnwindSafe(|| trace(&mut tracer)));
+    if let Err(payload) = traced {
+        // The marker's own call says so.
+        crate::error::discard(payload);
+        return false;
+    }
+    sought == 0
+}
+
 /// What becomes of a full buffer of edges: its owner empties `buf` (sets `len` to 0) before it returns.
 pub(crate) type Spill = unsafe fn(*mut Tracer<'static>);
 
@@ -237,6 +260,20 @@ impl<'gc> Tracer<'gc> {
         // SAFETY: INV-7: `len < PACKET` here (a spill empties the buffer), and `buf` has room for PACKET words.
         unsafe { self.buf.add(self.len).write(addr) };
         self.len += 1;
+    }
+
+    /// Whether this tracer seeks a guarded cell, whose content it must not be shown; notes if it is the one at `cell`.
+    #[inline(always)]
+    pub(crate) fn seeks(&mut self, cell: usize) -> bool {
+        if self.cycle != SEEKING {
+            return false;
+        }
+        // SAFETY: INV-7: the owner of a seeking tracer is the word of `has_cell`, which outlives it.
+        let sought = unsafe { &mut *self.owner.cast::<usize>() };
+        if *sought == cell {
+            *sought = 0;
+        }
+        true
     }
 
     #[cold]
