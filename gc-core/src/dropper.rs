@@ -15,13 +15,14 @@
 //! long.
 
 use crate::heap::span::SpanClass;
-use crate::mutator::Core;
+use crate::mutator::{Core, on_collector_thread};
 use crate::platform::thread::with_signals_blocked;
 use crate::sweep::doom::doom_span;
 use crate::sweep::doomed::Ward;
-use crate::sweep::drops::Next;
+use crate::sweep::drops::{Next, is_dropping};
 use crate::sweep::{Keep, put_swept};
-use crate::sync::{Arc, thread, yield_now};
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Arc, yield_now};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -210,6 +211,25 @@ pub(crate) fn disown(core: &Arc<Core>) {
         }
         next => act(core, next),
     }
+}
+
+/// The last handle is gone: ends the collector, whose threads are `threads`, and waits for `time`
+/// at most until everything that is left is dropped; says whether it is.
+pub(crate) fn end(core: &Core, threads: Vec<JoinHandle<()>>, time: Duration) -> bool {
+    core.control.stop();
+    // A destructor cannot wait for itself, nor a collector thread (a `trace` that drops a handle).
+    if core.drops.is_leaked() || on_collector_thread() || is_dropping() {
+        return false;
+    }
+    if !core.drops.wait_for_end(time) {
+        // They end by themselves, after the destructor that does not return.
+        return false;
+    }
+    for thread in threads.into_iter().chain(core.drops.take_thread()) {
+        // A thread that panicked has said so, and there is nothing to add here.
+        let _ = thread.join();
+    }
+    true
 }
 
 /// Looks for a destructor that runs for long, and names it in the trace.

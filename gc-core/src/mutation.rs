@@ -1,7 +1,8 @@
 //! The face of a heap: [`Heap`], [`HeapBuilder`], [`Mutator`], [`Mutation`].
 
-use crate::config::{BLOCK, Config};
+use crate::config::Config;
 use crate::cycle::{Collector, marker_thread};
+use crate::dropper;
 use crate::error::{CollectError, ConfigError};
 use crate::heap::Space;
 use crate::mark::Marking;
@@ -11,7 +12,6 @@ use crate::observe::clock;
 use crate::observe::{ClassStats, Pauses, Stats};
 use crate::pacing::{Credit, Pacer};
 use crate::platform::thread::{pin_marker, with_signals_blocked};
-use crate::sweep::drops::is_dropping;
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, Mutex, Ordering, Weak, thread_local};
 use crossbeam_deque::Worker;
@@ -48,8 +48,8 @@ use std::time::Duration;
 /// be read, changed and allocated from until its limit is reached; nothing is freed, [`collect`](Self::collect)
 /// returns [`CollectError::AfterFork`], and dropping the last handle runs no destructors and gives no memory back. A
 /// heap that the child makes itself is whole. As with any lock, one of the heap's that another thread held at the
-/// moment of the `fork` stays held in the child: fork when no cycle runs and no other thread is inside
-/// [`mutate`](Self::mutate), or let the child do nothing but `exec` (as `std::process::Command` does). The parent notices
+/// moment of the `fork` stays held in the child: fork when no cycle runs, nothing waits to be dropped
+/// and no other thread is inside [`mutate`](Self::mutate), or let the child do nothing but `exec` (as `std::process::Command` does). The parent notices
 /// nothing.
 ///
 /// ```
@@ -81,8 +81,8 @@ impl Drop for Inner {
 }
 
 impl Inner {
-    /// Ends the collector, and waits until everything that is left is dropped, for `time` at most;
-    /// says whether it is. Once done there is nothing more to do.
+    /// Ends the heap, and waits for `time` at most until everything that is left is dropped; says
+    /// whether it is. Once done there is nothing more to do.
     pub(crate) fn end(&self, time: Duration) -> bool {
         let core = &self.core;
         let threads = std::mem::take(&mut *self.threads.lock());
@@ -90,26 +90,13 @@ impl Inner {
             // It has ended before, or had not begun.
             return core.drops.objects() == 0;
         }
-        core.control.stop();
-        // A destructor cannot wait for itself, nor a collector thread (a `trace` that drops a
-        // handle).
-        if core.drops.is_leaked() || on_collector_thread() || is_dropping() {
-            return false;
-        }
-        if !core.drops.wait_for_end(time) {
-            // They end by themselves, after the destructor that does not return.
-            return false;
-        }
-        for thread in threads.into_iter().chain(core.drops.take_thread()) {
-            // A collector thread that panicked has said so, and there is nothing to add here.
-            let _ = thread.join();
-        }
-        if core.drops.is_over() {
+        let is_done = dropper::end(core, threads, time);
+        if is_done && core.drops.is_over() {
             // SAFETY: INV-10: the last handle is gone, the collector's threads and the drop thread
             // have ended, and nothing waits in a queue of the program's.
             unsafe { core.unmap() };
         }
-        true
+        is_done
     }
 }
 
@@ -251,43 +238,7 @@ impl Heap {
     /// The heap's counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let core = &self.inner.core;
-        let (credit, totals) = (&core.credit, &core.totals);
-        let freed_objects = totals.freed_objects.get();
-        let freed_bytes = credit.freed();
-        let allocated_objects =
-            totals.allocated_objects.get().saturating_sub(totals.unused_objects.get());
-        let allocated_bytes = credit.allocated();
-        let used = core.space.pages.used();
-        let refills = core.space.refills();
-        let waiting = core.drops.waiting();
-        Stats {
-            live_bytes: allocated_bytes.saturating_sub(freed_bytes),
-            live_objects: allocated_objects.saturating_sub(freed_objects),
-            allocated_bytes,
-            allocated_objects,
-            freed_bytes,
-            freed_objects,
-            reserved_bytes: core.space.reserved() as u64,
-            undropped_objects: waiting.objects,
-            undropped_bytes: waiting.bytes,
-            undropped_age: waiting.age,
-            slow_drop: waiting.running.filter(|_| waiting.is_slow).map(|(name, _)| name),
-            slow_drops: waiting.slow_drops,
-            heap_bytes: (used * BLOCK) as u64,
-            paced_bytes: credit.heap(),
-            external_bytes: core.external(),
-            goal_bytes: credit.goal(),
-            spans_in_use: used as u64,
-            released_bytes: core.space.pages.released() * BLOCK as u64,
-            refills_reused: refills.reused,
-            refills_fresh: refills.fresh,
-            spans_idle: core.space.pages.idle() as u64,
-            cycles: totals.cycles.get(),
-            handshakes: totals.handshakes.get(),
-            drop_panics: core.drops.panics(),
-            trace_panics: totals.trace_panics.get(),
-        }
+        self.inner.core.stats()
     }
 
     /// What each class of spans takes (a type, its arrays of about one length, data without pointers of about one size),

@@ -519,7 +519,7 @@ fn settings_statistics_and_pauses() {
     let pauses = heap.pauses().since(&earlier);
     let refills: &Histogram = pauses.of(PauseKind::Refill);
     assert!(!refills.is_empty() && refills.max() > Duration::ZERO);
-    assert_eq!(pauses.kinds().count(), 11);
+    assert_eq!(pauses.kinds().count(), 12);
     assert_eq!(pauses.all().len(), pauses.kinds().map(|(_, h)| h.len()).sum::<u64>());
     assert!(pauses.to_string().contains("p99.99") && format!("{pauses:?}").contains("Refill"));
     assert_eq!(heap.mutate(|mc| kept.get(mc).len()), 100_000);

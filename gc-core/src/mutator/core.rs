@@ -12,6 +12,7 @@ use crate::heap::{Space, size_class};
 use crate::mark::Marking;
 use crate::mark::ring::GreyRing;
 use crate::mark::roots::RootTable;
+use crate::observe::Stats;
 use crate::observe::metrics::Totals;
 use crate::pacing::Credit;
 use crate::platform::barrier;
@@ -214,6 +215,46 @@ impl Core {
         if swept.freed > 0 {
             self.credit.free(swept.freed_bytes);
             self.totals.freed_objects.add(u64::from(swept.freed));
+        }
+    }
+
+    /// The heap's counters.
+    pub(crate) fn stats(&self) -> Stats {
+        let (core, credit, totals) = (self, &self.credit, &self.totals);
+        let freed_objects = totals.freed_objects.get();
+        let freed_bytes = credit.freed();
+        let allocated_objects =
+            totals.allocated_objects.get().saturating_sub(totals.unused_objects.get());
+        let allocated_bytes = credit.allocated();
+        let used = core.space.pages.used();
+        let refills = core.space.refills();
+        let waiting = core.drops.waiting();
+        Stats {
+            live_bytes: allocated_bytes.saturating_sub(freed_bytes),
+            live_objects: allocated_objects.saturating_sub(freed_objects),
+            allocated_bytes,
+            allocated_objects,
+            freed_bytes,
+            freed_objects,
+            reserved_bytes: core.space.reserved() as u64,
+            undropped_objects: waiting.objects,
+            undropped_bytes: waiting.bytes,
+            undropped_age: waiting.age,
+            slow_drop: waiting.running.filter(|_| waiting.is_slow).map(|(name, _)| name),
+            slow_drops: waiting.slow_drops,
+            heap_bytes: (used * BLOCK) as u64,
+            paced_bytes: credit.heap(),
+            external_bytes: core.external(),
+            goal_bytes: credit.goal(),
+            spans_in_use: used as u64,
+            released_bytes: core.space.pages.released() * BLOCK as u64,
+            refills_reused: refills.reused,
+            refills_fresh: refills.fresh,
+            spans_idle: core.space.pages.idle() as u64,
+            cycles: totals.cycles.get(),
+            handshakes: totals.handshakes.get(),
+            drop_panics: core.drops.panics(),
+            trace_panics: totals.trace_panics.get(),
         }
     }
 
