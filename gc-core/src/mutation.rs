@@ -34,13 +34,12 @@ use std::time::Duration;
 /// # Destructors
 ///
 /// What dies is found by a cycle, and dropped later on a thread of its own (or where a
-/// [`DropQueue`](crate::DropQueue) is drained). No [`collect`](Self::collect) waits for a destructor.
-/// A cycle that nobody asked for lets those that return quickly go first, for 0.1 s at most. So
-/// a destructor may take locks, sleep, use this heap and call [`collect`](Self::collect), and the
+/// [`DropQueue`](crate::DropQueue) is drained). No [`collect`](Self::collect) waits for a
+/// destructor. A cycle that nobody asked for lets those that return quickly go first, for 0.1 s at
+/// most. So a destructor may take locks, sleep, use this heap and call [`collect`](Self::collect), and the
 /// heap goes on if it never returns; but then nothing that waits behind it is dropped, and its
-/// memory stays taken. [`drain_drops`](Self::drain_drops) waits
-/// for destructors; [`stats`](Self::stats) counts what waits and names one that runs for more than
-/// a second.
+/// memory stays taken. [`drain_drops`](Self::drain_drops) waits for destructors;
+/// [`stats`](Self::stats) counts what waits and names one that runs for more than a second.
 ///
 /// # Fork
 ///
@@ -48,8 +47,9 @@ use std::time::Duration;
 /// be read, changed and allocated from until its limit is reached; nothing is freed, [`collect`](Self::collect)
 /// returns [`CollectError::AfterFork`], and dropping the last handle runs no destructors and gives no memory back. A
 /// heap that the child makes itself is whole. As with any lock, one of the heap's that another thread held at the
-/// moment of the `fork` stays held in the child: fork when no cycle runs, nothing waits to be dropped
-/// and no other thread is inside [`mutate`](Self::mutate), or let the child do nothing but `exec` (as `std::process::Command` does). The parent notices
+/// moment of the `fork` stays held in the child: fork when no cycle runs, nothing waits to be
+/// dropped and no other thread is inside [`mutate`](Self::mutate), or let the child do nothing but
+/// `exec` (as `std::process::Command` does). The parent notices
 /// nothing.
 ///
 /// ```
