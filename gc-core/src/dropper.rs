@@ -31,9 +31,9 @@ type Class = &'static SpanClass;
 
 /// Objects that are dropped between two yields: some 0.5 ms of small ones.
 const QUANTUM: u64 = 16384;
-/// Spans with dead objects are handed over so many at a time, some 1.5 MiB: not each by itself, for
-/// which the drop thread would wake each time, nor so late that the freed memory comes too late.
-const WARDS: usize = 96;
+/// Spans with dead objects are handed over so many at a time: in a small heap all of a sweep, for
+/// which the drop thread wakes once.
+const WARDS: usize = 256;
 /// A cycle that is due waits so long for destructors that return. Beside them it would take their
 /// core, or a mutator's.
 const DROPS_FIRST: Duration = Duration::from_millis(100);
