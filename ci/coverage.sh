@@ -9,7 +9,7 @@ if ! cargo llvm-cov --version >/dev/null 2>&1; then
 fi
 export CARGO_TARGET_DIR=target/coverage
 tests=(--lib --test smoke --test api --test hard --test lifetimes --test oracle --test derive --test ephemerons
-  --test behaviours --test stopped --test any --test dynamic --test roots_async --example index)
+  --test behaviours --test stopped --test drops --test any --test dynamic --test roots_async --example index)
 step "coverage: tests, plain build"
 cargo llvm-cov clean --workspace
 cargo llvm-cov --no-report -p gc-core "${tests[@]}"

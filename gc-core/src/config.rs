@@ -28,6 +28,10 @@ pub(crate) struct Settings {
     pub(crate) memory_limit: usize,
     pub(crate) heap_limit: usize,
 }
+/// The smallest stack on which the collector's own frames surely fit, and the largest that makes
+/// any sense.
+const MIN_STACK: usize = 128 << 10;
+const MAX_STACK: usize = (1u64 << 40) as usize;
 
 /// What a heap was built with.
 #[derive(Debug, Clone)]
@@ -63,6 +67,12 @@ pub(crate) struct Config {
     /// How long a thread waits near the hard limit; by default only one whose allocation cannot
     /// fail, and [`STALL`].
     pub(crate) stall: Option<Duration>,
+    /// Bytes of the stack of each collector thread: `trace` runs there.
+    pub(crate) stack_size: usize,
+    /// Bytes of the stack of the drop thread, on which drop glue recurses.
+    pub(crate) drop_stack_size: usize,
+    /// How long the drop of the last handle waits for destructors.
+    pub(crate) end_timeout: Duration,
 }
 
 /// Whether the environment says `name=1`.
@@ -92,6 +102,10 @@ impl Default for Config {
             scavenge_all: false,
             idle_after: Duration::from_secs(5),
             stall: None,
+            stack_size: 8 * MIB,
+            // A list of 100,000 boxes takes 5 to 30 MiB of it.
+            drop_stack_size: 64 * MIB,
+            end_timeout: Duration::from_secs(5),
         }
     }
 }
@@ -157,6 +171,8 @@ impl Config {
         let idle_ms = usize::try_from(self.idle_after.as_millis()).unwrap_or(usize::MAX);
         range("idle_after", idle_ms, 1, usize::MAX, "milliseconds")?;
         bytes("heap_limit", self.heap_limit, MIB, usize::MAX)?;
+        bytes("stack_size", self.stack_size, MIN_STACK, MAX_STACK)?;
+        bytes("drop_stack_size", self.drop_stack_size, MIN_STACK, MAX_STACK)?;
         for (bound, max) in [("heap_limit", self.heap_limit), ("reserve", self.reserve_beside(0))] {
             if self.min_heap > max {
                 let (given, max) = (self.min_heap as u64, max as u64);
@@ -179,7 +195,9 @@ mod tests {
     #[test]
     fn each_absurd_setting_is_named() {
         type Change = fn(&mut Config);
-        let cases: [(&str, Change); 10] = [
+        let cases: [(&str, Change); 12] = [
+            ("stack_size", |c| c.stack_size = 4096),
+            ("drop_stack_size", |c| c.drop_stack_size = usize::MAX),
             ("gc_percent", |c| c.gc_percent = 0),
             ("gc_percent", |c| c.gc_percent = 1_000_000),
             ("markers", |c| c.markers = 0),

@@ -16,6 +16,7 @@
 
 use crate::config::BLOCK;
 use crate::control::Control;
+use crate::dropper::Handover;
 use crate::handshake::Epoch;
 use crate::heap::span::SpanClass;
 use crate::limits::Keeper;
@@ -76,6 +77,8 @@ pub(crate) struct Collector {
     keeper: Keeper,
     born: Instant,
     straggler: Option<(Duration, u64)>,
+    /// What the sweep finds dead that has destructors.
+    dead: Handover,
     /// The threads wait at the start of their pins (the stopped mode).
     is_stopped: bool,
     last_cpu: Duration,
@@ -152,6 +155,7 @@ impl Collector {
             number: 0,
             born: now,
             straggler: None,
+            dead: Handover::new(),
             is_stopped: false,
             last_cpu: Duration::ZERO,
             last_line: now,
@@ -175,9 +179,12 @@ impl Collector {
                 break;
             }
             self.look_at_limits(false);
+            self.dead.look(&core);
+            self.settle();
             let is_held = credit.heap() < core.limits.floor();
             let is_due = !is_held && credit.heap() >= credit.trigger() || core.control.is_wished();
-            if self.control().is_asked() || (is_due && !self.has_had_its_share()) {
+            let begins = !self.dead.awaits(&core, is_due) && is_due && !self.has_had_its_share();
+            if self.control().is_asked() || begins {
                 // The next look measures the rate of allocation since the one before the cycle.
                 self.cycle();
                 quiet = 0;
@@ -209,12 +216,27 @@ impl Collector {
             let left = credit.trigger().saturating_sub(credit.heap()) as f64;
             let rate = bytes as f64 / time.as_secs_f64().max(1e-7);
             let wait = if rate > 0.0 { left / rate / 2.0 } else { f64::MAX };
-            // Past the trigger it is the limiter that holds the cycle back.
+            // Past the trigger it is the limiter or a destructor that holds the cycle back.
             let shortest = if is_due { LONG } else { SHORT };
             let wait = wait.clamp(shortest.as_secs_f64(), LONG.as_secs_f64());
             self.control().sleep(Duration::from_secs_f64(wait), false);
         }
         self.end();
+    }
+
+    /// Plans again as destructors give back what the dead held outside of the heap.
+    fn settle(&mut self) {
+        if !self.dead.may_give_back(&self.core) {
+            return;
+        }
+        let released = self.core.credit.held().released();
+        let bytes = released.saturating_sub(self.released);
+        if bytes > 0 {
+            self.released = released;
+            let plan = self.pacer.after_drops(bytes);
+            self.core.credit.amend(plan);
+            self.is_limited = plan.limited;
+        }
     }
 
     /// Waits until every thread has crossed into `to`, which is set; `each` is called for every record after its thread has.
@@ -377,6 +399,8 @@ impl Collector {
             line.live = plan.live;
             line.marked_objects = found.objects;
             line.straggler = self.straggler;
+            let waiting = core.drops.waiting();
+            line.undropped = (waiting.objects, waiting.bytes, waiting.age);
             let (cpu, now) = (thread_cpu(), Instant::now());
             let wall = (now - self.last_line).as_secs_f64().max(1e-9);
             line.busy = (cpu.saturating_sub(self.last_cpu)).as_secs_f64() / wall;
@@ -484,15 +508,19 @@ impl Collector {
         let core = &self.core;
         let taken = (core.credit.allocated(), core.totals.fresh_bytes.get());
         let fresh = taken.1 - self.taken.1;
+        let used = (core.space.pages.used() * BLOCK) as u64;
+        let released = core.credit.held().released();
         let plan = self.pacer.after_sweep(Footprint {
-            used: (core.space.pages.used() * BLOCK) as u64,
+            used: used.saturating_sub(self.dead.soon(core)),
             counted: core.credit.counted(),
             reused: taken.0.saturating_sub(self.taken.0).saturating_sub(fresh),
             fresh,
             external: core.credit.external(),
-            external_freed: core.credit.held().released().saturating_sub(self.released),
+            external_freed: released.saturating_sub(self.released),
         });
         core.credit.amend(plan);
+        self.released = released;
+        self.dead.swept(core);
         self.taken = taken;
         self.is_limited = plan.limited;
         if !plan.limited {
@@ -561,12 +589,14 @@ impl Collector {
     /// Sweeps every span that no mutator sweeps, and closes the sweep.
     fn sweep(&mut self, number: u64) {
         let core = self.core.clone();
+        self.dead.begin_sweep(&core, number, core.keep());
         let mut quantum = 0;
         loop {
             // Classes made meanwhile have fresh spans only.
             for class in core.space.all_classes() {
                 self.sweep_class(class, number, &mut quantum);
             }
+            self.dead.hand_over(&core);
             if core.sweep.close() {
                 return;
             }
@@ -575,14 +605,18 @@ impl Collector {
     }
 
     fn sweep_class(&mut self, class: &'static SpanClass, number: u64, quantum: &mut u32) {
-        let core = &self.core;
+        let core = self.core.clone();
         loop {
             let Some(right) = core.sweep.begin() else { return };
             let Some(span) = sweep::take_unswept(&right, &core.space, class, number) else {
                 return;
             };
-            core.count(sweep::sweep_span(&core.space, class, span, number, core.keep()));
-            sweep::put_swept(&core.space, class, span, number);
+            if class.needs_drop() {
+                self.dead.doom(&core, class, span);
+            } else {
+                core.count(sweep::sweep_span(&core.space, class, span, number, core.keep()));
+                sweep::put_swept(&core.space, class, span, number);
+            }
             drop(right);
             core.control.went_on();
             *quantum += 1;
@@ -596,23 +630,36 @@ impl Collector {
         }
     }
 
-    /// The heap ends: nobody can be inside `mutate` any more. Runs the drop glue of everything that is left, and
-    /// gives the memory back.
-    fn end(self) {
-        let core = &self.core;
+    /// The heap ends: nobody can be inside `mutate` any more. Hands over everything that has a
+    /// destructor, and gives the rest of the memory back.
+    fn end(mut self) {
+        let core = self.core.clone();
         core.marking.detector.park();
-        let end = Epoch::sweep(self.number + 1);
+        if core.drops.is_leaked() {
+            core.drops.close();
+            return;
+        }
+        let number = self.number + 1;
+        let end = Epoch::sweep(number);
         for record in core.records.snapshot() {
             record.give_up_for(end);
         }
+        self.dead.begin_sweep(&core, number, Keep::Nothing);
         let mut spans = Vec::new();
         core.space.each_span(|span, class| spans.push((span, class)));
         for (span, class) in spans {
-            let number = self.number + 1;
-            core.count(sweep::sweep_span(&core.space, class, span, number, Keep::Nothing));
-            core.space.free_span(span);
+            if !class.needs_drop() {
+                core.count(sweep::sweep_span(&core.space, class, span, number, Keep::Nothing));
+                core.space.free_span(span);
+            } else if core.space.meta(span as usize).sweep() != number as u32 {
+                // The others have just been looked at, and their objects wait.
+                self.dead.doom(&core, class, span);
+            }
         }
+        self.dead.hand_over(&core);
+        self.dead.look(&core);
         core.space.release_all();
+        core.drops.close();
     }
 
     /// Verifying build: stops the world and compares reachability with the marks.

@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 /// Why [`HeapBuilder::build`](crate::HeapBuilder::build) refused.
 ///
@@ -148,7 +149,8 @@ impl Error for AllocError {}
 pub enum CollectError {
     /// Called inside `mutate` of the same heap: the cycle would wait for this very pin.
     InsideMutate,
-    /// Called on a collector thread (from the `Drop` of a dead object): it would wait for itself.
+    /// Called on a collector thread: it would wait for itself. A `Drop` of a dead object runs there
+    /// only if the system gave no thread for it.
     OnCollectorThread,
     /// Called in the child of a `fork`: the collector's threads are in the parent.
     AfterFork,
@@ -170,6 +172,56 @@ impl fmt::Display for CollectError {
     }
 }
 impl Error for CollectError {}
+
+/// Destructors that have not run when [`Heap::drain_drops`](crate::Heap::drain_drops) has waited
+/// for long enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DropsPending {
+    /// Objects that wait, those whose destructors run now included.
+    pub objects: u64,
+    /// Bytes of their slots.
+    pub bytes: u64,
+    /// The type whose destructor runs now, and for how long it was seen to; of several threads the
+    /// slowest.
+    pub running: Option<(&'static str, Duration)>,
+}
+
+impl fmt::Display for DropsPending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} dead objects ({} bytes) are not dropped yet", self.objects, self.bytes)?;
+        match self.running {
+            Some((name, time)) => write!(f, "; the destructor of {name} has run for {time:.1?}"),
+            None => Ok(()),
+        }
+    }
+}
+impl Error for DropsPending {}
+
+/// Why [`Heap::shutdown`](crate::Heap::shutdown) was not complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ShutdownError {
+    /// There are other handles of the heap, which goes on.
+    InUse {
+        /// How many.
+        handles: usize,
+    },
+    /// The heap has ended, and these destructors go on by themselves.
+    Pending(DropsPending),
+}
+
+impl fmt::Display for ShutdownError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ShutdownError::InUse { handles } => {
+                write!(f, "the heap goes on: there are {handles} other handles (a Mutator is one)")
+            }
+            ShutdownError::Pending(pending) => write!(f, "the heap has ended, but {pending}"),
+        }
+    }
+}
+impl Error for ShutdownError {}
 
 /// Drops what a caught panic carried. If that panics in turn there is nobody left to tell, and the second one is leaked.
 pub(crate) fn discard(payload: Box<dyn std::any::Any + Send>) {

@@ -29,7 +29,8 @@
 //!   [`Mutation::is_awaited`] in a long loop. A thread that stays long delays the end of the cycle (memory grows meanwhile), and nobody else.
 //! - What a heap object holds must be `Send + Sync`: mutable fields are [`GcCell`], [`GcRefCell`], atomics and the
 //!   like.
-//! - A type with `Gc` fields has no `Drop`; drop glue of leaf fields runs later, on a collector thread.
+//! - A type with `Gc` fields has no `Drop`; drop glue of leaf fields runs later, on a thread of its
+//!   own ([`Heap::drain_drops`] waits for it, [`DropQueue`] moves it to a thread of yours).
 //! - Objects do not move, so addresses are stable and memory can fragment within a type.
 //!
 //! # How it works
@@ -122,6 +123,10 @@ mod config;
 mod control;
 #[cfg(not(loom))]
 mod cycle;
+#[cfg(not(loom))]
+mod dropper;
+#[cfg(not(loom))]
+mod ending;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod error;
 mod handshake;
@@ -168,7 +173,9 @@ mod verify;
 #[path = "private.rs"]
 pub mod __private;
 
-pub use error::{AllocError, AllocReason, CollectError, ConfigError};
+#[cfg(not(loom))]
+pub use ending::DropQueue;
+pub use error::{AllocError, AllocReason, CollectError, ConfigError, DropsPending, ShutdownError};
 /// Derives [`Trace`](trait@Trace) and the families that [`Root`] needs.
 #[cfg(feature = "derive")]
 pub use gc_derive::Trace;
@@ -216,6 +223,7 @@ pub mod model {
     pub use crate::mark::roots::RootSlot;
     pub use crate::pacing::Held;
     pub use crate::pointers::lock::{Borrow, CellLock};
+    pub use crate::sweep::doomed::{Batch as DropBatch, Doomed, Ward};
     pub use crate::sweep::ephemeron::{EphemeronBox, Ephemerons};
     pub use crate::sweep::weak::{Gate, WeakBox};
     pub use crate::sweep::{ActiveSweep, Sweeping};

@@ -1,7 +1,8 @@
 //! The face of a heap: [`Heap`], [`HeapBuilder`], [`Mutator`], [`Mutation`].
 
-use crate::config::{BLOCK, Config};
+use crate::config::Config;
 use crate::cycle::{Collector, marker_thread};
+use crate::dropper;
 use crate::error::{CollectError, ConfigError};
 use crate::heap::Space;
 use crate::limits::Keeper;
@@ -23,9 +24,23 @@ use std::time::Duration;
 
 /// A garbage-collected heap: a cheap-to-clone handle, `Send` and `Sync`. Many heaps may live in one process.
 ///
-/// When the last handle (a [`Mutator`] is one) is dropped, the collector's threads end, and every object that is
-/// left is dropped on the collector's thread before that drop returns (unless it is itself run by a destructor there). [`Root`](crate::Root)s do not keep a heap.
+/// When the last handle (a [`Mutator`] is one) is dropped the heap ends: no cycle runs any more,
+/// and every object that is left is dropped, on the heap's drop thread. The drop of the handle
+/// waits until that is done, but for five seconds at most ([`HeapBuilder::end_timeout`]); then
+/// destructors go on by themselves. It waits for none if it is itself run by a destructor.
+/// [`shutdown`](Self::shutdown) waits as long as the program says and tells what is left;
+/// [`leak`](Self::leak) runs no destructor. [`Root`](crate::Root)s do not keep a heap.
 /// A handle inside of an object of its own heap does: such a heap never ends.
+///
+/// # Destructors
+///
+/// What dies is found by a cycle, and dropped later on a thread of its own (or where a
+/// [`DropQueue`](crate::DropQueue) is drained). No [`collect`](Self::collect) waits for a
+/// destructor. A cycle that nobody asked for lets those that return quickly go first, for 0.1 s at
+/// most. So a destructor may take locks, sleep, use this heap and call [`collect`](Self::collect), and the
+/// heap goes on if it never returns; but then nothing that waits behind it is dropped, and its
+/// memory stays taken. [`drain_drops`](Self::drain_drops) waits for destructors;
+/// [`stats`](Self::stats) counts what waits and names one that runs for more than a second.
 ///
 /// # Fork
 ///
@@ -33,8 +48,9 @@ use std::time::Duration;
 /// be read, changed and allocated from until its limit is reached; nothing is freed, [`collect`](Self::collect)
 /// returns [`CollectError::AfterFork`], and dropping the last handle runs no destructors and gives no memory back. A
 /// heap that the child makes itself is whole. As with any lock, one of the heap's that another thread held at the
-/// moment of the `fork` stays held in the child: fork when no cycle runs and no other thread is inside
-/// [`mutate`](Self::mutate), or let the child do nothing but `exec` (as `std::process::Command` does). The parent notices
+/// moment of the `fork` stays held in the child: fork when no cycle runs, nothing waits to be
+/// dropped and no other thread is inside [`mutate`](Self::mutate), or let the child do nothing but
+/// `exec` (as `std::process::Command` does). The parent notices
 /// nothing.
 ///
 /// ```
@@ -45,12 +61,12 @@ use std::time::Duration;
 /// ```
 #[derive(Clone)]
 pub struct Heap {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 /// What lives as long as there are handles.
-struct Inner {
-    core: Arc<Core>,
+pub(crate) struct Inner {
+    pub(crate) core: Arc<Core>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -61,19 +77,27 @@ impl Drop for Inner {
             std::mem::forget(std::mem::take(&mut *self.threads.lock()));
             return;
         }
-        self.core.control.stop();
-        // The last handle may die in a destructor on the collector's own thread, which cannot join
-        // itself.
-        let can_join = !on_collector_thread();
-        let mut threads = self.threads.lock();
-        for thread in threads.drain(..).filter(|_| can_join) {
-            // A collector thread that panicked has said so, and there is nothing to add here.
-            let _ = thread.join();
+        self.end(self.core.config.end_timeout);
+    }
+}
+
+impl Inner {
+    /// Ends the heap, and waits for `time` at most until everything that is left is dropped; says
+    /// whether it is. Once done there is nothing more to do.
+    pub(crate) fn end(&self, time: Duration) -> bool {
+        let core = &self.core;
+        let threads = std::mem::take(&mut *self.threads.lock());
+        if threads.is_empty() {
+            // It has ended before, or had not begun.
+            return core.drops.objects() == 0;
         }
-        if can_join {
-            // SAFETY: INV-10: the last handle is gone, and the collector's threads have ended.
-            unsafe { self.core.unmap() };
+        let is_done = dropper::end(core, threads, time);
+        if is_done && core.drops.is_over() {
+            // SAFETY: INV-10: the last handle is gone, the collector's threads and the drop thread
+            // have ended, and nothing waits in a queue of the program's.
+            unsafe { core.unmap() };
         }
+        is_done
     }
 }
 
@@ -163,15 +187,16 @@ impl Heap {
     }
 
     /// Runs a full cycle that begins after this call, and returns when it is over, its sweep included: everything
-    /// unreachable at the call is freed and dropped.
+    /// unreachable at the call is found dead, and freed if it has no destructor. Destructors run
+    /// later, on a thread of their own; [`drain_drops`](Self::drain_drops) waits for them.
     ///
     /// Do not call it on a scoped thread for which this thread waits inside `mutate`: the cycle waits for the pin, and
     /// the pin for the cycle.
     ///
     /// # Errors
     ///
-    /// Inside `mutate` of this heap, or in a destructor on the collector's thread, it would wait for itself. In the child
-    /// of a `fork` it would wait for nobody.
+    /// Inside `mutate` of this heap, or on a collector thread, it would wait for itself. In the
+    /// child of a `fork` it would wait for nobody. A destructor of a dead object may call it.
     ///
     /// ```
     /// use gc_core::{CollectError, Gc, Heap};
@@ -219,38 +244,7 @@ impl Heap {
     /// The heap's counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let core = &self.inner.core;
-        let (credit, totals) = (&core.credit, &core.totals);
-        let freed_objects = totals.freed_objects.get();
-        let freed_bytes = credit.freed();
-        let allocated_objects =
-            totals.allocated_objects.get().saturating_sub(totals.unused_objects.get());
-        let allocated_bytes = credit.allocated();
-        let used = core.space.pages.used();
-        let refills = core.space.refills();
-        Stats {
-            live_bytes: allocated_bytes.saturating_sub(freed_bytes),
-            live_objects: allocated_objects.saturating_sub(freed_objects),
-            allocated_bytes,
-            allocated_objects,
-            freed_bytes,
-            freed_objects,
-            reserved_bytes: core.space.reserved() as u64,
-            heap_bytes: (used * BLOCK) as u64,
-            paced_bytes: credit.heap(),
-            external_bytes: core.external(),
-            goal_bytes: credit.goal(),
-            spans_in_use: used as u64,
-            released_bytes: core.space.pages.released() * BLOCK as u64,
-            refills_reused: refills.reused,
-            refills_fresh: refills.fresh,
-            spans_idle: core.space.pages.idle() as u64,
-            cycles: totals.cycles.get(),
-            handshakes: totals.handshakes.get(),
-            drop_panics: totals.drop_panics.get(),
-            trace_panics: totals.trace_panics.get(),
-            pressure_panics: totals.pressure_panics.get(),
-        }
+        self.inner.core.stats()
     }
 
     /// What each class of spans takes (a type, its arrays of about one length, data without pointers of about one size),
@@ -269,7 +263,15 @@ impl Heap {
     /// ```
     #[must_use]
     pub fn classes(&self) -> Vec<ClassStats> {
-        self.inner.core.space.classes()
+        let core = &self.inner.core;
+        let mut classes = core.space.classes();
+        core.drops.each_waiting(|class, objects, each| {
+            if let Some(stats) = classes.get_mut(class.id as usize) {
+                stats.live_objects = stats.live_objects.saturating_sub(objects);
+                stats.live_bytes = stats.live_bytes.saturating_sub(objects * each);
+            }
+        });
+        classes
     }
 
     /// How long mutators were interrupted, by kind, since the heap was made.
@@ -401,7 +403,7 @@ impl HeapBuilder {
         let workers: Vec<Worker<_>> = (0..config.markers).map(|_| Worker::new_lifo()).collect();
         let marking = Marking::new(workers.iter().map(Worker::stealer).collect());
         let markers = config.markers;
-        let pin = config.pin_markers;
+        let (pin, stack) = (config.pin_markers, config.stack_size);
         let (percent, least) = (config.gc_percent, config.min_heap);
         let core = Arc::new(Core::new(config, space, marking));
         let keeper = Keeper::new(&core);
@@ -415,6 +417,8 @@ impl HeapBuilder {
         let spawn = |name: String, body: Box<dyn FnOnce() + Send>| {
             // On failure `heap` is dropped, which stops the threads started so far.
             let builder = thread::Builder::new().name(name);
+            // A schedule's stacks are not the system's.
+            let builder = if cfg!(shuttle) { builder } else { builder.stack_size(stack) };
             let thread = with_signals_blocked(|| builder.spawn(body))
                 .map_err(|e| ConfigError::Thread { os: e.to_string() })?;
             heap.inner.threads.lock().push(thread);

@@ -27,7 +27,8 @@ pub(crate) fn poison(space: &Space, class: &SpanClass, at: usize) {
     let from = at - class.origin;
     // What lies behind a large object, to the end of its blocks, was never anybody's.
     asan::unpoison(from, bytes);
-    // SAFETY: INV-9: the object is dead and its drop glue has run; the slot is the sweeper's.
+    // SAFETY: INV-9, INV-18: the object is dead and its drop glue has run; the slot is the
+    // sweeper's or the dropper's.
     unsafe { std::ptr::write_bytes(from as *mut u8, POISON, bytes) };
 }
 

@@ -3,10 +3,14 @@
 #![forbid(unsafe_code)]
 #![deny(warnings)]
 
+#[path = "common/settle.rs"]
+mod settle;
+
 use gc_core::{
     Branded, Ephemeron, Erased, Gc, GcAny, GcCell, GcRefCell, GcWeak, GcWeakMap, Heap, Managed,
     Mutation, Root, Trace, rootable_dyn, unsize,
 };
+use settle::Settle;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -147,7 +151,7 @@ fn objects_of_every_size_are_found() {
             check::<300_000>(mc);
             GcAny::new(mc, [1u16; 300_000]).root(mc)
         });
-        heap.collect().unwrap();
+        heap.settle();
         heap.mutate(|mc| {
             let huge = GcAny::from(root.get(mc)).downcast::<[u16; 300_000]>(mc).unwrap();
             assert_eq!(huge.iter().map(|n| u64::from(*n)).sum::<u64>(), 300_000);
@@ -183,7 +187,7 @@ fn a_span_that_another_type_takes_over_knows_that_type() {
             }
         });
         drop(root);
-        heap.collect().unwrap();
+        heap.settle();
     }
     let addresses: HashSet<_> = places.iter().map(|(address, _)| address).collect();
     assert!(addresses.len() < places.len(), "two types have lain at one address");
@@ -211,7 +215,7 @@ fn an_erased_pointer_keeps_its_object_and_what_that_holds() {
         list.borrow_mut(mc).push(Gc::erase(list));
         (Gc::root(list, mc), GcAny::new(mc, canary()).root(mc))
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.load(SeqCst), 0);
     heap.mutate(|mc| {
         let first = list.get(mc).borrow()[0];
@@ -219,10 +223,10 @@ fn an_erased_pointer_keeps_its_object_and_what_that_holds() {
         assert_eq!(first.0.0.load(SeqCst), 0);
     });
     drop(list);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.load(SeqCst), 100);
     drop(alone);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((drops.load(SeqCst), heap.stats().live_objects), (101, 0));
 }
 
@@ -254,7 +258,7 @@ fn cells_and_weak_pointers_take_erased_objects() {
         }
         Gc::root(Gc::new(mc, Ephemeron::new(mc, kept, GcAny::new(mc, 'v').as_gc())), mc)
     });
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| {
         let holder = root.get(mc);
         let kept = GcAny::from(holder.cell.get().unwrap());

@@ -1,11 +1,15 @@
 //! Every public item from outside the crate, as far as the doctests and the other tests leave it out: the traits of
 //! the pointers, guards that conflict, odd sizes and alignments, containers, settings, statistics.
 
+#[path = "common/settle.rs"]
+mod settle;
+
 use gc_core::{
     AllocError, CollectError, ConfigError, Gc, GcCell, GcMutex, GcMutexGuard, GcOnceCell, GcRef,
     GcRefCell, GcRefMut, GcRwLock, GcWeak, Heap, HeapBuilder, Histogram, Mutation, Mutator,
     PauseKind, Pauses, Root, Stats, Trace, Tracer, rootable_dyn, unsize,
 };
+use settle::Settle;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -255,7 +259,7 @@ fn a_once_cell_is_set_once_by_one_thread() {
             });
         }
     });
-    heap.collect().unwrap();
+    heap.settle();
     let by_init = heap.mutate(|mc| {
         let cells = cells.get(mc);
         cells.iter().filter(|cell| **cell.get().unwrap() == 3).count()
@@ -317,7 +321,7 @@ fn odd_sizes_and_alignments() {
         kept
     });
     for _ in 0..2 {
-        heap.collect().unwrap();
+        heap.settle();
         assert_eq!(DROPS.load(SeqCst), 150);
         heap.mutate(|mc| {
             for (i, (line, wide, pages)) in roots.iter().enumerate() {
@@ -388,7 +392,7 @@ fn containers_keep_what_they_hold() {
         assert_eq!(made, 22);
         Gc::root(all, mc)
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((drops.load(SeqCst), heap.stats().live_objects), (0, 23));
     heap.mutate(|mc| {
         let all = root.get(mc);
@@ -407,7 +411,7 @@ fn containers_keep_what_they_hold() {
         all.guarded.borrow_mut(mc).clear();
         all.once.get().unwrap().write(mc).clear();
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.load(SeqCst), 2);
 }
 
@@ -442,7 +446,7 @@ fn a_hand_written_trace_and_a_branded_trait_object() {
         let holder: Gc<'_, dyn Holder<'_> + '_> = unsize!(pair => dyn Holder<'_> + '_);
         Gc::root(holder, mc)
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(heap.stats().live_objects, 2002);
     heap.mutate(|mc| {
         let holder = root.get(mc);
@@ -467,18 +471,18 @@ fn roots_are_shared_and_compared() {
     // A root in a heap object: it keeps its object until its own object dies.
     let outer = heap.mutate(|mc| Gc::root(Gc::new(mc, (a.clone(), 5u8)), mc));
     drop((a, b, c));
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(heap.stats().live_objects, 2);
     assert_eq!(heap.mutate(|mc| outer.get(mc).0.get(mc).value), 1);
     drop(outer);
-    heap.collect().unwrap();
-    heap.collect().unwrap();
+    heap.settle();
+    heap.settle();
     assert_eq!(heap.stats().live_objects, 0);
     // Many at once, and their slots again.
     for _ in 0..3 {
         let many: Vec<Root<u64>> =
             heap.mutate(|mc| (0..5000u64).map(|i| Gc::root(Gc::new(mc, i), mc)).collect());
-        heap.collect().unwrap();
+        heap.settle();
         let sum: u64 = heap.mutate(|mc| many.iter().map(|root| *root.get(mc)).sum());
         assert_eq!(sum, 4999 * 2500);
     }
@@ -502,7 +506,7 @@ fn settings_statistics_and_pauses() {
     for _ in 0..200 {
         heap.mutate(|mc| (0..1000).for_each(|i| _ = node(mc, i)));
     }
-    heap.collect().unwrap();
+    heap.settle();
     let stats: Stats = heap.stats();
     assert_eq!((stats.live_objects, stats.allocated_objects), (1, 200_001));
     assert_eq!(stats.freed_objects, 200_000);
@@ -515,7 +519,7 @@ fn settings_statistics_and_pauses() {
     let pauses = heap.pauses().since(&earlier);
     let refills: &Histogram = pauses.of(PauseKind::Refill);
     assert!(!refills.is_empty() && refills.max() > Duration::ZERO);
-    assert_eq!(pauses.kinds().count(), 11);
+    assert_eq!(pauses.kinds().count(), 12);
     assert_eq!(pauses.all().len(), pauses.kinds().map(|(_, h)| h.len()).sum::<u64>());
     assert!(pauses.to_string().contains("p99.99") && format!("{pauses:?}").contains("Refill"));
     assert_eq!(heap.mutate(|mc| kept.get(mc).len()), 100_000);

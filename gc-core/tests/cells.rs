@@ -3,10 +3,14 @@
 
 #![forbid(unsafe_code)]
 
+#[path = "common/settle.rs"]
+mod settle;
+
 use gc_core::{
     Gc, GcCell, GcMappedRefMut, GcMutex, GcMutexGuard, GcOnceCell, GcRef, GcRefCell, GcRefMut,
     GcRwLock, GcWeakMap, Heap, Root, Trace,
 };
+use settle::Settle;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -107,7 +111,7 @@ fn what_get_mut_moves_inside_of_a_guard_stays_alive() {
     std::thread::scope(|s| {
         s.spawn(|| {
             while !done.load(Relaxed) {
-                heap.collect().unwrap();
+                heap.settle();
             }
         });
         let (mut turn, begin) = (0u64, Instant::now());

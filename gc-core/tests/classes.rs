@@ -1,6 +1,10 @@
 //! What a program learns about the memory of its types: `Heap::classes` and the refills in `Heap::stats`.
 
+#[path = "common/settle.rs"]
+mod settle;
+
 use gc_core::{ClassStats, Gc, GcCell, Heap, Root, Trace};
+use settle::Settle;
 
 #[derive(Trace)]
 struct Small<'gc> {
@@ -40,7 +44,7 @@ fn a_class_says_what_its_objects_fill() {
     let kept = fill(&heap, 100_000, 100);
     let named = heap.mutate(|mc| Gc::root(Gc::new(mc, Named("a".into())), mc));
     let large = heap.mutate(|mc| Gc::root(Gc::from_slice(mc, &[1u8; 100_000]), mc));
-    heap.collect().unwrap();
+    heap.settle();
     let class = find(&heap, "Small", false);
     assert_eq!((class.slot_bytes, class.live_objects, class.live_bytes), (24, 1000, 24_000));
     // A hundred nodes lie between two that are kept, so every span holds a few.
@@ -54,7 +58,7 @@ fn a_class_says_what_its_objects_fill() {
     assert_eq!(sum, stats.heap_bytes);
     assert_eq!(heap.classes().iter().map(|c| c.live_objects).sum::<u64>(), stats.live_objects);
     drop((kept, named, large));
-    heap.collect().unwrap();
+    heap.settle();
     let class = find(&heap, "Small", false);
     assert_eq!((class.live_objects, class.spans, class.waste_bytes()), (0, 0, 0));
 }
@@ -66,7 +70,7 @@ fn refills_say_whether_free_slots_are_of_use() {
     let first = find(&heap, "Small", false);
     assert_eq!(first.refills_reused, 0, "there was nothing to reuse");
     assert_eq!(first.refills_fresh, first.spans);
-    heap.collect().unwrap();
+    heap.settle();
     // The holes take nearly as many again.
     drop(fill(&heap, 90_000, 100));
     let second = find(&heap, "Small", false);
@@ -93,7 +97,7 @@ fn arrays_have_classes_of_their_own() {
         heap.classes().into_iter().filter(|c| c.type_name.contains("Named")).collect();
     assert_eq!(arrays.len(), 3, "a class for each length: {arrays:?}");
     assert!(arrays.iter().all(|c| c.is_array && c.to_string().ends_with("Named]")), "{arrays:?}");
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(heap.stats().live_objects, 3);
     drop(roots);
 }

@@ -3,8 +3,12 @@
 #![forbid(unsafe_code)]
 #![allow(dead_code, reason = "most types here only have to compile")]
 
+#[path = "common/settle.rs"]
+mod settle;
+
 use gc_core::__private::{Branded, Managed};
 use gc_core::{Gc, GcCell, Heap, Root, Trace};
+use settle::Settle;
 use std::collections::{BTreeMap, HashMap};
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -306,7 +310,7 @@ fn every_shape_keeps_what_it_holds() {
             Gc::root(holder, mc),
         )
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(dropped.load(SeqCst), 0);
 
     heap.mutate(|mc| {
@@ -316,7 +320,7 @@ fn every_shape_keeps_what_it_holds() {
     drop(roots);
     // The sweep, which drops, may still be under way when a cycle is over.
     for _ in 0..100 {
-        heap.collect().unwrap();
+        heap.settle();
         if dropped.load(SeqCst) == 14 {
             break;
         }
@@ -341,7 +345,7 @@ fn generic_nodes_form_rings() {
         last.next.set(mc, Some(first));
         Gc::root(last, mc)
     });
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| {
         let last = root.get(mc);
         let first = last.next.get().unwrap();

@@ -3,10 +3,14 @@
 #![forbid(unsafe_code)]
 #![deny(warnings)]
 
+#[path = "common/settle.rs"]
+mod settle;
+
 use gc_core::{
     Branded, Downcast, Family, Gc, GcCell, GcRefCell, GcWeak, Heap, Managed, Root, Rootable, Trace,
     rootable_dyn, unsize,
 };
+use settle::Settle;
 use std::any::{Any, type_name};
 use std::error::Error;
 use std::fmt::{self, Debug, Display};
@@ -199,7 +203,7 @@ macro_rules! round_trip {
             let item = Gc::new(mc, Item { value: Gc::new(mc, 3) });
             Gc::root(unsize!(item => $object), mc)
         });
-        heap.collect().unwrap();
+        heap.settle();
         assert_eq!(heap.stats().live_objects, 2);
         heap.mutate(|$mc| {
             let $get = root.get($mc);
@@ -334,7 +338,7 @@ fn a_branded_object_lies_in_a_field() {
             inner.0.borrow_mut(mc).push(unsize!(Gc::new(mc, Leaf(i)) => dyn Node<'_> + '_));
             root.get(mc).0.borrow_mut(mc).push(unsize!(inner => dyn Node<'_> + '_));
         });
-        heap.collect().unwrap();
+        heap.settle();
     }
     assert_eq!(heap.mutate(|mc| root.get(mc).sum()), 45);
 }
@@ -363,7 +367,7 @@ fn traits_of_std_are_declared() {
             Gc::root(unsize!(failure => dyn Debug), mc),
         )
     });
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| {
         let failure = Gc::downcast_any::<Failure>(any.get(mc)).unwrap();
         assert_eq!(
@@ -401,7 +405,7 @@ fn downcast_leads_back_to_the_type_and_to_no_other() {
         let item = Gc::new(mc, Item { value: Gc::new(mc, 3) });
         Gc::root(unsize!(item => dyn Thing<'_> + '_), mc)
     });
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| {
         let thing = root.get(mc);
         let item = Gc::downcast::<Item<'_>>(thing).unwrap();

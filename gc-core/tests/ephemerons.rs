@@ -1,6 +1,10 @@
 //! [`Ephemeron`] and [`GcWeakMap`] from outside: what keeps a value, and what does not.
 
+#[path = "common/settle.rs"]
+mod settle;
+
 use gc_core::{Ephemeron, Gc, GcCell, GcWeakMap, Heap, Mutation, Root, Trace};
+use settle::Settle;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -37,7 +41,7 @@ impl Fixture {
         Gc::new(mc, Thing { number, _dropped: dropped, link: GcCell::new(None) })
     }
     fn drops_after_a_cycle(&self) -> usize {
-        self.heap.collect().unwrap();
+        self.heap.settle();
         self.drops.load(Ordering::Relaxed)
     }
 }
@@ -157,10 +161,10 @@ fn keys_that_have_nothing_to_trace_work_as_well() {
             Gc::root(key, mc),
         )
     });
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| assert_eq!(&*pair.get(mc).value(mc).unwrap(), "five"));
     drop(key);
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| assert!(pair.get(mc).value(mc).is_none()));
 }
 
@@ -205,7 +209,7 @@ fn a_map_forgets_keys_that_die_and_does_not_grow_with_them() {
                 map.get(mc).insert(mc, key, value);
             }
         });
-        f.heap.collect().unwrap();
+        f.heap.settle();
         f.heap.mutate(|mc| {
             let len = map.get(mc).len();
             assert!(len <= 4000, "{len} entries after round {round}");
@@ -248,7 +252,7 @@ fn threads_share_a_map_while_cycles_run() {
             });
         }
         for _ in 0..20 {
-            f.heap.collect().unwrap();
+            f.heap.settle();
         }
     });
     assert_eq!(f.drops_after_a_cycle(), 18_000);
@@ -270,7 +274,7 @@ fn they_are_copied_printed_and_made_by_default() {
         assert_eq!(format!("{map:?}"), "GcWeakMap { len: 1 }");
         Gc::root(Gc::new(mc, pair), mc)
     });
-    f.heap.collect().unwrap();
+    f.heap.settle();
     let text = f.heap.mutate(|mc| format!("{:?}", *pair.get(mc)));
     assert!(text.ends_with(", dead)"), "{text}");
 }
@@ -283,7 +287,7 @@ fn a_full_heap_is_an_error_and_an_insert_a_panic() {
         let error = (0..100_000).find_map(|_| Ephemeron::try_new(mc, key, key).err()).unwrap();
         assert!(error.to_string().contains("limit of 1048576 bytes"), "{error}");
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert!(heap.mutate(|mc| Ephemeron::try_new(mc, Gc::new(mc, 1u64), Gc::new(mc, 2u64)).is_ok()));
 }
 
@@ -304,7 +308,7 @@ fn a_map_whose_keys_die_at_once_stays_small() {
             });
         }
         if round % 10 == 9 {
-            heap.collect().unwrap();
+            heap.settle();
         }
         most = most.max(heap.mutate(|mc| map.get(mc).len()));
     }
@@ -353,7 +357,7 @@ fn old_keys_that_die_are_thrown_out_by_few_inserts_a_cycle() {
     let mut kept = Vec::new();
     // 1,600 entries at 8 an insert are 200 inserts, of which a cycle sees 10.
     for _ in 0..60 {
-        heap.collect().unwrap();
+        heap.settle();
         heap.mutate(|mc| {
             for i in 0..10 {
                 let key = Gc::new(mc, i);
@@ -376,12 +380,12 @@ fn the_memory_of_a_map_counts_and_goes_back() {
         keys.iter().for_each(|&key| assert!(map.insert(mc, key, key).is_none()));
         (Gc::root(map, mc), Gc::root(keys, mc))
     });
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| map.get(mc).purge(mc));
     let full = heap.stats().external_bytes;
     assert!((50_000 * 30..50_000 * 100).contains(&full), "{full} bytes for 50,000 entries");
     drop(keys);
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| map.get(mc).purge(mc));
     assert_eq!(heap.stats().external_bytes, 0);
 }
@@ -402,7 +406,7 @@ fn polling_ephemerons_keeps_no_entry_and_polling_entries_may() {
                 f.heap.mutate(|mc| drop(map.get(mc).ephemerons()));
             }
         });
-        f.heap.collect().unwrap();
+        f.heap.settle();
         f.heap.mutate(|mc| assert!(map.get(mc).ephemerons().is_empty()));
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });

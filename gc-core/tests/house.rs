@@ -63,10 +63,10 @@ const LAYERS: [&[&str]; 11] = [
     &["heap", "private"],
     &["mark", "sweep"],
     &["mutator"],
-    &["rest", "limits"],
+    &["rest", "limits", "dropper"],
     &["cycle", "verify"],
     &["mutation"],
-    &["tuning"],
+    &["tuning", "ending"],
     &["pointers", "pool"],
 ];
 

@@ -1,7 +1,11 @@
 //! Pacing from outside: how far the heap grows, what a limit costs, and what memory outside of the heap changes. The
 //! arithmetic alone, under a simulated program, is tested in `src/pacing/simulate.rs`.
 
+#[path = "common/settle.rs"]
+mod settle;
+
 use gc_core::{ConfigError, External, Gc, GcCell, Heap, Mutator, Root, Trace};
+use settle::Settle;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -124,7 +128,7 @@ fn near_the_soft_limit_the_collector_takes_half_of_the_time() {
         let heap = Heap::new();
         let mutator = heap.mutator();
         let _table = table(&mutator, N);
-        heap.collect().unwrap();
+        heap.settle();
         heap.stats().heap_bytes
     };
     let limit = live * 100 / 95;
@@ -176,7 +180,7 @@ fn external_bytes_make_cycles() {
     // The objects themselves are 100 KB: without the bytes no cycle would come.
     assert!(heap.stats().cycles > 5, "{:?}", heap.stats());
     assert!(most < 1000 * MB, "{most}");
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(heap.stats().external_bytes, 0);
 }
 
@@ -210,7 +214,7 @@ fn external_bytes_count_under_the_soft_limit() {
             })
         })
         .collect();
-    heap.collect().unwrap();
+    heap.settle();
     assert!(heap.stats().goal_bytes <= 65 * MB, "{:?}", heap.stats());
     for _ in 0..400 {
         mutator.mutate(|mc| {

@@ -24,6 +24,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// KiB that the heaps gave back to the system.
 static RELEASED: AtomicU64 = AtomicU64::new(0);
@@ -55,10 +56,15 @@ unsafe impl<'gc> Trace<'gc> for Canary {
     fn trace(&self, _: &mut gc_core::Tracer<'gc>) {}
 }
 
+/// Mortals made and dropped in this schedule.
+static MADE: AtomicUsize = AtomicUsize::new(0);
+static DROPPED: AtomicUsize = AtomicUsize::new(0);
+
 /// The same with drop glue, which makes the collector sweep its spans alone.
 struct Mortal(Canary);
 impl Drop for Mortal {
     fn drop(&mut self) {
+        DROPPED.fetch_add(1, Ordering::Relaxed);
         self.0.number();
         self.0.0 = 0xdead;
     }
@@ -71,6 +77,7 @@ struct Token {
 }
 impl Token {
     fn new(number: u64) -> Self {
+        MADE.fetch_add(1, Ordering::Relaxed);
         Token { mortal: Mortal(Canary::new(number)) }
     }
     #[track_caller]
@@ -411,6 +418,13 @@ fn program(seed: u64) {
     drop((root, found));
     heap.collect().expect("outside of mutate");
     assert_eq!(heap.stats().live_objects, 0, "garbage outlived a full cycle");
+    // What a cycle found is dropped in its own time, and no other cycle waits for that.
+    while heap.drain_drops(Duration::ZERO).is_err() {
+        thread::yield_now();
+    }
+    assert_eq!(heap.stats().drop_panics, 0, "a token was dropped twice, or its slot reused before");
+    let (made, dropped) = (MADE.load(Ordering::Relaxed), DROPPED.load(Ordering::Relaxed));
+    assert_eq!(made, dropped, "a token was not dropped, or twice");
     RELEASED.fetch_add(heap.stats().released_bytes >> 10, Ordering::Relaxed);
 }
 
@@ -436,6 +450,8 @@ fn every_schedule_keeps_the_invariants() {
         let steps = count.clone();
         let result = catch_unwind(AssertUnwindSafe(|| {
             Runner::new(RandomScheduler::new_from_seed(seed, 1), config).run(move || {
+                MADE.store(0, Ordering::Relaxed);
+                DROPPED.store(0, Ordering::Relaxed);
                 program(seed);
                 steps.store(shuttle::current::context_switches(), Ordering::Relaxed);
             });

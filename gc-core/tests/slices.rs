@@ -3,7 +3,11 @@
 
 #![forbid(unsafe_code)]
 
+#[path = "common/settle.rs"]
+mod settle;
+
 use gc_core::{Ephemeron, Gc, GcCell, GcWeak, GcWeakMap, Heap, Root, Trace, unsize};
+use settle::Settle;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -52,11 +56,11 @@ macro_rules! aligned {
                     kept.push(Box::new(roots) as Box<dyn std::any::Any>);
                 }
             });)*
-            heap.collect().unwrap();
+            heap.settle();
             heap.mutate(|mc| { $(_ = Gc::from_slice(mc, &[] as &[$name]);)* });
-            heap.collect().unwrap();
+            heap.settle();
             drop(kept);
-            heap.collect().unwrap();
+            heap.settle();
             assert_eq!(heap.stats().live_objects, 0);
         }
     };
@@ -91,7 +95,7 @@ fn as_many_values_without_a_size_as_can_be_counted() {
             (Gc::root(all, mc), Gc::root(nested, mc));
         root
     });
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| {
         assert_eq!(roots.0.get(mc).len(), usize::MAX);
         assert_eq!((roots.1.get(mc).array.len(), roots.1.get(mc).list.len()), (usize::MAX, 1000));
@@ -141,7 +145,7 @@ fn values_without_a_size_and_with_a_destructor_are_dropped_once_each() {
             assert_eq!(Gc::from_iter_in(mc, (0..len).map(|_| Nothing)).len(), len);
         }
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(DROPS.load(SeqCst), 49 * 25);
 }
 
@@ -156,7 +160,7 @@ fn a_dead_weak_pointer_is_not_to_the_new_object_in_its_slot() {
         let live = objects.iter().step_by(2).map(|&gc| Gc::root(gc, mc)).collect();
         (mc.root(weaks), live)
     });
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| {
         let weaks = dead.get(mc);
         let addresses: std::collections::HashMap<String, usize> =
@@ -199,7 +203,7 @@ fn dead_weak_pointers_are_equal_by_the_object_that_they_were_to() {
                 all.push(mc.root([Gc::downgrade(object, mc), Gc::downgrade(object, mc)]));
             }
         });
-        heap.collect().unwrap();
+        heap.settle();
     }
     heap.mutate(|mc| {
         let place = |weak: &GcWeak<'_, _>| format!("{weak:?}");
@@ -231,7 +235,7 @@ fn a_dead_key_is_not_the_new_object_in_its_slot() {
         }
         mc.root(pairs)
     });
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| {
         for i in 0..6000 {
             let new = Gc::new(mc, i);

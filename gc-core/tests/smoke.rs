@@ -1,6 +1,10 @@
 //! The first things a user does, from outside the crate.
 
+#[path = "common/settle.rs"]
+mod settle;
+
 use gc_core::{Gc, GcCell, GcRefCell, Heap, Root, Trace};
+use settle::Settle;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[derive(Trace)]
@@ -27,11 +31,11 @@ fn garbage_dies_once_and_roots_live() {
         }
         Gc::root(Gc::new(mc, Counted(&DROPS)), mc)
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(DROPS.load(Ordering::SeqCst), 999);
     assert_eq!(heap.stats().live_objects, 1);
     drop(kept);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(DROPS.load(Ordering::SeqCst), 1000);
     assert_eq!(heap.stats().live_bytes, 0);
 }
@@ -64,7 +68,7 @@ fn cycles_are_collected_while_lists_stay() {
             at.next.set(mc, Some(head.get(mc)));
         });
         if round % 50 == 0 {
-            heap.collect().unwrap();
+            heap.settle();
         }
     }
     heap.mutate(|mc| {
@@ -75,7 +79,7 @@ fn cycles_are_collected_while_lists_stay() {
         }
         assert!(Gc::ptr_eq(at, head.get(mc)));
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(heap.stats().live_objects, 1000);
     assert!(heap.stats().cycles >= 5);
 }
@@ -105,7 +109,7 @@ fn threads_share_a_vector() {
             });
         }
     });
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| {
         let v = all.get(mc);
         let mut values: Vec<u64> = v.borrow().iter().map(|g| **g).collect();

@@ -4,11 +4,15 @@
 
 #![forbid(unsafe_code)]
 
+#[path = "common/settle.rs"]
+mod settle;
+
 use gc_core::{
     ByAddress, Ephemeron, External, Gc, GcCell, GcMappedRefMut, GcMutex, GcOnceCell, GcRef,
     GcRefCell, GcRefMut, GcRwLock, GcWeak, GcWeakMap, Heap, HeapBuilder, Histogram, Leaf, Managed,
     Mutation, Mutator, Object, Pauses, Root, Stats, Trace,
 };
+use settle::Settle;
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{RefUnwindSafe, UnwindSafe, catch_unwind};
@@ -112,7 +116,7 @@ fn identities_are_keys() {
         }
         mc.root(graph)
     });
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| {
         let graph = root.get(mc);
         assert_eq!((graph.edges.borrow().len(), graph.seen.borrow().len()), (100, 100));
@@ -154,7 +158,7 @@ fn a_leaf_is_what_it_holds() {
         let last = last.unwrap();
         assert!(last.next.is_some() && last.foreign.0.0.load(SeqCst) == 0);
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.load(SeqCst), 10);
     let mut leaf = Leaf::from(5);
     *leaf += 1;
@@ -184,7 +188,7 @@ fn results_and_errors_leave_in_one_call() {
     let (good, bad) = heap.mutate(|mc| (mc.root(run(mc, false)), mc.root(run(mc, true))));
     let kept = heap.mutate(|mc| Gc::root(keep(mc, Gc::new(mc, 8u8)), mc));
     let plain: Root<(u8, String)> = heap.mutate(|mc| mc.root((1u8, String::from("a"))));
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| {
         let sum: u64 = Gc::as_ref(good.get(mc)).as_ref().unwrap().iter().map(|gc| **gc).sum();
         assert_eq!(sum, 3);
@@ -261,7 +265,7 @@ fn handles_and_trait_objects_are_leaves() {
         let (result, error) = (Box::new(String::from("any")), Some("wrong".into()));
         mc.root(Task { heap: other.clone(), waker, result, error, pinned })
     });
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| {
         let task = root.get(mc);
         assert_eq!(**task.pinned.borrow()[0], *"kept");
@@ -272,7 +276,7 @@ fn handles_and_trait_objects_are_leaves() {
     });
     let pinned: Root<Pin<Box<GcCell<'static, u8>>>> =
         heap.mutate(|mc| mc.root(Box::pin(GcCell::new(Some(Gc::new(mc, 4u8))))));
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(heap.mutate(|mc| pinned.get(mc).get().map(|gc| *gc)), Some(4));
 }
 
@@ -284,7 +288,7 @@ fn tuples_of_sixteen() {
     }
     let root = heap.mutate(|mc| mc.root(tuple!(mc 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)));
     let small = heap.mutate(|mc| mc.root(tuple!(mc 0 1 2 3 4 5 6 7 8 9 10 11 12)));
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| {
         let all = root.get(mc);
         assert_eq!((*all.0, *all.12, *all.13, *all.14, *all.15), (0, 12, 13, 14, 15));
@@ -317,7 +321,7 @@ mod containers {
                 mc.root($made)
             });
             for _ in 0..2 {
-                heap.collect().unwrap();
+                heap.settle();
                 heap.mutate(|mc| {
                     let $kept = root.get(mc);
                     let mut texts: Vec<String> = $read;

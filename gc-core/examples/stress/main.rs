@@ -549,7 +549,9 @@ fn main() {
     check_tokens(&shared);
     report(&shared.heap, since);
     let Shared { heap, world, pockets, .. } = shared;
-    drop(heap);
+    if let Err(error) = heap.shutdown(Duration::from_secs(60)) {
+        broken(&error.to_string());
+    }
     drop((world, pockets));
     if MADE.load(Relaxed) != DROPS.load(Relaxed) {
         broken(&format!("{} canaries made, {} dropped", MADE.load(Relaxed), DROPS.load(Relaxed)));

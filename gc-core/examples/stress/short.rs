@@ -4,6 +4,7 @@ use crate::objects::{Canary, Rng, broken};
 use gc_core::{Gc, GcCell, Heap, Root, Trace};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
 
 /// Counts its drop, beside the canary's own count.
 #[derive(Trace)]
@@ -71,7 +72,9 @@ pub(crate) fn life(rng: &mut Rng) {
             if count(&heap, &root) != n {
                 broken("a short heap lost a guest in a cycle");
             }
-            drop(heap);
+            if let Err(error) = heap.shutdown(Duration::from_secs(60)) {
+                broken(&error.to_string());
+            }
             if left.load(SeqCst) != n + garbage + 1 {
                 broken("a heap that ended did not drop what was left");
             }

@@ -156,6 +156,10 @@ impl Space {
             unsafe { reservation.unmap() };
         }
     }
+    /// Whether it has not been given back.
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.mem.is_mapped()
+    }
     /// Blocks below which every span lies.
     pub(crate) fn high(&self) -> usize {
         self.pages.high()

@@ -691,7 +691,7 @@ mod tests {
         let system = Coarse(World::new(4096));
         let ground = Ground { grain: 4, group: 8, open: Box::new(|_, _| Ok(())) };
         let known = release_a_burst(&PageAlloc::growing(4000, 4000, ground), &system);
-        assert_eq!(known.iter().sum::<usize>(), unknown.iter().sum());
+        assert_eq!(known.iter().sum::<usize>(), unknown.iter().sum::<usize>());
         assert!(known[0] >= 48 && known[1] >= 48 && known[2] > 2500, "{known:?}");
         let bitmaps = system.0.bitmaps.lock();
         assert!(bitmaps.is_empty(), "blocks of every word are in use");

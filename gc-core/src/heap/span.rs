@@ -158,7 +158,7 @@ impl SpanClass {
     pub(crate) fn needs_trace(&self) -> bool {
         !self.leaf && self.info.needs_trace
     }
-    /// Whether the sweep has something to run for each dead object.
+    /// Whether there is something to run for each dead object.
     pub(crate) fn needs_drop(&self) -> bool {
         !self.leaf && self.info.needs_drop
     }

@@ -21,11 +21,13 @@ use crate::mark::worker::Marker;
 use crate::observe::clock::{self, ticks};
 use crate::observe::histogram::PauseKind;
 use crate::pacing::Demand;
+use crate::sweep::drops::is_dropping;
 use crate::sweep::weak::WeakBox;
 use crate::sweep::{self};
 use crate::sync::plain::Ordering;
-use crate::sync::yield_now;
+use crate::sync::{nap, yield_now};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 /// Spans that one refill sweeps at most.
 const SWEEPS_PER_REFILL: usize = 8;
@@ -33,6 +35,9 @@ const SWEEPS_PER_REFILL: usize = 8;
 /// refills ask for it before there is one.
 const ASSIST: usize = 64;
 const ASSIST_EVERY: u32 = 2;
+/// How long a refill sleeps where destructors cannot keep up: about as long as it takes to drop
+/// what it will allocate.
+const DROP_NAP: Duration = Duration::from_micros(20);
 
 impl Record {
     /// Room for one value of the type of `info`, uninitialised. The caller writes it before anything else.
@@ -253,11 +258,33 @@ impl Record {
                 core.totals.fresh_bytes.add((class.slots * class.slot) as u64);
                 Ok((span, PauseKind::Sweep))
             }
-            None => {
-                self.refused(core, must);
-                Err(core.alloc_error(class.slot))
-            }
+            None => match self.find_dropped(core, class, must) {
+                Some(span) => Ok((span, PauseKind::Drops)),
+                None => {
+                    self.refused(core, must);
+                    Err(core.alloc_error(class.slot))
+                }
+            },
         }
+    }
+
+    /// The heap is full, and perhaps of objects whose destructors have not run: waits for these as
+    /// long as they return, for an allocation that may wait at all.
+    #[cold]
+    fn find_dropped(&self, core: &Core, class: &'static SpanClass, must: bool) -> Option<u32> {
+        if core.drops.bytes() == 0 || core.config.stall(must).is_zero() || on_collector_thread() {
+            return None;
+        }
+        let (pages, partial) = (&core.space.pages, class.partial(self.sweeps.get()));
+        let has_room = || pages.used() + class.blocks <= pages.limit() || partial.top().is_some();
+        core.drops.await_room(has_room);
+        if let Some(span) = partial.pop(|b| core.space.link(b)) {
+            class.count_reused();
+            return Some(span);
+        }
+        let span = core.space.fresh_span(class, self.sweeps.get())?;
+        core.totals.fresh_bytes.add((class.slots * class.slot) as u64);
+        Some(span)
     }
 
     /// Sweeps up to `most` spans of `class` until one has room.
@@ -342,6 +369,9 @@ impl Record {
     /// Keeps allocation in step with the collector: at refill, in a bounded quantum.
     pub(crate) fn pace(&self, core: &Core) {
         self.busy.store(1, Ordering::Relaxed);
+        if core.credit.is_dropping_behind() {
+            self.await_drops(core);
+        }
         if core.credit.heap() < core.credit.trigger().max(core.limits.floor()) {
             return;
         }
@@ -363,6 +393,18 @@ impl Record {
             yield_now();
             self.pauses.record(PauseKind::Yield, since);
         }
+    }
+
+    /// Allocation is faster than destructors: sleeps for a moment, unless these do not get on at
+    /// all.
+    #[cold]
+    fn await_drops(&self, core: &Core) {
+        if on_collector_thread() || is_dropping() || !core.drops.is_getting_on() {
+            return;
+        }
+        let since = ticks();
+        nap(DROP_NAP);
+        self.pauses.record(PauseKind::Drops, since);
     }
 
     /// A refill asks for an assist: says whether it is the one of [`ASSIST_EVERY`] that gets it.

@@ -13,10 +13,12 @@ use crate::heap::{Space, size_class};
 use crate::mark::Marking;
 use crate::mark::ring::GreyRing;
 use crate::mark::roots::RootTable;
+use crate::observe::Stats;
 use crate::observe::metrics::Totals;
 use crate::observe::pressure::Listeners;
 use crate::pacing::{Credit, Limits, Plan};
 use crate::platform::barrier;
+use crate::sweep::drops::{Drops, Progress};
 use crate::sweep::ephemeron::Ephemerons;
 use crate::sweep::weak::Gate;
 use crate::sweep::{ActiveSweep, Keep, Swept};
@@ -34,6 +36,7 @@ pub(crate) struct Core {
     pub(crate) gate: Gate,
     pub(crate) ephemerons: Ephemerons,
     pub(crate) sweep: ActiveSweep,
+    pub(crate) drops: Drops,
     pub(crate) credit: Credit,
     pub(crate) control: Control,
     pub(crate) totals: Totals,
@@ -66,6 +69,7 @@ impl Drop for Core {
 impl Core {
     pub(crate) fn new(config: Config, space: Space, marking: Marking) -> Core {
         let epoch = EpochWord::new();
+        let credit = Credit::new(Plan::default());
         Core {
             light: LightEpoch::new(epoch.load(), LightEpoch::is_allowed()),
             epoch,
@@ -75,7 +79,8 @@ impl Core {
             gate: Gate::new(),
             ephemerons: Ephemerons::new(),
             sweep: ActiveSweep::new(),
-            credit: Credit::new(Plan::default()),
+            drops: Drops::new(credit.waiting()),
+            credit,
             control: Control::default(),
             totals: Totals::default(),
             ageing: Arc::default(),
@@ -139,12 +144,21 @@ impl Core {
     ///
     /// # Safety
     ///
-    /// There is no handle of the heap, and its collector's threads have ended (INV-10).
+    /// There is no handle of the heap, its collector's threads and its drop thread have ended, and
+    /// no dead object waits for its destructor (INV-10).
     pub(crate) unsafe fn unmap(&self) {
         let _no_thread_retires = self.ending.lock();
         // SAFETY: INV-10: by the caller's promise no thread is or comes into a pin. A thread that
         // retires its record does so under this lock, and only before the end.
         unsafe { self.space.unmap() };
+    }
+
+    /// The same for the memory alone, where destructors went on after the heap had ended.
+    pub(crate) fn release_all(&self) {
+        let _not_unmapped = self.ending.lock();
+        if self.space.is_mapped() {
+            self.space.release_all();
+        }
     }
 
     /// How many shades all threads have handed over.
@@ -213,8 +227,53 @@ impl Core {
         if swept.freed > 0 {
             self.credit.free(swept.freed_bytes);
             self.totals.freed_objects.add(u64::from(swept.freed));
-            self.totals.drop_panics.add(u64::from(swept.panics));
         }
+    }
+
+    /// The heap's counters.
+    pub(crate) fn stats(&self) -> Stats {
+        let (core, credit, totals) = (self, &self.credit, &self.totals);
+        let freed_objects = totals.freed_objects.get();
+        let freed_bytes = credit.freed();
+        let allocated_objects =
+            totals.allocated_objects.get().saturating_sub(totals.unused_objects.get());
+        let allocated_bytes = credit.allocated();
+        let used = core.space.pages.used();
+        let refills = core.space.refills();
+        let waiting = core.drops.waiting();
+        Stats {
+            live_bytes: allocated_bytes.saturating_sub(freed_bytes),
+            live_objects: allocated_objects.saturating_sub(freed_objects),
+            allocated_bytes,
+            allocated_objects,
+            freed_bytes,
+            freed_objects,
+            reserved_bytes: core.space.reserved() as u64,
+            undropped_objects: waiting.objects,
+            undropped_bytes: waiting.bytes,
+            undropped_age: waiting.age,
+            slow_drop: waiting.running.filter(|_| waiting.is_slow).map(|(name, _)| name),
+            slow_drops: waiting.slow_drops,
+            heap_bytes: (used * BLOCK) as u64,
+            paced_bytes: credit.heap(),
+            external_bytes: core.external(),
+            goal_bytes: credit.goal(),
+            spans_in_use: used as u64,
+            released_bytes: core.space.pages.released() * BLOCK as u64,
+            refills_reused: refills.reused,
+            refills_fresh: refills.fresh,
+            spans_idle: core.space.pages.idle() as u64,
+            cycles: totals.cycles.get(),
+            handshakes: totals.handshakes.get(),
+            drop_panics: core.drops.panics(),
+            trace_panics: totals.trace_panics.get(),
+            pressure_panics: totals.pressure_panics.get(),
+        }
+    }
+
+    /// Drops up to `most` objects that wait for it, on the calling thread; returns how many.
+    pub(crate) fn drop_some(&self, progress: &Arc<Progress>, most: u64) -> u64 {
+        self.drops.run(&self.space, progress, most)
     }
 
     /// A `trace` panicked: its object's edges are unknown, so nothing dies in this cycle.
@@ -253,6 +312,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::mpsc::channel;
     use std::thread::scope;
+    use std::time::Duration;
 
     type Node<'gc> = (Option<Gc<'gc, Arc<()>>>, [u64; 4]);
 
@@ -304,6 +364,7 @@ mod tests {
         assert_eq!(Arc::strong_count(&value), 2, "the root keeps the node, and that the value");
         drop(node);
         heap.collect().unwrap();
+        heap.drain_drops(Duration::from_secs(60)).unwrap();
         assert_eq!(Arc::strong_count(&value), 1);
     }
 }

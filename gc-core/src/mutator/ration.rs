@@ -199,6 +199,11 @@ impl Record {
             }
         };
         let is_stuck = !ended && Instant::now() < until;
+        if ended {
+            // What the cycle found dead may have destructors. These are waited for as long as they
+            // return.
+            core.drops.await_room(|| core.limits.tightness(core.room(), 0) == Tightness::Free);
+        }
         self.hopeless.set(is_stuck.then(|| core.control.steps()));
         self.pauses.record(PauseKind::Stall, since);
         let share = core.limits.share(core.room(), core.credit.counted(), hard);

@@ -37,9 +37,11 @@ pub enum PauseKind {
     Shade,
     /// Letting the collector run because allocation ran ahead of it.
     Yield,
+    /// Sleeping because allocation ran ahead of destructors.
+    Drops,
 }
 
-const KINDS: [PauseKind; 11] = [
+const KINDS: [PauseKind; 12] = [
     PauseKind::Refill,
     PauseKind::Sweep,
     PauseKind::Assist,
@@ -51,6 +53,7 @@ const KINDS: [PauseKind; 11] = [
     PauseKind::Stop,
     PauseKind::Shade,
     PauseKind::Yield,
+    PauseKind::Drops,
 ];
 
 const SUB_BITS: u32 = 5;

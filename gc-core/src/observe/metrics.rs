@@ -2,6 +2,7 @@
 //! Counters of a heap.
 
 use crate::sync::plain::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// A heap's counters at one moment, from [`Heap::stats`](crate::Heap::stats).
 ///
@@ -20,14 +21,26 @@ pub struct Stats {
     pub allocated_bytes: u64,
     /// Objects allocated since the heap was made.
     pub allocated_objects: u64,
-    /// Bytes freed since the heap was made.
+    /// Bytes found dead since the heap was made, those that still wait for a destructor included.
     pub freed_bytes: u64,
-    /// Objects freed since the heap was made.
+    /// Objects found dead since the heap was made, those that still wait for a destructor included.
     pub freed_objects: u64,
     /// Bytes of address space that the heap can grow in: what
     /// [`reserve`](crate::HeapBuilder::reserve) asked for, or less if the system refused that.
     /// Fixed when the heap is made.
     pub reserved_bytes: u64,
+    /// Dead objects whose destructors have not run ([`Heap::drain_drops`](crate::Heap::drain_drops)
+    /// waits for them).
+    pub undropped_objects: u64,
+    /// Bytes of these objects, which are still taken.
+    pub undropped_bytes: u64,
+    /// For how long the oldest of them has waited; zero if there is none.
+    pub undropped_age: Duration,
+    /// The type whose destructor has been running for more than a second, if one has; of several
+    /// the slowest.
+    pub slow_drop: Option<&'static str>,
+    /// Destructors that were seen to run for more than a second.
+    pub slow_drops: u64,
     /// Bytes of blocks in spans.
     pub heap_bytes: u64,
     /// What pacing compares with `goal_bytes`: found live by the last marking, allocated since, and held outside.
@@ -50,7 +63,7 @@ pub struct Stats {
     pub cycles: u64,
     /// Handshakes completed.
     pub handshakes: u64,
-    /// Panics in `Drop` of dead objects, caught on the collector's thread.
+    /// Panics in `Drop` of dead objects, caught on the thread that drops.
     pub drop_panics: u64,
     /// Panics in `trace`, caught; each kept everything alive for one cycle.
     pub trace_panics: u64,
@@ -80,7 +93,6 @@ pub(crate) struct Totals {
     pub(crate) freed_objects: Counter,
     pub(crate) cycles: Counter,
     pub(crate) handshakes: Counter,
-    pub(crate) drop_panics: Counter,
     pub(crate) trace_panics: Counter,
     pub(crate) pressure_panics: Counter,
     /// Bytes that refills took from fresh blocks.

@@ -1,14 +1,15 @@
 //! The heap's size as pacing counts it, where all threads see it.
 
 use super::{Held, Plan};
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Ordering, plain};
 
 /// The heap's size as pacing counts it: found live by the last marking, and allocated since.
 ///
 /// | field | written by | read by |
 /// |---|---|---|
 /// | `allocated`, `unused`, `freed`, `pressure`, `external` | whoever takes, gives back or sweeps a span, or holds memory elsewhere | pacing, statistics |
-/// | `offset`, `trigger`, `goal`, `kept`, `end`, `start`, `work`, `starved`, `relieved` | the collector, at the start and the end of marking | refills |
+/// | `waiting` | whoever finds dead objects that have destructors, and whoever has run these | pacing |
+/// | `way`, `offset`, `trigger`, `goal`, `kept`, `end`, `start`, `work`, `starved`, `relieved` | the collector, at the start and the end of marking | refills |
 /// | `doubt` | the collector, at the end of marking | the collector |
 ///
 /// Nothing but pacing depends on them, so all is relaxed.
@@ -19,6 +20,10 @@ pub(crate) struct Credit {
     freed: AtomicU64,
     pressure: AtomicU64,
     external: &'static Held,
+    /// Bytes of dead objects whose destructors have not run: `sweep::drops` counts them.
+    waiting: Arc<plain::AtomicU64>,
+    /// Bytes from live to the trigger.
+    way: AtomicU64,
     offset: AtomicU64,
     trigger: AtomicU64,
     goal: AtomicU64,
@@ -85,6 +90,8 @@ impl Credit {
             freed: AtomicU64::new(0),
             pressure: AtomicU64::new(0),
             external: Held::for_heap(),
+            waiting: Arc::new(plain::AtomicU64::new(0)),
+            way: AtomicU64::new(0),
             offset: AtomicU64::new(0),
             trigger: AtomicU64::new(0),
             goal: AtomicU64::new(0),
@@ -147,11 +154,21 @@ impl Credit {
     pub(crate) fn counted(&self) -> u64 {
         self.allocated().saturating_sub(self.offset.load(Ordering::Relaxed))
     }
-    /// The same with what is held and pressed outside.
+    /// The count of bytes that wait for destructors.
+    pub(crate) fn waiting(&self) -> Arc<plain::AtomicU64> {
+        self.waiting.clone()
+    }
+    /// The same with what is held and pressed outside. Not with what waits for destructors: a cycle
+    /// does not make these run faster.
     pub(crate) fn heap(&self) -> u64 {
         self.counted()
             .saturating_add(self.pressure.load(Ordering::Relaxed))
             .saturating_add(self.external())
+    }
+    /// Whether more waits for destructors than may be allocated in two cycles: allocation is faster
+    /// than they are.
+    pub(crate) fn is_dropping_behind(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) / 2 > self.way.load(Ordering::Relaxed)
     }
     pub(crate) fn trigger(&self) -> u64 {
         self.trigger.load(Ordering::Relaxed)
@@ -175,6 +192,7 @@ impl Credit {
     /// Goes on counting towards another trigger and goal.
     pub(crate) fn amend(&self, plan: Plan) {
         self.trigger.store(plan.trigger, Ordering::Relaxed);
+        self.way.store(plan.trigger.saturating_sub(plan.live), Ordering::Relaxed);
         self.goal.store(plan.goal, Ordering::Relaxed);
         self.kept.store(plan.kept, Ordering::Relaxed);
         self.end.store(plan.end, Ordering::Relaxed);
@@ -344,6 +362,17 @@ mod tests {
             assert!(credit.is_starved());
             assert_eq!(until_trial(), Some(patience));
         }
+    }
+
+    #[test]
+    fn twice_the_way_to_the_trigger_may_wait_for_destructors() {
+        let credit = Credit::new(PLAN);
+        let waiting = credit.waiting();
+        let behind = [0, 121, 122, 1000].map(|bytes| {
+            waiting.store(bytes, Ordering::Relaxed);
+            (credit.heap(), credit.is_dropping_behind())
+        });
+        assert_eq!(behind, [(0, false), (0, false), (0, true), (0, true)], "the trigger is at 60");
     }
 
     #[test]

@@ -198,6 +198,13 @@ impl Pacer {
         self.plan()
     }
 
+    /// What to do when destructors have given back `bytes` outside of the heap, which the dead held.
+    pub(crate) fn after_drops(&mut self, bytes: u64) -> Plan {
+        self.external = self.external.saturating_sub(bytes);
+        self.room = self.room.saturating_add(bytes);
+        self.plan()
+    }
+
     fn plan(&self) -> Plan {
         let live = self.live.saturating_add(self.external);
         let growth = (u128::from(live) * u128::from(self.gc_percent) / 100) as u64;
@@ -359,6 +366,25 @@ mod tests {
             100 * MB,
             "what the dead held is gone, what is new does not count as live"
         );
+    }
+
+    #[test]
+    fn what_destructors_give_back_after_the_sweep_is_not_live() {
+        let mut p = pacer();
+        let now = |external, external_freed| Footprint {
+            used: 40 * MB,
+            counted: 40 * MB,
+            external,
+            external_freed,
+            ..Footprint::default()
+        };
+        let mut goals = Vec::new();
+        for late in [false, true] {
+            p.after_mark(Marked { external: 60 * MB, ..marked(40 * MB, 0) });
+            let plan = p.after_sweep(if late { now(60 * MB, 0) } else { now(10 * MB, 50 * MB) });
+            goals.push(if late { p.after_drops(50 * MB).goal } else { plan.goal });
+        }
+        assert_eq!(goals, [100 * MB, 100 * MB]);
     }
 
     #[test]

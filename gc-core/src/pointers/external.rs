@@ -30,8 +30,9 @@ use std::fmt;
 /// });
 /// assert_eq!(heap.stats().external_bytes, 1 << 20);
 /// heap.collect()?;
+/// heap.drain_drops(std::time::Duration::from_secs(10))?;
 /// assert_eq!(heap.stats().external_bytes, 0);
-/// # Ok::<(), gc_core::CollectError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct External {
     held: &'static Held,

@@ -103,8 +103,9 @@ impl<T> Guarded<T> {
         }
         let cycle = tracer.cycle;
         self.lock.scan(cycle, || {
-            // SAFETY: INV-14: the scan bit keeps exclusive borrows out.
-            tracer.edges(unsafe { &*self.value.get() });
+            // SAFETY: INV-14: the scan bit keeps exclusive borrows out, also of what is traced
+            // late: that is before the end of `apart`.
+            tracer.apart(|tracer| tracer.edges(unsafe { &*self.value.get() }));
         });
     }
 }

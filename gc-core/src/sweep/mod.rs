@@ -12,11 +12,18 @@
 //!
 //! What is dead as a whole may be freed before step 1, while the crossing is awaited ([`early`]).
 //!
-//! Spans whose objects have drop glue are swept by collector threads only: a destructor never runs inside a
-//! mutator's allocation (INV-9). A span without is swept by looking at its bitmaps; no object is touched.
+//! A span is swept by looking at its bitmaps; no object is touched. Where objects have drop glue,
+//! the sweep finds out which are dead and frees none of them: they wait for the drop thread
+//! ([`drops`], [`doomed`]), outside of the cycle. Such spans are swept by the collector's thread
+//! only.
 //!
 //! Literature: Go's `mgcsweep.go` (sweep generations, `activeSweep`, ownership by token).
 
+#[cfg(not(loom))]
+pub(crate) mod doom;
+pub mod doomed;
+#[cfg(not(loom))]
+pub(crate) mod drops;
 #[cfg(not(loom))]
 pub(crate) mod early;
 pub mod ephemeron;
@@ -24,7 +31,6 @@ pub mod weak;
 
 use crate::heap::span::SpanClass;
 use crate::heap::{Space, asan};
-use crate::pacing::together;
 use crate::sync::{AtomicU64, Ordering, chaos};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -98,8 +104,14 @@ pub(crate) struct Swept {
     pub(crate) freed: u32,
     /// Bytes of the slots (or spans) that died.
     pub(crate) freed_bytes: u64,
-    /// Panics in drop glue, caught.
-    pub(crate) panics: u32,
+}
+
+impl std::ops::AddAssign for Swept {
+    fn add_assign(&mut self, other: Swept) {
+        self.live += other.live;
+        self.freed += other.freed;
+        self.freed_bytes += other.freed_bytes;
+    }
 }
 
 /// What to keep.
@@ -124,8 +136,8 @@ pub(crate) fn take_unswept(
     class.partial(number - 1).pop(link).or_else(|| class.full(number - 1).pop(link))
 }
 
-/// Sweeps `span`, which the caller took from a list and therefore owns. It then carries `number` and is in no
-/// list.
+/// Sweeps `span`, which the caller took from a list and therefore owns, and whose class has no drop
+/// glue. It then carries `number` and is in no list.
 pub(crate) fn sweep_span(
     space: &Space,
     class: &'static SpanClass,
@@ -153,16 +165,6 @@ pub(crate) fn sweep_span(
         };
         let dead = allocated & !live;
         if dead != 0 {
-            if class.needs_drop() && !fault!("drop_skipped") {
-                if fault!("drop_twice") {
-                    each_object(space, class, span, i, dead, |at| {
-                        swept.panics += drop_object(class, at)
-                    });
-                }
-                let panics = &mut swept.panics;
-                let drop = |at| *panics += drop_object(class, at);
-                together(|| each_object(space, class, span, i, dead, drop));
-            }
             #[cfg(gc_verify)]
             each_object(space, class, span, i, dead, |at| crate::verify::poison(space, class, at));
             if cfg!(gc_asan) {
@@ -233,7 +235,8 @@ pub(crate) fn each_object(
     }
 }
 
-/// Runs the drop glue of one dead object; returns how many panics were caught.
+/// Runs the drop glue of one dead object of the caller's batch; returns how many panics were
+/// caught.
 fn drop_object(class: &SpanClass, at: usize) -> u32 {
     let drop = class.info.drop;
     let n = if class.info.array {
@@ -242,8 +245,9 @@ fn drop_object(class: &SpanClass, at: usize) -> u32 {
     } else {
         1
     };
-    // SAFETY: INV-9: the object is allocated and unmarked after the last crossing, so no thread can reach it,
-    // and its span is ours; its alloc bit is cleared after this, so nobody does it again.
+    // SAFETY: INV-9, INV-18: the object was found dead after the last crossing of a cycle, so no
+    // thread can reach it. Its slot is not reused while its ward remembers it, and the caller's
+    // batch is the only one that has it.
     let result = catch_unwind(AssertUnwindSafe(|| unsafe { drop(at as *mut u8, n) }));
     match result {
         Ok(()) => 0,

@@ -111,6 +111,12 @@ impl Backoff {
     }
 }
 
+/// Sleeps for a moment; in a schedule, which has no clock, it lets others run.
+#[cfg(not(loom))]
+pub(crate) fn nap(time: std::time::Duration) {
+    if cfg!(shuttle) { yield_now() } else { std::thread::sleep(time) }
+}
+
 /// A protocol step at which another thread may come in between: a random yield in the verifying build, a switch in a
 /// schedule, nothing elsewhere.
 #[inline(always)]

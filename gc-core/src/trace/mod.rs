@@ -3,6 +3,9 @@
 //! 1. A type says with [`Trace::trace`] which `Gc`s it holds; `#[derive(Trace)]` writes it.
 //! 2. The collector hands the object a [`Tracer`], a sink of addresses that knows nothing of marking.
 //! 3. Each edge is one thin address. The span it lies in knows the concrete type (`heap::object`).
+//! 4. Containers in containers (a list of boxes) are followed to a bounded depth
+//!    ([`Tracer::nested`]). What lies deeper is noted and traced when the outermost container is
+//!    done, so that no value can overflow a stack.
 //!
 //! Naming a *root* is separate from tracing: [`Managed`] and [`Branded`] tie a type at `'static` to its
 //! branded forms at each `'gc`, and [`Family`] and [`Rootable`] extend that to unsized types. Two levels
@@ -34,7 +37,8 @@ pub use object::Object;
 ///
 /// `trace` must report every `Gc` that a user can reach through `self` without another `Gc`, each time it is
 /// called, and must be sound while other threads use `self` through `&self` (INV-6). It must not panic: a
-/// panic makes the collector keep everything for that cycle.
+/// panic makes the collector keep everything for that cycle. What it reports through a guard that
+/// it drops again (a lock) it reports inside [`Tracer::apart`].
 /// `NEEDS_TRACE` may be `false` only if `trace` never reports anything. A type with `NEEDS_TRACE = true` has
 /// no `Drop` of its own that could look through a `Gc` (INV-9).
 #[diagnostic::on_unimplemented(
@@ -192,8 +196,18 @@ pub struct Tracer<'gc> {
     /// First byte of the span that a marker scans, and what it finds in it; `NOWHERE` and not looked at for others.
     near_from: usize,
     near: *mut Near,
+    /// Containers around the value that is being traced, and those that lay too deep.
+    depth: u32,
+    later: *mut Later,
     brand: PhantomData<fn(&'gc ()) -> &'gc ()>,
 }
+
+/// Containers that wait to be traced: each with the function for its type.
+type Later = Vec<(*const (), unsafe fn(*const (), *mut Tracer<'static>))>;
+
+/// How deep containers in containers are followed on the stack: some 10 KiB of it, without
+/// optimisation 60.
+const DEPTH: u32 = 64;
 
 impl std::fmt::Debug for Tracer<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -205,7 +219,19 @@ impl<'gc> Tracer<'gc> {
     /// A tracer over `buf`, which has room for [`PACKET`] words.
     pub(crate) fn new(buf: *mut usize, spill: Spill, owner: *mut (), cycle: u64) -> Self {
         let (near_from, near) = (Near::NOWHERE, std::ptr::null_mut());
-        Tracer { len: 0, buf, spill, owner, cycle, near_from, near, brand: PhantomData }
+        let (depth, later) = (0, std::ptr::null_mut());
+        Tracer {
+            len: 0,
+            buf,
+            spill,
+            owner,
+            cycle,
+            near_from,
+            near,
+            depth,
+            later,
+            brand: PhantomData,
+        }
     }
     /// The same for a marker, which notes in `near` what lies in the span that it scans, and in whose buffer `len` edges wait.
     ///
@@ -267,11 +293,125 @@ impl<'gc> Tracer<'gc> {
             value.trace(self);
         }
     }
+
+    /// Reports what `content` reports of the content of `container`; or, if that is too deep in
+    /// other containers, does so before the outermost call of this function returns, by
+    /// `container`'s own [`Trace::trace`].
+    #[inline(always)]
+    pub(crate) fn nested<C: Trace<'gc>>(&mut self, container: &C, content: impl FnOnce(&mut Self)) {
+        if self.depth >= DEPTH {
+            return self.note_for_later(container);
+        }
+        self.depth += 1;
+        content(self);
+        self.depth -= 1;
+        if self.depth == 0 && !self.later.is_null() {
+            self.trace_later();
+        }
+    }
+    #[cold]
+    #[inline(never)]
+    fn note_for_later<C: Trace<'gc>>(&mut self, container: &C) {
+        unsafe fn again<'gc, C: Trace<'gc>>(at: *const (), tracer: *mut Tracer<'static>) {
+            // SAFETY: INV-7: `trace_later` lends its tracer; the brand is only a brand.
+            let tracer = unsafe { &mut *tracer.cast::<Tracer<'gc>>() };
+            // SAFETY: INV-7: a `C` lies there, which the outermost container owns. That one is
+            // borrowed until its `nested` returns, and what lies behind a lock is traced `apart`.
+            unsafe { &*at.cast::<C>() }.trace(tracer);
+        }
+        if self.later.is_null() {
+            // A panic in a `trace` leaks it.
+            self.later = Box::into_raw(Box::default());
+        }
+        // SAFETY: INV-7: made above, and freed in `trace_later` only, where the pointer is reset.
+        unsafe { &mut *self.later }.push((std::ptr::from_ref(container).cast(), again::<C>));
+    }
+    #[cold]
+    #[inline(never)]
+    fn trace_later(&mut self) {
+        // SAFETY: INV-7: made by `note_for_later`; nobody else frees it, for the pointer is reset.
+        let mut later =
+            unsafe { Box::from_raw(std::mem::replace(&mut self.later, std::ptr::null_mut())) };
+        while let Some((at, again)) = later.pop() {
+            // Not zero: what is noted meanwhile joins this list.
+            self.depth = 1;
+            // SAFETY: INV-7: `again` belongs to the type at `at`, whose outermost container is
+            // still borrowed.
+            unsafe { again(at, std::ptr::from_mut(self).cast()) };
+            self.depth = 0;
+            let more = std::mem::replace(&mut self.later, std::ptr::null_mut());
+            if !more.is_null() {
+                // SAFETY: INV-7: as above.
+                let mut more = unsafe { Box::from_raw(more) };
+                later.append(&mut more);
+            }
+        }
+    }
+
+    /// Runs `report` so that all that it reports is reported when it returns.
+    ///
+    /// For a hand-written [`Trace`] that holds a lock, or another guard, while it reports what lies
+    /// behind: containers that are nested deeply are otherwise looked at after the guard is gone.
+    pub fn apart(&mut self, report: impl FnOnce(&mut Self)) {
+        let outside = (self.depth, self.later);
+        (self.depth, self.later) = (0, std::ptr::null_mut());
+        report(self);
+        (self.depth, self.later) = outside;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    enum List {
+        End,
+        Link(usize, Box<List>),
+    }
+    // SAFETY: INV-7: it holds no `Gc`, and the numbers that it reports are only compared.
+    unsafe impl<'gc> Trace<'gc> for List {
+        fn trace(&self, tracer: &mut Tracer<'gc>) {
+            if let List::Link(number, next) = self {
+                tracer.visit(*number);
+                tracer.edges(next);
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_that_is_longer_than_any_stack_is_traced_once() {
+        unsafe fn sum(tracer: *mut Tracer<'static>) {
+            // SAFETY: INV-7: the test made the tracer with a sum as owner and lends both for the
+            // call.
+            let tracer = unsafe { &mut *tracer };
+            // SAFETY: INV-7: as above, and `len` entries of the buffer are written.
+            let (all, new) = unsafe {
+                let new = std::slice::from_raw_parts(tracer.buf, tracer.len);
+                (&mut *tracer.owner.cast::<(usize, usize)>(), new)
+            };
+            *all = (all.0 + new.len(), all.1 + new.iter().sum::<usize>());
+            tracer.len = 0;
+        }
+        let n = if cfg!(miri) { 1000 } else { 1_000_000 };
+        let mut list = List::End;
+        for i in 1..=n {
+            list = List::Link(i, Box::new(list));
+        }
+        let value = (vec![List::Link(1, Box::new(List::End))], [list]);
+        let mut all = (0, 0);
+        let mut buf = [0; PACKET];
+        let mut tracer = Tracer::new(buf.as_mut_ptr(), sum, (&raw mut all).cast(), 0);
+        tracer.edges(&value);
+        tracer.apart(|tracer| tracer.edges(&value.1));
+        assert!(tracer.later.is_null() && tracer.depth == 0);
+        // SAFETY: INV-7: the tracer is live, its buffer and its owner are here.
+        unsafe { sum(std::ptr::from_mut(&mut tracer).cast()) };
+        assert_eq!(all, (2 * n + 1, n * (n + 1) + 1));
+        let (_, [mut list]) = value;
+        while let List::Link(_, next) = list {
+            list = *next;
+        }
+    }
 
     #[test]
     fn what_lies_in_the_span_that_is_scanned_does_not_go_into_the_buffer() {

@@ -5,7 +5,9 @@
 //!    `Gc<'static, _>` can be had. There is no `Trace` for a `Mutex` or `RefCell` of anything else:
 //!    the marker would read its content while a mutator writes it. Function pointers are leaves too
 //!    (`functions`), and so is `dyn Any`, which only `'static` types become.
-//! 2. *Containers* own their content and let nobody change it through `&self`, so tracing is iterating.
+//! 2. *Containers* own their content and let nobody change it through `&self`, so tracing is
+//!    iterating. Those that put it elsewhere (`Box`, `Vec`, maps) can nest without end: they go
+//!    through `Tracer::nested`.
 //!
 //! INV-7 is kept by both: a leaf is not read at all, a container only through `&`.
 
@@ -154,7 +156,7 @@ unsafe impl<'gc, T: Trace<'gc> + ?Sized> Trace<'gc> for Box<T> {
     const NEEDS_TRACE: bool = T::NEEDS_TRACE;
     #[inline]
     fn trace(&self, tracer: &mut Tracer<'gc>) {
-        tracer.edges(&**self);
+        tracer.nested(self, |tracer| tracer.edges(&**self));
     }
 }
 // SAFETY: INV-8: the brand changes in the content alone.
@@ -288,39 +290,55 @@ container! {
     RangeFrom [T] [] |range, tracer| { tracer.edges(&range.start) }
     RangeTo [T] [] |range, tracer| { tracer.edges(&range.end) }
     RangeToInclusive [T] [] |range, tracer| { tracer.edges(&range.end) }
-    Vec [T] [] |values, tracer| { tracer.edges(values.as_slice()) }
+    Vec [T] [] |values, tracer| {
+        tracer.nested(values, |tracer| tracer.edges(values.as_slice()));
+    }
     VecDeque [T] [] |values, tracer| {
         let (front, back) = values.as_slices();
-        tracer.edges(front);
-        tracer.edges(back);
+        tracer.nested(values, |tracer| {
+            tracer.edges(front);
+            tracer.edges(back);
+        });
     }
-    BinaryHeap [T] [] |values, tracer| { tracer.edges(values.as_slice()) }
+    BinaryHeap [T] [] |values, tracer| {
+        tracer.nested(values, |tracer| tracer.edges(values.as_slice()));
+    }
     LinkedList [T] [] |values, tracer| {
-        for value in values {
-            tracer.edges(value);
-        }
+        tracer.nested(values, |tracer| {
+            for value in values {
+                tracer.edges(value);
+            }
+        });
     }
     BTreeSet [T] [] |values, tracer| {
-        for value in values {
-            tracer.edges(value);
-        }
+        tracer.nested(values, |tracer| {
+            for value in values {
+                tracer.edges(value);
+            }
+        });
     }
     HashSet [T] [S] |values, tracer| {
-        for value in values {
-            tracer.edges(value);
-        }
+        tracer.nested(values, |tracer| {
+            for value in values {
+                tracer.edges(value);
+            }
+        });
     }
     BTreeMap [K, V] [] |map, tracer| {
-        for (key, value) in map {
-            tracer.edges(key);
-            tracer.edges(value);
-        }
+        tracer.nested(map, |tracer| {
+            for (key, value) in map {
+                tracer.edges(key);
+                tracer.edges(value);
+            }
+        });
     }
     HashMap [K, V] [S] |map, tracer| {
-        for (key, value) in map {
-            tracer.edges(key);
-            tracer.edges(value);
-        }
+        tracer.nested(map, |tracer| {
+            for (key, value) in map {
+                tracer.edges(key);
+                tracer.edges(value);
+            }
+        });
     }
 }
 

@@ -1,5 +1,6 @@
 //! What boa_gc's tests check: counted allocation, cells, trait objects in chains, weak pointers, ephemerons, weak maps.
 
+use crate::settle::Settle;
 use crate::tools::*;
 use gc_core::{
     Ephemeron, Gc, GcRefCell, GcWeak, GcWeakMap, Heap, Root, Trace, rootable_dyn, unsize,
@@ -11,7 +12,7 @@ fn a_cell_of_a_number_survives() {
     let heap = Heap::new();
     let cell: Root<GcRefCell<u16>> =
         heap.mutate(|mc| Gc::root(Gc::new(mc, GcRefCell::new(16u16)), mc));
-    heap.collect().unwrap();
+    heap.settle();
     let stats = heap.stats();
     assert_eq!((stats.cycles, stats.live_objects), (1, 1));
     assert!(stats.live_bytes >= size_of::<GcRefCell<u16>>() as u64);
@@ -20,7 +21,7 @@ fn a_cell_of_a_number_survives() {
         assert_eq!(*cell.borrow_mut(mc), 16);
         *cell.borrow_mut(mc) += 1;
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(heap.mutate(|mc| *cell.get(mc).borrow()), 17);
 }
 
@@ -28,11 +29,11 @@ fn a_cell_of_a_number_survives() {
 fn a_heap_is_empty_again() {
     let heap = Heap::new();
     let root: Root<u8> = heap.mutate(|mc| Gc::root(Gc::new(mc, 16u8), mc));
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((heap.stats().live_objects, heap.mutate(|mc| *root.get(mc))), (1, 16));
     assert!(heap.stats().live_bytes > 0);
     drop(root);
-    heap.collect().unwrap();
+    heap.settle();
     let stats = heap.stats();
     assert_eq!((stats.cycles, stats.live_objects, stats.live_bytes), (2, 0, 0));
     assert_eq!(stats.allocated_bytes, stats.freed_bytes);
@@ -58,7 +59,7 @@ fn a_cell_is_borrowed_to_the_last_count() {
         drop(guards);
         assert!(list.try_borrow_mut(mc).is_some() && list.try_borrow().is_some());
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.get(), 300);
 }
 
@@ -102,7 +103,7 @@ fn a_list_of_trait_objects() {
         Gc::root(head.unwrap(), mc)
     });
     for _ in 0..2 {
-        heap.collect().unwrap();
+        heap.settle();
         assert_eq!((heap.stats().live_objects, drops.get()), (100, 0));
         heap.mutate(|mc| {
             let mut at = Some(root.get(mc));
@@ -115,7 +116,7 @@ fn a_list_of_trait_objects() {
         });
     }
     drop(root);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((heap.stats().live_objects, drops.get()), (0, 50));
 }
 
@@ -129,7 +130,7 @@ fn an_upgraded_pointer_needs_no_weak_one() {
     let strong: Root<Node<'static>> =
         heap.mutate(|mc| Gc::root(weak.get(mc).upgrade(mc).unwrap(), mc));
     drop(weak);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((drops.get(), heap.mutate(|mc| strong.get(mc).value)), (0, 3));
     assert_eq!(heap.stats().live_objects, 1, "the weak pointer and its box are gone");
 }
@@ -145,13 +146,13 @@ fn copies_of_a_weak_pointer_agree() {
             (Gc::root(target, mc), Gc::root(Gc::new(mc, weak), mc), Gc::root(Gc::new(mc, weak), mc))
         });
     drop(first);
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| {
         let up = second.get(mc).upgrade(mc).unwrap();
         assert!(Gc::ptr_eq(up, strong.get(mc)) && up.value == 4);
     });
     drop(strong);
-    heap.collect().unwrap();
+    heap.settle();
     assert!(heap.mutate(|mc| second.get(mc).upgrade(mc).is_none()));
     assert_eq!(drops.get(), 1);
 }
@@ -173,13 +174,13 @@ fn a_weak_pointer_to_a_weak_pointer() {
         });
     let seen =
         || heap.mutate(|mc| outer.get(mc).upgrade(mc).map(|inner| inner.upgrade(mc).is_some()));
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(seen(), Some(true));
     drop(target);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((seen(), drops.get()), (Some(false), 1));
     drop(inner);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(seen(), None);
 }
 
@@ -201,10 +202,10 @@ fn an_ephemeron_follows_its_key() {
     };
     assert_eq!(seen(), (Some(3), Some(4)));
     drop(key);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((seen(), drops.get()), ((Some(3), Some(4)), 0));
     drop(copy);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((seen(), drops.get()), ((None, None), 2));
     assert!(heap.mutate(|mc| pair.get(mc).is_dead()));
 }
@@ -222,14 +223,14 @@ fn an_ephemeron_whose_key_is_a_weak_pointer() {
         (Gc::root(target, mc), Gc::root(weak, mc), Gc::root(Gc::new(mc, pair), mc))
     });
     let value = || heap.mutate(|mc| pair.get(mc).value(mc).map(|value| value.value));
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(value(), Some(3));
     drop(target);
-    heap.collect().unwrap();
+    heap.settle();
     assert!(heap.mutate(|mc| weak.get(mc).is_dead()));
     assert_eq!((value(), drops.get()), (Some(3), 1), "the weak pointer is there, dead or not");
     drop(weak);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((value(), drops.get()), (None, 2));
 }
 
@@ -247,7 +248,7 @@ fn an_ephemeron_held_by_its_own_key() {
         *key.0.borrow_mut(mc) = Some(pair);
         Gc::root(key, mc)
     });
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| {
         let key = root.get(mc);
         let pair = key.0.borrow().unwrap();
@@ -255,7 +256,7 @@ fn an_ephemeron_held_by_its_own_key() {
     });
     assert_eq!((drops.get(), heap.stats().live_objects), (0, 3));
     heap.mutate(|mc| *root.get(mc).0.borrow_mut(mc) = None);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((drops.get(), heap.stats().live_objects), (1, 1));
     // And once more, to die with the key although the value leads there.
     heap.mutate(|mc| {
@@ -264,8 +265,8 @@ fn an_ephemeron_held_by_its_own_key() {
         *key.0.borrow_mut(mc) = Some(pair);
     });
     drop(root);
-    heap.collect().unwrap();
-    heap.collect().unwrap();
+    heap.settle();
+    heap.settle();
     assert_eq!((drops.get(), heap.stats().live_objects), (3, 0));
 }
 
@@ -294,7 +295,7 @@ fn ephemerons_in_a_ring_die_with_the_key_they_watch() {
         one.own.borrow_mut(mc).extend([one, one]);
         (Gc::root(watched, mc), Gc::root(root, mc))
     });
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| {
         let one = root.get(mc).next.borrow()[0].value(mc).unwrap();
         let two = one.next.borrow()[0].value(mc).unwrap();
@@ -302,12 +303,12 @@ fn ephemerons_in_a_ring_die_with_the_key_they_watch() {
     });
     assert_eq!((drops.get(), keys.get()), (0, 0));
     drop(watched);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((drops.get(), keys.get()), (2, 1));
     assert!(heap.mutate(|mc| root.get(mc).next.borrow()[0].value(mc).is_none()));
     drop(root);
-    heap.collect().unwrap();
-    heap.collect().unwrap();
+    heap.settle();
+    heap.settle();
     assert_eq!((drops.get(), heap.stats().live_objects), (3, 0));
 }
 
@@ -327,7 +328,7 @@ fn a_chain_of_ephemerons_lives_by_its_first_key() {
             (Gc::root(nodes[0], mc), Gc::root(Gc::from_iter_in(mc, pairs), mc))
         });
         let before = drops.get();
-        heap.collect().unwrap();
+        heap.settle();
         heap.mutate(|mc| {
             let sum: u64 =
                 pairs.get(mc).iter().map(|pair| pair.value(mc).map_or(1000, |v| v.value)).sum();
@@ -335,7 +336,7 @@ fn a_chain_of_ephemerons_lives_by_its_first_key() {
         });
         assert_eq!(drops.get(), before);
         drop(first);
-        heap.collect().unwrap();
+        heap.settle();
         assert_eq!(drops.get() - before, n as usize + 1);
         assert!(heap.mutate(|mc| pairs.get(mc).iter().all(|pair| pair.is_dead())));
     }
@@ -365,7 +366,7 @@ fn a_weak_map_forgets_its_dead_keys() {
         (0..3).map(insert).collect()
     });
     while !keys.is_empty() {
-        heap.collect().unwrap();
+        heap.settle();
         heap.mutate(|mc| {
             let map = map.get(mc);
             map.purge(mc);
@@ -381,12 +382,12 @@ fn a_weak_map_forgets_its_dead_keys() {
         assert_eq!(drops.get(), (3 - keys.len()) * 2);
         keys.remove(0);
     }
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| map.get(mc).purge(mc));
     assert!(heap.mutate(|mc| map.get(mc).is_empty() && map.get(mc).entries(mc).is_empty()));
     drop(map);
-    heap.collect().unwrap();
-    heap.collect().unwrap();
+    heap.settle();
+    heap.settle();
     assert_eq!((drops.get(), heap.stats().live_objects), (6, 0));
 }
 
@@ -404,7 +405,7 @@ fn two_weak_maps_keep_apart() {
         two.get(mc).insert(mc, keys[1], node(mc, &drops, 22));
         keys.into_iter().map(|key| Gc::root(key, mc)).collect()
     });
-    heap.collect().unwrap();
+    heap.settle();
     let found = |map: &Root<Map<'static>>| -> Vec<Option<u64>> {
         heap.mutate(|mc| {
             let value = |key: &Root<Node<'static>>| map.get(mc).get(mc, key.get(mc));
@@ -414,8 +415,8 @@ fn two_weak_maps_keep_apart() {
     assert_eq!(found(&one), [Some(11), Some(12), None]);
     assert_eq!(found(&two), [None, Some(22), Some(13)]);
     drop(one);
-    heap.collect().unwrap();
-    heap.collect().unwrap();
+    heap.settle();
+    heap.settle();
     assert_eq!((found(&two), drops.get()), (vec![None, Some(22), Some(13)], 2));
 }
 
@@ -437,8 +438,8 @@ fn a_weak_map_knows_a_key_by_any_pointer_to_it() {
         map.insert(mc, key, node(mc, &drops, 4));
     });
     drop(key);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(heap.mutate(|mc| map.get(mc).get(mc, copy.get(mc)).unwrap().value), 4);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.get(), 2, "the values that were replaced and removed");
 }

@@ -1,6 +1,7 @@
 //! What dumpster's suites check: loops of all shapes, pointers moved under the tracer's hands, allocation in `Drop`,
 //! locks, coercions.
 
+use crate::settle::Settle;
 use crate::tools::*;
 use gc_core::{Gc, GcCell, GcMutex, GcOnceCell, GcRefCell, Heap, Root, Trace, unsize};
 use std::sync::{Arc, Mutex};
@@ -38,11 +39,11 @@ fn link(heap: &Heap, roots: &Roots, edges: &[(usize, usize)]) {
 /// Drops the roots one after another: all live as long as one is left, and die together.
 fn die_together(heap: &Heap, mut roots: Roots, counts: &[Count]) {
     while let Some(root) = roots.pop() {
-        heap.collect().unwrap();
+        heap.settle();
         assert!(counts.iter().all(|count| count.get() == 0), "{} roots are left", roots.len() + 1);
         drop(root);
     }
-    heap.collect().unwrap();
+    heap.settle();
     assert!(counts.iter().all(|count| count.get() == 1));
     assert_eq!(heap.stats().live_objects, 0);
 }
@@ -99,7 +100,7 @@ fn a_lock_held_while_a_cycle_begins_is_no_deadlock() {
         heap.mutator().mutate(|mc| {
             let lock = lock.get(mc);
             let mut guard = lock.lock(mc);
-            s.spawn(|| heap.collect().unwrap());
+            s.spawn(|| heap.settle());
             s.spawn(|| wait_until(|| mode(&heap) == "Prep")).join().unwrap();
             guard.push(node(mc, &drops, 2));
         });
@@ -119,10 +120,10 @@ fn a_leaf_s_own_lock_does_not_stop_a_cycle() {
     let root: Root<(Arc<Mutex<u8>>, Canary)> =
         heap.mutate(|mc| Gc::root(Gc::new(mc, (Arc::clone(&leaf), drops.canary())), mc));
     let guard = leaf.lock().unwrap();
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((*guard, drops.get()), (7, 0));
     drop(root);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((drops.get(), Arc::strong_count(&leaf)), (1, 1));
     drop(guard);
 }
@@ -138,17 +139,17 @@ fn a_guard_on_a_self_reference() {
         assert!(object.edges.try_borrow_mut(mc).is_none());
         assert!(Gc::ptr_eq(guard[0], object));
     });
-    heap.collect().unwrap();
+    heap.settle();
     // The reference is popped while its object is borrowed through itself.
     heap.mutate(|mc| {
         let object = roots[0].get(mc);
         let popped = object.edges.borrow_mut(mc).pop().unwrap();
         assert!(popped.edges.borrow().is_empty());
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(counts[0].get(), 0);
     roots.clear();
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(counts[0].get(), 1);
 }
 
@@ -176,7 +177,7 @@ fn an_array_seen_as_a_slice() {
         assert_eq!(slice.as_ptr().addr(), array.as_ptr().addr());
         Gc::root(slice, mc)
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((drops.get(), heap.stats().live_objects), (0, 4));
     heap.mutate(|mc| {
         let slice = root.get(mc);
@@ -184,8 +185,8 @@ fn an_array_seen_as_a_slice() {
         assert!(Gc::ptr_eq(Gc::downgrade(slice, mc).upgrade(mc).unwrap(), slice));
     });
     drop(root);
-    heap.collect().unwrap();
-    heap.collect().unwrap();
+    heap.settle();
+    heap.settle();
     assert_eq!((drops.get(), heap.stats().live_objects), (3, 0));
 }
 
@@ -224,7 +225,7 @@ fn pointers_that_rotate_during_the_trace_are_not_lost() {
         assert_eq!(drops.get(), 0);
     }
     heap.mutate(|mc| held.get(mc).front[0].set(mc, None));
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.get(), 2);
 }
 
@@ -252,9 +253,9 @@ fn a_cycle_made_in_a_destructor_is_collected() {
             Gc::new(mc, Maker { heap: shared.clone(), drops: drops.clone() });
         }
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.get(), 0, "made in the sweep, they are not swept in it");
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((drops.get(), heap.stats().live_objects), (200, 0));
     assert_eq!(heap.stats().drop_panics, 0);
     shared.close();
@@ -277,13 +278,13 @@ fn a_self_reference_through_a_once_cell() {
         assert!(own.own.set(mc, own).is_ok());
         Gc::root(own, mc)
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert!(heap.mutate(|mc| {
         let object = root.get(mc);
         Gc::ptr_eq(object, **object.own.get().unwrap().own.get().as_ref().unwrap())
     }));
     drop(root);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.get(), 1);
 }
 
@@ -300,7 +301,7 @@ fn a_slice_of_self_referential_objects() {
         }
         Gc::root(Gc::from_iter_in(mc, all), mc)
     });
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| {
         let all = root.get(mc);
         assert!(all[0].before.is_none());
@@ -310,6 +311,6 @@ fn a_slice_of_self_referential_objects() {
     });
     assert_eq!(drops.get(), 0);
     drop(root);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.get(), 11);
 }

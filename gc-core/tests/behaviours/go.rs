@@ -1,6 +1,7 @@
 //! What Go's `runtime` and `weak` packages check in `gc_test.go`, `mfinal_test.go`, `mcleanup_test.go` and
 //! `pointer_test.go`.
 
+use crate::settle::Settle;
 use crate::tools::*;
 use gc_core::{Gc, GcCell, GcRefCell, GcWeak, Heap, Root, Trace};
 use std::collections::HashMap;
@@ -19,7 +20,7 @@ fn a_pointer_in_a_deeply_nested_array() {
         deep[1][1][1][1][1][1][1][1][1][1].set(mc, Some(node(mc, &drops, 14)));
         Gc::root(deep, mc)
     });
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| {
         let deep = root.get(mc);
         assert_eq!(deep[0][0][0][0][0][0][0][0][0][0].get().unwrap().value, 13);
@@ -46,10 +47,10 @@ fn a_map_of_large_values_under_constant_cycles() {
             map.borrow_mut(mc).insert(key, value);
         });
         if i % 20 == 0 {
-            heap.collect().unwrap();
+            heap.settle();
         }
     }
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(heap.stats().live_objects, 2001);
     assert!(heap.stats().cycles > 50);
     heap.mutate(|mc| {
@@ -78,7 +79,7 @@ fn a_list_that_grows_across_cycles() {
             let (number, boxed) = (Gc::new(mc, 42 + i), Box::new(before));
             Gc::root(Gc::new(mc, Item { buffer: [42], before, number, boxed }), mc)
         }));
-        heap.collect().unwrap();
+        heap.settle();
         assert_eq!(heap.stats().live_objects, (i + 1) * 2);
     }
     heap.mutate(|mc| {
@@ -100,7 +101,7 @@ fn cycles_without_pause_beside_short_work() {
     std::thread::scope(|s| {
         s.spawn(|| {
             while !end.load(SeqCst) {
-                heap.collect().unwrap();
+                heap.settle();
             }
         });
         let _end = End(&end);
@@ -110,7 +111,7 @@ fn cycles_without_pause_beside_short_work() {
         }
         wait_until(|| heap.stats().cycles >= 3);
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((drops.get(), heap.stats().live_objects), (2999, 2));
 }
 
@@ -124,10 +125,10 @@ fn blocks_in_use_are_counted() {
         assert_eq!((stats.spans_in_use, stats.heap_bytes), (i * 4, i * 4 * (16 << 10)));
     }
     kept.truncate(30);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(heap.stats().spans_in_use, 120);
     drop(kept);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((heap.stats().spans_in_use, heap.stats().heap_bytes), (0, 0));
 }
 
@@ -162,7 +163,7 @@ fn counters_agree_with_a_walk() {
             .collect();
         1 + threads.into_iter().map(|thread| thread.join().unwrap()).sum::<u64>()
     });
-    heap.collect().unwrap();
+    heap.settle();
     let walked = heap.mutate(|mc| {
         let (mut at, mut n) = (Some(head.get(mc)), 0);
         while let Some(node) = at {
@@ -181,7 +182,7 @@ fn collect_runs_a_cycle_whatever_the_pacing() {
     let heap = Heap::builder().gc_percent(100_000).min_heap(1 << 30).build().unwrap();
     for i in 1..=5 {
         heap.mutate(|mc| _ = Gc::new(mc, [0u64; 100]));
-        heap.collect().unwrap();
+        heap.settle();
         assert_eq!((heap.stats().cycles, heap.stats().freed_objects), (i, i));
     }
 }
@@ -196,7 +197,7 @@ fn collect_waits_for_a_cycle_of_its_own() {
             heap.mutate(|mc| _ = node(mc, &drops, 1));
             s.spawn(|| {
                 asking.store(true, SeqCst);
-                heap.collect().unwrap();
+                heap.settle();
                 assert_eq!((drops.get(), heap.stats().cycles), (1, 2));
             });
             wait_until(|| asking.load(SeqCst));
@@ -245,7 +246,7 @@ fn upgrades_race_with_the_end_of_marking() {
         });
         let kept: Mutex<Vec<Root<Node<'static>>>> = Mutex::default();
         std::thread::scope(|s| {
-            s.spawn(|| heap.collect().unwrap());
+            s.spawn(|| heap.settle());
             for t in 0..2 {
                 let (heap, weaks, kept, upgraded) = (&heap, &weaks, &kept, &upgraded);
                 s.spawn(move || {
@@ -262,7 +263,7 @@ fn upgrades_race_with_the_end_of_marking() {
                 });
             }
         });
-        heap.collect().unwrap();
+        heap.settle();
         let kept = kept.into_inner().unwrap();
         assert_eq!(drops.get() + 2 * kept.len(), 2000 * (round + 1), "both of each, or none");
         heap.mutate(|mc| {
@@ -271,7 +272,7 @@ fn upgrades_race_with_the_end_of_marking() {
             assert_eq!(alive, kept.len());
         });
         drop(kept);
-        heap.collect().unwrap();
+        heap.settle();
         assert_eq!(drops.get(), 2000 * (round + 1));
     }
 }
@@ -298,7 +299,7 @@ fn destructors_see_their_values() {
             Gc::new(mc, Value { fill: i, set: i % 2 == 0, text, seen });
         }
     });
-    heap.collect().unwrap();
+    heap.settle();
     let mut seen = std::mem::take(&mut *seen.lock().unwrap());
     seen.sort_unstable();
     assert!(seen.into_iter().eq((0..100).map(|i| (i, i % 2 == 0, format!("number {i}")))));
@@ -320,7 +321,7 @@ fn an_empty_slice_keeps_no_neighbour() {
         };
         (0..100).map(one).collect()
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((drops.get(), heap.stats().live_objects), (200, 200));
     heap.mutate(|mc| {
         assert!(empty.iter().all(|pair| pair.0.get(mc).is_empty() && pair.1.get(mc).is_empty()));
@@ -345,7 +346,7 @@ fn weak_pointers_are_equal_by_target() {
         })
     };
     assert!(equal());
-    heap.collect().unwrap();
+    heap.settle();
     assert!(equal());
     heap.mutate(|mc| {
         for (i, root) in strong.iter().enumerate() {
@@ -355,7 +356,7 @@ fn weak_pointers_are_equal_by_target() {
         }
     });
     drop(strong);
-    heap.collect().unwrap();
+    heap.settle();
     assert!(heap.mutate(|mc| weaks.get(mc).iter().all(|weak| weak.upgrade(mc).is_none())));
     assert!(equal() && drops.get() == 10, "also when all are dead");
 }
@@ -390,10 +391,10 @@ fn weak_pointers_are_dead_before_destructors_run() {
             Gc::root(Gc::new(mc, (target, Looks { heap, weak, seen })), mc);
         pair
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert!(!heap.mutate(|mc| root.get(mc).1.weak.get().unwrap().get(mc).is_dead()));
     drop(root);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(*seen.lock().unwrap(), [(true, true)]);
     shared.close();
 }
@@ -408,7 +409,7 @@ fn reachability_is_what_roots_say() {
             let kept = all.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1);
             kept.map(|(_, node)| Gc::root(*node, mc)).collect()
         });
-        heap.collect().unwrap();
+        heap.settle();
         for (i, count) in counts.iter().enumerate() {
             assert_eq!(count.get() as u64, 1 - (mask >> i & 1), "object {i} of {mask:#x}");
         }
@@ -434,9 +435,9 @@ fn each_cleanup_of_an_object_runs_once() {
         many.own.set(mc, Some(many));
         Gc::root(many, mc)
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.get(), 0);
     drop(root);
-    (0..3).for_each(|_| heap.collect().unwrap());
+    (0..3).for_each(|_| heap.settle());
     assert_eq!(drops.get(), 5);
 }

@@ -13,5 +13,7 @@ mod oilpan;
 #[path = "../common/repository.rs"]
 mod repository;
 mod rust_gc;
+#[path = "../common/settle.rs"]
+mod settle;
 mod table;
 mod tools;

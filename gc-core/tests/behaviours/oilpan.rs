@@ -1,10 +1,12 @@
 //! What Oilpan's `test/unittests/heap/cppgc` checks: persistent roots, on other threads too; members; write barriers;
 //! concurrent marking and sweeping; destructors; sizes and statistics.
 
+use crate::settle::Settle;
 use crate::tools::*;
 use gc_core::{Ephemeron, Gc, GcCell, GcWeak, GcWeakMap, Heap, Root, Trace};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 const BLOCK: u64 = 16 << 10;
 
@@ -16,17 +18,17 @@ fn a_root_keeps_its_object_from_another_thread() {
         s.spawn(|| {
             // The thread that made it has none any more.
             let root = root;
-            heap.collect().unwrap();
+            heap.settle();
             assert_eq!(heap.mutate(|mc| root.get(mc).value), 9);
             root
         })
         .join()
         .unwrap()
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.get(), 0);
     std::thread::scope(|s| s.spawn(move || drop(root)).join()).unwrap();
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.get(), 1);
 }
 
@@ -41,10 +43,10 @@ fn a_weak_root_on_another_thread_keeps_nothing() {
     std::thread::scope(|s| {
         s.spawn(|| {
             let found = || heap.mutate(|mc| weak.get(mc).upgrade(mc).is_some());
-            heap.collect().unwrap();
+            heap.settle();
             assert!(found());
             drop(strong);
-            heap.collect().unwrap();
+            heap.settle();
             assert!(!found() && drops.get() == 1);
         });
     });
@@ -75,13 +77,13 @@ fn roots_are_destroyed_while_cycles_run() {
         let _end = End(&end);
         s.spawn(|| {
             while !end.load(SeqCst) {
-                heap.collect().unwrap();
+                heap.settle();
             }
         });
         let workers = [s.spawn(|| work(0)), s.spawn(|| work(1))];
         workers.into_iter().for_each(|worker| worker.join().unwrap());
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((drops.get(), heap.stats().live_objects), (2 * 200 * 11, 0));
 }
 
@@ -99,15 +101,15 @@ fn roots_are_copied_moved_and_cleared() {
     assert_eq!((value(&first), value(&second)), (Some(2), Some(1)));
     // Assignment lets go of what was there.
     first = second.clone();
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((drops.get(), value(&first), value(&second)), (1, Some(1), Some(1)));
     let moved = first.take();
     assert!(Root::ptr_eq(moved.as_ref().unwrap(), second.as_ref().unwrap()));
     drop(second);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((drops.get(), value(&first), value(&moved)), (1, None, Some(1)));
     drop(moved);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.get(), 2);
 }
 
@@ -115,7 +117,7 @@ fn roots_are_copied_moved_and_cleared() {
 fn a_store_while_idle_keeps_nothing() {
     let (heap, drops) = (Heap::new(), Count::default());
     let cell: Root<Node<'static>> = heap.mutate(|mc| Gc::root(node(mc, &drops, 0), mc));
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| {
         let cell = cell.get(mc);
         for value in 1..=100 {
@@ -125,7 +127,7 @@ fn a_store_while_idle_keeps_nothing() {
         cell.next.set(mc, None);
         assert_eq!(cell.other.get().unwrap().value, 100);
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((drops.get(), heap.stats().live_objects), (99, 2));
 }
 
@@ -159,7 +161,7 @@ fn every_kind_of_store_has_the_barrier() {
             });
         });
         assert_eq!(drops.get(), before, "what was there is kept for this cycle");
-        heap.collect().unwrap();
+        heap.settle();
         heap.mutate(|mc| {
             let [one, two] = [0, 1].map(|i| held.get(mc).front[i].get().unwrap());
             let values = [one.next.get(), one.other.get(), two.next.get(), two.other.get()];
@@ -189,7 +191,7 @@ fn a_vector_that_moves_while_marking() {
             });
         }
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.get(), 0);
     heap.mutate(|mc| {
         let held = held.get(mc);
@@ -212,11 +214,11 @@ fn a_root_made_while_marking_keeps_its_object() {
     });
     for _ in 0..2 {
         assert_eq!(heap.mutate(|mc| (white.get(mc).value, black.get(mc).value)), (1, 2));
-        heap.collect().unwrap();
+        heap.settle();
     }
     assert_eq!(drops.get(), 0);
     drop((white, black));
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.get(), 2);
 }
 
@@ -226,7 +228,7 @@ fn a_root_dropped_while_marking_lets_its_object_go_a_cycle_later() {
     let root: Root<Node<'static>> = heap.mutate(|mc| Gc::root(node(mc, &drops, 1), mc));
     latch.hold(&heap, || drop(root));
     // It was a root when the cycle began; whether it was scanned in time is not said.
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.get(), 1);
 }
 
@@ -251,7 +253,7 @@ fn marking_ends_although_the_graph_keeps_changing() {
             }
         });
         let _end = End(&end);
-        (0..30).for_each(|_| heap.collect().unwrap());
+        (0..30).for_each(|_| heap.settle());
     });
     assert_eq!((drops.get(), heap.stats().live_objects), (0, 65));
     heap.mutate(|mc| {
@@ -289,9 +291,9 @@ fn a_destructor_may_drop_roots_of_its_own_heap() {
         });
     };
     make();
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((owners.get(), drops.get()), (1, 0));
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((owners.get(), drops.get()), (1, 5));
     // And when the heap itself ends.
     make();
@@ -309,7 +311,7 @@ fn freed_memory_is_used_again() {
             (0..10).for_each(|_| _ = Gc::from_slice(mc, &[1u64; 10_000]));
         });
         sizes.push(heap.stats().heap_bytes);
-        heap.collect().unwrap();
+        heap.settle();
         assert_eq!((drops.get(), heap.stats().live_objects), (round * 5000, 0));
     }
     let (first, largest) = (sizes[0], *sizes.iter().max().unwrap());
@@ -331,7 +333,7 @@ fn large_objects_live_and_die() {
         (Gc::root(large(4), mc), Gc::root(nodes, mc))
     });
     for _ in 0..2 {
-        heap.collect().unwrap();
+        heap.settle();
         assert_eq!((drops.get(), heap.stats().live_objects), (8, 10_003));
         heap.mutate(|mc| {
             let large = kept.get(mc);
@@ -340,7 +342,7 @@ fn large_objects_live_and_die() {
         });
     }
     drop((kept, slice));
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((drops.get(), heap.stats().live_bytes), (10_010, 0));
     assert_eq!(heap.stats().spans_in_use, 0);
 }
@@ -363,7 +365,7 @@ fn one_survivor_in_each_block() {
     let values =
         || -> Vec<u64> { heap.mutate(|mc| kept.iter().map(|root| root.get(mc).value).collect()) };
     let before = values();
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.get(), n as usize - survivors);
     // The gaps around the survivors are filled again.
     let blocks = heap.stats().spans_in_use;
@@ -383,13 +385,13 @@ fn freed_blocks_join_for_a_larger_object() {
             assert!(Gc::try_from_slice(mc, &six).is_err(), "there is no room for both");
             Gc::root(kept, mc)
         });
-        heap.collect().unwrap();
+        heap.settle();
         heap.mutate(|mc| {
             let large = Gc::try_from_slice(mc, &six).expect("the free blocks lie side by side");
             assert!(large.iter().all(|&byte| byte == 7) && *kept.get(mc) == 5);
         });
         drop(kept);
-        heap.collect().unwrap();
+        heap.settle();
         assert_eq!(heap.stats().live_objects, 0);
     }
 }
@@ -399,13 +401,13 @@ fn marks_do_not_stay() {
     let (heap, drops) = (Heap::new(), Count::default());
     let root: Root<Node<'static>> =
         heap.mutate(|mc| Gc::root(pair(mc, &drops, 1, Some(node(mc, &drops, 2)), None), mc));
-    (0..5).for_each(|_| heap.collect().unwrap());
+    (0..5).for_each(|_| heap.settle());
     assert_eq!(drops.get(), 0);
     heap.mutate(|mc| root.get(mc).next.set(mc, None));
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.get(), 1, "that it was marked five times does not help it");
     drop(root);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.get(), 2);
 }
 
@@ -421,7 +423,9 @@ fn the_heap_is_used_while_a_destructor_waits() {
     let strong: Root<Node<'static>> =
         heap.mutate(|mc| Gc::root(live.get(mc).upgrade(mc).unwrap(), mc));
     let roots = latch.hold(&heap, || {
-        // The sweep is held: allocation, roots of both threads and weak pointers go on as ever.
+        // Cycles, allocation, roots of both threads and weak pointers go on as ever.
+        heap.collect().unwrap();
+        assert_eq!(drops.get(), 0, "the other destructor waits behind this one");
         let roots: Vec<Root<Node<'static>>> = heap.mutate(|mc| {
             assert!(live.get(mc).upgrade(mc).is_some() && dead.get(mc).upgrade(mc).is_none());
             let new = |i| pair(mc, &drops, i, Some(node(mc, &drops, i + 1000)), None);
@@ -431,8 +435,9 @@ fn the_heap_is_used_while_a_destructor_waits() {
         heap.mutate(|mc| assert_eq!(live.get(mc).upgrade(mc).unwrap().value, 1));
         roots
     });
+    heap.drain_drops(Duration::from_secs(60)).unwrap();
     assert_eq!(drops.get(), 1);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.get(), 2);
     heap.mutate(|mc| {
         for (root, i) in roots.iter().zip(0..) {
@@ -441,12 +446,12 @@ fn the_heap_is_used_while_a_destructor_waits() {
         }
     });
     drop(roots);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.get(), 2002);
 }
 
 #[test]
-fn destructors_run_on_the_collector_s_thread() {
+fn destructors_run_on_a_thread_of_their_own() {
     #[derive(Trace)]
     struct Where(Arc<Mutex<Vec<Option<String>>>>);
     impl Drop for Where {
@@ -458,9 +463,9 @@ fn destructors_run_on_the_collector_s_thread() {
     for _ in 0..20 {
         heap.mutate(|mc| (0..500).for_each(|_| _ = Gc::new(mc, Where(Arc::clone(&names)))));
     }
-    heap.collect().unwrap();
+    heap.settle();
     let names = names.lock().unwrap();
-    assert!(names.len() == 10_000 && names.iter().all(|name| name.as_deref() == Some("gc")));
+    assert!(names.len() == 10_000 && names.iter().all(|name| name.as_deref() == Some("gc-drop")));
 }
 
 #[test]
@@ -492,12 +497,12 @@ fn sixty_four_types_in_one_heap() {
     }
     types!(0 1 2 3 4 5 6 7);
     for _ in 0..2 {
-        heap.collect().unwrap();
+        heap.settle();
         assert_eq!((drops.get(), heap.stats().live_objects), (64 * 3, 64));
         assert!(roots.iter().all(|root| root.check(&heap)));
     }
     drop(roots);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((drops.get(), heap.stats().live_objects), (64 * 4, 0));
 }
 
@@ -508,7 +513,7 @@ fn a_new_heap_is_empty() {
     assert_eq!((stats.live_bytes, stats.live_objects, stats.heap_bytes), (0, 0, 0));
     assert_eq!((stats.allocated_bytes, stats.freed_bytes, stats.cycles), (0, 0, 0));
     assert_eq!((stats.spans_in_use, stats.goal_bytes), (0, 1 << 20));
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((heap.stats().live_bytes, heap.stats().heap_bytes, heap.stats().cycles), (0, 0, 1));
 }
 
@@ -516,17 +521,17 @@ fn a_new_heap_is_empty() {
 fn one_small_and_one_large_object_are_counted() {
     let heap = Heap::new();
     let small: Root<[u64; 4]> = heap.mutate(|mc| Gc::root(Gc::new(mc, [1u64; 4]), mc));
-    heap.collect().unwrap();
+    heap.settle();
     let one = heap.stats();
     assert_eq!((one.live_objects, one.live_bytes, one.spans_in_use), (1, 32, 1));
     let large: Root<[u64]> = heap.mutate(|mc| Gc::root(Gc::from_slice(mc, &[2u64; 100_000]), mc));
-    heap.collect().unwrap();
+    heap.settle();
     let two = heap.stats();
     assert_eq!((two.live_objects, two.heap_bytes), (2, two.spans_in_use * BLOCK));
     assert!((800_000..800_000 + BLOCK).contains(&(two.live_bytes - one.live_bytes)), "{two:?}");
     assert!(two.heap_bytes - one.heap_bytes >= 800_000);
     drop(large);
-    heap.collect().unwrap();
+    heap.settle();
     let again = heap.stats();
     assert_eq!((again.live_objects, again.live_bytes, again.spans_in_use), (1, 32, 1));
     assert_eq!(heap.mutate(|mc| small.get(mc)[3]), 1);
@@ -545,7 +550,7 @@ fn stats_follow_allocation_and_death() {
                 }
             });
         });
-        heap.collect().unwrap();
+        heap.settle();
         let stats = heap.stats();
         assert_eq!((stats.allocated_objects, stats.freed_objects), (round * 1000, round * 900));
         assert_eq!((stats.live_objects, stats.live_bytes), (round * 100, round * 100 * 64));
@@ -559,12 +564,12 @@ fn the_goal_follows_what_is_live() {
     assert_eq!(heap.stats().goal_bytes, 1 << 20);
     let eight: Root<[u64]> =
         heap.mutate(|mc| Gc::root(Gc::from_slice(mc, &vec![1u64; 1 << 20]), mc));
-    heap.collect().unwrap();
+    heap.settle();
     let (live, goal) = (heap.stats().live_bytes, heap.stats().goal_bytes);
     assert!(goal >= 2 * live && goal <= 2 * live + live / 4, "goal {goal} for {live} live");
     drop(eight);
-    heap.collect().unwrap();
-    heap.collect().unwrap();
+    heap.settle();
+    heap.settle();
     assert_eq!(heap.stats().goal_bytes, 1 << 20, "never below the least heap");
 }
 
@@ -599,7 +604,7 @@ fn a_key_comes_to_light_while_marking() {
             assert!(pairs[2].value(mc).is_none() && pairs[2].is_dead(), "cycle {cycle}");
         });
         assert_eq!(drops.get(), 3);
-        heap.collect().unwrap();
+        heap.settle();
     }
 }
 
@@ -619,7 +624,7 @@ fn a_value_taken_while_marking_outlives_its_ephemeron() {
         });
         drop(pair);
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.get(), 1, "the key");
     assert_eq!(heap.mutate(|mc| held.get(mc).front[0].get().unwrap().value), 2);
 }
@@ -633,14 +638,14 @@ fn an_ephemeron_of_unsized_objects() {
         let value = Gc::from_iter_in(mc, (0..5000).map(|_| drops.canary()));
         (Gc::root(key, mc), Gc::root(Gc::new(mc, Ephemeron::new(mc, key, value)), mc))
     });
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| {
         let pair = pair.get(mc);
         assert_eq!((&*pair.key(mc).unwrap(), pair.value(mc).unwrap().len()), ("key", 5000));
     });
     assert_eq!(drops.get(), 0);
     drop(key);
-    heap.collect().unwrap();
+    heap.settle();
     assert!(drops.get() == 5000 && heap.mutate(|mc| pair.get(mc).value(mc).is_none()));
 }
 
@@ -671,7 +676,7 @@ fn a_weak_map_changes_while_marking() {
             }
         });
     });
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| {
         let (held, map) = (held.get(mc), map.get(mc));
         for (key, i) in held.front_list.borrow().iter().zip(0..) {
@@ -683,7 +688,7 @@ fn a_weak_map_changes_while_marking() {
         held.front_list.borrow_mut(mc).clear();
     });
     assert_eq!(drops.get(), 0);
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| map.get(mc).purge(mc));
     assert!(drops.get() == 600 && heap.mutate(|mc| map.get(mc).is_empty()));
 }

@@ -1,6 +1,7 @@
 //! What rust-gc's tests check: tracing and dropping, cycles, cells; and its issues about destructors that reach what
 //! has been destroyed (36, 37) or revive it (124, 187), and about pointers in thread-locals (102).
 
+use crate::settle::Settle;
 use crate::tools::*;
 use gc_core::{Gc, GcCell, GcRefCell, GcWeak, Heap, Root, Trace};
 use std::cell::RefCell;
@@ -19,14 +20,14 @@ fn an_object_is_traced_while_it_lives_and_not_after() {
     assert_eq!(traces.get(), 0);
     for _ in 0..3 {
         let before = traces.get();
-        heap.collect().unwrap();
+        heap.settle();
         assert!(traces.get() > before && drops.get() == 0);
     }
     let before = traces.get();
     drop(root);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((traces.get(), drops.get()), (before, 1));
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((traces.get(), drops.get()), (before, 1));
 }
 
@@ -44,7 +45,7 @@ fn each_field_is_traced_as_often_as_another() {
         Gc::root(Gc::new(mc, outer), mc)
     });
     for _ in 0..4 {
-        heap.collect().unwrap();
+        heap.settle();
         assert!(one.get() > 0);
         assert_eq!(one.get() * 2, two.get());
     }
@@ -56,14 +57,14 @@ fn a_cycle_of_two_dies_with_its_last_root() {
     let first: Root<Node<'static>> = heap.mutate(|mc| Gc::root(node(mc, &drops, 1), mc));
     let second: Root<Node<'static>> =
         heap.mutate(|mc| Gc::root(pair(mc, &drops, 2, Some(first.get(mc)), None), mc));
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| first.get(mc).next.set(mc, Some(second.get(mc))));
     drop(second);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((drops.get(), heap.stats().live_objects), (0, 2));
     assert_eq!(heap.mutate(|mc| first.get(mc).next.get().unwrap().value), 2);
     drop(first);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((drops.get(), heap.stats().live_objects), (2, 0));
 }
 
@@ -75,7 +76,7 @@ fn a_ring_of_four_dies() {
         let last = (1..4).fold(first, |last, i| pair(mc, &drops, i, Some(last), None));
         first.next.set(mc, Some(last));
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.get(), 4);
 }
 
@@ -96,13 +97,13 @@ fn a_cell_borrowed_while_the_cycle_begins_loses_nothing() {
             let list = list.get(mc);
             let mut guard = list.borrow_mut(mc);
             guard.push(node(mc, &drops, 2));
-            s.spawn(|| heap.collect().unwrap());
+            s.spawn(|| heap.settle());
             s.spawn(|| wait_until(|| mode(&heap) == "Prep")).join().unwrap();
             // The cycle has begun, and this pin is older than it.
             guard.push(node(mc, &drops, 3));
         });
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.get(), 2, "those of the loose cell");
     heap.mutate(|mc| {
         let list = list.get(mc);
@@ -152,7 +153,7 @@ fn drop_glue_runs_for_fields_and_boxes_in_order() {
         Gc::new(mc, Outer { _own: says("own"), _boxed: boxed, _last: vec![says("last")] });
     });
     assert!(said.lock().unwrap().is_empty());
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(*said.lock().unwrap(), ["own", "boxed", "beside", "last"]);
 }
 
@@ -201,12 +202,12 @@ fn a_dying_object_cannot_be_revived_from_its_destructor() {
             assert!(own.set(Gc::root(Gc::new(mc, Gc::downgrade(phoenix, mc)), mc)).is_ok());
         }
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(*found.lock().unwrap(), [false; 100]);
     assert_eq!(heap.stats().drop_panics, 0);
     shared.close();
     // The weak pointers' own roots went with the objects.
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(heap.stats().live_objects, 0);
 }
 
@@ -238,9 +239,9 @@ fn a_destructor_may_read_what_a_root_keeps() {
             Gc::new(mc, Reader { heap: shared.clone(), neighbour, sum: Arc::clone(&sum) });
         }
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((*sum.lock().unwrap(), drops.get()), (49 * 25 + 50_000, 0));
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.get(), 100, "now that no root leads there");
     shared.close();
 }
@@ -263,11 +264,11 @@ fn a_root_in_a_thread_local_dies_with_its_thread() {
             KEPT.with_borrow(|kept| heap.mutate(|mc| kept.as_ref().unwrap().get(mc).value))
         });
         wait.recv().unwrap();
-        heap.collect().unwrap();
+        heap.settle();
         assert_eq!(drops.get(), 0);
         drop(end);
         assert_eq!(thread.join().unwrap(), 5);
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.get(), 1);
 }

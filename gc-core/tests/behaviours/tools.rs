@@ -169,7 +169,7 @@ pub(crate) fn held() -> (Heap, Root<Held<'static>>, Latch) {
     (heap, root, latch)
 }
 
-/// Garbage whose drop stops at a latch: it holds the sweep.
+/// Garbage whose drop stops at a latch: it holds the drop thread.
 #[derive(Trace)]
 pub(crate) struct Stopper(#[trace(skip)] pub(crate) Latch);
 impl Drop for Stopper {

@@ -2,6 +2,7 @@
 
 use crate::common::{Canary, Node, counter, status};
 use crate::process;
+use crate::settle::Settle;
 use gc_core::{Gc, GcCell, Heap, Root};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -58,7 +59,7 @@ fn hundred_at_once(drops: &Arc<AtomicUsize>) {
             let roots: Vec<_> =
                 heaps.iter().zip(0..).map(|(heap, i)| use_heap(heap, drops, i)).collect();
             for (heap, (root, i)) in heaps.iter().zip(roots.iter().zip(0..)) {
-                heap.collect().unwrap();
+                heap.settle();
                 assert_eq!(heap.mutate(|mc| root.get(mc).value), i);
             }
             Holdings::now()
@@ -74,7 +75,7 @@ fn hundred_in_sequence(drops: &Arc<AtomicUsize>) {
                 let heap = Heap::new();
                 let root = use_heap(&heap, drops, i);
                 if i % 3 == 0 {
-                    heap.collect().unwrap();
+                    heap.settle();
                 }
                 assert_eq!(heap.mutate(|mc| root.get(mc).value), i);
             }

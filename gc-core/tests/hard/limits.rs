@@ -2,6 +2,7 @@
 
 use crate::common::{Canary, Node, counter, status};
 use crate::process;
+use crate::settle::Settle;
 use crate::{check_usable, panic_of, quiet_panic};
 use gc_core::{
     ConfigError, External, Gc, GcCell, GcMutex, Heap, HeapBuilder, Mutation, PauseKind, Root, Trace,
@@ -98,7 +99,7 @@ fn the_limit_is_an_error_on_every_path() {
         });
         assert_eq!(drops.load(SeqCst), 1, "the refused value is dropped at once");
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.load(SeqCst), made);
     usable_again(&heap);
 }
@@ -240,7 +241,7 @@ fn roots_are_not_counted_by_the_limit_and_come_back() {
             assert!(heap.mutate(|mc| roots.iter().all(|root| *root.get(mc) == 5)));
             assert!(heap.stats().heap_bytes < 1 << 20, "{:?}", heap.stats());
             drop(roots);
-            heap.collect().unwrap();
+            heap.settle();
             assert_eq!(heap.stats().live_objects, 0);
             status("VmRSS")
         };

@@ -20,11 +20,14 @@ mod process;
 mod refused;
 #[cfg(target_os = "linux")]
 mod rest;
+#[path = "../common/settle.rs"]
+mod settle;
 mod size;
 mod threads;
 
 use common::{Canary, counter};
 use gc_core::{Gc, Heap, Root};
+use settle::Settle;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -52,10 +55,10 @@ pub(crate) fn check_usable(heap: &Heap) {
         (0..100).for_each(|_| _ = Gc::new(mc, Canary(drops.clone())));
         Gc::root(Gc::new(mc, Canary(drops.clone())), mc)
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.load(SeqCst), 100);
     drop(kept);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.load(SeqCst), 101);
     assert!(heap.stats().live_objects <= before, "{:?} after {before}", heap.stats());
 }

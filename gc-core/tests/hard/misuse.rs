@@ -1,6 +1,7 @@
 //! Misuse: what is refused with a message, and what iterators may do to an allocation.
 
 use crate::common::{Canary, counter};
+use crate::settle::Settle;
 use crate::{check_usable, panic_of, quiet_panic};
 use gc_core::{CollectError, Gc, Heap, Root};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -45,7 +46,7 @@ fn a_panic_in_an_iterator_drops_what_it_yielded() {
             });
         }));
         assert!(died.is_err());
-        heap.collect().unwrap();
+        heap.settle();
         assert_eq!(drops.load(SeqCst) - before, at);
     }
     assert_eq!(heap.stats().live_objects, 0);
@@ -81,7 +82,7 @@ fn an_iterator_may_allocate_and_may_end_early() {
         let row = |r: u32| Gc::from_iter_in(mc, (0..100u32).map(|c| number(r, c)));
         Gc::root(Gc::from_iter_in(mc, (0..300u32).map(row)), mc)
     });
-    heap.collect().unwrap();
+    heap.settle();
     heap.mutate(|mc| {
         let rows = nested.get(mc);
         let all: Vec<u64> = rows.iter().flat_map(|row| row.iter().map(|gc| **gc)).collect();

@@ -2,6 +2,7 @@
 
 use crate::common::{Canary, Node, counter};
 use crate::process::{Again, is_child};
+use crate::settle::Settle;
 use crate::{check_usable, quiet_panic};
 use gc_core::{Gc, GcCell, Heap, Root, Trace, Tracer};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,7 +27,7 @@ fn a_panic_inside_mutate_leaves_the_heap_as_it_is() {
         assert!(died.is_err());
         if value % 50 == 0 {
             // It would hang if the panics had left a pin.
-            heap.collect().unwrap();
+            heap.settle();
         }
         assert_eq!(heap.mutate(|mc| head.get(mc).next.get().unwrap().value), value);
     }
@@ -50,7 +51,7 @@ fn panics_in_drop_are_caught_and_counted() {
         (0..1000).for_each(|i| _ = Gc::new(mc, Angry(Canary(drops.clone()), i)));
         Gc::from_iter_in(mc, (0..9).map(|i| Angry(Canary(drops.clone()), 1 + u32::from(i == 4))));
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(heap.stats().drop_panics, 501);
     assert_eq!((drops.load(SeqCst), heap.stats().live_objects), (1009, 0));
     check_usable(&heap);
@@ -82,16 +83,16 @@ fn a_panic_in_trace_keeps_everything_for_a_cycle() {
             let holder = || Holder(Gc::new(mc, fragile()), Gc::new(mc, Canary(drops.clone())));
             (0..20).map(|_| Gc::root(Gc::new(mc, holder()), mc)).collect()
         });
-        heap.collect().unwrap();
+        heap.settle();
         let stats = heap.stats();
         assert!(stats.trace_panics >= 1 && traced.load(SeqCst) >= 1, "{stats:?}");
         assert_eq!(drops.load(SeqCst), 0, "nothing dies in a cycle with a panic");
         armed.store(false, SeqCst);
-        heap.collect().unwrap();
+        heap.settle();
         assert_eq!(drops.load(SeqCst), 50);
         assert_eq!(heap.stats().trace_panics, stats.trace_panics);
         drop(roots);
-        heap.collect().unwrap();
+        heap.settle();
         assert_eq!((drops.load(SeqCst), heap.stats().live_objects), (70, 0));
         check_usable(&heap);
     }
@@ -123,7 +124,7 @@ fn one_panic_in_a_container_drops_the_rest() {
             Gc::new(mc, (Box::new(boxed), Canary(drops.clone())));
         }
     });
-    heap.collect().unwrap();
+    heap.settle();
     eprintln!("hard: {} panics in Drop, all caught", heap.stats().drop_panics);
     assert_eq!(heap.stats().drop_panics, 200);
     assert_eq!((drops.load(SeqCst), heap.stats().live_objects), (1200, 0));
@@ -178,7 +179,7 @@ fn a_destructor_uses_the_heap_while_a_panic_unwinds() {
             });
         }));
         assert!(died.is_err());
-        heap.collect().unwrap();
+        heap.settle();
         assert_eq!(heap.mutate(|mc| root.get(mc).next.take(mc).unwrap().value), 7);
     }
     assert_eq!(drops.load(SeqCst), 200);
@@ -200,7 +201,7 @@ fn two_panics_in_one_value_end_the_process_as_rust_says() {
         let heap = Heap::new();
         let mine = Mine { canary: Canary(counter()), armed: true };
         heap.mutate(|mc| _ = Gc::new(mc, Pair(mine)));
-        let _ = heap.collect();
+        heap.settle();
         return;
     }
     let ended = Again::new("panics::two_panics_in_one_value_end_the_process_as_rust_says").run();
@@ -249,7 +250,7 @@ fn trace_that_panics_for_twenty_cycles_loses_nothing() {
                     cell.set(mc, Some(Gc::new(mc, Node { next, value: round })));
                 });
             });
-            heap.collect().unwrap();
+            heap.settle();
         });
     }
     let stats = heap.stats();
@@ -260,7 +261,7 @@ fn trace_that_panics_for_twenty_cycles_loses_nothing() {
         assert!(nodes.map(|node| node.value).eq((0..20).rev()));
         root.get(mc).0.0.store(false, SeqCst);
     });
-    heap.collect().unwrap();
+    heap.settle();
     eprintln!(
         "hard: {} panics in trace in {} cycles, {} KiB kept until it healed, then {} KiB",
         stats.trace_panics,

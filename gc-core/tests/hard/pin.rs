@@ -3,6 +3,7 @@
 
 use crate::common::{Canary, counter};
 use crate::process::{Again, is_child};
+use crate::settle::Settle;
 use gc_core::{Gc, Heap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -72,7 +73,7 @@ fn both_heaps() {
     );
     assert!(free.cycles <= 1, "the cycle waits for the pin: {} ended", free.cycles);
     assert!(free.pins > 1000 && free.longest < SECOND / 2, "{} {:?}", free.pins, free.longest);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(heap.stats().live_objects, 0);
 
     const LIMIT: usize = 32 << 20;
@@ -87,7 +88,7 @@ fn both_heaps() {
     );
     // Nobody got an error: at the limit threads wait between two pins.
     assert!(bound.peak <= LIMIT as u64, "{} bytes", bound.peak);
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(heap.stats().live_objects, 0);
 }
 
@@ -129,7 +130,7 @@ fn dead_spans_are_freed_while_the_sweep_waits_for_a_pin() {
     std::thread::scope(|s| {
         s.spawn(|| {
             while !end.load(SeqCst) {
-                heap.collect().unwrap();
+                heap.settle();
             }
         });
         let seen = (0..1000).any(|_| {

@@ -2,6 +2,7 @@
 
 use crate::common::{Node, status};
 use crate::on_small_stack;
+use crate::settle::Settle;
 use gc_core::{Gc, GcCell, Heap, Root, Trace};
 use std::time::Instant;
 
@@ -46,7 +47,7 @@ fn a_long_chain_is_marked_and_dropped_without_recursion() {
             }));
         }
         report("links made", size(), begin, &heap);
-        heap.collect().unwrap();
+        heap.settle();
         report("links marked", size(), begin, &heap);
         assert_eq!(heap.stats().live_objects, n);
         heap.mutate(|mc| {
@@ -60,7 +61,7 @@ fn a_long_chain_is_marked_and_dropped_without_recursion() {
             assert_eq!((seen, boxes), (n, of_boxes * (of_boxes - 1) / 2));
         });
         drop(head);
-        heap.collect().unwrap();
+        heap.settle();
         assert_eq!(heap.stats().live_objects, 0);
         report("links dropped", size(), begin, &heap);
         // 16 bytes a link, and everything between spans and blocks.
@@ -87,7 +88,7 @@ fn a_long_array_is_marked_in_pieces() {
             });
         }
         report("pointers in an array", n, begin, &heap);
-        heap.collect().unwrap();
+        heap.settle();
         report("pointers marked", n, begin, &heap);
         assert_eq!(heap.stats().live_objects, n as u64 + 1);
         heap.mutate(|mc| {
@@ -95,10 +96,10 @@ fn a_long_array_is_marked_in_pieces() {
             assert!((0u64..).zip(&*cells).all(|(i, cell)| cell.get().unwrap().value == i));
             cells.iter().step_by(2).for_each(|cell| cell.set(mc, None));
         });
-        heap.collect().unwrap();
+        heap.settle();
         assert_eq!(heap.stats().live_objects, n as u64 / 2 + 1);
         drop(array);
-        heap.collect().unwrap();
+        heap.settle();
         report("pointers dropped", n, begin, &heap);
         assert_eq!(heap.stats().live_objects, 0);
     });

@@ -2,6 +2,7 @@
 
 use crate::common::{Canary, Node, counter, status};
 use crate::process;
+use crate::settle::Settle;
 use crate::{check_usable, quiet_panic};
 use gc_core::{AllocError, Gc, GcCell, Heap, Mutator, Root};
 use std::sync::Mutex;
@@ -32,7 +33,7 @@ fn threads_that_die_in_mutate_leave_nothing() {
             assert!(thread.join().is_err());
         });
     }
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.load(SeqCst), 500);
     check_usable(&heap);
 }
@@ -56,7 +57,7 @@ fn thousands_of_short_threads() {
             }
         });
     }
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!(drops.load(SeqCst), 40_000);
     let mut values: Vec<u64> =
         heap.mutate(|mc| roots.lock().unwrap().iter().map(|root| root.get(mc).value).collect());
@@ -95,7 +96,7 @@ fn many_threads_on_few_cores() {
             });
         }
     });
-    heap.collect().unwrap();
+    heap.settle();
     assert_eq!((drops.load(SeqCst), heap.stats().live_objects), (32 * 6000, 0));
 }
 
@@ -144,7 +145,7 @@ fn ten_thousand_threads_reuse_a_few_records() {
         let time = begin.elapsed();
         let (early, late) = (early.into_inner(), status("VmRSS") as u64);
         let (highest, peak) = (highest.into_inner(), peak.into_inner());
-        heap.collect().unwrap();
+        heap.settle();
         eprintln!(
             "hard: 10,000 threads, {AT_ONCE} at once: {time:?}, {} records, RSS {early} KiB after \
              1,000 and {late} KiB after all, heap at most {} KiB, {} cycles",
@@ -196,7 +197,7 @@ fn sixty_four_threads(heap: &Heap, name: &str) -> u64 {
                         // What a program does at the limit: it leaves, lets a cycle go by, and tries again.
                         Err(_) => {
                             refused.fetch_add(1, SeqCst);
-                            heap.collect().unwrap();
+                            heap.settle();
                         }
                     }
                     if i % 16 == 0 {
@@ -216,7 +217,7 @@ fn sixty_four_threads(heap: &Heap, name: &str) -> u64 {
         }
     });
     let (time, peak) = (begin.elapsed(), peak.into_inner());
-    heap.collect().unwrap();
+    heap.settle();
     let stats = heap.stats();
     eprintln!(
         "hard: {THREADS} threads, {name}: {time:.2?}, {} MiB allocated, heap at most {} KiB, \

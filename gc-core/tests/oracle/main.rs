@@ -12,9 +12,12 @@
 mod replay;
 #[path = "../common/repository.rs"]
 mod repository;
+#[path = "../common/settle.rs"]
+mod settle;
 mod world;
 
 use gc_core::{Heap, Mutation};
+use settle::Settle;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering::SeqCst;
@@ -63,7 +66,7 @@ impl Player {
                 self.world.check(heap, false);
             }
             if self.world.choices.one_in(200) {
-                heap.collect().unwrap();
+                heap.settle();
                 self.world.check(heap, true);
             }
         }
@@ -100,14 +103,14 @@ fn run(markers: usize, worlds: u64, threads: usize) {
             });
         }
     });
-    heap.collect().unwrap();
+    heap.settle();
     let mut finished = finished.into_inner().unwrap();
     assert_eq!(finished.len(), worlds as usize);
     for player in &mut finished {
         player.world.check(&heap, true);
         player.world.drop_roots();
     }
-    heap.collect().unwrap();
+    heap.settle();
     for player in &mut finished {
         player.world.check(&heap, true);
     }

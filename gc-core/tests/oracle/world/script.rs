@@ -169,15 +169,21 @@ pub(crate) fn play(bytes: &[u8]) -> Summary {
     finish(heap, *stage, &setting)
 }
 
+/// A cycle, and the destructors of what it found.
+fn settle(heap: &Heap) {
+    heap.collect().expect("outside of pins");
+    heap.drain_drops(Duration::from_secs(60)).expect("destructors here return");
+}
+
 /// The end of a program: what is left is compared, before and after the end of the heap.
 fn finish(heap: Heap, stage: Stage, setting: &Setting) -> Summary {
     let Stage { mut world, mut summary, .. } = stage;
     world.check(&heap, false);
     if setting.collects {
-        heap.collect().expect("outside of pins");
+        settle(&heap);
         world.check(&heap, true);
         world.drop_roots();
-        heap.collect().expect("outside of pins");
+        settle(&heap);
         world.check(&heap, true);
         assert_eq!(heap.stats().live_objects, 0);
         assert_eq!(heap.stats().drop_panics, world.board.panics.load(SeqCst));
@@ -270,7 +276,7 @@ impl<'scope, 'env> Seat<'scope, 'env> {
                 7 => {
                     if stage.collected < COLLECTS {
                         stage.collected += 1;
-                        self.heap.collect().expect("outside of pins");
+                        settle(self.heap);
                         stage.world.check(self.heap, true);
                     }
                 }
@@ -394,7 +400,7 @@ impl<'scope, 'env> Seat<'scope, 'env> {
             let (sender, receiver) = channel();
             scope.spawn(move || {
                 for () in receiver {
-                    heap.collect().expect("outside of pins");
+                    settle(heap);
                 }
             });
             sender

@@ -1,0 +1,249 @@
+#![forbid(unsafe_code)]
+//! The drop thread: it runs the destructors of dead objects, outside of every cycle.
+//!
+//! 1. The collector hands over what a sweep found dead ([`Handover`]). The first time it starts
+//!    the thread, so a heap without destructors has none.
+//! 2. The thread runs batch after batch (`sweep::drops`) and lets others run now and then
+//!    ([`drop_thread`]).
+//! 3. A cycle that is due lets destructors that return quickly go first ([`Handover::awaits`]): on
+//!    two cores a third thread is in the way, and `free` is slow beside `malloc` on another core.
+//! 4. If the system gives no thread, not even one with a smaller stack, the collector's thread
+//!    drops between two cycles ([`drop_here`]).
+//! 5. When the heap has ended and nothing waits, the thread gives the memory back and ends.
+//!
+//! The thread's stack is large: drop glue is recursive, and a list of boxes in one object may be
+//! long.
+
+use crate::heap::span::SpanClass;
+use crate::mutator::{Core, on_collector_thread};
+use crate::platform::thread::with_signals_blocked;
+use crate::sweep::doom::doom_span;
+use crate::sweep::doomed::Ward;
+use crate::sweep::drops::{Next, is_dropping};
+use crate::sweep::{Keep, put_swept};
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Arc, yield_now};
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+type Class = &'static SpanClass;
+
+/// Objects that are dropped between two yields: some 0.5 ms of small ones.
+const QUANTUM: u64 = 16384;
+/// Spans with dead objects are handed over so many at a time: in a small heap all of a sweep, for
+/// which the drop thread wakes once.
+const WARDS: usize = 256;
+/// A cycle that is due waits so long for destructors that return. Beside them it would take their
+/// core, or a mutator's.
+const DROPS_FIRST: Duration = Duration::from_millis(100);
+/// How often the collector looks for a destructor that runs for long.
+const WATCH: Duration = Duration::from_millis(100);
+
+/// The collector's side: what its sweep finds dead that has destructors, and how these get on.
+#[derive(Debug)]
+pub(crate) struct Handover {
+    /// What was found and is not handed over.
+    wards: Vec<Ward<Class>>,
+    /// The sweep that is in progress or was last, and what it keeps.
+    sweep: (u64, Keep),
+    /// Bytes that waited for destructors before it.
+    backlog: u64,
+    watched: Instant,
+    /// Since when a cycle that is due waits for destructors.
+    awaits: Option<Instant>,
+    /// What the last sweep found, as long as destructors may give back what it held outside of the
+    /// heap.
+    settling: Option<u64>,
+}
+
+impl Handover {
+    pub(crate) fn new() -> Handover {
+        Handover {
+            wards: Vec::new(),
+            sweep: (0, Keep::All),
+            backlog: 0,
+            watched: Instant::now(),
+            awaits: None,
+            settling: None,
+        }
+    }
+
+    /// Between two cycles: looks now and then for a destructor that runs for long; drops here if
+    /// the system gave no thread for it.
+    pub(crate) fn look(&mut self, core: &Core) {
+        let now = Instant::now();
+        if now - self.watched >= WATCH && !cfg!(shuttle) {
+            self.watched = now;
+            watch(core);
+        }
+        if core.drops.has_no_thread() {
+            drop_here(core, u64::MAX);
+        }
+    }
+    /// Whether a cycle that is due waits for destructors. They return one after the other, or it
+    /// would not; and it never waits for long.
+    pub(crate) fn awaits(&mut self, core: &Core, is_due: bool) -> bool {
+        if cfg!(shuttle) || !is_due || !core.drops.is_busy() {
+            self.awaits = None;
+            return false;
+        }
+        self.awaits.get_or_insert_with(Instant::now).elapsed() < DROPS_FIRST
+    }
+
+    /// Sweep `number` begins with the spans of what waits, before any list: from here on what is
+    /// dropped goes into the lists of this sweep.
+    pub(crate) fn begin_sweep(&mut self, core: &Core, number: u64, keep: Keep) {
+        self.sweep = (number, keep);
+        self.backlog = core.drops.bytes();
+        core.count(core.drops.sweep(&core.space, number, keep));
+    }
+    /// Sweeps a span whose objects have destructors: the dead wait for the drop thread.
+    pub(crate) fn doom(&mut self, core: &Arc<Core>, class: Class, span: u32) {
+        let (number, keep) = self.sweep;
+        let (swept, ward) = doom_span(&core.space, class, span, number, keep);
+        core.count(swept);
+        match ward {
+            Some(ward) => self.wards.push(ward),
+            None => put_swept(&core.space, class, span, number),
+        }
+        if self.wards.len() >= WARDS {
+            self.hand_over(core);
+        }
+    }
+    /// Hands over what the sweep has found.
+    pub(crate) fn hand_over(&mut self, core: &Arc<Core>) {
+        if !self.wards.is_empty() {
+            act(core, core.drops.push(&mut self.wards));
+        }
+    }
+    /// The sweep has ended.
+    pub(crate) fn swept(&mut self, core: &Core) {
+        self.settling = (core.drops.bytes() > 0).then(|| core.drops.ticket());
+    }
+
+    /// Bytes that will be dropped soon: what this sweep found. What waited before it does so
+    /// because destructors are slow.
+    pub(crate) fn soon(&self, core: &Core) -> u64 {
+        core.drops.bytes().saturating_sub(self.backlog)
+    }
+    /// Whether destructors of what the last sweep found may have given something back since the
+    /// last look.
+    pub(crate) fn may_give_back(&mut self, core: &Core) -> bool {
+        let Some(ticket) = self.settling else { return false };
+        // Before the caller counts: what they have given back by then is in the count.
+        if core.drops.is_done(ticket) {
+            self.settling = None;
+        }
+        true
+    }
+}
+
+/// Does what the queue asks for.
+fn act(core: &Arc<Core>, next: Next) {
+    match next {
+        // The collector looks at the end of its cycle.
+        Next::Nothing | Next::Drop => {}
+        Next::Start => start(core),
+        Next::Tell(waker) => {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker())) {
+                crate::error::discard(payload);
+            }
+        }
+    }
+}
+
+/// Starts the drop thread, with a smaller stack if the system refuses the large one.
+fn start(core: &Arc<Core>) {
+    let sizes = [core.config.drop_stack_size, core.config.stack_size];
+    let thread = sizes.into_iter().find_map(|size| {
+        let builder = thread::Builder::new().name("gc-drop".into());
+        // A schedule's stacks are not the system's.
+        let builder = if cfg!(shuttle) { builder } else { builder.stack_size(size) };
+        let own = core.clone();
+        with_signals_blocked(|| builder.spawn(move || drop_thread(&own))).ok()
+    });
+    core.drops.started(thread);
+}
+
+/// The body of the drop thread.
+fn drop_thread(core: &Arc<Core>) {
+    let progress = core.drops.enter();
+    let mut since_yield = 0;
+    while core.drops.wait() {
+        since_yield += core.drop_some(&progress, u64::MAX);
+        if since_yield >= QUANTUM {
+            since_yield = 0;
+            yield_now();
+        }
+        if core.drops.bytes() == 0 {
+            // A cycle that is due may wait for this moment.
+            core.control.poke();
+        }
+    }
+    core.drops.leave(&progress);
+    if !core.drops.is_leaked() {
+        core.release_all();
+    }
+}
+
+/// Drops up to `most` objects that wait, on the calling thread; returns how many it was.
+pub(crate) fn drop_here(core: &Core, most: u64) -> u64 {
+    let progress = core.drops.enter();
+    let mut sum = 0;
+    while sum < most {
+        match core.drop_some(&progress, most - sum) {
+            0 => break,
+            n => sum += n,
+        }
+    }
+    core.drops.leave(&progress);
+    sum
+}
+
+/// The program gives its queue up: who drops what waits in it, and what comes later?
+pub(crate) fn disown(core: &Arc<Core>) {
+    match core.drops.disown() {
+        // The heap has ended.
+        Next::Drop => {
+            drop_here(core, u64::MAX);
+            core.release_all();
+        }
+        next => act(core, next),
+    }
+}
+
+/// The last handle is gone: ends the collector, whose threads are `threads`, and waits for `time`
+/// at most until everything that is left is dropped; says whether it is.
+pub(crate) fn end(core: &Core, threads: Vec<JoinHandle<()>>, time: Duration) -> bool {
+    core.control.stop();
+    // A destructor cannot wait for itself, nor a collector thread (a `trace` that drops a handle).
+    if core.drops.is_leaked() || on_collector_thread() || is_dropping() {
+        return false;
+    }
+    if !core.drops.wait_for_end(time) {
+        // They end by themselves, after the destructor that does not return.
+        return false;
+    }
+    for thread in threads.into_iter().chain(core.drops.take_thread()) {
+        // A thread that panicked has said so, and there is nothing to add here.
+        let _ = thread.join();
+    }
+    true
+}
+
+/// Looks for a destructor that runs for long, and names it in the trace.
+pub(crate) fn watch(core: &Core) {
+    if let Some(name) = core.drops.watch()
+        && core.config.gc_trace
+    {
+        let waiting = core.drops.waiting();
+        let _ = writeln!(
+            std::io::stderr(),
+            "gc: the destructor of {name} has run for more than a second; \
+             {} objects ({} bytes) are undropped",
+            waiting.objects,
+            waiting.bytes,
+        );
+    }
+}

@@ -1,0 +1,305 @@
+#![forbid(unsafe_code)]
+//! The dead objects whose destructors have not run yet: which they are, and whose turn it is.
+//!
+//! 1. The sweep of a span finds objects with drop glue dead. It makes a *ward* of the span
+//!    ([`Ward`]): a bit for each dead object. Their alloc bits stay, so their slots are not reused.
+//! 2. A ward's span is in no list and in no thread's hands. It belongs to whoever holds the lock
+//!    around [`Doomed`].
+//! 3. Each later cycle sweeps the spans of all wards as well ([`Doomed::sweep_some`],
+//!    [`Doomed::sweep_rest`]): it clears their marks, and what it finds newly dead joins the ward
+//!    ([`Ward::doom`]).
+//! 4. A thread takes a batch of dead objects ([`Doomed::take`]), lets go of the lock and runs their
+//!    destructors. The ward remembers them meanwhile, so that a sweep does not take them for newly
+//!    dead.
+//! 5. Under the lock again the thread clears the alloc bits of the batch and says so
+//!    ([`Doomed::finish`]). If nothing waits in the ward any more, it ends, and the thread gives
+//!    the span back under the same lock.
+//!
+//! All of this happens under one lock, which is never held while a destructor runs. So there are no
+//! atomics here. `loom-tests/tests/doomed.rs` explores it beside a sweep and an allocation
+//! (INV-18).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A span with objects that wait for their destructors. `C` is its class.
+#[derive(Debug)]
+pub struct Ward<C> {
+    /// First block of the span.
+    pub span: u32,
+    /// The class of the span.
+    pub class: C,
+    /// Bytes of one object.
+    pub each: u64,
+    /// A bit for each dead object that waits, by the words of the span's bitmaps; empty if none
+    /// does.
+    waits: Box<[u64]>,
+    /// Those that a thread drops now, if one does.
+    runs: Option<Arc<[u64]>>,
+    /// Some of those that were there when the thread took its batch still wait.
+    is_partial: bool,
+    /// Position in the order of coming.
+    number: u64,
+    /// The sweep that has seen the span last.
+    swept: u64,
+    since: Instant,
+}
+
+/// Dead objects of one span for a thread to drop.
+#[derive(Debug)]
+pub struct Batch<C> {
+    /// First block of the span.
+    pub span: u32,
+    /// The class of the span.
+    pub class: C,
+    /// Bytes of one object.
+    pub each: u64,
+    /// A bit for each object, by the words of the span's bitmaps.
+    pub bits: Arc<[u64]>,
+}
+
+impl<C> Batch<C> {
+    /// How many objects there are.
+    pub fn objects(&self) -> u64 {
+        count(&self.bits)
+    }
+}
+
+fn count(bits: &[u64]) -> u64 {
+    bits.iter().map(|word| u64::from(word.count_ones())).sum()
+}
+
+impl<C> Ward<C> {
+    /// The span `span`, whose objects with a bit in `dead` were found dead by sweep `number`.
+    pub fn new(span: u32, class: C, each: u64, dead: Box<[u64]>, number: u64) -> Ward<C> {
+        let (waits, swept, since) = (dead, number, Instant::now());
+        Ward { span, class, each, waits, runs: None, is_partial: false, number: 0, swept, since }
+    }
+    /// The objects of word `i` that were found dead before, whether they wait or are being dropped.
+    pub fn known(&self, i: usize) -> u64 {
+        let runs = self.runs.as_ref().map_or(0, |runs| runs[i]);
+        self.waits.get(i).unwrap_or(&0) | if fault!("running_redoomed") { 0 } else { runs }
+    }
+    /// More objects of word `i` are dead.
+    pub fn doom(&mut self, i: usize, dead: u64) {
+        if self.waits.is_empty() {
+            let words = self.runs.as_ref().map_or(0, |runs| runs.len());
+            self.waits = vec![0; words].into_boxed_slice();
+        }
+        self.waits[i] |= dead;
+    }
+    /// How many objects wait or are being dropped.
+    pub fn objects(&self) -> u64 {
+        count(&self.waits) + self.runs.as_deref().map_or(0, count)
+    }
+    /// Moves up to `most` objects that wait into a batch.
+    fn take(&mut self, most: u64) -> Arc<[u64]> {
+        let mut batch = std::mem::take(&mut self.waits);
+        self.is_partial = count(&batch) > most;
+        if self.is_partial {
+            let mut left = most;
+            let mut waits = batch.clone();
+            for (word, waits) in batch.iter_mut().zip(&mut waits) {
+                while u64::from(word.count_ones()) > left {
+                    // The last ones go back.
+                    *word &= !(1 << (63 - word.leading_zeros()));
+                }
+                left -= u64::from(word.count_ones());
+                *waits &= !*word;
+            }
+            self.waits = waits;
+        }
+        batch.into()
+    }
+}
+
+/// All wards of a heap.
+#[derive(Debug)]
+pub struct Doomed<C> {
+    /// In the order of their numbers.
+    queue: VecDeque<Ward<C>>,
+    /// Wards of which a thread drops objects now.
+    running: Vec<Ward<C>>,
+    /// The number of the ward that comes next.
+    next: u64,
+}
+
+impl<C: Copy> Doomed<C> {
+    /// No wards.
+    #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
+    pub fn new() -> Self {
+        Doomed { queue: VecDeque::new(), running: Vec::new(), next: 0 }
+    }
+    /// A new ward, whose span was in the caller's hands.
+    pub fn push(&mut self, mut ward: Ward<C>) {
+        ward.number = self.next;
+        self.next += 1;
+        self.queue.push_back(ward);
+    }
+    /// Whether there is no ward at all.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.running.is_empty()
+    }
+    /// Whether there is a ward of which nobody drops objects.
+    pub fn has_waiting(&self) -> bool {
+        !self.queue.is_empty()
+    }
+    /// The number that the next ward gets: all that was found dead so far is in wards below it.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+    /// The number below which no ward is left.
+    pub fn oldest(&self) -> u64 {
+        self.all().map(|ward| ward.number).min().unwrap_or(self.next)
+    }
+    /// When the oldest ward came.
+    pub fn since(&self) -> Option<Instant> {
+        self.all().map(|ward| ward.since).min()
+    }
+    /// Every ward that may be the oldest.
+    fn all(&self) -> impl Iterator<Item = &Ward<C>> {
+        self.running.iter().chain(self.queue.front())
+    }
+    /// Every ward.
+    pub fn each(&self) -> impl Iterator<Item = &Ward<C>> {
+        self.running.iter().chain(&self.queue)
+    }
+
+    /// Takes up to `most` objects of the oldest ward that nobody drops.
+    #[must_use]
+    pub fn take(&mut self, most: u64) -> Option<Batch<C>> {
+        let mut ward = self.queue.pop_front()?;
+        let bits = ward.take(most);
+        let batch = Batch { span: ward.span, class: ward.class, each: ward.each, bits };
+        ward.runs = Some(batch.bits.clone());
+        self.running.push(ward);
+        Some(batch)
+    }
+
+    /// The objects of `batch` are dropped, and their alloc bits are cleared. Returns whether the
+    /// span has no object that waits: then it is the caller's, who gives it back before it lets go
+    /// of the lock.
+    #[must_use]
+    pub fn finish(&mut self, batch: &Batch<C>) -> bool {
+        let at = self.running.iter().position(|ward| ward.span == batch.span);
+        let mut ward = self.running.swap_remove(at.expect("a batch has its ward"));
+        ward.runs = None;
+        if ward.waits.iter().all(|word| *word == 0) || fault!("doomed_forgotten") {
+            return true;
+        }
+        if ward.is_partial {
+            // It keeps its turn.
+            let at = self.queue.partition_point(|other| other.number < ward.number);
+            self.queue.insert(at, ward);
+        } else {
+            // All that waits was found dead meanwhile.
+            ward.since = Instant::now();
+            self.push(ward);
+        }
+        false
+    }
+
+    /// Sweeps, by `each`, up to `most` wards that sweep `number` has not seen, leaving out the last
+    /// `skip` of the queue. Returns how many of the queue it has looked at; none: the rest is for
+    /// [`sweep_rest`](Self::sweep_rest).
+    pub fn sweep_some(
+        &mut self,
+        skip: usize,
+        most: usize,
+        number: u64,
+        mut each: impl FnMut(&mut Ward<C>),
+    ) -> usize {
+        // From the end: wards leave at the front while the lock is free.
+        let end = self.queue.len().saturating_sub(skip);
+        let from = end.saturating_sub(most);
+        for ward in self.queue.range_mut(from..end) {
+            sweep(ward, number, &mut each);
+        }
+        end - from
+    }
+    /// Sweeps, by `each`, all wards that sweep `number` has not seen. From then on every ward has
+    /// been seen.
+    pub fn sweep_rest(&mut self, number: u64, mut each: impl FnMut(&mut Ward<C>)) {
+        for ward in self.running.iter_mut().chain(&mut self.queue) {
+            sweep(ward, number, &mut each);
+        }
+    }
+}
+
+fn sweep<C>(ward: &mut Ward<C>, number: u64, each: &mut impl FnMut(&mut Ward<C>)) {
+    if ward.swept != number {
+        ward.swept = number;
+        each(ward);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn ward(span: u32, dead: [u64; 2]) -> Ward<()> {
+        Ward::new(span, (), 16, Box::new(dead), 1)
+    }
+
+    #[test]
+    fn what_is_dropped_meanwhile_is_known_and_what_dies_meanwhile_waits() {
+        let mut doomed = Doomed::new();
+        doomed.push(ward(7, [0b11, 1]));
+        let batch = doomed.take(u64::MAX).unwrap();
+        assert_eq!((batch.objects(), &*batch.bits), (3, &[0b11, 1][..]));
+        assert!(doomed.take(1).is_none() && !doomed.is_empty());
+        doomed.sweep_rest(2, |ward| {
+            assert_eq!((ward.known(0), ward.known(1)), (0b11, 1));
+            ward.doom(0, 0b100);
+        });
+        doomed.sweep_rest(2, |_| panic!("seen"));
+        assert!(!doomed.finish(&batch), "one has died meanwhile");
+        assert_eq!((doomed.oldest(), doomed.next()), (1, 2), "it came later");
+        let batch = doomed.take(u64::MAX).unwrap();
+        assert_eq!(&*batch.bits, [0b100, 0]);
+        assert!(doomed.finish(&batch) && doomed.is_empty());
+        assert_eq!(doomed.oldest(), 2);
+    }
+
+    #[test]
+    fn a_part_of_a_ward_keeps_its_turn() {
+        let mut doomed = Doomed::new();
+        doomed.push(ward(1, [0b1011, 0b1]));
+        doomed.push(ward(2, [1, 0]));
+        let first = doomed.take(2).unwrap();
+        assert_eq!(&*first.bits, [0b11, 0]);
+        let second = doomed.take(2).unwrap();
+        assert_eq!(second.span, 2);
+        assert!(!doomed.finish(&first));
+        assert!(doomed.finish(&second));
+        assert_eq!(doomed.oldest(), 0);
+        let rest = doomed.take(9).unwrap();
+        assert_eq!(&*rest.bits, [0b1000, 1]);
+        assert!(doomed.finish(&rest));
+    }
+
+    #[test]
+    fn every_ward_is_swept_once_although_some_leave() {
+        let mut doomed = Doomed::new();
+        for span in 0..10 {
+            doomed.push(ward(span, [1, 0]));
+        }
+        let mut seen = Vec::new();
+        let mut skip = 0;
+        loop {
+            let n = doomed.sweep_some(skip, 3, 2, |ward| seen.push(ward.span));
+            if n == 0 {
+                break;
+            }
+            skip += n;
+            let batch = doomed.take(1).unwrap();
+            assert!(skip % 2 == 0 || doomed.finish(&batch));
+        }
+        doomed.sweep_rest(2, |ward| seen.push(ward.span));
+        seen.sort_unstable();
+        let gone = 10 - seen.len();
+        assert!(gone <= 4 && seen.windows(2).all(|two| two[0] < two[1]), "{seen:?}");
+        doomed.sweep_rest(2, |_| panic!("all were seen"));
+    }
+}

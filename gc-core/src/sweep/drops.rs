@@ -1,0 +1,614 @@
+#![forbid(unsafe_code)]
+//! Running the destructors of dead objects, outside of every cycle (INV-9, INV-18).
+//!
+//! 1. The collector sweeps a span whose class has drop glue (`doom`) and hands the dead over
+//!    ([`Drops::push`]). It wakes the drop thread, or the owner of the queue, and goes on.
+//! 2. At the next sweep it looks at what waits first ([`Drops::sweep`]), and at the lists after
+//!    that. So a span that is given back between the two is in a list that is swept.
+//! 3. The drop thread sleeps until there is something ([`Drops::wait`]) and runs batch after batch
+//!    ([`Drops::run`]). A program that has asked for the queue does the same on a thread of its
+//!    own.
+//! 4. The heap ends: the collector hands over all that is left and closes the queue
+//!    ([`Drops::close`]). When the last destructor has returned the heap is over
+//!    ([`Drops::wait_for_end`]).
+//!
+//! A destructor is a user's code. It may use the heap, take locks, sleep, or never return; nothing
+//! here waits for it but those who ask to ([`Drops::drain`]). Which destructor runs, and for how
+//! long, the collector looks at now and then ([`Drops::watch`]): a clock for each object would cost
+//! as much as a small destructor.
+
+use super::doom::sweep_ward;
+use super::doomed::{Batch, Doomed, Ward};
+use super::{Keep, Swept, drop_object, each_object, put_swept, slot_bytes};
+use crate::heap::span::SpanClass;
+use crate::heap::{Space, asan};
+use crate::observe::clock::{ns_per_tick, ticks};
+use crate::pacing::together;
+use crate::sync::plain::{AtomicU64, Ordering};
+use crate::sync::thread::JoinHandle;
+use crate::sync::{self, Arc, Condvar, Mutex, chaos, thread_local};
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+/// A destructor that runs for longer is named.
+pub(crate) const SLOW: Duration = Duration::from_secs(1);
+/// How often those who wait look for a slow destructor.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long a thread at the limit waits for the next destructor to return.
+const ROOM_PATIENCE: Duration = Duration::from_millis(2);
+/// A queue of which no batch was done for longer is stuck.
+const GETTING_ON: Duration = Duration::from_millis(5);
+/// Wards that are swept under one hold of the lock: some 50 µs.
+const WARDS: usize = 64;
+
+type Class = &'static SpanClass;
+type Waker = Arc<dyn Fn() + Send + Sync>;
+
+/// The queue of a heap's dead objects that have destructors.
+pub(crate) struct Drops {
+    state: Mutex<State>,
+    /// There is something to drop, or nothing will come any more.
+    to_droppers: Condvar,
+    /// Something was dropped, or the queue is closed.
+    to_waiters: Condvar,
+    /// No destructor is to run any more.
+    leaked: sync::AtomicBool,
+    /// What waits, for those who must not wait for the lock.
+    objects: AtomicU64,
+    bytes: Arc<AtomicU64>,
+    /// Panics of destructors, caught.
+    panics: AtomicU64,
+    /// When the last batch was done, or the first of all that wait came, in ticks: a hint for
+    /// pacing.
+    last: AtomicU64,
+}
+
+struct State {
+    doomed: Doomed<Class>,
+    /// The program drops the objects itself.
+    is_owned: bool,
+    /// Told when there is something in an owned queue.
+    waker: Option<Waker>,
+    thread: DropThread,
+    runners: Vec<Runner>,
+    /// Threads that sleep until there is something, and those that wait until it is dropped.
+    asleep: u32,
+    waiters: u32,
+    is_closed: bool,
+    /// Destructors that were named because they were slow, and the last of them if the trace has
+    /// not named it.
+    slow: u64,
+    to_report: Option<&'static str>,
+}
+
+/// Whether there is a drop thread.
+enum DropThread {
+    NotYet,
+    /// Somebody starts it.
+    Starts,
+    Runs(JoinHandle<()>),
+    /// The system gave none.
+    Failed,
+    /// Whoever ends the heap has taken it.
+    Taken,
+}
+
+/// A thread that drops.
+struct Runner {
+    progress: Arc<Progress>,
+    /// What it is at, with how many destructors had returned when that was looked at last, and
+    /// when.
+    class: Option<Class>,
+    seen: u64,
+    since: Instant,
+    is_named: bool,
+}
+
+/// Destructors of one thread that have returned.
+#[derive(Debug, Default)]
+pub(crate) struct Progress(AtomicU64);
+
+/// What waits to be dropped.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Waiting {
+    pub(crate) objects: u64,
+    pub(crate) bytes: u64,
+    /// For how long the oldest has waited.
+    pub(crate) age: Duration,
+    /// The type whose destructor runs for longest, and for how long; and whether that is over a
+    /// second.
+    pub(crate) running: Option<(&'static str, Duration)>,
+    pub(crate) is_slow: bool,
+    /// How many were.
+    pub(crate) slow_drops: u64,
+}
+
+/// What whoever hands objects over has to do then.
+pub(crate) enum Next {
+    Nothing,
+    /// There is no drop thread yet.
+    Start,
+    /// There will be none: the caller drops.
+    Drop,
+    /// To tell the owner of the queue.
+    Tell(Waker),
+}
+
+thread_local! {
+    /// Destructors of dead objects on this thread, one inside of the other.
+    static DROPPING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether the calling thread is inside a destructor of a dead object.
+pub(crate) fn is_dropping() -> bool {
+    DROPPING.try_with(Cell::get).unwrap_or(0) > 0
+}
+
+impl std::fmt::Debug for Drops {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Drops").field("objects", &self.objects).field("bytes", &self.bytes).finish()
+    }
+}
+
+impl Drops {
+    /// Nothing waits. `bytes` is where pacing sees how much does.
+    pub(crate) fn new(bytes: Arc<AtomicU64>) -> Drops {
+        let state = State {
+            doomed: Doomed::new(),
+            is_owned: false,
+            waker: None,
+            thread: DropThread::NotYet,
+            runners: Vec::new(),
+            asleep: 0,
+            waiters: 0,
+            is_closed: false,
+            slow: 0,
+            to_report: None,
+        };
+        Drops {
+            state: Mutex::new(state),
+            to_droppers: Condvar::default(),
+            to_waiters: Condvar::default(),
+            leaked: sync::AtomicBool::new(false),
+            objects: AtomicU64::new(0),
+            bytes,
+            panics: AtomicU64::new(0),
+            last: AtomicU64::new(0),
+        }
+    }
+
+    // ---- the collector's side ----
+
+    /// Hands over what a sweep found dead, and says what to do about it.
+    pub(crate) fn push(&self, wards: &mut Vec<Ward<Class>>) -> Next {
+        let mut state = self.state.lock();
+        let was_empty = !state.doomed.has_waiting();
+        if state.doomed.is_empty() {
+            self.last.store(ticks(), Ordering::Relaxed);
+        }
+        for ward in wards.drain(..) {
+            self.add(ward.objects(), ward.each);
+            state.doomed.push(ward);
+        }
+        if state.asleep > 0 {
+            self.to_droppers.notify_all();
+        }
+        if state.is_owned {
+            let waker = if was_empty { state.waker.clone() } else { None };
+            return waker.map_or(Next::Nothing, Next::Tell);
+        }
+        match state.thread {
+            DropThread::NotYet => {
+                state.thread = DropThread::Starts;
+                Next::Start
+            }
+            DropThread::Failed => Next::Drop,
+            _ => Next::Nothing,
+        }
+    }
+    fn add(&self, objects: u64, each: u64) {
+        self.objects.fetch_add(objects, Ordering::Relaxed);
+        self.bytes.fetch_add(objects * each, Ordering::Relaxed);
+    }
+
+    /// Sweeps the spans of what waits, with sweep `number`, before any list is swept. Returns what
+    /// was found.
+    pub(crate) fn sweep(&self, space: &Space, number: u64, keep: Keep) -> Swept {
+        let mut all = Swept::default();
+        if fault!("ward_unswept") {
+            return all;
+        }
+        let mut each = |ward: &mut Ward<Class>| {
+            let swept = sweep_ward(space, ward, number, keep);
+            self.add(u64::from(swept.freed), ward.each);
+            all += swept;
+        };
+        let mut skip = 0;
+        loop {
+            let seen = self.state.lock().doomed.sweep_some(skip, WARDS, number, &mut each);
+            if seen == 0 {
+                break;
+            }
+            skip += seen;
+        }
+        self.state.lock().doomed.sweep_rest(number, each);
+        all
+    }
+
+    /// Nothing comes any more. Says whether nothing waits either.
+    pub(crate) fn close(&self) -> bool {
+        let mut state = self.state.lock();
+        state.is_closed = true;
+        self.to_droppers.notify_all();
+        self.to_waiters.notify_all();
+        state.doomed.is_empty()
+    }
+    /// The thread that was started, or none if the system refused.
+    pub(crate) fn started(&self, thread: Option<JoinHandle<()>>) {
+        let mut state = self.state.lock();
+        state.thread = thread.map_or(DropThread::Failed, DropThread::Runs);
+    }
+
+    /// Whether the system gave no drop thread although there is something to drop: the collector's
+    /// thread does it.
+    pub(crate) fn has_no_thread(&self) -> bool {
+        self.bytes() > 0 && {
+            let state = self.state.lock();
+            !state.is_owned && matches!(state.thread, DropThread::Failed)
+        }
+    }
+
+    // ---- the side of those who drop ----
+
+    /// Says that the caller is going to drop.
+    pub(crate) fn enter(&self) -> Arc<Progress> {
+        let progress = Arc::new(Progress::default());
+        self.state.lock().runners.push(Runner {
+            progress: progress.clone(),
+            class: None,
+            seen: 0,
+            since: Instant::now(),
+            is_named: false,
+        });
+        progress
+    }
+    /// Says that it is not any more.
+    pub(crate) fn leave(&self, progress: &Arc<Progress>) {
+        self.state.lock().runners.retain(|runner| !Arc::ptr_eq(&runner.progress, progress));
+    }
+
+    /// Drops up to `most` objects of one span, and returns how many.
+    pub(crate) fn run(&self, space: &Space, progress: &Arc<Progress>, most: u64) -> u64 {
+        if self.is_leaked() {
+            return 0;
+        }
+        let batch = {
+            let mut state = self.state.lock();
+            let Some(batch) = state.doomed.take(most) else { return 0 };
+            state.note(progress, Some(batch.class));
+            batch
+        };
+        if fault!("reused_before_drop") {
+            self.finish(space, progress, &batch);
+        }
+        chaos();
+        // What the objects held outside of the heap is given back in one go.
+        together(|| self.drop_all(space, progress, &batch));
+        chaos();
+        if !fault!("reused_before_drop") && !self.is_leaked() {
+            self.finish(space, progress, &batch);
+        }
+        batch.objects()
+    }
+
+    /// Runs the destructors of a batch.
+    fn drop_all(&self, space: &Space, progress: &Progress, batch: &Batch<Class>) {
+        let (span, class) = (batch.span, batch.class);
+        DROPPING.with(|d| d.set(d.get() + 1));
+        // This thread alone counts here.
+        let mut done = progress.0.load(Ordering::Relaxed);
+        for (i, &bits) in batch.bits.iter().enumerate() {
+            each_object(space, class, span, i, bits, |at| {
+                if self.is_leaked() {
+                    return;
+                }
+                for _ in 0..1 + u32::from(fault!("drop_twice")) {
+                    if !fault!("drop_skipped") && drop_object(class, at) > 0 {
+                        self.panics.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+                done += 1;
+                progress.0.store(done, Ordering::Relaxed);
+                #[cfg(gc_verify)]
+                crate::verify::poison(space, class, at);
+                if cfg!(gc_asan) {
+                    asan::poison(at - class.origin, slot_bytes(space, class, span));
+                }
+            });
+        }
+        DROPPING.with(|d| d.set(d.get() - 1));
+    }
+
+    /// Frees the slots of a batch whose destructors have returned, and gives its span back if
+    /// nothing else waits in it.
+    fn finish(&self, space: &Space, progress: &Arc<Progress>, batch: &Batch<Class>) {
+        let (span, class) = (batch.span, batch.class);
+        let first = space.first_word(span);
+        let mut state = self.state.lock();
+        let mut live = 0;
+        for (i, &bits) in batch.bits.iter().enumerate() {
+            let allocated = space.allocated(first + i) & !bits;
+            space.set_allocated(first + i, allocated);
+            live += allocated.count_ones();
+        }
+        if state.doomed.finish(batch) {
+            let meta = space.meta(span as usize);
+            meta.set_live(live);
+            // Under the lock: a sweep that has looked at what waits finds the span in its lists.
+            put_swept(space, class, span, u64::from(meta.sweep()));
+        }
+        let objects = batch.objects();
+        self.objects.fetch_sub(objects, Ordering::Relaxed);
+        self.bytes.fetch_sub(objects * batch.each, Ordering::Relaxed);
+        self.last.store(ticks(), Ordering::Relaxed);
+        state.note(progress, None);
+        if state.waiters > 0 {
+            self.to_waiters.notify_all();
+        }
+    }
+
+    /// The drop thread's sleep: until something waits. Says whether to go on.
+    pub(crate) fn wait(&self) -> bool {
+        let mut state = self.state.lock();
+        loop {
+            if self.is_leaked() {
+                return false;
+            }
+            if state.doomed.has_waiting() {
+                return true;
+            }
+            if state.is_closed {
+                return false;
+            }
+            state.asleep += 1;
+            state = self.to_droppers.wait(state);
+            state.asleep -= 1;
+        }
+    }
+    /// The same for `time` at most, on a thread of the program; says whether something waits.
+    pub(crate) fn wait_for(&self, time: Duration) -> bool {
+        let deadline = after(time);
+        let mut state = self.state.lock();
+        while !state.doomed.has_waiting() && !state.is_closed {
+            state.asleep += 1;
+            let (held, timeout) = self.to_droppers.wait_until(state, deadline);
+            state = held;
+            state.asleep -= 1;
+            if timeout.timed_out() {
+                break;
+            }
+        }
+        state.doomed.has_waiting()
+    }
+
+    // ---- the program's side ----
+
+    /// The program drops from now on, and `waker` is told when there is something. Says whether
+    /// there is already.
+    pub(crate) fn own(&self, waker: Option<Waker>) -> bool {
+        let mut state = self.state.lock();
+        state.is_owned = true;
+        state.waker = waker;
+        state.doomed.has_waiting()
+    }
+    /// The program does not any more; says who drops what waits.
+    pub(crate) fn disown(&self) -> Next {
+        let mut state = self.state.lock();
+        (state.is_owned, state.waker) = (false, None);
+        if state.is_closed {
+            return Next::Drop;
+        }
+        if state.doomed.has_waiting() && matches!(state.thread, DropThread::NotYet) {
+            state.thread = DropThread::Starts;
+            return Next::Start;
+        }
+        Next::Nothing
+    }
+    /// Whether the heap has ended and nothing waits.
+    pub(crate) fn is_over(&self) -> bool {
+        let state = self.state.lock();
+        state.is_closed && state.doomed.is_empty()
+    }
+
+    /// A number for all that was found dead so far.
+    pub(crate) fn ticket(&self) -> u64 {
+        self.state.lock().doomed.next()
+    }
+    /// Whether all of that is dropped.
+    pub(crate) fn is_done(&self, ticket: u64) -> bool {
+        self.state.lock().doomed.oldest() >= ticket
+    }
+
+    /// Waits until all that was found dead before this call is dropped, for `time` at most; says
+    /// whether it is. Never waits inside a destructor.
+    pub(crate) fn drain(&self, time: Duration) -> bool {
+        let deadline = after(time);
+        let mut state = self.state.lock();
+        let all = state.doomed.next();
+        loop {
+            if state.doomed.oldest() >= all {
+                return true;
+            }
+            let now = Instant::now();
+            state.watch(now);
+            if is_dropping() || self.is_leaked() || (now >= deadline && !cfg!(shuttle)) {
+                return false;
+            }
+            state.waiters += 1;
+            let (held, timeout) = self.to_waiters.wait_until(state, deadline.min(now + LOOK));
+            state = held;
+            state.waiters -= 1;
+            if cfg!(shuttle) && timeout.timed_out() {
+                return state.doomed.oldest() >= all;
+            }
+        }
+    }
+
+    /// For a thread at the limit: waits until there is `enough` room, as long as one destructor
+    /// after the other returns.
+    pub(crate) fn await_room(&self, enough: impl Fn() -> bool) {
+        let mut state = self.state.lock();
+        while !is_dropping() && !state.doomed.is_empty() && !enough() {
+            let before = state.progress();
+            state.waiters += 1;
+            state = self.to_waiters.wait_for(state, ROOM_PATIENCE).0;
+            state.waiters -= 1;
+            if state.progress() == before {
+                return;
+            }
+        }
+    }
+
+    /// Waits until the queue is closed and, unless the program drops, everything is dropped; for
+    /// `time` at most, or as long as it takes if there is none. Says whether it came.
+    pub(crate) fn wait_for_end(&self, time: Duration) -> bool {
+        let deadline = after(time);
+        let mut state = self.state.lock();
+        loop {
+            let is_over = state.doomed.is_empty() || state.is_owned || self.is_leaked();
+            if state.is_closed && is_over {
+                return true;
+            }
+            if Instant::now() >= deadline && !cfg!(shuttle) {
+                return false;
+            }
+            state.waiters += 1;
+            // Under a scheduler there is no clock: an end that does not come is a deadlock that it
+            // reports.
+            state = if cfg!(shuttle) {
+                self.to_waiters.wait(state)
+            } else {
+                self.to_waiters.wait_until(state, deadline).0
+            };
+            state.waiters -= 1;
+        }
+    }
+    /// The drop thread, for whoever waits for its end.
+    pub(crate) fn take_thread(&self) -> Option<JoinHandle<()>> {
+        match std::mem::replace(&mut self.state.lock().thread, DropThread::Taken) {
+            DropThread::Runs(thread) => Some(thread),
+            _ => None,
+        }
+    }
+
+    /// No destructor begins from now on.
+    pub(crate) fn leak(&self) {
+        self.leaked.store(true, sync::Ordering::Relaxed);
+        let _state = self.state.lock();
+        self.to_droppers.notify_all();
+        self.to_waiters.notify_all();
+    }
+    pub(crate) fn is_leaked(&self) -> bool {
+        self.leaked.load(sync::Ordering::Relaxed)
+    }
+
+    /// Looks for destructors that have run for longer than [`SLOW`] and were not named yet.
+    pub(crate) fn watch(&self) -> Option<&'static str> {
+        if self.bytes() == 0 {
+            return None;
+        }
+        let mut state = self.state.lock();
+        state.watch(Instant::now());
+        state.to_report.take()
+    }
+    /// Objects that wait, and their bytes.
+    pub(crate) fn objects(&self) -> u64 {
+        self.objects.load(Ordering::Relaxed)
+    }
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+    /// Whether a batch was done lately: those whose destructors stay for longer are not waited for.
+    pub(crate) fn is_getting_on(&self) -> bool {
+        if cfg!(shuttle) {
+            return true;
+        }
+        let since = ticks().saturating_sub(self.last.load(Ordering::Relaxed));
+        since as f64 * ns_per_tick() < GETTING_ON.as_nanos() as f64
+    }
+    /// Whether objects wait to be dropped, and the destructors return quickly.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.bytes() > 0 && self.is_getting_on()
+    }
+    /// What waits now.
+    pub(crate) fn waiting(&self) -> Waiting {
+        let mut state = self.state.lock();
+        let now = Instant::now();
+        state.watch(now);
+        let age = |since| now.saturating_duration_since(since);
+        let running =
+            |runner: &Runner| Some((age(runner.since), runner.class?.info.name, runner.is_named));
+        let slowest = state.runners.iter().filter_map(running).max_by_key(|running| running.0);
+        Waiting {
+            objects: self.objects(),
+            bytes: self.bytes(),
+            age: state.doomed.since().map_or(Duration::ZERO, age),
+            running: slowest.map(|(time, name, _)| (name(), time)),
+            is_slow: slowest.is_some_and(|slowest| slowest.2),
+            slow_drops: state.slow,
+        }
+    }
+    /// Panics of destructors so far.
+    pub(crate) fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
+    }
+    /// Calls `each` with the class of every span in which objects wait, how many, and the bytes of
+    /// one.
+    pub(crate) fn each_waiting(&self, mut each: impl FnMut(Class, u64, u64)) {
+        for ward in self.state.lock().doomed.each() {
+            each(ward.class, ward.objects(), ward.each);
+        }
+    }
+}
+
+impl State {
+    /// The thread of `progress` begins objects of `class`, or has ended them.
+    fn note(&mut self, progress: &Arc<Progress>, class: Option<Class>) {
+        if let Some(runner) =
+            self.runners.iter_mut().find(|runner| Arc::ptr_eq(&runner.progress, progress))
+        {
+            runner.class = class;
+            runner.is_named = false;
+            if class.is_some() {
+                runner.seen = progress.0.load(Ordering::Relaxed);
+                runner.since = Instant::now();
+            }
+        }
+    }
+    /// Destructors that have returned.
+    fn progress(&self) -> u64 {
+        self.runners.iter().map(|runner| runner.progress.0.load(Ordering::Relaxed)).sum()
+    }
+    /// Sees which destructors return, and names one that has not for [`SLOW`].
+    fn watch(&mut self, now: Instant) {
+        for runner in &mut self.runners {
+            let done = runner.progress.0.load(Ordering::Relaxed);
+            if done != runner.seen {
+                (runner.seen, runner.since, runner.is_named) = (done, now, false);
+            } else if let Some(class) = runner.class
+                && !runner.is_named
+                && now.saturating_duration_since(runner.since) >= SLOW
+            {
+                runner.is_named = true;
+                self.slow += 1;
+                self.to_report = Some((class.info.name)());
+            }
+        }
+    }
+}
+
+/// The moment `time` from now; one that is far enough if there is none.
+fn after(time: Duration) -> Instant {
+    let far = Duration::from_secs(1 << 30);
+    Instant::now() + time.min(far)
+}
