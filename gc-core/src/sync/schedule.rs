@@ -108,6 +108,9 @@ atomic!(AtomicUsize, usize, fetch_add, fetch_sub, fetch_or, fetch_and, fetch_max
 #[repr(transparent)]
 pub(crate) struct AtomicPtr<T>(std::sync::atomic::AtomicPtr<T>);
 impl<T> AtomicPtr<T> {
+    pub(crate) const fn new(value: *mut T) -> Self {
+        AtomicPtr(std::sync::atomic::AtomicPtr::new(value))
+    }
     pub(crate) fn load(&self, order: Ordering) -> *mut T {
         point();
         self.0.load(order)
