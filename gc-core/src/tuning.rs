@@ -185,7 +185,7 @@ impl Heap {
     /// let evicted = cache.clone();
     /// let guard = heap.on_pressure(move |_| drop(evicted.lock().map(|mut cache| cache.clear())));
     /// for _ in 0..10_000 {
-    ///     let page = heap.mutate(|mc| Gc::try_new(mc, [0; 4096]).map(|page| Gc::root(page, mc)));
+    ///     let page = heap.mutate(|mc| Gc::try_new(mc, [0u8; 4096]).map(|page| Gc::root(page, mc)));
     ///     page.into_iter().for_each(|page| cache.lock().unwrap().push(page));
     /// }
     /// drop(guard);
