@@ -1,5 +1,6 @@
 //! What the modules share: objects that count their drops, and latches at which the collector stops.
 
+use crate::settle::Settle;
 use gc_core::{Gc, GcCell, GcRefCell, Heap, Mutation, Root, Trace, Tracer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::SeqCst};
@@ -123,7 +124,7 @@ impl Latch {
         self.0.store(ARMED, SeqCst);
         std::thread::scope(|s| {
             let _open = Open(self);
-            s.spawn(|| heap.collect().unwrap());
+            s.spawn(|| heap.settle());
             wait_until(|| self.0.load(SeqCst) == HELD);
             f()
         })
