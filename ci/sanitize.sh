@@ -28,7 +28,7 @@ export ASAN_OPTIONS=detect_leaks=0
 step "address: tests"
 cargo +nightly test --release --target "$host" -p gc-core --lib --test smoke --test api --test derive --test hard \
   --test lifetimes --test oracle --test ephemerons --test behaviours --test stopped \
-  --test drops --test any --test dynamic --test roots_async
+  --test drops --test pool --test any --test dynamic --test roots_async
 stress "$seconds" 4 2
 
 flags thread "--cfg gc_tsan"

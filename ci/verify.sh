@@ -6,7 +6,7 @@ export RUSTFLAGS="--cfg gc_verify" CARGO_TARGET_DIR=target/verify
 seconds=${VERIFY_SECONDS:-120}
 step "tests, verifying build"
 cargo test --release -p gc-core --lib --test smoke --test api --test hard --test lifetimes --test oracle --test derive \
-  --test ephemerons --test behaviours --test stopped --test drops --test cells --test slices --test any --test dynamic --test roots_async
+  --test ephemerons --test behaviours --test stopped --test drops --test pool --test cells --test slices --test any --test dynamic --test roots_async
 stress() { # seconds, name, options
   step "stress, verifying build, $2, $1 s"
   cargo run --release -p gc-core --example stress -- --seconds "$1" --threads 4 "${@:3}"

@@ -8,7 +8,7 @@
 //! Both find out which objects are dead and touch none of them.
 
 use super::doomed::Ward;
-use super::{Keep, Swept, slot_bytes};
+use super::{Keep, Swept, Word, slot_bytes, take_word};
 use crate::heap::Space;
 use crate::heap::span::SpanClass;
 
@@ -45,17 +45,7 @@ fn sweep_words(
     let mut swept = Swept::default();
     let first = space.first_word(span);
     for (i, starts) in class.starts.iter().enumerate() {
-        let allocated = space.allocated(first + i);
-        let marked = space.mark_word(first + i).take();
-        space.clear_scanned(class, first + i);
-        if cfg!(gc_verify) && (marked & !allocated != 0 || allocated & !starts != 0) {
-            crate::error::fatal("INV-5: a mark without an object, or an object off its slot");
-        }
-        let live = match keep {
-            Keep::Marked => marked & allocated,
-            Keep::All => allocated,
-            Keep::Nothing => 0,
-        };
+        let Word { allocated, marked, live } = take_word(space, class, first + i, *starts, keep);
         let dead = allocated & !live;
         swept.live += live.count_ones();
         if dead != 0 {

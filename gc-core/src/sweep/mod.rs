@@ -148,21 +148,10 @@ pub(crate) fn sweep_span(
     let mut swept = Swept::default();
     let first = space.first_word(span);
     for (i, starts) in class.starts.iter().enumerate() {
-        let allocated = space.allocated(first + i);
-        let marked = space.mark_word(first + i).take();
-        space.clear_scanned(class, first + i);
-        if cfg!(gc_verify) && (marked & !allocated != 0 || allocated & !starts != 0) {
-            crate::error::fatal("INV-5: a mark without an object, or an object off its slot");
-        }
+        let Word { allocated, live, .. } = take_word(space, class, first + i, *starts, keep);
         if allocated == 0 {
             continue;
         }
-        let live = match keep {
-            // With a stray mark the next cycle would drop a slot that holds nothing.
-            Keep::Marked => marked & allocated,
-            Keep::All => allocated,
-            Keep::Nothing => 0,
-        };
         let dead = allocated & !live;
         if dead != 0 {
             #[cfg(gc_verify)]
@@ -184,6 +173,31 @@ pub(crate) fn sweep_span(
     meta.set_live(swept.live);
     meta.set_sweep(number);
     swept
+}
+
+/// The objects of one word of a span that is swept.
+struct Word {
+    allocated: u64,
+    marked: u64,
+    /// Those that stay.
+    live: u64,
+}
+
+/// Takes the marks of a word of a span that the caller sweeps; objects may lie at `starts`.
+fn take_word(space: &Space, class: &SpanClass, at: usize, starts: u64, keep: Keep) -> Word {
+    let allocated = space.allocated(at);
+    let marked = space.mark_word(at).take();
+    space.clear_scanned(class, at);
+    if cfg!(gc_verify) && (marked & !allocated != 0 || allocated & !starts != 0) {
+        crate::error::fatal("INV-5: a mark without an object, or an object off its slot");
+    }
+    let live = match keep {
+        // With a stray mark the next cycle would drop a slot that holds nothing.
+        Keep::Marked => marked & allocated,
+        Keep::All => allocated,
+        Keep::Nothing => 0,
+    };
+    Word { allocated, marked, live }
 }
 
 /// Bytes that one object of a span takes.
