@@ -147,7 +147,6 @@ mod observe;
 mod pacing {
     mod held;
     pub use held::Held;
-    pub(crate) use held::together;
 }
 #[cfg(not(loom))]
 mod pacing;

@@ -178,11 +178,6 @@ mod together {
 }
 #[cfg(not(loom))]
 pub(crate) use together::together;
-/// The models drop no holders.
-#[cfg(loom)]
-pub(crate) fn together<R>(drops: impl FnOnce() -> R) -> R {
-    drops()
-}
 
 /// What one thread has taken and not yet added to the heap's count. Only its thread writes it, or the heap when
 /// it ends; statistics read it.
