@@ -2,7 +2,7 @@
 //! crossbeam-epoch's.
 
 #[path = "../../gc-core/src/sync/model.rs"]
-#[allow(dead_code, unused_imports, reason = "the registry takes a part of it")]
+#[allow(dead_code, unreachable_pub, unused_imports, reason = "the registry takes a part of it")]
 mod model;
 
 pub(crate) use model::{Arc, Mutex, Ordering};
