@@ -45,6 +45,9 @@ trap 'rm -rf "$folder"' EXIT
 "$bench" compare --quick --rounds 1 alloc-1 gcbench --only rc,box --out "$folder/results.jsonl"
 "$bench" report --replot --from "$folder/results.jsonl" --to "$folder/performance.md"
 grep -q '^### gcbench' "$folder/performance.md"
+# In a debug build the first of them says nothing, and the other takes long.
+step "ephemerons: both sides' speed, and a million links"
+cargo test --release -p gc-core --test ephemerons
 step "index example"
 cargo run --release --example index -- gc-core/src
 step "tasks example"
