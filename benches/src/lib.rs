@@ -174,8 +174,8 @@ mod tests {
     }
 }
 
-/// The programs of the guide, which the documentation tests run. Here, because a package that is published does not have
-/// the folder `docs`.
+/// The programs of the guide, which the documentation tests run. Here, because a package that is
+/// published does not have the folder `docs`.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/GUIDE.md")]
 struct Guide;

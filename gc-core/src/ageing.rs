@@ -1,5 +1,5 @@
 #![forbid(unsafe_code)]
-//! Caches that cycles empty: how a cache learns of a cycle, and who empties a cache that nobody
+//! Caches that cycles empty: how a cache learns of a cycle, and who empties a cache that no thread
 //! uses.
 //!
 //! 1. A heap has one [`Ageing`]. Its number of cycles grows at the end of each
@@ -7,11 +7,11 @@
 //! 2. Those who use a cache compare this number with the one that the cache saw last, and age it
 //!    themselves. So ageing costs the collector nothing, and values are dropped where they are
 //!    used.
-//! 3. A cache that nobody uses cannot do so. Each of its parts has a [`Sign`], which tells the
+//! 3. A cache that no thread uses cannot do so. Each of its parts has a [`Sign`], which tells the
 //!    collector what the part holds and when it aged last. If a part is two cycles behind, the
 //!    collector starts a thread that ages the cache and ends ([`Ageing::empty`]).
 //! 4. So no value is dropped on the collector's thread. A destructor that blocks there would stop
-//!    all cycles; here it delays only the caches of the same heap that nobody uses.
+//!    all cycles; here it delays only the caches of the same heap that no thread uses.
 //!
 //! A heap without caches pays one uncontended lock a cycle. There is no thread but while one
 //! empties.
@@ -21,7 +21,7 @@ use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, Weak, thread};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Cycles after which a part that nobody used holds only what is to be dropped.
+/// Cycles after which an unused part holds only what is to be dropped.
 const GENERATIONS: u64 = 2;
 
 /// A cache that drops what was not used for two cycles.

@@ -1,6 +1,6 @@
 #![forbid(unsafe_code)]
-//! What the process's cgroup lets it use: the limit of a container, which the system's total does not show;
-//! and how much of that the process takes.
+//! What the process's cgroup lets it use: the limit of a container, which the system's total does
+//! not show; and how much of that the process takes.
 //!
 //! A process is in one group of each hierarchy, and every group above it limits it too: the smallest limit holds.
 //! Version 2 has one hierarchy and writes `max` for no limit; version 1 has one for memory and writes a number
@@ -20,8 +20,8 @@ pub(crate) fn memory_limit() -> Option<u64> {
     limit_of(Path::new("/sys/fs/cgroup"), &groups)
 }
 
-/// Bytes of memory that this process takes and that no file could give back; 0 where the system does
-/// not say.
+/// Bytes of memory that this process takes and that no file could give back; 0 where the system
+/// does not say.
 pub(crate) fn taken() -> u64 {
     fs::read_to_string("/proc/self/status").map_or(0, |status| taken_of(&status))
 }

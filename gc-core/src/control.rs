@@ -44,7 +44,7 @@ pub(crate) struct Control {
     asked: AtomicBool,
     /// Threads that cannot go on allocating before a cycle ends.
     stalled: AtomicU32,
-    /// Somebody was refused an allocation and does not wait: a cycle is due, if the collector may
+    /// A thread was refused an allocation and does not wait: a cycle is due, if the collector may
     /// have one.
     wished: AtomicBool,
     /// How often the collector got anywhere, beside marking. Written by its thread only.
@@ -90,37 +90,30 @@ impl Control {
         self.is_orphaned() || self.is_stopping()
     }
 
-    /// Waits for the end of a cycle that begins after this call, until `deadline`; says whether it came.
-    pub(crate) fn collect(&self, deadline: Option<Instant>) -> bool {
-        if self.is_orphaned() {
-            return false;
-        }
-        let mut state = self.state.lock();
-        let number = state.begun + 1;
+    /// Asks for cycle `number`; the caller holds the lock.
+    fn ask(&self, state: &mut State, number: u64) {
         state.wanted = state.wanted.max(number);
         self.asked.store(true, Ordering::Relaxed);
         self.to_collector.notify_one();
-        while state.ended < number {
-            if state.stop {
-                return false;
-            }
-            let Some(at) = deadline else {
-                state = self.to_waiters.wait(state);
-                continue;
-            };
-            let (held, timeout) = self.to_waiters.wait_until(state, at);
-            if timeout.timed_out() {
-                return false;
-            }
-            state = held;
+    }
+
+    /// Waits for the end of a cycle that begins after this call, or of the heap.
+    pub(crate) fn collect(&self) {
+        if self.is_orphaned() {
+            return;
         }
-        true
+        let mut state = self.state.lock();
+        let number = state.begun + 1;
+        self.ask(&mut state, number);
+        while state.ended < number && !state.stop {
+            state = self.to_waiters.wait(state);
+        }
     }
 
     /// Waits for the end of the cycle that runs, or of the next one if none does, until `deadline`,
     /// and as long as there is hope: `marked` or what [`went_on`](Self::went_on) counts must change
-    /// within `patience`. Meanwhile it calls `help`, which does a little of the cycle's work and says
-    /// whether there was any. Says whether that cycle has ended.
+    /// within `patience`. Meanwhile it calls `help`, which does a little of the cycle's work and
+    /// returns whether there was any. Returns whether that cycle has ended.
     pub(crate) fn stall(
         &self,
         deadline: Instant,
@@ -133,9 +126,7 @@ impl Control {
         }
         let mut state = self.state.lock();
         let number = state.ended + 1;
-        state.wanted = state.wanted.max(number);
-        self.asked.store(true, Ordering::Relaxed);
-        self.to_collector.notify_one();
+        self.ask(&mut state, number);
         self.stalled.fetch_add(1, Ordering::Relaxed);
         let progress = || self.progress.load(Ordering::Relaxed).wrapping_add(marked());
         let mut last = (progress(), Instant::now() + patience);
@@ -195,14 +186,14 @@ impl Control {
             }
         }
     }
-    /// An allocation was refused: a cycle might help, and nobody waits for it.
+    /// An allocation was refused: a cycle might help, and no thread waits for it.
     pub(crate) fn wish(&self) {
         if !self.wished.load(Ordering::Relaxed) {
             self.wished.store(true, Ordering::Relaxed);
             self.nudge();
         }
     }
-    /// Whether somebody wishes for a cycle.
+    /// Whether a thread wishes for a cycle.
     pub(crate) fn is_wished(&self) -> bool {
         self.wished.load(Ordering::Relaxed)
     }

@@ -470,13 +470,10 @@ impl Collector {
         }
         let mut follower = Follower::new(*core.space, self.number);
         for look in 0..=DIRECT {
-            if look < DIRECT {
-                let add = |ephemeron, key, value| follower.add_ready(ephemeron, key, value);
-                sweep::ephemeron::each_ephemeron(&core.space, add);
-            } else {
-                let add = |ephemeron, key, value| follower.add(ephemeron, key, value);
-                sweep::ephemeron::each_ephemeron(&core.space, add);
-            }
+            let add = if look < DIRECT { Follower::add_ready } else { Follower::add };
+            sweep::ephemeron::each_ephemeron(&core.space, |ephemeron, key, value| {
+                add(&mut follower, ephemeron, key, value);
+            });
             if !follower.is_ready() {
                 return look > 0;
             }
@@ -630,7 +627,7 @@ impl Collector {
         }
     }
 
-    /// The heap ends: nobody can be inside `mutate` any more. Hands over everything that has a
+    /// The heap ends: no thread can be inside `mutate` any more. Hands over everything that has a
     /// destructor, and gives the rest of the memory back.
     fn end(mut self) {
         let core = self.core.clone();

@@ -214,7 +214,7 @@ pub(crate) fn disown(core: &Arc<Core>) {
 }
 
 /// The last handle is gone: ends the collector, whose threads are `threads`, and waits for `time`
-/// at most until everything that is left is dropped; says whether it is.
+/// at most until everything that is left is dropped; returns whether it is.
 pub(crate) fn end(core: &Core, threads: Vec<JoinHandle<()>>, time: Duration) -> bool {
     core.control.stop();
     // A destructor cannot wait for itself, nor a collector thread (a `trace` that drops a handle).

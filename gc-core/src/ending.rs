@@ -46,7 +46,7 @@ impl Heap {
     /// ```
     pub fn drain_drops(&self, timeout: Duration) -> Result<(), DropsPending> {
         let core = &self.inner.core;
-        // After a fork there is nobody to wait for.
+        // After a fork there is no thread to wait for.
         let is_drained = !core.control.is_orphaned() && core.drops.drain(timeout);
         if is_drained { Ok(()) } else { Err(pending(core)) }
     }
@@ -244,8 +244,8 @@ impl DropQueue {
         self.len() == 0
     }
 
-    /// Waits until an object waits, for `timeout` at most; says whether one does. It returns early
-    /// when the heap has ended.
+    /// Waits until an object waits, for `timeout` at most; returns whether one does. It returns
+    /// early when the heap has ended.
     ///
     /// ```
     /// use std::time::Duration;

@@ -25,8 +25,9 @@
 //! # Trade-offs
 //!
 //! - A `Gc` lives inside one [`Heap::mutate`] only; between two calls an object is kept by a [`Root`] or by another
-//!   object. The collector makes progress when threads leave `mutate`: leave it after a task, or poll
-//!   [`Mutation::is_awaited`] in a long loop. A thread that stays long delays the end of the cycle (memory grows meanwhile), and nobody else.
+//!   object. The collector makes progress when threads leave `mutate`: leave it after a task, or
+//!   poll [`Mutation::is_awaited`] in a long loop. A thread that stays long delays the end of the
+//!   cycle (memory grows meanwhile), and no other thread.
 //! - What a heap object holds must be `Send + Sync`: mutable fields are [`GcCell`], [`GcRefCell`], atomics and the
 //!   like.
 //! - A type with `Gc` fields has no `Drop`; drop glue of leaf fields runs later, on a thread of its
@@ -55,7 +56,7 @@
 //! | [`Leaf`] | as its content | values of other crates' types, which hold no pointers |
 //! | [`GcAny`], `Gc<dyn Trait>` | no | objects of many types: see [`unsize!`], [`rootable_dyn!`] |
 //! | outside of `mutate`: [`Root`] | | what the program holds on to |
-//! | outside of the heap: [`Pool`] | as its content | buffers to use again; cycles drop what nobody used |
+//! | outside of the heap: [`Pool`] | as its content | buffers to use again; cycles drop unused ones |
 //!
 //! # Features
 //!

@@ -6,7 +6,7 @@
 //! 1. Before each cycle and while it polls, the collector looks for settings that were changed
 //!    ([`Keeper::look`]). It reads the container's limit with each cycle, and once a second while
 //!    it polls.
-//! 2. After each cycle it says whether memory is short, and calls those who registered
+//! 2. After each cycle it sets whether memory is short, and calls those who registered
 //!    ([`Keeper::tell`]).
 
 use crate::cgroup;
@@ -67,7 +67,7 @@ impl Keeper {
         let (mut soft, mut hard) = (settings.memory_limit as u64, settings.heap_limit as u64);
         if let Some((some, most)) = self.container {
             // In a container everything counts. The heap keeps half of its part, whatever else
-            // there is: below that its cycles would help nobody.
+            // there is: below that its cycles would free nothing more.
             let tables = core.space.tables_resident() as u64;
             let beside = tables.saturating_add(self.beside).min(some / 2);
             soft = soft.min(some - beside);
@@ -98,7 +98,7 @@ impl Keeper {
         (before != self.planned).then(|| pacer.set(percent, bound))
     }
 
-    /// A cycle has ended: says whether memory is short, and if so tells those who asked for it.
+    /// A cycle has ended: notes whether memory is short, and if so calls the registered functions.
     pub(crate) fn tell(&self, core: &Core, live: u64) {
         let room = core.room();
         let used = room.used.saturating_add(room.external);

@@ -36,11 +36,12 @@ use std::time::Duration;
 ///
 /// What dies is found by a cycle, and dropped later on a thread of its own (or where a
 /// [`DropQueue`](crate::DropQueue) is drained). No [`collect`](Self::collect) waits for a
-/// destructor. A cycle that nobody asked for lets those that return quickly go first, for 0.1 s at
-/// most. So a destructor may take locks, sleep, use this heap and call [`collect`](Self::collect), and the
-/// heap goes on if it never returns; but then nothing that waits behind it is dropped, and its
-/// memory stays taken. [`drain_drops`](Self::drain_drops) waits for destructors;
-/// [`stats`](Self::stats) counts what waits and names one that runs for more than a second.
+/// destructor. A cycle that no thread asked for lets those that return quickly go first, for 0.1 s
+/// at most. So a destructor may take locks, sleep, use this heap and call
+/// [`collect`](Self::collect), and the heap goes on if it never returns; but then nothing that
+/// waits behind it is dropped, and its memory stays taken. [`drain_drops`](Self::drain_drops) waits
+/// for destructors; [`stats`](Self::stats) counts what waits and names one that runs for more than
+/// a second.
 ///
 /// # Fork
 ///
@@ -82,8 +83,8 @@ impl Drop for Inner {
 }
 
 impl Inner {
-    /// Ends the heap, and waits for `time` at most until everything that is left is dropped; says
-    /// whether it is. Once done there is nothing more to do.
+    /// Ends the heap, and waits for `time` at most until everything that is left is dropped;
+    /// returns whether it is. Once done there is nothing more to do.
     pub(crate) fn end(&self, time: Duration) -> bool {
         let core = &self.core;
         let threads = std::mem::take(&mut *self.threads.lock());
@@ -141,9 +142,10 @@ impl Heap {
 
     /// Runs `f` with the right to use the heap: the *pin*. Works on any thread, and nests.
     ///
-    /// Pointers exist inside `f` only; what it returns cannot hold any. The collector's cycle waits for the longest
-    /// `mutate`: leave it after a task, or let a long loop poll [`Mutation::is_awaited`]. Costs about 3 ns: a look-up of this thread's
-    /// [`Mutator`], and the pin itself. A panic in `f` passes through and leaves the heap as it is.
+    /// Pointers exist inside `f` only; what it returns cannot hold any. The collector's cycle waits
+    /// for the longest `mutate`: leave it after a task, or let a long loop poll
+    /// [`Mutation::is_awaited`]. Costs about 3 ns: a look-up of this thread's [`Mutator`], and the
+    /// pin itself. A panic in `f` passes through and leaves the heap as it is.
     ///
     /// ```
     /// let heap = gc_core::Heap::new();
@@ -196,7 +198,8 @@ impl Heap {
     /// # Errors
     ///
     /// Inside `mutate` of this heap, or on a collector thread, it would wait for itself. In the
-    /// child of a `fork` it would wait for nobody. A destructor of a dead object may call it.
+    /// child of a `fork` there is no collector to wait for. A destructor of a dead object may call
+    /// it.
     ///
     /// ```
     /// use gc_core::{CollectError, Gc, Heap};
@@ -218,7 +221,7 @@ impl Heap {
         if core.is_pinned_here() {
             return Err(CollectError::InsideMutate);
         }
-        core.control.collect(None);
+        core.control.collect();
         Ok(())
     }
 
@@ -411,7 +414,7 @@ impl HeapBuilder {
         core.credit.adopt(pacer.first(), 0);
         let heap =
             Heap { inner: Arc::new(Inner { core: core.clone(), threads: Mutex::new(Vec::new()) }) };
-        // Relaxed: whoever pins has got a handle from here.
+        // Relaxed: a thread that pins has got a handle from here.
         let handles = Arc::as_ptr(&heap.inner).cast_mut();
         core.handles.store(handles.cast(), Ordering::Relaxed);
         let spawn = |name: String, body: Box<dyn FnOnce() + Send>| {
@@ -542,11 +545,12 @@ impl Mutation<'_> {
     pub(crate) fn record(&self) -> &Record {
         &self.record
     }
-    /// Whether the collector waits for this [`mutate`](Heap::mutate) to end, or soon will: its cycle has taken a step
-    /// since the `mutate` began. Two instructions and a branch, so an interpreter can ask at each backward jump.
+    /// Whether the collector waits for this [`mutate`](Heap::mutate) to end, or soon will: its
+    /// cycle has taken a step since the `mutate` began. Two instructions and a branch, so an
+    /// interpreter can ask at each backward jump.
     ///
-    /// A `mutate` that has been asked for and goes on only makes the cycle longer; other threads do not wait. A cycle
-    /// asks a thread four times or so.
+    /// A `mutate` that has been asked for and goes on only makes the cycle longer; other threads do
+    /// not wait. A cycle asks a thread four times or so.
     ///
     /// ```
     /// use gc_core::{Gc, Heap};
@@ -567,8 +571,8 @@ impl Mutation<'_> {
     pub fn is_awaited(&self) -> bool {
         self.record.is_awaited()
     }
-    /// A handle of this heap: for code that has only a `Mutation` and starts threads, or keeps the heap for later. It
-    /// costs one atomic increment.
+    /// A handle of this heap: for code that has only a `Mutation` and starts threads, or keeps the
+    /// heap for later. It costs one atomic increment.
     ///
     /// ```
     /// use gc_core::{Gc, Heap, Mutation, Root};
@@ -577,13 +581,14 @@ impl Mutation<'_> {
     ///     std::thread::spawn(move || heap.mutate(|mc| numbers.get(mc).iter().sum()))
     /// }
     /// let heap = Heap::new();
-    /// let sum = heap.mutate(|mc| sum_elsewhere(mc, Gc::root(Gc::from_slice(mc, &[1u64, 2, 3]), mc)));
-    /// assert_eq!(sum.join().unwrap(), 6);
+    /// let sum = heap.mutate(|mc| sum_elsewhere(mc, Gc::root(Gc::from_slice(mc, &[1u64, 2, 3]),
+    /// mc))); assert_eq!(sum.join().unwrap(), 6);
     /// ```
     #[must_use]
     pub fn heap(&self) -> Heap {
         let inner = self.record.core().handles.load(Ordering::Relaxed).cast_const().cast::<Inner>();
-        // SAFETY: INV-10: it is the `Arc` that the handles share, and a handle is borrowed for the pin.
+        // SAFETY: INV-10: it is the `Arc` that the handles share, and a handle is borrowed for the
+        // pin.
         let inner = unsafe {
             Arc::increment_strong_count(inner);
             Arc::from_raw(inner)

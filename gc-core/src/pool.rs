@@ -7,9 +7,9 @@
 //!    parts ([`Shared::find`]). If all are empty it calls the maker, without a lock.
 //! 2. [`Pool::put`] puts a value into the thread's part, or into another one if that is full
 //!    ([`Shared::keep`]).
-//! 3. Whoever uses a part first after a cycle ages it ([`Values::age`]): the values become victims,
-//!    and the victims before them are dropped, outside of the lock.
-//! 4. Parts that nobody uses are aged by a thread that the collector starts (`ageing`).
+//! 3. The first thread that uses a part after a cycle ages it ([`Values::age`]): the values become
+//!    victims, and the victims before them are dropped, outside of the lock.
+//! 4. Unused parts are aged by a thread that the collector starts (`ageing`).
 //!
 //! Why victims: without them each cycle would empty the pool, and a program would make all values
 //! anew. With them the pool keeps what was in use within the last cycle.
@@ -221,7 +221,7 @@ impl<T: Send> Ages for Shared<T> {
 ///   cycle drops those that are left.
 /// - This happens at the first use of the pool after a cycle, on the thread that uses it: inside of
 ///   `get`, `take` or `put`, without a lock. A panic in a destructor passes through.
-/// - Values of parts that nobody uses are dropped by a thread of their own, which runs for that
+/// - Values of unused parts are dropped by a thread of their own, which runs for that
 ///   only. It catches panics. The collector's threads never drop a value, so a destructor may
 ///   block.
 /// - The heap needs cycles for this. One that rests has two, some seconds after the last use

@@ -13,9 +13,10 @@ use std::time::Duration;
 
 /// The limits that a heap is built with.
 impl HeapBuilder {
-    /// Soft limit in bytes (none) of spans and [`External`](crate::External) memory: as they near it, cycles start earlier
-    /// than `gc_percent` asks. Cycles may take half of the process's CPU time for that, in a row of 0.2 s more; beyond
-    /// that the heap grows over the limit. At least 1 MiB.
+    /// Soft limit in bytes (none) of spans and [`External`](crate::External) memory: as they near
+    /// it, cycles start earlier than `gc_percent` asks. Cycles may take half of the process's CPU
+    /// time for that, in a row of 0.2 s more; beyond that the heap grows over the limit. At least 1
+    /// MiB.
     ///
     /// Over 17/16 of it allocation is paced to what cycles free: a thread that needs fresh blocks
     /// waits before its next `mutate` until a cycle ends, for 10 ms a block at most; over 11/10,
@@ -185,8 +186,8 @@ impl Heap {
     /// let evicted = cache.clone();
     /// let guard = heap.on_pressure(move |_| drop(evicted.lock().map(|mut cache| cache.clear())));
     /// for _ in 0..10_000 {
-    ///     let page = heap.mutate(|mc| Gc::try_new(mc, [0u8; 4096]).map(|page| Gc::root(page, mc)));
-    ///     page.into_iter().for_each(|page| cache.lock().unwrap().push(page));
+    ///     let page = heap.mutate(|mc| Gc::try_new(mc, [0u8; 4096]).map(|page| Gc::root(page,
+    ///     mc))); page.into_iter().for_each(|page| cache.lock().unwrap().push(page));
     /// }
     /// drop(guard);
     /// # Ok::<(), gc_core::ConfigError>(())
@@ -199,7 +200,7 @@ impl Heap {
 }
 
 impl Mutation<'_> {
-    /// Whether memory was short when somebody last looked: a thread that needed fresh blocks, or
+    /// Whether memory was short at the last look: a thread that needed fresh blocks, or
     /// the collector at the end of a cycle (when it also calls [`on_pressure`](Heap::on_pressure)).
     /// One load.
     ///

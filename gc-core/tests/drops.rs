@@ -140,14 +140,15 @@ fn a_destructor_may_join_a_thread_that_collects() {
     assert_eq!(heap.stats().drop_panics, 0);
 }
 
+/// A heap of at most `limit` bytes, near which also the `try_` forms wait.
+fn limited(limit: usize) -> Heap {
+    let builder = Heap::builder().min_heap(1 << 20).heap_limit(limit);
+    builder.stall(Duration::from_secs(5)).build().unwrap()
+}
+
 #[test]
 fn allocation_at_the_limit_goes_on_beside_a_blocked_destructor() {
-    let heap = Heap::builder()
-        .min_heap(1 << 20)
-        .heap_limit(8 << 20)
-        .stall(Duration::from_secs(5))
-        .build()
-        .unwrap();
+    let heap = limited(8 << 20);
     let (_tell, stuck) = channel();
     heap.mutate(|mc| {
         Gc::new(mc, Stuck(Mutex::new(stuck)));
@@ -191,12 +192,7 @@ fn cycles_that_nobody_asks_for_go_on_beside_destructors() {
 
 #[test]
 fn garbage_with_destructors_makes_room_at_the_limit() {
-    let heap = Heap::builder()
-        .min_heap(1 << 20)
-        .heap_limit(4 << 20)
-        .stall(Duration::from_secs(5))
-        .build()
-        .unwrap();
+    let heap = limited(4 << 20);
     let mut refused = 0;
     for i in 0..200_000u64 {
         refused += u64::from(heap.mutate(|mc| Gc::try_new(mc, (vec![i; 4], [i; 20])).is_err()));

@@ -317,8 +317,8 @@ fn a_map_whose_keys_die_at_once_stays_small() {
     assert!(heap.stats().external_bytes < 1 << 20, "{}", heap.stats().external_bytes);
 }
 
-/// The same where nobody asks for cycles: they must be faster than the inserts, or each would find
-/// more entries than the one before.
+/// The same where no thread asks for cycles: they must be faster than the inserts, or each would
+/// find more entries than the one before.
 #[test]
 #[cfg_attr(
     any(debug_assertions, gc_verify),

@@ -1,5 +1,5 @@
-//! Guarded cells while a cycle begins: how often their content is shaded, and that none of it is lost. And what a thread
-//! can ask of its pin: whether it is awaited, and for the heap.
+//! Guarded cells while a cycle begins: how often their content is shaded, and that none of it is
+//! lost. And what a thread can ask of its pin: whether it is awaited, and for the heap.
 
 use gc_core::{
     Gc, GcCell, GcRefCell, GcRefMut, GcWeakMap, Heap, Mutation, PauseKind, Pauses, Root, Trace,
@@ -18,8 +18,8 @@ fn heap() -> Heap {
     Heap::builder().min_heap(1 << 30).idle_after(Duration::MAX).build().unwrap()
 }
 
-/// Runs `f` in a pin that begins in the phase Prep, and the cycle to its end: another thread stays in an older pin
-/// meanwhile. Returns what `f` returns, and the pauses of its pin.
+/// Runs `f` in a pin that begins in the phase Prep, and the cycle to its end: another thread stays
+/// in an older pin meanwhile. Returns what `f` returns, and the pauses of its pin.
 fn in_prep<R>(heap: &Heap, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) -> (R, Pauses) {
     let (in_off, is_prep) = (channel(), channel());
     let over = channel::<()>();
@@ -292,7 +292,8 @@ fn cells_inside_that_others_change_make_the_pin_shade_again() {
     let ((), pauses) = in_prep(&heap, |mc| {
         let object = root.get(mc);
         for i in 0..3 {
-            // Not changed by this pin: another's store into a cell inside needs a shared borrow only.
+            // Not changed by this pin: another's store into a cell inside needs a shared borrow
+            // only.
             assert_eq!(object.slots.borrow_mut(mc).len() as u64, MANY);
             std::thread::scope(|scope| {
                 scope.spawn(|| {

@@ -1,6 +1,7 @@
 //! INV-14 and rule 5 with content that loom watches: a borrower, another thread and a marker at one cell. In Mark the
-//! first borrow shades and records; in Prep every borrow shades at both ends and records nothing, or the pin keeps the
-//! cell: it shades at its first borrow and before it ends, and whoever else comes by in between makes it shade again.
+//! first borrow shades and records; in Prep every borrow shades at both ends and records nothing,
+//! or the pin keeps the cell: it shades at its first borrow and before it ends, and another thread
+//! that comes by in between makes it shade again.
 #![cfg(loom)]
 
 use gc_core::model::{Borrow, CellLock, Epoch, EpochWord, GreyRing, Mode, PinWord};
@@ -291,8 +292,8 @@ enum Other {
     TakesAgain,
 }
 
-/// A pin in Prep leaves Y, white, in a cell that it keeps, and perhaps takes it out again; a thread in Mark finds it
-/// there meanwhile, and puts it behind the marker.
+/// A pin in Prep leaves Y, white, in a cell that it keeps, and perhaps takes it out again; a thread
+/// in Mark finds it there meanwhile, and puts it behind the marker.
 fn kept_in_prep(step: Step, other: Other, again: bool) {
     let world = world();
     let prep = Epoch::prep(CYCLE);
@@ -307,7 +308,8 @@ fn kept_in_prep(step: Step, other: Other, again: bool) {
         assert_eq!(world.take(Step::Whole), X);
     }
     if other != Other::Nobody {
-        // The marker has been here: with three at once there are too many orders, which are the SPIN model's.
+        // The marker has been here: with three at once there are too many orders, which are the
+        // SPIN model's.
         world.scan_root();
         world.scan(step);
     }

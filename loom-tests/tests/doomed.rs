@@ -62,7 +62,7 @@ impl World {
     }
     fn change(&self, slot: usize, from: &[u32], to: u32) {
         self.slots[slot].with_mut(|p| {
-            // SAFETY: loom itself checks that nobody else touches it.
+            // SAFETY: loom itself checks that no other thread touches it.
             let value = unsafe { &mut *p };
             assert!(from.contains(value), "slot {slot} was {value}, not {from:?}");
             *value = to;

@@ -1,4 +1,5 @@
-//! `Held`: the count of a heap's external bytes is given back once, by its last user, and not before.
+//! `Held`: the count of a heap's external bytes is given back once, by its last user, and not
+//! before.
 #![cfg(loom)]
 
 use gc_core::model::Held;

@@ -79,7 +79,7 @@ impl World {
     fn use_cell(&self, epoch: Epoch) {
         if let Some(cell) = self.cell(epoch) {
             cell.with_mut(|p| {
-                // SAFETY: loom itself checks that nobody else touches it.
+                // SAFETY: loom itself checks that no other thread touches it.
                 unsafe { *p += 1 }
             });
         }

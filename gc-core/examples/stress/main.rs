@@ -2,7 +2,8 @@
 //! nearly always under way. Run it in the verifying build:
 //!
 //! ```text
-//! RUSTFLAGS="--cfg gc_verify" cargo run --release --example stress -- [--seconds N] [--threads T] [--seed S]
+//! RUSTFLAGS="--cfg gc_verify" cargo run --release --example stress -- [--seconds N] [--threads T]
+//! [--seed S]
 //!     [--markers M] [--memory-limit MIB] [--heap-limit MIB]
 //! ```
 //!

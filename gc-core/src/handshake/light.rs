@@ -3,9 +3,9 @@
 //!
 //! A pin needs a full fence between publishing its epoch and reading the global one again (INV-1).
 //! It is the hot side of the handshake, so on Linux and Windows the pair is asymmetric: the pin has
-//! a compiler fence ([`publish_light`](super::PinWord::publish_light)), and the handshake a call by which every other
-//! thread executes a full one (`platform::barrier`). Such a pin reads the epoch, both times, in a
-//! word of its own, the [`LightEpoch`]:
+//! a compiler fence ([`publish_light`](super::PinWord::publish_light)), and the handshake a call by
+//! which every other thread executes a full one (`platform::barrier`). Such a pin reads the epoch,
+//! both times, in a word of its own, the [`LightEpoch`]:
 //!
 //! 1. The collector sets the epoch, sets the light epoch to the same, and fences all
 //!    ([`LightEpoch::fence_all`]).

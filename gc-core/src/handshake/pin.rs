@@ -153,7 +153,8 @@ impl PinWord {
         compiler_fence();
         self.stands(at, || epoch.load())
     }
-    /// The second read, behind the fence: returns whether the pin at `at` stands, and takes it back if not.
+    /// The second read, behind the fence: returns whether the pin at `at` stands, and takes it back
+    /// if not.
     #[inline(always)]
     fn stands(&self, at: Epoch, now: impl FnOnce() -> Epoch) -> bool {
         crate::sync::chaos();
@@ -163,8 +164,8 @@ impl PinWord {
         self.0.store(0, Ordering::Release);
         false
     }
-    /// Whether the epoch has moved since the pin began: a handshake waits for it, or will. For its owner. Relaxed: a
-    /// late look costs a delay.
+    /// Whether the epoch has moved since the pin began: a handshake waits for it, or will. For its
+    /// owner. Relaxed: a late look costs a delay.
     #[inline(always)]
     #[must_use]
     pub fn is_awaited(&self, epoch: &EpochWord) -> bool {

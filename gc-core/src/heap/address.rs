@@ -1,7 +1,7 @@
 #![forbid(unsafe_code)]
 //! Tables by the address of an object: a hash of one multiplication.
 //!
-//! The keys are addresses that the heap gave out, so nobody can choose them to collide, and std's
+//! The keys are addresses that the heap gave out, so no user can choose them to collide, and std's
 //! hash with its random keys would cost more than the look-up.
 
 use std::hash::{BuildHasherDefault, Hasher};

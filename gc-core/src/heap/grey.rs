@@ -11,8 +11,8 @@
 //!
 //! The scans bitmap has a bit for each object that is scanned *or need not be*: slots that are born black are entered
 //! before they are marked, so a marker never takes a slot for an object before it is one. While marking, bits are only ever
-//! added, and no span is given up with a bit over a free slot (`Record::give_up_at_end`); the sweep of the span clears them
-//! with its marks (INV-16).
+//! added, and no span is given up with a bit over a free slot (`Record::give_up_at_end`); the sweep
+//! of the span clears them with its marks (INV-16).
 //!
 //! Why: an address at a time, each object is a miss in the cache and in the TLB. A queue of spans, first in first out, lets
 //! grey objects gather: in a random graph of ten million nodes a span is looked at a dozen times for its 682 nodes.

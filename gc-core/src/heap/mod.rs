@@ -148,7 +148,7 @@ impl Space {
     ///
     /// The heap has ended: no thread looks at an object or a table any more (INV-10).
     pub(crate) unsafe fn unmap(&self) {
-        if self.mem.is_mapped() {
+        if self.is_mapped() {
             asan::unpoison(self.address(0), self.high() * BLOCK);
         }
         for reservation in self.table_memory.iter().chain([&self.mem]) {
@@ -267,8 +267,9 @@ impl Space {
         class
     }
 
-    /// The value that a live object has at `addr` (the object, or the element of an array): its address and its type. None
-    /// if `addr` lies outside of the heap, or beyond the first block of a large object.
+    /// The value that a live object has at `addr` (the object, or the element of an array): its
+    /// address and its type. None if `addr` lies outside of the heap, or beyond the first block of
+    /// a large object.
     pub(crate) fn value_at(&self, addr: usize) -> Option<(usize, &'static TypeInfo)> {
         let block = addr.checked_sub(self.address(0))? / BLOCK;
         if block >= self.high() {

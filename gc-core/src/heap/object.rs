@@ -226,7 +226,7 @@ unsafe fn trace_bits<'gc, T: Trace<'gc>>(
 ///
 /// `at` points to `n` valid values of `T` that nobody uses any more.
 unsafe fn drop_values<T>(at: *mut u8, n: usize) {
-    // SAFETY: INV-9: a sweep found the object dead, and whoever drops calls this once.
+    // SAFETY: INV-9: a sweep found the object dead, and the thread that drops it calls this once.
     unsafe { std::ptr::drop_in_place(std::ptr::slice_from_raw_parts_mut(at.cast::<T>(), n)) }
 }
 

@@ -32,8 +32,8 @@ const REFUSALS: usize = 8;
 /// Blocks of the largest page of any system, 64 KiB. A piece that is refused is tried again without
 /// its rests of such pages.
 const COARSE: usize = 4;
-/// Blocks opened at a time: an eighth of what is open already, within these bounds. Where all memory
-/// is locked the system fills what is opened, so a step is a small part of the heap.
+/// Blocks opened at a time: an eighth of what is open already, within these bounds. Where all
+/// memory is locked the system fills what is opened, so a step is a small part of the heap.
 const STEP: (usize, usize) = (64, 4096);
 
 /// Which blocks are in use.

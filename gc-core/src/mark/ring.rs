@@ -4,8 +4,8 @@
 //!    Nothing is left to hand over when the pin ends, and the mutator never wakes or waits for anybody.
 //! 2. A marker copies what lies between head and tail and then moves the head ([`GreyRing::take`]). Markers
 //!    exclude each other by a flag that the owner never looks at.
-//!    The slots are made at the first push, because most threads of a process never shade: their address is
-//!    stored before the tail, so whoever sees that something is in the ring sees it too.
+//!    The slots are made at the first push, because most threads of a process never shade: their
+//!    address is stored before the tail, so a thread that sees an entry in the ring sees it too.
 //! 3. The tail never wraps: it is a part of the thread's *push counter* for the termination (rule 7). The other part
 //!    counts each shade once more, before its mark ([`GreyRing::begin`]), and what does not go through the ring
 //!    ([`GreyRing::count_elsewhere`]).
@@ -173,7 +173,7 @@ impl Drop for GreyRing {
     fn drop(&mut self) {
         let slots = self.slots.load(Ordering::Relaxed);
         if !slots.is_null() {
-            // SAFETY: INV-4: a leaked box of `LEN` slots, which nobody else uses any more.
+            // SAFETY: INV-4: a leaked box of `LEN` slots, which no other thread uses any more.
             drop(unsafe { Box::from_raw(slots) });
         }
     }

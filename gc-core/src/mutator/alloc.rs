@@ -245,27 +245,28 @@ impl Record {
         }
         self.ration(core, class.blocks * BLOCK, must);
         self.make_room(core, class.blocks);
-        if let Some(span) = space.fresh_span(class, number) {
-            core.totals.fresh_bytes.add((class.slots * class.slot) as u64);
+        if let Some(span) = self.fresh_span(core, class) {
             return Ok((span, PauseKind::Refill));
         }
         if let Some(span) = self.sweep_for(core, class, usize::MAX) {
             return Ok((span, PauseKind::Sweep));
         }
         self.sweep_others(core);
-        match space.fresh_span(class, number) {
-            Some(span) => {
-                core.totals.fresh_bytes.add((class.slots * class.slot) as u64);
-                Ok((span, PauseKind::Sweep))
-            }
-            None => match self.find_dropped(core, class, must) {
-                Some(span) => Ok((span, PauseKind::Drops)),
-                None => {
-                    self.refused(core, must);
-                    Err(core.alloc_error(class.slot))
-                }
-            },
+        if let Some(span) = self.fresh_span(core, class) {
+            return Ok((span, PauseKind::Sweep));
         }
+        if let Some(span) = self.find_dropped(core, class, must) {
+            return Ok((span, PauseKind::Drops));
+        }
+        self.refused(core, must);
+        Err(core.alloc_error(class.slot))
+    }
+
+    /// A span of fresh blocks, if there are some.
+    fn fresh_span(&self, core: &Core, class: &'static SpanClass) -> Option<u32> {
+        let span = core.space.fresh_span(class, self.sweeps.get())?;
+        core.totals.fresh_bytes.add((class.slots * class.slot) as u64);
+        Some(span)
     }
 
     /// The heap is full, and perhaps of objects whose destructors have not run: waits for these as
@@ -282,9 +283,7 @@ impl Record {
             class.count_reused();
             return Some(span);
         }
-        let span = core.space.fresh_span(class, self.sweeps.get())?;
-        core.totals.fresh_bytes.add((class.slots * class.slot) as u64);
-        Some(span)
+        self.fresh_span(core, class)
     }
 
     /// Sweeps up to `most` spans of `class` until one has room.

@@ -63,7 +63,8 @@ impl Late {
 }
 
 impl Record {
-    /// Shades what this pin has overwritten so far; in Prep, at its end, what it has changed in the cells that it keeps.
+    /// Shades what this pin has overwritten so far; in Prep, at its end, what it has changed in the
+    /// cells that it keeps.
     #[cold]
     #[inline(never)]
     pub(super) fn shade_late(&self) {

@@ -53,7 +53,8 @@ pub(crate) struct Core {
     pub(crate) listeners: Listeners,
     pub(super) leaf: [OnceLock<&'static SpanClass>; size_class::COUNT],
     pub(crate) stop: Stop,
-    /// What the handles share, a counted `Inner`; it lives as long as there are handles. Set once, before the first pin.
+    /// What the handles share, a counted `Inner`; it lives as long as there are handles. Set once,
+    /// before the first pin.
     pub(crate) handles: AtomicPtr<()>,
 }
 

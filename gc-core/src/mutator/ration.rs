@@ -5,8 +5,8 @@
 //! 1. A refill that needs fresh memory asks first ([`Record::ration`]). A refill from a span with
 //!    free slots does not: it takes nothing that others need.
 //! 2. Above a line (`pacing::limits`) fresh memory is taken from the thread's ration. It is taken
-//!    also when the ration is used up, because inside a pin nobody can wait for a cycle: the cycle
-//!    waits for that pin. But then the thread is *pressed*, and stalls before its next pin
+//!    also when the ration is used up, because inside a pin no thread can wait for a cycle: the
+//!    cycle waits for that pin. But then the thread is *pressed*, and stalls before its next pin
 //!    ([`Record::stall`]).
 //! 3. A stall ends with the cycle that runs, or with the next one if none does; after its time; or
 //!    when that cycle gets no further, because a thread stays inside a pin, and perhaps waits for
@@ -46,8 +46,8 @@ impl Core {
             kept: self.credit.kept(),
         }
     }
-    /// Whether the heap is over the far line, and not because so much lives: then the next cycle has to
-    /// free something before anybody goes on, within its time.
+    /// Whether the heap is over the far line, and not because so much lives: then the next cycle
+    /// has to free something before anybody goes on, within its time.
     fn is_far_over(&self) -> bool {
         let (room, soft) = (self.room(), self.limits.soft());
         let is_far = self.limits.tightness(room, 0) == Tightness::Soft(LONGEST_STEP);
@@ -65,7 +65,7 @@ impl Record {
         }
         let (step, hard) = match core.limits.tightness(core.room(), bytes as u64) {
             Tightness::Free => {
-                // A debt from long ago is nobody's business.
+                // A debt from before counts no more.
                 self.ration.set(self.ration.get().max(0));
                 return;
             }
@@ -91,8 +91,8 @@ impl Record {
 
     /// The last free slots that are known of their class were taken: the next refill needs fresh
     /// memory, if no cycle comes before. So where memory is short, a thread that has used up its
-    /// ration of slots should wait now. After a cycle it gets the slots that the cycle found; after the
-    /// next refill it would have taken a block although they would have done.
+    /// ration of slots should wait now. After a cycle it gets the slots that the cycle found; after
+    /// the next refill it would have taken a block although they would have done.
     #[cold]
     pub(super) fn foresee(&self, core: &Core, must: bool) {
         if self.slots.get() > 0 {
@@ -124,8 +124,8 @@ impl Record {
         self.set_ration(Ration::default());
     }
 
-    /// `bytes` more are held outside of the heap: they are part of what the soft limit bounds, and of
-    /// what the collector has to keep up with.
+    /// `bytes` more are held outside of the heap: they are part of what the soft limit bounds, and
+    /// of what the collector has to keep up with.
     #[cold]
     pub(crate) fn pace_external(&self, bytes: usize) {
         let core = self.core();

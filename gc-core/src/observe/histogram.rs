@@ -32,8 +32,8 @@ pub enum PauseKind {
     Cell,
     /// Waiting at the start of `mutate` for the end of a stop, in the stopped mode.
     Stop,
-    /// Shading all that a guarded cell holds: at its first exclusive borrow in a cycle (in Mark) or in a `mutate`
-    /// (in Prep), and once more before that `mutate` ends.
+    /// Shading all that a guarded cell holds: at its first exclusive borrow in a cycle (in Mark) or
+    /// in a `mutate` (in Prep), and once more before that `mutate` ends.
     Shade,
     /// Letting the collector run because allocation ran ahead of it.
     Yield,
@@ -85,8 +85,8 @@ fn middle(bucket: usize) -> f64 {
 /// Buckets between two powers of two.
 type Octave = [AtomicU32; SUB as usize];
 
-/// One kind's buckets, made as they are first counted in: a thread's pauses of one kind lie within a few
-/// octaves, and all of them would take 5 KB.
+/// One kind's buckets, made as they are first counted in: a thread's pauses of one kind lie within
+/// a few octaves, and all of them would take 5 KB.
 #[derive(Debug)]
 struct Buckets {
     octaves: [OnceLock<Box<Octave>>; BUCKETS >> SUB_BITS],
@@ -98,7 +98,7 @@ impl Buckets {
         let octaves = std::array::from_fn(|_| OnceLock::new());
         Box::new(Buckets { octaves, max: AtomicU64::new(0) })
     }
-    /// Counts a pause. Owner only, so nobody waits for the one who makes an octave.
+    /// Counts a pause. Owner only, so no thread waits for another that makes an octave.
     fn count(&self, ticks: u64) {
         let bucket = bucket(ticks);
         let octave = self.octaves[bucket >> SUB_BITS].get_or_init(Box::default);
@@ -118,7 +118,8 @@ impl Buckets {
 }
 
 /// The pauses of one thread. Written by its owner with plain loads and stores, read by anybody at any time.
-/// It takes little before the first pause, because most threads of a process have few kinds of pauses.
+/// It takes little before the first pause, because most threads of a process have few kinds of
+/// pauses.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     kinds: [OnceLock<Box<Buckets>>; KINDS.len()],
@@ -143,7 +144,8 @@ impl Recorder {
     pub(crate) fn begin(&self) -> Begun {
         Begun { since: clock::ticks(), total: self.total.load(Ordering::Relaxed) }
     }
-    /// Records that the owner paused from `begun` until now, without the pauses that were recorded in between.
+    /// Records that the owner paused from `begun` until now, without the pauses that were recorded
+    /// in between.
     pub(crate) fn end(&self, kind: PauseKind, begun: Begun) {
         let inner = self.total.load(Ordering::Relaxed).wrapping_sub(begun.total);
         self.record(kind, begun.since.wrapping_add(inner));

@@ -60,7 +60,7 @@ impl Listeners {
         // It is the user's, and may do anything when it is dropped.
         drop(removed);
     }
-    /// Tells everybody, without any lock held; returns how many of them panicked.
+    /// Calls all registered functions, without any lock held; returns how many of them panicked.
     pub(crate) fn tell(&self, pressure: Pressure) -> u64 {
         let calls: Vec<Call> = self.calls.lock().iter().map(|(_, call)| call.clone()).collect();
         let mut panics = 0;

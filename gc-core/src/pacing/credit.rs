@@ -8,7 +8,7 @@ use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Ordering, plain};
 /// | field | written by | read by |
 /// |---|---|---|
 /// | `allocated`, `unused`, `freed`, `pressure`, `external` | whoever takes, gives back or sweeps a span, or holds memory elsewhere | pacing, statistics |
-/// | `waiting` | whoever finds dead objects that have destructors, and whoever has run these | pacing |
+/// | `waiting` | the sweep that finds dead objects with destructors, and threads that have run these | pacing |
 /// | `way`, `offset`, `trigger`, `goal`, `kept`, `end`, `start`, `work`, `starved`, `relieved` | the collector, at the start and the end of marking | refills |
 /// | `doubt` | the collector, at the end of marking | the collector |
 ///

@@ -8,14 +8,15 @@
 //!    a sweep subtracts what it drops in one go ([`together`]).
 //! 4. A heap that ends adds what its threads have counted ([`Share::settle`]) and gives its own byte back
 //!    ([`Held::end`]).
-//! 5. The thread that gives the last byte back after that puts the count onto the list of free ones, for the next heap.
+//! 5. The thread that gives the last byte back after that puts the count onto the list of free
+//!    ones, for the next heap.
 //!
 //! So a holder needs no reference count of its own: its bytes are the reference.
 
 use crate::sync::{AtomicBool, AtomicU64, Ordering, plain};
 
-/// Bytes that a thread counts by itself before it adds them to the heap's count. The pacing may miss so
-/// many for each thread.
+/// Bytes that a thread counts by itself before it adds them to the heap's count. The pacing may
+/// miss so many for each thread.
 pub(crate) const QUANTUM: u64 = 32 << 10;
 
 /// What is held outside of one heap.
@@ -59,12 +60,13 @@ impl Held {
     /// Gives `bytes` back; returns whether the count is unused now.
     #[must_use = "the last one gives the count back"]
     pub fn release(&self, bytes: u64) -> bool {
-        // Acquire and release: the last one sees that the heap has ended. Acquire of `ended`: a thread that sees it
-        // sees all that the shares took.
+        // Acquire and release: the last one sees that the heap has ended. Acquire of `ended`: a
+        // thread that sees it sees all that the shares took.
         let released = self.released.fetch_add(bytes, Ordering::AcqRel) + bytes;
         self.ended.load(Ordering::Acquire) && released == self.taken.load(Ordering::Relaxed)
     }
-    /// Ends the heap's own use, after every share has settled; returns whether the count is unused now.
+    /// Ends the heap's own use, after every share has settled; returns whether the count is unused
+    /// now.
     #[must_use = "the last one gives the count back"]
     pub fn end(&self) -> bool {
         self.ended.store(true, Ordering::Release);

@@ -2,8 +2,8 @@
 //! Cycles that nobody's allocation asks for: when a program rests, and when it only trickles.
 //!
 //! A burst that ends leaves its garbage below the next trigger, and a program that allocates no more never reaches that.
-//! So the collector looks for *signs of life* ([`Signs`]): allocation, bytes outside of the heap, roots
-//! dropped, pools used. From them follows when it runs a cycle by itself ([`Idle::due`]):
+//! So the collector looks for *signs of life* ([`Signs`]): allocation, bytes outside of the heap,
+//! roots dropped, pools used. From them follows when it runs a cycle by itself ([`Idle::due`]):
 //!
 //! - after `idle_after` (5 s) without a sign, if there was one since the last cycle began;
 //! - once more after the same time, to confirm: what was allocated while the last cycle ran was born black, what

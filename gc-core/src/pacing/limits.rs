@@ -28,8 +28,8 @@ use std::time::Duration;
 const STEP: Duration = Duration::from_millis(10);
 pub(crate) const LONGEST_STEP: Duration = Duration::from_millis(100);
 /// The ration of a thread whose wait has freed nothing: a block, and free slots for some refills
-/// of each of its classes. With each cycle a thread gives its spans up and takes them again, so with
-/// fewer slots it would wait for a cycle at each refill.
+/// of each of its classes. With each cycle a thread gives its spans up and takes them again, so
+/// with fewer slots it would wait for a cycle at each refill.
 pub(crate) const LEAST_RATION: u64 = BLOCK as u64;
 const LEAST_SLOTS: u64 = 16 * LEAST_RATION;
 
@@ -75,7 +75,7 @@ pub(crate) struct Room {
 /// | `settings`, `changed` | `change` | the collector |
 /// | `soft`, `bound`, `busy` | the collector | refills that need fresh memory, the scavenger |
 /// | `near` | refills that find it tight, the collector at the end of a cycle | `is_near_limit` |
-/// | `pauses`, `floor` | whoever pauses collection, and ends that | the collector, refills |
+/// | `pauses`, `floor` | threads that pause collection, and end that | the collector, refills |
 #[derive(Debug)]
 pub(crate) struct Limits {
     settings: Mutex<Settings>,
@@ -143,7 +143,7 @@ impl Limits {
     pub(crate) fn set_busy(&self, threads: usize) {
         self.busy.store(threads.max(1) as u32, Ordering::Relaxed);
     }
-    /// Whether memory was short when somebody last looked.
+    /// Whether memory was short at the last look.
     #[inline(always)]
     pub(crate) fn is_near(&self) -> bool {
         self.near.load(Ordering::Relaxed)
@@ -169,8 +169,8 @@ impl Limits {
         }
     }
 
-    /// The ration of a thread after a cycle, in a heap that counts `live` bytes: of what the threads may take
-    /// together, each gets the same.
+    /// The ration of a thread after a cycle, in a heap that counts `live` bytes: of what the
+    /// threads may take together, each gets the same.
     ///
     /// That is half of what is left above the line, where most of the limit is live. So the last of
     /// a hard limit goes within some ten cycles, and who comes next gets an error. Where little is

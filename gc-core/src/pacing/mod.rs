@@ -198,7 +198,8 @@ impl Pacer {
         self.plan()
     }
 
-    /// What to do when destructors have given back `bytes` outside of the heap, which the dead held.
+    /// What to do when destructors have given back `bytes` outside of the heap, which the dead
+    /// held.
     pub(crate) fn after_drops(&mut self, bytes: u64) -> Plan {
         self.external = self.external.saturating_sub(bytes);
         self.room = self.room.saturating_add(bytes);

@@ -1,8 +1,8 @@
 //! Address space from the operating system: reserved without access, opened in steps, given back in
 //! pages.
 //!
-//! 1. [`reserve`]: a range that no thread can touch. It is address space and nothing else: no rule of
-//!    overcommit counts it, and `mlockall` fills nothing of it.
+//! 1. [`reserve`]: a range that no thread can touch. It is address space and nothing else: no rule
+//!    of overcommit counts it, and `mlockall` fills nothing of it.
 //! 2. [`open`]: a part of it becomes readable and writable. Pages still come at their first touch,
 //!    zeroed. Here the system may refuse, and here it counts, where it counts at all.
 //! 3. [`discard`]: the memory of pages goes back; they stay open. What they hold afterwards is
@@ -130,7 +130,7 @@ mod imp {
     }
 
     pub(crate) unsafe fn unmap(at: usize, _bytes: usize) {
-        // SAFETY: INV-10: the start of the caller's own reservation, of which nobody holds an
+        // SAFETY: INV-10: the start of the caller's own reservation, of which no thread holds an
         // address any more.
         unsafe { VirtualFree(at as *mut _, 0, MEM_RELEASE) };
     }

@@ -145,8 +145,8 @@ impl<T> DerefMut for Exclusive<'_, '_, T> {
 }
 impl<T> Drop for Exclusive<'_, '_, T> {
     fn drop(&mut self) {
-        // Relaxed and unshaded: the thread that shares the cell after this publishes it, with what it
-        // holds. Of a new one that needs no barrier (rule 5); inside of a guarded cell the guard
+        // Relaxed and unshaded: the thread that shares the cell after this publishes it, with what
+        // it holds. Of a new one that needs no barrier (rule 5); inside of a guarded cell the guard
         // shades, before and in Prep after (INV-14).
         self.cell.word.store(word(self.held), Ordering::Relaxed);
     }

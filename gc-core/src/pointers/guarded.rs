@@ -147,9 +147,10 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for GcRef<'_, T> {
 pub struct GcRefMut<'a, 'gc, T: Trace<'gc>> {
     pub(super) cell: &'a Guarded<T>,
     pub(super) mc: &'a Mutation<'gc>,
-    /// The pin keeps the cell: what it changes is shaded before the pin ends, and not at the end of the borrow.
+    /// The pin keeps the cell: what it changes is shaded before the pin ends, and not at the end of
+    /// the borrow.
     pub(super) kept: bool,
-    /// Somebody was given a `&mut` to the content.
+    /// The borrower was given a `&mut` to the content.
     pub(super) changed: bool,
 }
 
@@ -157,8 +158,8 @@ pub struct GcRefMut<'a, 'gc, T: Trace<'gc>> {
 pub type GcMutexGuard<'a, 'gc, T> = GcRefMut<'a, 'gc, T>;
 
 impl<'gc, T: Trace<'gc>> GcRefMut<'_, 'gc, T> {
-    /// Rule 5: in Mark everything is shaded at the first borrow of the cycle; in Prep at the first of the pin, or at
-    /// each where the cell cannot be kept.
+    /// Rule 5: in Mark everything is shaded at the first borrow of the cycle; in Prep at the first
+    /// of the pin, or at each where the cell cannot be kept.
     #[inline]
     fn begin(&mut self, holder: usize) {
         if !T::NEEDS_TRACE || self.mc.record().mode() == Mode::Off {
@@ -204,7 +205,8 @@ impl<'gc, T: Trace<'gc>> GcRefMut<'_, 'gc, T> {
 ///
 /// # Safety
 ///
-/// `cell` is a `Guarded<T>` in a heap object that `record`'s pin could name (`Record::keep`), and that pin has not ended.
+/// `cell` is a `Guarded<T>` in a heap object that `record`'s pin could name (`Record::keep`), and
+/// that pin has not ended.
 unsafe fn settle<'gc, T: Trace<'gc>>(cell: *const (), record: &Record) {
     // SAFETY: INV-14: such a cell lives as long as the pin, and is changed by way of its lock only.
     let cell = unsafe { &*cell.cast::<Guarded<T>>() };
@@ -336,12 +338,13 @@ macro_rules! guarded_cell {
 /// forms. The content may be shared between threads, so the conflict may be another thread's; use [`GcMutex`] where
 /// that is expected.
 ///
-/// An exclusive borrow waits while a marker scans the content, and the first one in a cycle shades all of it: 1 to 10 ns
-/// for each pointer in it. A [`mutate`](crate::Heap::mutate) that begins as a cycle does shades it once more before it
-/// ends if it has changed it, and again at a borrow after another thread has used the cell. A cell that is not itself
-/// a part of a heap object (on the stack, in a `Box`, in another guarded cell) is shaded at each borrow of such a
-/// `mutate`. The times are [`PauseKind::Shade`](crate::PauseKind::Shade). Keep large contents that change often in several
-/// cells.
+/// An exclusive borrow waits while a marker scans the content, and the first one in a cycle shades
+/// all of it: 1 to 10 ns for each pointer in it. A [`mutate`](crate::Heap::mutate) that begins as a
+/// cycle does shades it once more before it ends if it has changed it, and again at a borrow after
+/// another thread has used the cell. A cell that is not itself a part of a heap object (on the
+/// stack, in a `Box`, in another guarded cell) is shaded at each borrow of such a `mutate`. The
+/// times are [`PauseKind::Shade`](crate::PauseKind::Shade). Keep large contents that change often
+/// in several cells.
 ///
 /// ```
 /// use gc_core::{Gc, GcRefCell, Heap};
@@ -472,7 +475,8 @@ impl<T> GcRwLock<T> {
     {
         wait_until(|| self.0.try_exclude(mc))
     }
-    /// Locks a part of `holder` for writing, which lies elsewhere: a pin can keep the cell if it keeps `holder`.
+    /// Locks a part of `holder` for writing, which lies elsewhere: a pin can keep the cell if it
+    /// keeps `holder`.
     pub(super) fn write_within<'a, 'gc, H>(
         &'a self,
         mc: &'a Mutation<'gc>,

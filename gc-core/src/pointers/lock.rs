@@ -6,9 +6,10 @@
 //! - A marker takes the *scan* bit for the time of a scan; a cell that is exclusively borrowed it skips, because
 //!   the borrower has shaded all that it holds, within a pin that the termination waits for. A skip records nothing.
 //! - An exclusive borrow waits for a scan to end: the only wait, as long as the content takes to scan.
-//! - A pin in Prep *keeps* a cell between its borrows: it shades the content at its first borrow, and once more in
-//!   [`CellLock::settle`], before the pin ends. Until then the cell may hold pointers that are not shaded. The word says
-//!   so, and every other thread that comes by either shades, or takes the keeping away, so that the keeper shades again.
+//! - A pin in Prep *keeps* a cell between its borrows: it shades the content at its first borrow,
+//!   and once more in [`CellLock::settle`], before the pin ends. Until then the cell may hold
+//!   pointers that are not shaded. The word says so, and every other thread that comes by either
+//!   shades, or takes the keeping away, so that the keeper shades again.
 //!
 //! A leaked guard leaves its cell locked for ever, so its content may go.
 
@@ -27,11 +28,13 @@ const SHARED: u32 = SCAN - 1;
 pub enum Borrow {
     /// It is the caller's.
     Done,
-    /// The calling pin kept the cell and nobody else has been in it: its content need not be shaded again.
+    /// The calling pin kept the cell and no other thread has been in it: its content need not be
+    /// shaded again.
     Kept,
     /// Somebody else's borrow is in the way.
     Taken,
-    /// A marker is scanning, or a pin keeps the cell; try again with `exclude_from` or `share_kept`.
+    /// A marker is scanning, or a pin keeps the cell; try again with `exclude_from` or
+    /// `share_kept`.
     Scanning,
 }
 
@@ -45,9 +48,10 @@ impl Drop for Leave<'_> {
 
 /// One word of borrows, and the cycle recorded.
 ///
-/// `state`: bit 31 exclusive; bits 29 and 30 the notes of a pin that keeps the cell (*kept*: nobody else has been in it
-/// since the keeper shaded it; *changed*: it may hold what is not shaded); bits 16 to 28 markers that scan; bits 0 to 15
-/// shared borrows. While there is a note, `cycle` holds the keeper.
+/// `state`: bit 31 exclusive; bits 29 and 30 the notes of a pin that keeps the cell (*kept*: no
+/// other thread has been in it since the keeper shaded it; *changed*: it may hold what is not
+/// shaded); bits 16 to 28 markers that scan; bits 0 to 15 shared borrows. While there is a note,
+/// `cycle` holds the keeper.
 ///
 /// | from | to | by |
 /// |---|---|---|
@@ -62,8 +66,9 @@ impl Drop for Leave<'_> {
 #[derive(Debug)]
 pub struct CellLock {
     state: AtomicU32,
-    /// The cycle in which the content was last scanned by a marker or shaded by its first borrower; 0 for none. Or,
-    /// where `state` has notes, the number of the keeper's record. Written under the scan bit or an exclusive borrow.
+    /// The cycle in which the content was last scanned by a marker or shaded by its first borrower;
+    /// 0 for none. Or, where `state` has notes, the number of the keeper's record. Written under
+    /// the scan bit or an exclusive borrow.
     cycle: AtomicU64,
 }
 
@@ -100,17 +105,19 @@ impl CellLock {
             Err(_) => Borrow::Taken,
         }
     }
-    /// A shared borrow of a cell that a pin keeps. `is_mine` says whether a keeper is the calling thread's only pin.
-    /// Another thread could take a copy of what is not shaded, or store into cells inside without a shade (in Off): the
-    /// keeper is no longer alone.
+    /// A shared borrow of a cell that a pin keeps. `is_mine` returns whether a keeper is the
+    /// calling thread's only pin. Another thread could take a copy of what is not shaded, or store
+    /// into cells inside without a shade (in Off): the keeper is no longer alone.
     pub fn share_kept(&self, is_mine: impl FnOnce(u64) -> bool) -> Borrow {
         let before = self.enter(|state| state & EXCLUSIVE != 0 || state & SHARED == SHARED, 1);
         let Ok(before) = before else { return Borrow::Taken };
         chaos();
-        // The shared borrow keeps every keeper out, so the keeper that is read here is that of `before`, or has settled.
+        // The shared borrow keeps every keeper out, so the keeper that is read here is that of
+        // `before`, or has settled.
         let alone = before & KEPT == 0 || is_mine(self.cycle.load(Ordering::Relaxed));
         if !alone && !fault!("kept_read") {
-            // Before the content is looked at, and so before the keeper's next borrow. A note stays, for `cycle` is none.
+            // Before the content is looked at, and so before the keeper's next borrow. A note
+            // stays, for `cycle` is none.
             self.state.fetch_or(CHANGED, Ordering::Relaxed);
             self.state.fetch_and(!KEPT, Ordering::Relaxed);
         }
@@ -129,8 +136,8 @@ impl CellLock {
             Err(_) => Borrow::Taken,
         }
     }
-    /// The same where a pin may keep the cell, by the record `who`. Whoever is not the keeper finds a cell that has no
-    /// cycle recorded, and so shades what the keeper has not.
+    /// The same where a pin may keep the cell, by the record `who`. A thread that is not the keeper
+    /// finds a cell that has no cycle recorded, and so shades what the keeper has not.
     pub fn exclude_from(&self, who: u64) -> Borrow {
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
@@ -154,24 +161,28 @@ impl CellLock {
             return Borrow::Kept;
         }
         self.cycle.store(0, Ordering::Relaxed);
-        // Nobody else changes the word while the bit is set.
+        // No other thread changes the word while the bit is set.
         self.state.store(EXCLUSIVE, Ordering::Relaxed);
         Borrow::Done
     }
-    /// Lets the exclusive borrower keep the cell: its pin, of the record `who`, is in Prep and has shaded the content.
+    /// Lets the exclusive borrower keep the cell: its pin, of the record `who`, is in Prep and has
+    /// shaded the content.
     pub fn keep(&self, who: u64) {
         self.cycle.store(who, Ordering::Relaxed);
     }
-    /// The end of an exclusive borrow by the keeper, who may have changed the content. Release: as below.
+    /// The end of an exclusive borrow by the keeper, who may have changed the content. Release: as
+    /// below.
     pub fn release_kept(&self, changed: bool) {
         let before = self.state.load(Ordering::Relaxed) & CHANGED;
         let notes = KEPT | before | if changed { CHANGED } else { 0 };
         self.state.store(notes, Ordering::Release);
     }
-    /// Before the pin of `who` ends: ends its keeping, and runs `shade` if the content was changed since it was shaded. Not
-    /// where another has taken the cell over, who has shaded it, or is in Off.
+    /// Before the pin of `who` ends: ends its keeping, and runs `shade` if the content was changed
+    /// since it was shaded. Not where another has taken the cell over, who has shaded it, or is in
+    /// Off.
     pub fn settle(&self, who: u64, shade: impl FnOnce()) {
-        // As a scan: it must not wait for other threads' borrows. Whoever borrows exclusively has taken the cell over.
+        // As a scan: it must not wait for other threads' borrows. A thread that borrows exclusively
+        // has taken the cell over.
         let Ok(before) = self.enter(|state| state & EXCLUSIVE != 0, SCAN) else { return };
         let _leave = Leave(self);
         if before & NOTES == 0 || self.cycle.load(Ordering::Relaxed) != who {
@@ -187,8 +198,9 @@ impl CellLock {
     }
     /// The end of an exclusive borrow. Release: the next borrower and the markers see what it wrote.
     pub fn release_exclusive(&self) {
-        // Nobody else changes the word meanwhile: every other transition is from a state without the bit. So it need not be a
-        // read-modify-write, which would wait for all that the borrower has stored.
+        // No other thread changes the word meanwhile: every other transition is from a state
+        // without the bit. So it need not be a read-modify-write, which would wait for all that the
+        // borrower has stored.
         self.state.store(0, Ordering::Release);
     }
     /// Runs `scan` unless the cell is exclusively borrowed, and records `cycle` then (if not 0); says whether.
@@ -290,7 +302,8 @@ mod tests {
         lock.keep(ME + 1);
         lock.release_kept(true);
         lock.settle(ME, || panic!("it is another's"));
-        // What was not changed is not shaded again, but where another may have changed a cell inside.
+        // What was not changed is not shaded again, but where another may have changed a cell
+        // inside.
         let lock = keep(false);
         assert_eq!(lock.exclude_from(ME), Borrow::Kept);
         lock.release_kept(false);

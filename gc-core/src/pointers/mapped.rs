@@ -135,26 +135,22 @@ pub struct GcMappedRefMut<'a, 'gc, U: ?Sized> {
 }
 
 impl<'a, 'gc, U: ?Sized> GcMappedRefMut<'a, 'gc, U> {
+    fn guarding(
+        cell: &'a dyn Borrowed<'gc>,
+        mc: &'a Mutation<'gc>,
+        kept: bool,
+        value: NonNull<U>,
+    ) -> Self {
+        GcMappedRefMut { cell, mc, kept, value, content: PhantomData }
+    }
     /// `value` is from a closure that was lent all that `orig` guards.
     fn of<T: Trace<'gc>>(orig: GcRefMut<'a, 'gc, T>, value: NonNull<U>) -> Self {
         let orig = ManuallyDrop::new(orig);
-        GcMappedRefMut {
-            cell: orig.cell,
-            mc: orig.mc,
-            kept: orig.kept,
-            value,
-            content: PhantomData,
-        }
+        GcMappedRefMut::guarding(orig.cell, orig.mc, orig.kept, value)
     }
     fn of_part<V: ?Sized>(orig: GcMappedRefMut<'a, 'gc, V>, value: NonNull<U>) -> Self {
         let orig = ManuallyDrop::new(orig);
-        GcMappedRefMut {
-            cell: orig.cell,
-            mc: orig.mc,
-            kept: orig.kept,
-            value,
-            content: PhantomData,
-        }
+        GcMappedRefMut::guarding(orig.cell, orig.mc, orig.kept, value)
     }
 
     /// A guard of a part of the part; see [`GcRefMut::map`].

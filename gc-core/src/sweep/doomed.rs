@@ -3,7 +3,7 @@
 //!
 //! 1. The sweep of a span finds objects with drop glue dead. It makes a *ward* of the span
 //!    ([`Ward`]): a bit for each dead object. Their alloc bits stay, so their slots are not reused.
-//! 2. A ward's span is in no list and in no thread's hands. It belongs to whoever holds the lock
+//! 2. A ward's span is in no list and in no thread's hands. It belongs to the holder of the lock
 //!    around [`Doomed`].
 //! 3. Each later cycle sweeps the spans of all wards as well ([`Doomed::sweep_some`],
 //!    [`Doomed::sweep_rest`]): it clears their marks, and what it finds newly dead joins the ward
@@ -141,7 +141,7 @@ impl<C: Copy> Doomed<C> {
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty() && self.running.is_empty()
     }
-    /// Whether there is a ward of which nobody drops objects.
+    /// Whether there is a ward of which no thread drops objects.
     pub fn has_waiting(&self) -> bool {
         !self.queue.is_empty()
     }
@@ -166,7 +166,7 @@ impl<C: Copy> Doomed<C> {
         self.running.iter().chain(&self.queue)
     }
 
-    /// Takes up to `most` objects of the oldest ward that nobody drops.
+    /// Takes up to `most` objects of the oldest ward that no thread drops.
     #[must_use]
     pub fn take(&mut self, most: u64) -> Option<Batch<C>> {
         let mut ward = self.queue.pop_front()?;
@@ -192,8 +192,9 @@ impl<C: Copy> Doomed<C> {
             // All that waits was found dead meanwhile.
             ward.since = Instant::now();
         }
-        // It keeps its turn also then. Whoever waits for what had been found dead when the wait
-        // began waits for these as well. They are few: nothing is allocated in the span of a ward.
+        // It keeps its turn also then. A thread that waits for what had been found dead when the
+        // wait began waits for these as well. They are few: nothing is allocated in the span of a
+        // ward.
         let at = self.queue.partition_point(|other| other.number < ward.number);
         self.queue.insert(at, ward);
         false

@@ -84,12 +84,12 @@ struct State {
 /// Whether there is a drop thread.
 enum DropThread {
     NotYet,
-    /// Somebody starts it.
+    /// A thread starts it.
     Starts,
     Runs(JoinHandle<()>),
     /// The system gave none.
     Failed,
-    /// Whoever ends the heap has taken it.
+    /// The thread that ends the heap has taken it.
     Taken,
 }
 
@@ -123,7 +123,7 @@ pub(crate) struct Waiting {
     pub(crate) slow_drops: u64,
 }
 
-/// What whoever hands objects over has to do then.
+/// What the thread that hands objects over has to do then.
 pub(crate) enum Next {
     Nothing,
     /// There is no drop thread yet.
@@ -235,7 +235,7 @@ impl Drops {
         all
     }
 
-    /// Nothing comes any more. Says whether nothing waits either.
+    /// Nothing comes any more. Returns whether nothing waits either.
     pub(crate) fn close(&self) -> bool {
         let mut state = self.state.lock();
         state.is_closed = true;
@@ -357,7 +357,7 @@ impl Drops {
         }
     }
 
-    /// The drop thread's sleep: until something waits. Says whether to go on.
+    /// The drop thread's sleep: until something waits. Returns whether to go on.
     pub(crate) fn wait(&self) -> bool {
         let mut state = self.state.lock();
         loop {
@@ -375,7 +375,7 @@ impl Drops {
             state.asleep -= 1;
         }
     }
-    /// The same for `time` at most, on a thread of the program; says whether something waits.
+    /// The same for `time` at most, on a thread of the program; returns whether something waits.
     pub(crate) fn wait_for(&self, time: Duration) -> bool {
         let deadline = after(time);
         let mut state = self.state.lock();
@@ -393,7 +393,7 @@ impl Drops {
 
     // ---- the program's side ----
 
-    /// The program drops from now on, and `waker` is told when there is something. Says whether
+    /// The program drops from now on, and `waker` is told when there is something. Returns whether
     /// there is already.
     pub(crate) fn own(&self, waker: Option<Waker>) -> bool {
         let mut state = self.state.lock();
@@ -470,7 +470,7 @@ impl Drops {
     }
 
     /// Waits until the queue is closed and, unless the program drops, everything is dropped; for
-    /// `time` at most, or as long as it takes if there is none. Says whether it came.
+    /// `time` at most, or as long as it takes if there is none. Returns whether it came.
     pub(crate) fn wait_for_end(&self, time: Duration) -> bool {
         let deadline = after(time);
         let mut state = self.state.lock();
@@ -493,7 +493,7 @@ impl Drops {
             state.waiters -= 1;
         }
     }
-    /// The drop thread, for whoever waits for its end.
+    /// The drop thread, for the thread that waits for its end.
     pub(crate) fn take_thread(&self) -> Option<JoinHandle<()>> {
         match std::mem::replace(&mut self.state.lock().thread, DropThread::Taken) {
             DropThread::Runs(thread) => Some(thread),

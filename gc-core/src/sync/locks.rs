@@ -86,7 +86,7 @@ impl<T> Mutex<T> {
         let held = unpoison(self.base.lock());
         self.order.hold(held)
     }
-    /// The lock, if nobody holds it.
+    /// The lock, if no thread holds it.
     #[inline]
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         let held = match self.base.try_lock() {

@@ -155,11 +155,13 @@ unsafe impl<'gc> Rootable<'gc> for str {
 /// How many edges a [`Tracer`] collects before it hands them on.
 pub(crate) const PACKET: usize = 510;
 
-/// The cycle of a tracer that marks nothing: it looks whether an object has a guarded cell as a part of its own.
+/// The cycle of a tracer that marks nothing: it looks whether an object has a guarded cell as a
+/// part of its own.
 const SEEKING: u64 = u64::MAX;
 
-/// Whether tracing reaches the guarded cell at `cell` without another guarded cell: what `trace` is called on has it as a
-/// part of its own, which no exclusive borrow of another cell can move or drop.
+/// Whether tracing reaches the guarded cell at `cell` without another guarded cell: what `trace` is
+/// called on has it as a part of its own, which no exclusive borrow of another cell can move or
+/// drop.
 pub(crate) fn has_cell(cell: usize, trace: impl FnOnce(&mut Tracer<'static>)) -> bool {
     unsafe fn forget(tracer: *mut Tracer<'static>) {
         // SAFETY: INV-7: the tracer below, lent for the call.
@@ -262,13 +264,15 @@ impl<'gc> Tracer<'gc> {
         self.len += 1;
     }
 
-    /// Whether this tracer seeks a guarded cell, whose content it must not be shown; notes if it is the one at `cell`.
+    /// Whether this tracer seeks a guarded cell, whose content it must not be shown; notes if it is
+    /// the one at `cell`.
     #[inline(always)]
     pub(crate) fn seeks(&mut self, cell: usize) -> bool {
         if self.cycle != SEEKING {
             return false;
         }
-        // SAFETY: INV-7: the owner of a seeking tracer is the word of `has_cell`, which outlives it.
+        // SAFETY: INV-7: the owner of a seeking tracer is the word of `has_cell`, which outlives
+        // it.
         let sought = unsafe { &mut *self.owner.cast::<usize>() };
         if *sought == cell {
             *sought = 0;
@@ -329,7 +333,8 @@ impl<'gc> Tracer<'gc> {
     #[cold]
     #[inline(never)]
     fn trace_later(&mut self) {
-        // SAFETY: INV-7: made by `note_for_later`; nobody else frees it, for the pointer is reset.
+        // SAFETY: INV-7: made by `note_for_later`; no other code frees it, for the pointer is
+        // reset.
         let mut later =
             unsafe { Box::from_raw(std::mem::replace(&mut self.later, std::ptr::null_mut())) };
         while let Some((at, again)) = later.pop() {

@@ -5,7 +5,7 @@
 //!    `Gc<'static, _>` can be had. There is no `Trace` for a `Mutex` or `RefCell` of anything else:
 //!    the marker would read its content while a mutator writes it. Function pointers are leaves too
 //!    (`functions`), and so is `dyn Any`, which only `'static` types become.
-//! 2. *Containers* own their content and let nobody change it through `&self`, so tracing is
+//! 2. *Containers* own their content and let no code change it through `&self`, so tracing is
 //!    iterating. Those that put it elsewhere (`Box`, `Vec`, maps) can nest without end: they go
 //!    through `Tracer::nested`.
 //!

@@ -71,7 +71,8 @@ fn the_collectors_threads_take_no_signals() {
     });
 }
 
-/// Refuses system calls with an error number, for all threads, from now on. Says whether it could.
+/// Refuses system calls with an error number, for all threads, from now on. Returns whether it
+/// could.
 fn refuse(calls: &[libc::c_long], errno: i32) -> bool {
     let step =
         |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
@@ -223,7 +224,7 @@ fn a_fork_is_known_without_the_pid() {
             code.unwrap_or(500)
         };
         assert_eq!(child(fork, grandchild), Some(0));
-        // One that shares the memory until it runs a program (vfork, as std's does) is nobody to
+        // One that shares the memory until it runs a program (vfork, as std's does) is nothing to
         // the heap.
         assert!(std::process::Command::new("true").status().unwrap().success());
         check_usable(&heap);

@@ -51,7 +51,7 @@ fn limited() -> Heap {
     Heap::builder().heap_limit(2 << 20).min_heap(1 << 20).build().unwrap()
 }
 
-/// Checks a heap after a refusal. Nobody has waited for a cycle, so one is asked for.
+/// Checks a heap after a refusal. No thread has waited for a cycle, so one is asked for.
 fn usable_again(heap: &Heap) {
     heap.collect().unwrap();
     check_usable(heap);
