@@ -179,3 +179,8 @@ mod tests {
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/GUIDE.md")]
 struct Guide;
+
+/// The programs of the migration guides, likewise. Those of other crates are marked `ignore`.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/MIGRATION.md")]
+struct Migration;

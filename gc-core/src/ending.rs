@@ -196,6 +196,18 @@ impl HeapBuilder {
 ///
 /// A stack that is too small for deep drop glue (a long list of boxes in one object) overflows here
 /// as it does anywhere on this thread.
+///
+/// ```
+/// use gc_core::{DropQueue, Gc, Heap};
+/// let (heap, mut drops): (Heap, DropQueue) = Heap::builder().build_with_drop_queue()?;
+/// heap.mutate(|mc| (0..3).for_each(|i| _ = Gc::new(mc, vec![i])));
+/// heap.collect().unwrap();
+/// while !drops.is_empty() {
+///     drops.run_pending(2);
+/// }
+/// assert_eq!(drops.len(), 0);
+/// # Ok::<(), gc_core::ConfigError>(())
+/// ```
 pub struct DropQueue {
     core: Arc<Core>,
 }

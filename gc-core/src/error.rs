@@ -78,6 +78,14 @@ impl fmt::Display for ConfigError {
 impl Error for ConfigError {}
 
 /// Why [`Gc::try_new`](crate::Gc::try_new) refused. Nothing is lost: the value is dropped, the heap is as it was.
+///
+/// ```
+/// use gc_core::{AllocReason, Gc, Heap};
+/// let heap = Heap::builder().heap_limit(1 << 20).min_heap(1 << 19).build()?;
+/// let error = heap.mutate(|mc| Gc::try_from_slice(mc, &[0u8; 2 << 20]).map(|_| ()).unwrap_err());
+/// assert_eq!((error.limit, error.reason), (1 << 20, AllocReason::HeapLimit));
+/// # Ok::<(), gc_core::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AllocError {
@@ -144,6 +152,12 @@ impl fmt::Display for AllocError {
 impl Error for AllocError {}
 
 /// Why [`Heap::collect`](crate::Heap::collect) refused.
+///
+/// ```
+/// use gc_core::{CollectError, Heap};
+/// let heap = Heap::new();
+/// assert_eq!(heap.mutate(|_| heap.collect()), Err(CollectError::InsideMutate));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CollectError {
@@ -175,6 +189,19 @@ impl Error for CollectError {}
 
 /// Destructors that have not run when [`Heap::drain_drops`](crate::Heap::drain_drops) has waited
 /// for long enough.
+///
+/// ```
+/// use gc_core::{Gc, Heap};
+/// use std::time::Duration;
+/// let (heap, mut drops) = Heap::builder().build_with_drop_queue()?;
+/// heap.mutate(|mc| { Gc::new(mc, String::from("texture")); });
+/// heap.collect()?;
+/// let pending = heap.drain_drops(Duration::from_millis(1)).unwrap_err();
+/// assert_eq!(pending.objects, 1);
+/// drops.run_pending(1);
+/// assert!(heap.drain_drops(Duration::from_secs(10)).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DropsPending {
@@ -199,6 +226,17 @@ impl fmt::Display for DropsPending {
 impl Error for DropsPending {}
 
 /// Why [`Heap::shutdown`](crate::Heap::shutdown) was not complete.
+///
+/// ```
+/// use gc_core::{Heap, ShutdownError};
+/// use std::time::Duration;
+/// let heap = Heap::new();
+/// let other = heap.clone();
+/// let error = heap.shutdown(Duration::from_millis(1)).unwrap_err();
+/// assert!(matches!(error, ShutdownError::InUse { handles: 1, .. }));
+/// other.shutdown(Duration::from_secs(10))?;
+/// # Ok::<(), ShutdownError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ShutdownError {

@@ -332,6 +332,15 @@ impl<T> Pool<T> {
         drop(self.shared.keep(value));
     }
     /// Drops all values on the calling thread.
+    ///
+    /// ```
+    /// use gc_core::{Heap, Pool};
+    /// let pool = Pool::new(&Heap::new(), Vec::<u8>::new);
+    /// pool.put(vec![1, 2]);
+    /// assert!(!pool.is_empty());
+    /// pool.clear();
+    /// assert_eq!(pool.len(), 0);
+    /// ```
     pub fn clear(&self) {
         for (part, sign) in self.shared.parts.iter().zip(&*self.shared.signs) {
             let values = {
@@ -365,6 +374,15 @@ impl<T> UnwindSafe for Pool<T> {}
 impl<T> RefUnwindSafe for Pool<T> {}
 
 /// A value of a [`Pool`], put back when the guard is dropped. From [`Pool::get`].
+///
+/// ```
+/// use gc_core::{Heap, Pool, PoolGuard};
+/// let pool = Pool::new(&Heap::new(), String::new);
+/// let mut text: PoolGuard<'_, String> = pool.get();
+/// text.push_str("lent");
+/// drop(text);
+/// assert_eq!(pool.take(), "lent");
+/// ```
 pub struct PoolGuard<'a, T> {
     pool: &'a Pool<T>,
     /// Empty only while it is dropped.

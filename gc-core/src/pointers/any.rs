@@ -171,6 +171,17 @@ impl<'gc> GcAny<'gc> {
     /// # Errors
     ///
     /// If the heap has reached its limit; `value` is dropped.
+    ///
+    /// ```
+    /// use gc_core::{GcAny, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     let any = GcAny::try_new(mc, 5u16)?;
+    ///     assert_eq!(any.as_ptr(), any.clone().as_ptr());
+    ///     assert!(any.is::<u16>(mc));
+    ///     Ok::<(), gc_core::AllocError>(())
+    /// })?;
+    /// # Ok::<(), gc_core::AllocError>(())
+    /// ```
     #[inline]
     pub fn try_new<T>(mc: &Mutation<'gc>, value: T) -> Result<Self, AllocError>
     where

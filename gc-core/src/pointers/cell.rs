@@ -78,6 +78,17 @@ impl<'gc, T> GcCell<'gc, T> {
         mc.record().store(&self.word, word(value));
     }
     /// Stores `value` and returns what the cell held.
+    ///
+    /// ```
+    /// use gc_core::{Gc, GcCell, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     let (one, two) = (Gc::new(mc, 1), Gc::new(mc, 2));
+    ///     let cell = GcCell::new(Some(one));
+    ///     assert_eq!(cell.swap(mc, Some(two)), Some(one));
+    ///     assert_eq!(cell.take(mc), Some(two));
+    ///     assert!(cell.get().is_none());
+    /// });
+    /// ```
     pub fn swap(&self, mc: &Mutation<'gc>, value: Option<Gc<'gc, T>>) -> Option<Gc<'gc, T>> {
         // SAFETY: INV-4: as in `get`.
         unsafe { pointer(mc.record().swap(&self.word, word(value))) }
@@ -267,6 +278,14 @@ impl<T> GcOnceCell<T> {
     }
     /// The value; `init` makes it if it is not set. If two threads come at once both may run `init`, and one's
     /// value is dropped.
+    ///
+    /// ```
+    /// let cell = gc_core::GcOnceCell::new();
+    /// gc_core::Heap::new().mutate(|mc| {
+    ///     assert_eq!(cell.get_or_init(mc, || 5), &5);
+    ///     assert_eq!(cell.get_or_init(mc, || 6), &5);
+    /// });
+    /// ```
     pub fn get_or_init<'gc>(&self, mc: &Mutation<'gc>, init: impl FnOnce() -> T) -> &T
     where
         T: Trace<'gc>,

@@ -64,6 +64,17 @@ impl<'gc, K: ?Sized, V: ?Sized> Ephemeron<'gc, K, V> {
     /// # Errors
     ///
     /// If the heap has reached its limit.
+    ///
+    /// ```
+    /// use gc_core::{Ephemeron, Gc, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     let (key, value) = (Gc::new(mc, 1), Gc::new(mc, 2));
+    ///     let pair = Ephemeron::try_new(mc, key, value)?;
+    ///     assert!(!pair.is_dead() && pair.key(mc) == Some(key));
+    ///     Ok::<(), gc_core::AllocError>(())
+    /// })?;
+    /// # Ok::<(), gc_core::AllocError>(())
+    /// ```
     pub fn try_new(
         mc: &Mutation<'gc>,
         key: Gc<'gc, K>,

@@ -56,7 +56,7 @@ unsafe impl<T: ?Sized + Send + Sync> Send for Gc<'_, T> {}
 unsafe impl<T: ?Sized + Send + Sync> Sync for Gc<'_, T> {}
 
 impl<'gc, T: Object<'gc>> Gc<'gc, T> {
-    /// Allocates an object. One to two nanoseconds while the heap fits the cache.
+    /// Allocates an object: a few nanoseconds ([costs](crate#costs)) while the heap fits the cache.
     ///
     /// # Panics
     ///
@@ -208,6 +208,15 @@ impl<'gc, T: Object<'gc>> Gc<'gc, [T]> {
     /// # Errors
     ///
     /// If the heap has reached its limit; the iterator is dropped.
+    ///
+    /// ```
+    /// use gc_core::{AllocError, Gc, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     assert_eq!(*Gc::try_from_iter_in(mc, (0..3).map(|i| i * i))?, [0, 1, 4]);
+    ///     Ok::<(), AllocError>(())
+    /// })?;
+    /// # Ok::<(), AllocError>(())
+    /// ```
     pub fn try_from_iter_in<I>(mc: &Mutation<'gc>, iter: I) -> Result<Self, AllocError>
     where
         I: IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
@@ -295,6 +304,16 @@ impl<'gc> Gc<'gc, str> {
     /// # Errors
     ///
     /// If the heap has reached its limit.
+    ///
+    /// ```
+    /// use gc_core::{Gc, Heap};
+    /// let heap = Heap::builder().heap_limit(1 << 20).min_heap(1 << 19).build()?;
+    /// heap.mutate(|mc| {
+    ///     assert_eq!(&*Gc::try_from_str(mc, "grey").unwrap(), "grey");
+    ///     assert!(Gc::try_from_str(mc, &"grey".repeat(1 << 19)).is_err());
+    /// });
+    /// # Ok::<(), gc_core::ConfigError>(())
+    /// ```
     pub fn try_from_str(mc: &Mutation<'gc>, text: &str) -> Result<Self, AllocError> {
         copy::<_, false>(mc, text.as_bytes()).map(text_of)
     }
@@ -309,6 +328,17 @@ fn text_of<'gc>(bytes: Gc<'gc, [u8]>) -> Gc<'gc, str> {
 
 impl<'gc, T: ?Sized> Gc<'gc, T> {
     /// The object, for the rest of this `mutate`.
+    ///
+    /// ```
+    /// use gc_core::{Gc, Heap};
+    /// fn longest<'gc>(a: Gc<'gc, str>, b: Gc<'gc, str>) -> &'gc str {
+    ///     let (a, b) = (Gc::as_ref(a), Gc::as_ref(b));
+    ///     if a.len() < b.len() { b } else { a }
+    /// }
+    /// Heap::new().mutate(|mc| {
+    ///     assert_eq!(longest(Gc::from_str(mc, "ring"), Gc::from_str(mc, "span!")), "span!");
+    /// });
+    /// ```
     #[allow(clippy::should_implement_trait, reason = "`AsRef` cannot give the brand's lifetime")]
     #[must_use]
     #[inline(always)]
@@ -317,6 +347,14 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
         unsafe { this.ptr.as_ref() }
     }
     /// The object's address, which is stable.
+    ///
+    /// ```
+    /// use gc_core::{Gc, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     let gc = Gc::new(mc, 1);
+    ///     assert!(std::ptr::eq(Gc::as_ptr(gc), Gc::as_ref(gc)));
+    /// });
+    /// ```
     #[must_use]
     pub fn as_ptr(this: Self) -> *const T {
         this.ptr.as_ptr()
@@ -331,7 +369,8 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
     pub fn ptr_eq(a: Self, b: Self) -> bool {
         a.addr() == b.addr()
     }
-    /// An owned handle, which keeps the object alive between calls of `mutate`. Some 20 ns.
+    /// An owned handle, which keeps the object alive between calls of `mutate`
+    /// ([costs](crate#costs)).
     ///
     /// ```
     /// use gc_core::{Gc, Heap, Root};
@@ -369,6 +408,16 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
     /// # Errors
     ///
     /// If the heap has reached its limit.
+    ///
+    /// ```
+    /// use gc_core::{Gc, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     let object = Gc::new(mc, 1);
+    ///     assert_eq!(Gc::try_downgrade(object, mc)?.upgrade(mc), Some(object));
+    ///     Ok::<(), gc_core::AllocError>(())
+    /// })?;
+    /// # Ok::<(), gc_core::AllocError>(())
+    /// ```
     pub fn try_downgrade(this: Self, mc: &Mutation<'gc>) -> Result<GcWeak<'gc, T>, AllocError> {
         GcWeak::new::<false>(mc, this)
     }

@@ -112,6 +112,13 @@ impl<T> Guarded<T> {
 
 /// A shared borrow of a [`GcRefCell`] or a [`GcRwLock`], or of a part of what it holds
 /// ([`map`](Self::map)).
+///
+/// ```
+/// use gc_core::GcRefCell;
+/// let cell = GcRefCell::new(vec![1, 2]);
+/// let (one, other) = (cell.borrow(), cell.borrow());
+/// assert_eq!(one.len() + other[0], 3);
+/// ```
 #[must_use = "a borrow ends when its guard is dropped"]
 pub struct GcRef<'a, T: ?Sized> {
     pub(super) lock: &'a CellLock,
@@ -143,6 +150,18 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for GcRef<'_, T> {
 ///
 /// A guard that is leaked (`std::mem::forget`) leaves its cell locked for ever, and the collector may then free what
 /// the cell holds.
+///
+/// ```
+/// use gc_core::{GcRefCell, Heap};
+/// Heap::new().mutate(|mc| {
+///     let cell = GcRefCell::new(vec![1, 2]);
+///     let mut guard = cell.borrow_mut(mc);
+///     guard.push(3);
+///     assert!(cell.try_borrow().is_none());
+///     drop(guard);
+///     assert_eq!(cell.try_borrow().unwrap().len(), 3);
+/// });
+/// ```
 #[must_use = "a borrow ends when its guard is dropped"]
 pub struct GcRefMut<'a, 'gc, T: Trace<'gc>> {
     pub(super) cell: &'a Guarded<T>,
@@ -488,6 +507,18 @@ impl<T> GcRwLock<T> {
         wait_until(|| self.0.try_exclude_within(mc, holder))
     }
     /// Locks for writing, unless it is locked.
+    ///
+    /// ```
+    /// use gc_core::{GcRwLock, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     let lock = GcRwLock::new(1);
+    ///     let reader = lock.read();
+    ///     assert!(lock.try_write(mc).is_none());
+    ///     drop(reader);
+    ///     *lock.try_write(mc).unwrap() = 2;
+    ///     assert_eq!(*lock.read(), 2);
+    /// });
+    /// ```
     pub fn try_write<'a, 'gc>(&'a self, mc: &'a Mutation<'gc>) -> Option<GcRefMut<'a, 'gc, T>>
     where
         T: Trace<'gc>,

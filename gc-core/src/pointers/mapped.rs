@@ -124,6 +124,19 @@ impl<'gc, T: Trace<'gc>> Borrowed<'gc> for Guarded<T> {
 ///
 /// A guard that is leaked (`std::mem::forget`) leaves its cell locked for ever, and the collector
 /// may then free what the cell holds.
+///
+/// ```
+/// use gc_core::{GcMappedRefMut, GcRefCell, GcRefMut, Heap};
+/// Heap::new().mutate(|mc| {
+///     let cell = GcRefCell::new((1, vec![2, 3]));
+///     let list: GcMappedRefMut<'_, '_, Vec<i32>> =
+///         GcRefMut::map(cell.borrow_mut(mc), |pair| &mut pair.1);
+///     let mut last = GcMappedRefMut::filter_map(list, |list| list.last_mut()).unwrap();
+///     *last = 7;
+///     drop(last);
+///     assert_eq!(cell.borrow().1, [2, 7]);
+/// });
+/// ```
 #[must_use = "a borrow ends when its guard is dropped"]
 pub struct GcMappedRefMut<'a, 'gc, U: ?Sized> {
     cell: &'a dyn Borrowed<'gc>,

@@ -85,6 +85,14 @@ impl<T: ?Sized> Root<T> {
     }
 
     /// Whether two roots are of the same object.
+    ///
+    /// ```
+    /// use gc_core::{Heap, Root};
+    /// let heap = Heap::new();
+    /// let one: Root<u64> = heap.mutate(|mc| mc.root(1));
+    /// let other = heap.mutate(|mc| mc.root(1));
+    /// assert!(Root::ptr_eq(&one, &one.clone()) && !Root::ptr_eq(&one, &other));
+    /// ```
     #[must_use]
     pub fn ptr_eq(a: &Self, b: &Self) -> bool {
         std::ptr::addr_eq(a.ptr.as_ptr(), b.ptr.as_ptr())

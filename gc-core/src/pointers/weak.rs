@@ -75,6 +75,16 @@ impl<'gc, T: ?Sized> GcWeak<'gc, T> {
         Some(unsafe { Gc::from_non_null(self.target) })
     }
     /// Whether the object is known to be gone. `false` says nothing for certain: a cycle may be about to find out.
+    ///
+    /// ```
+    /// use gc_core::{Gc, GcWeak, Heap, Root};
+    /// let heap = Heap::new();
+    /// let weak: Root<GcWeak<'static, u64>> =
+    ///     heap.mutate(|mc| mc.root(Gc::downgrade(Gc::new(mc, 1), mc)));
+    /// heap.collect()?;
+    /// assert!(heap.mutate(|mc| weak.get(mc).is_dead()));
+    /// # Ok::<(), gc_core::CollectError>(())
+    /// ```
     #[must_use]
     pub fn is_dead(&self) -> bool {
         self.weak_box().is_dead()

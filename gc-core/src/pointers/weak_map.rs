@@ -210,6 +210,17 @@ impl<'gc, K: ?Sized, V: ?Sized> GcWeakMap<'gc, K, V> {
     }
     /// The entries whose keys are still there, as they were at some moment for each of the map's parts. They
     /// survive a cycle that runs meanwhile.
+    ///
+    /// ```
+    /// use gc_core::{Gc, GcWeakMap, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     let (map, key) = (GcWeakMap::<u64, u64>::new(), Gc::new(mc, 1));
+    ///     map.insert(mc, key, Gc::new(mc, 2));
+    ///     assert!(map.entries(mc).iter().all(|(key, value)| **key + **value == 3));
+    ///     assert_eq!(map.len(), 1);
+    ///     assert_eq!(map.remove(mc, key).map(|value| *value), Some(2));
+    /// });
+    /// ```
     #[must_use]
     pub fn entries(&self, mc: &Mutation<'gc>) -> Vec<(Gc<'gc, K>, Gc<'gc, V>)> {
         let all = self.ephemerons();

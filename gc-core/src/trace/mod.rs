@@ -41,6 +41,29 @@ pub use object::Object;
 /// it drops again (a lock) it reports inside [`Tracer::apart`].
 /// `NEEDS_TRACE` may be `false` only if `trace` never reports anything. A type with `NEEDS_TRACE = true` has
 /// no `Drop` of its own that could look through a `Gc` (INV-9).
+///
+/// ```
+/// use gc_core::{Gc, Heap, Trace, Tracer};
+///
+/// #[derive(Trace)]
+/// struct Pair<'gc>(Gc<'gc, u64>, Gc<'gc, u64>);
+///
+/// /// A container by hand: it reports what it holds.
+/// struct Stack<T>(Vec<T>);
+/// // SAFETY: all pointers in a stack are in its elements, and it has no `Drop`.
+/// unsafe impl<'gc, T: Trace<'gc>> Trace<'gc> for Stack<T> {
+///     const NEEDS_TRACE: bool = T::NEEDS_TRACE;
+///     fn trace(&self, tracer: &mut Tracer<'gc>) {
+///         tracer.edges(&self.0);
+///     }
+/// }
+///
+/// Heap::new().mutate(|mc| {
+///     let one = Gc::new(mc, 1);
+///     let stack = Gc::new(mc, Stack(vec![Pair(one, one)]));
+///     assert_eq!(*stack.0[0].1, 1);
+/// });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "the collector cannot trace `{Self}`: write `#[derive(Trace)]` above a type of your own; for \
                another one, `#[trace(skip)]` on the field, or `Leaf` around it",
@@ -61,6 +84,21 @@ pub unsafe trait Trace<'gc> {
 ///
 /// `At<'gc>` must be the same type as `Self` with `'static` replaced by `'gc` and nothing else changed: same
 /// size, same layout, same meaning (INV-8). The derive writes it so.
+///
+/// ```
+/// use gc_core::{Gc, Heap, Managed, Root, Trace};
+///
+/// #[derive(Trace)]
+/// struct Name<'gc>(Gc<'gc, str>);
+///
+/// /// Keeps values of any type that the derive has written the families of.
+/// struct Kept<T: Managed>(Vec<Root<T>>);
+///
+/// let heap = Heap::new();
+/// let mut kept: Kept<Name<'static>> = Kept(Vec::new());
+/// kept.0.push(heap.mutate(|mc| mc.root(Name(Gc::from_str(mc, "Ada")))));
+/// heap.mutate(|mc| assert_eq!(&*kept.0[0].get(mc).0, "Ada"));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a `Root` cannot name `{Self}`: write `#[derive(Trace)]` above the type, and name it at `'static`",
     label = "not `Managed`",
@@ -80,6 +118,20 @@ pub unsafe trait Managed: Sized + 'static {
 /// # Safety
 ///
 /// As for [`Managed`].
+///
+/// ```
+/// use gc_core::{Branded, Gc, Heap, Mutation, Object, Root};
+///
+/// fn keep<'gc, T>(mc: &Mutation<'gc>, value: T) -> Root<T::Static>
+/// where
+///     T: Branded<'gc> + Object<'gc>,
+/// {
+///     Gc::root(Gc::new(mc, value), mc)
+/// }
+/// let heap = Heap::new();
+/// let list = heap.mutate(|mc| keep(mc, vec![Gc::new(mc, 1)]));
+/// assert_eq!(heap.mutate(|mc| *list.get(mc)[0]), 1);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a `Root` cannot keep `{Self}`: write `#[derive(Trace)]` above the type; a type parameter needs \
                the bound `Branded<'gc>`",
@@ -100,6 +152,18 @@ pub unsafe trait Branded<'gc>: Trace<'gc> + Sized {
 /// # Safety
 ///
 /// As for [`Managed`]; pointers to `At<'a>` and `At<'b>` have the same representation.
+///
+/// ```
+/// use gc_core::{Family, Gc, Heap, Root};
+///
+/// /// The object's size, whatever its type.
+/// fn size<T: Family + ?Sized>(heap: &Heap, root: &Root<T>) -> usize {
+///     heap.mutate(|mc| size_of_val(Gc::as_ref(root.get(mc))))
+/// }
+/// let heap = Heap::new();
+/// let text: Root<str> = heap.mutate(|mc| Gc::root(Gc::from_str(mc, "text"), mc));
+/// assert_eq!(size(&heap, &text), 4);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a `Root` cannot name `{Self}`: write `#[derive(Trace)]` above the type, and name it at \
                `'static`; declare a trait object with `rootable_dyn!`",
@@ -115,6 +179,21 @@ pub unsafe trait Family: 'static {
 /// # Safety
 ///
 /// As for [`Family`].
+///
+/// ```
+/// use gc_core::{Gc, Heap, Mutation, Root, Rootable};
+///
+/// fn keep<'gc, T>(mc: &Mutation<'gc>, object: Gc<'gc, T>) -> Root<T::Family>
+/// where
+///     T: Rootable<'gc> + ?Sized,
+/// {
+///     Gc::root(object, mc)
+/// }
+/// let heap = Heap::new();
+/// let text = heap.mutate(|mc| keep(mc, Gc::from_str(mc, "a")));
+/// let number = heap.mutate(|mc| keep(mc, Gc::new(mc, 1)));
+/// assert_eq!(heap.mutate(|mc| text.get(mc).len() + *number.get(mc)), 2);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a `Root` cannot keep `{Self}`: write `#[derive(Trace)]` above the type; declare a trait object \
                with `rootable_dyn!`; a type parameter needs the bound `Branded<'gc>`",
@@ -186,6 +265,31 @@ pub(crate) type Spill = unsafe fn(*mut Tracer<'static>);
 ///
 /// A tracer only collects addresses. Its owner (a marker, a barrier that shades all that a cell holds, the
 /// verifier) decides what they mean, each time the buffer is full and at the end.
+///
+/// ```
+/// use gc_core::{Gc, Heap, Trace, Tracer};
+/// use std::sync::{Mutex, PoisonError};
+///
+/// /// One reader at a time, for a content that is not `Sync`. It never changes.
+/// struct Locked<T>(Mutex<T>);
+/// impl<T> Locked<T> {
+///     fn with<R>(&self, read: impl FnOnce(&T) -> R) -> R {
+///         read(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+///     }
+/// }
+/// // SAFETY: the content holds all pointers. None changes, so none needs a barrier. No `Drop`.
+/// unsafe impl<'gc, T: Trace<'gc>> Trace<'gc> for Locked<T> {
+///     const NEEDS_TRACE: bool = T::NEEDS_TRACE;
+///     fn trace(&self, tracer: &mut Tracer<'gc>) {
+///         // All is reported before the lock is let go.
+///         self.with(|content| tracer.apart(|tracer| tracer.edges(content)));
+///     }
+/// }
+/// Heap::new().mutate(|mc| {
+///     let locked = Gc::new(mc, Locked(Mutex::new(Gc::new(mc, 1))));
+///     assert_eq!(locked.with(|one| **one), 1);
+/// });
+/// ```
 #[repr(C)]
 pub struct Tracer<'gc> {
     pub(crate) len: usize,
