@@ -14,7 +14,7 @@ use std::time::Duration;
 /// ```
 /// use gc_core::{Gc, Heap, Root};
 /// let heap = Heap::new();
-/// let kept: Root<[u8; 100]> = heap.mutate(|mc| mc.root([0; 100]));
+/// let kept: Root<[u8; 100]> = heap.mutate(|mc| mc.root([0u8; 100]));
 /// heap.collect()?;
 /// let stats = heap.stats();
 /// assert_eq!((stats.live_objects, stats.undropped_objects), (1, 0));

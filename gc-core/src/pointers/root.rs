@@ -89,8 +89,8 @@ impl<T: ?Sized> Root<T> {
     /// ```
     /// use gc_core::{Heap, Root};
     /// let heap = Heap::new();
-    /// let one: Root<u64> = heap.mutate(|mc| mc.root(1));
-    /// let other = heap.mutate(|mc| mc.root(1));
+    /// let one: Root<u64> = heap.mutate(|mc| mc.root(1u64));
+    /// let other = heap.mutate(|mc| mc.root(1u64));
     /// assert!(Root::ptr_eq(&one, &one.clone()) && !Root::ptr_eq(&one, &other));
     /// ```
     #[must_use]

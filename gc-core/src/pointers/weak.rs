@@ -80,7 +80,7 @@ impl<'gc, T: ?Sized> GcWeak<'gc, T> {
     /// use gc_core::{Gc, GcWeak, Heap, Root};
     /// let heap = Heap::new();
     /// let weak: Root<GcWeak<'static, u64>> =
-    ///     heap.mutate(|mc| mc.root(Gc::downgrade(Gc::new(mc, 1), mc)));
+    ///     heap.mutate(|mc| mc.root(Gc::downgrade(Gc::new(mc, 1u64), mc)));
     /// heap.collect()?;
     /// assert!(heap.mutate(|mc| weak.get(mc).is_dead()));
     /// # Ok::<(), gc_core::CollectError>(())

@@ -129,7 +129,7 @@ pub unsafe trait Managed: Sized + 'static {
 ///     Gc::root(Gc::new(mc, value), mc)
 /// }
 /// let heap = Heap::new();
-/// let list = heap.mutate(|mc| keep(mc, vec![Gc::new(mc, 1)]));
+/// let list = heap.mutate(|mc| keep(mc, vec![Gc::new(mc, 1u64)]));
 /// assert_eq!(heap.mutate(|mc| *list.get(mc)[0]), 1);
 /// ```
 #[diagnostic::on_unimplemented(
@@ -191,7 +191,7 @@ pub unsafe trait Family: 'static {
 /// }
 /// let heap = Heap::new();
 /// let text = heap.mutate(|mc| keep(mc, Gc::from_str(mc, "a")));
-/// let number = heap.mutate(|mc| keep(mc, Gc::new(mc, 1)));
+/// let number = heap.mutate(|mc| keep(mc, Gc::new(mc, 1usize)));
 /// assert_eq!(heap.mutate(|mc| text.get(mc).len() + *number.get(mc)), 2);
 /// ```
 #[diagnostic::on_unimplemented(
