@@ -17,21 +17,20 @@
 use crate::config::BLOCK;
 use crate::control::Control;
 use crate::dropper::Handover;
-use crate::handshake::Epoch;
+use crate::handshake::{Epoch, Mode};
 use crate::heap::span::SpanClass;
 use crate::limits::Keeper;
 use crate::mark::follow::{DIRECT, Follower};
 use crate::mark::worker::Marker;
 use crate::mutator::{Core, Record, enter_collector_thread};
 use crate::observe::clock::ns_per_tick;
-use crate::observe::gctrace::CycleLine;
+use crate::observe::{CycleReport, Event, Handshake, Phase, Straggler};
 use crate::pacing::{Footprint, Limiter, Marked, Pacer};
 use crate::platform::thread::{process_cpu, short_timer_slack, thread_cpu};
 use crate::rest::{Next, Rest};
 use crate::sweep::early::Early;
 use crate::sweep::{self, Keep};
 use crate::sync::{Arc, Backoff, chaos, yield_now};
-use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -76,7 +75,8 @@ pub(crate) struct Collector {
     rest: Rest,
     keeper: Keeper,
     born: Instant,
-    straggler: Option<(Duration, u64)>,
+    /// The longest wait of a handshake in this cycle.
+    straggler: Option<Straggler>,
     /// What the sweep finds dead that has destructors.
     dead: Handover,
     /// The threads wait at the start of their pins (the stopped mode).
@@ -247,38 +247,71 @@ impl Collector {
         each: impl Fn(&Record),
         mut meanwhile: impl FnMut() -> Meanwhile,
     ) -> bool {
-        for record in self.core.records.snapshot() {
+        let start = Instant::now();
+        let is_heard = self.core.events.are_heard();
+        let mut longest: Option<Straggler> = None;
+        let mut threads = 0;
+        let mut is_complete = true;
+        'threads: for record in self.core.records.snapshot() {
             let begin = Instant::now();
             let mut backoff = Backoff::new();
-            let mut waited = false;
+            let mut straggler = None;
             while !record.crossed(to) {
+                // The place is that of the pin for which it waits.
+                if is_heard && straggler.is_none() {
+                    straggler = Some(record.straggler(Duration::ZERO));
+                }
                 match meanwhile() {
                     Meanwhile::Wait => backoff.wait(),
                     Meanwhile::Worked => {}
-                    Meanwhile::GiveUp => return false,
+                    Meanwhile::GiveUp => {
+                        is_complete = false;
+                        break 'threads;
+                    }
                 }
-                waited = true;
             }
-            if waited {
-                self.note_straggler(begin.elapsed(), record.number);
+            if let Some(straggler) = straggler {
+                Straggler { wait: begin.elapsed(), ..straggler }.keep_if_longer(&mut longest);
             }
+            threads += 1;
             each(&record);
             self.core.control.went_on();
         }
-        self.core.totals.handshakes.add(1);
-        true
+        if is_complete {
+            self.core.totals.handshakes.add(1);
+        }
+        self.tell_handshake(to, start.elapsed(), (threads, is_complete), longest);
+        is_complete
+    }
+
+    /// Tells the listeners of a handshake, and keeps its straggler for the cycle's report.
+    fn tell_handshake(
+        &mut self,
+        to: Epoch,
+        time: Duration,
+        (threads, is_complete): (u64, bool),
+        straggler: Option<Straggler>,
+    ) {
+        let events = &self.core.events;
+        if events.are_heard() {
+            let phase = match to.mode() {
+                Mode::Prep => Phase::Prep,
+                Mode::Mark => Phase::Mark,
+                Mode::Off => Phase::Cross,
+            };
+            let (cycle, straggler) = (self.number, straggler.clone());
+            let handshake = Handshake { cycle, phase, time, threads, is_complete, straggler };
+            events.tell(&Event::Handshake(&handshake));
+        }
+        if let Some(straggler) = straggler {
+            straggler.keep_if_longer(&mut self.straggler);
+        }
     }
 
     fn begin_handshake(&self, to: Epoch) {
         chaos();
         self.core.advance(to);
         chaos();
-    }
-
-    fn note_straggler(&mut self, wait: Duration, number: u64) {
-        if self.straggler.is_none_or(|(longest, _)| wait > longest) {
-            self.straggler = Some((wait, number));
-        }
     }
 
     /// Keeps every thread at the start of its pins, from epoch `to` on; says whether all are there. If not, a thread
@@ -292,7 +325,7 @@ impl Collector {
             let mut backoff = Backoff::new();
             while !record.is_unpinned() {
                 if begin.elapsed() > STOP_PATIENCE {
-                    self.note_straggler(begin.elapsed(), record.number);
+                    record.straggler(begin.elapsed()).keep_if_longer(&mut self.straggler);
                     core.stop.open();
                     return false;
                 }
@@ -313,10 +346,17 @@ impl Collector {
         self.rest.cycle_begins(&core, thread_cpu());
         self.is_crowded = core.is_crowded();
         self.straggler = None;
-        let mut line = CycleLine { number, goal: core.credit.goal(), ..CycleLine::default() };
+        let mut line = CycleReport { heap: core.events.heap, cycle: number, ..Default::default() };
+        line.goal_bytes = core.credit.goal();
         let start = Instant::now();
         let allocated_start = core.credit.allocated();
-        line.heap_start = core.credit.heap();
+        line.heap_start_bytes = core.credit.heap();
+        core.events.tell(&Event::CycleBegin {
+            cycle: number,
+            heap_bytes: line.heap_start_bytes,
+            goal_bytes: line.goal_bytes,
+        });
+        self.begin_phase(Phase::Prep);
         let held = core.credit.held();
         let taken_start = held.taken();
 
@@ -330,15 +370,15 @@ impl Collector {
             self.await_crossing(prep, |_| {}, || Meanwhile::Wait);
         }
         core.roots.free_flagged();
-        line.prep = start.elapsed();
+        line.prep = self.end_phase(Phase::Prep, start);
         self.aside = core.credit.allocated().saturating_sub(allocated_start);
 
-        let mark = Instant::now();
+        let mark = self.begin_phase(Phase::Mark);
         line.rounds = self.mark(number);
-        line.mark = mark.elapsed();
-        line.heap_end = core.credit.heap();
+        line.mark = self.end_phase(Phase::Mark, mark);
+        line.heap_end_bytes = core.credit.heap();
 
-        let cross = Instant::now();
+        let cross = self.begin_phase(Phase::Cross);
         if !core.marking.is_poisoned() && !fault!("dead_not_flagged") {
             sweep::weak::flag_dead(&core.space, number);
         }
@@ -348,7 +388,7 @@ impl Collector {
         let found = core.marking.take_found();
         let black = allocated_end.saturating_sub(allocated_start);
         let plan = self.pacer.after_mark(Marked {
-            found: if core.marking.is_poisoned() { line.heap_end } else { found.bytes },
+            found: if core.marking.is_poisoned() { line.heap_end_bytes } else { found.bytes },
             assisted: found.assisted,
             black,
             in_mark: black.saturating_sub(self.aside),
@@ -374,7 +414,7 @@ impl Collector {
         if !fault!("gate_not_reset") {
             core.gate.reset();
         }
-        line.cross = cross.elapsed();
+        line.cross = self.end_phase(Phase::Cross, cross);
         if core.config.stop_the_world {
             line.stopped = Some(if self.is_stopped { stopped.elapsed() } else { Duration::ZERO });
         }
@@ -382,32 +422,48 @@ impl Collector {
             core.stop.open();
         }
 
-        let sweep = Instant::now();
+        let sweep = self.begin_phase(Phase::Sweep);
         core.sweep.open();
         self.sweep(number);
         core.marking.heal();
-        line.sweep = sweep.elapsed();
+        line.sweep = self.end_phase(Phase::Sweep, sweep);
         self.plan_again();
         self.rest.cycle_ended(&core, thread_cpu());
         core.totals.cycles.add(1);
         core.ageing.cycle_ended();
+        if core.events.are_heard() {
+            line.at = start - self.born;
+            line.live_bytes = plan.live;
+            line.marked_objects = found.objects;
+            self.report(line);
+        }
         core.control.end();
         self.keeper.tell(&core, plan.live);
+    }
 
-        if core.config.gc_trace {
-            line.at = start - self.born;
-            line.live = plan.live;
-            line.marked_objects = found.objects;
-            line.straggler = self.straggler;
-            let waiting = core.drops.waiting();
-            line.undropped = (waiting.objects, waiting.bytes, waiting.age);
-            let (cpu, now) = (thread_cpu(), Instant::now());
-            let wall = (now - self.last_line).as_secs_f64().max(1e-9);
-            line.busy = (cpu.saturating_sub(self.last_cpu)).as_secs_f64() / wall;
-            (self.last_cpu, self.last_line) = (cpu, now);
-            // A closed standard error must not end the collector.
-            let _ = writeln!(std::io::stderr(), "{line}");
-        }
+    /// Tells the listeners what the cycle did.
+    fn report(&mut self, mut line: CycleReport) {
+        line.straggler = self.straggler.take();
+        let waiting = self.core.drops.waiting();
+        line.undropped_objects = waiting.objects;
+        line.undropped_bytes = waiting.bytes;
+        line.undropped_age = waiting.age;
+        let (cpu, now) = (thread_cpu(), Instant::now());
+        let wall = (now - self.last_line).as_secs_f64().max(1e-9);
+        line.busy = (cpu.saturating_sub(self.last_cpu)).as_secs_f64() / wall;
+        (self.last_cpu, self.last_line) = (cpu, now);
+        self.core.events.tell(&Event::CycleEnd(&line));
+    }
+
+    fn begin_phase(&self, phase: Phase) -> Instant {
+        self.core.events.tell(&Event::PhaseBegin { cycle: self.number, phase });
+        Instant::now()
+    }
+    /// Tells that a phase is over, and returns how long it took.
+    fn end_phase(&self, phase: Phase, begin: Instant) -> Duration {
+        let time = begin.elapsed();
+        self.core.events.tell(&Event::PhaseEnd { cycle: self.number, phase, time });
+        time
     }
 
     /// Marks everything reachable; returns the rounds it took.

@@ -130,6 +130,10 @@ mod dropper;
 mod ending;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod error;
+#[cfg(not(loom))]
+mod events;
+#[cfg(not(loom))]
+mod export;
 mod handshake;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod heap;
@@ -175,6 +179,8 @@ pub mod __private;
 
 #[cfg(not(loom))]
 pub use ending::DropQueue;
+#[cfg(all(feature = "tracing", not(loom)))]
+pub use export::TracingEvents;
 pub use error::{AllocError, AllocReason, CollectError, ConfigError, DropsPending, ShutdownError};
 /// Derives [`Trace`](trait@Trace) and the families that [`Root`] needs.
 #[cfg(feature = "derive")]
@@ -182,7 +188,10 @@ pub use gc_derive::Trace;
 #[cfg(not(loom))]
 pub use mutation::{Heap, HeapBuilder, Mutation, Mutator};
 #[cfg(not(loom))]
-pub use observe::{ClassStats, Histogram, PauseKind, Pauses, Pressure, Stats};
+pub use observe::{
+    ClassStats, CycleReport, Event, EventListener, Handshake, Histogram, PauseKind, Pauses, Phase,
+    Pressure, Stats, Straggler,
+};
 #[cfg(not(loom))]
 pub use pointers::{
     ByAddress, Downcast, Ephemeron, Erased, External, Gc, GcAny, GcCell, GcMappedRefMut, GcMutex,
