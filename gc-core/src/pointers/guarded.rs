@@ -347,9 +347,9 @@ macro_rules! guarded_cell {
 /// whole content: 1 to 10 ns for each pointer in it.
 ///
 /// A [`mutate`](crate::Heap::mutate) that begins while a cycle starts shades changed content once
-/// more before it ends. It shades it again at a borrow after another thread has used the cell. Such
-/// a `mutate` shades at each borrow if the cell is not itself a part of a heap object (on the
-/// stack, in a `Box`, in another guarded cell). The times are
+/// more before it ends. It shades it again at a borrow after another thread has used the cell. If
+/// the cell is not itself a part of a heap object, such a `mutate` shades at each borrow. Examples
+/// are cells on the stack, in a `Box`, or in another guarded cell. The times are
 /// [`PauseKind::Shade`](crate::PauseKind::Shade). Keep large contents that change often in several
 /// cells.
 ///
