@@ -113,8 +113,8 @@ pub enum AllocReason {
         /// Whether the system gave less of it than was asked for when the heap was made.
         is_short: bool,
     },
-    /// The system refused to open more of the address space: its rule for overcommitted memory, a
-    /// limit of the process, or the number of its mappings.
+    /// The system refused to open more of the address space. The cause is its rule for
+    /// overcommitted memory, a limit of the process, or the number of its mappings.
     System {
         /// The number of the system's error.
         os: i32,

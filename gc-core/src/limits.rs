@@ -45,7 +45,7 @@ impl Keeper {
         keeper
     }
 
-    /// Reads the container's limit, and what the process takes beside the heap: `malloc` keeps much
+    /// Reads the container's limit, and what the process takes beside the heap. `malloc` keeps much
     /// of what is freed, for instance by the destructors of objects that held it.
     fn read(&mut self, core: &Core) {
         (self.container, self.read) = (core.config.container(), Instant::now());

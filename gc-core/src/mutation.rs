@@ -511,8 +511,8 @@ fn pinned<R>(record: &Record, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) 
     }
     record.enter();
     let pin = Pin(record);
-    // SAFETY: INV-1: `Mutation` is a transparent wrapper of `Record`, and the thread is pinned until `pin` drops,
-    // after `f` has returned; `for<'gc>` keeps the brand from leaving `f`.
+    // SAFETY: INV-1: `Mutation` is a transparent wrapper of `Record`. The thread is pinned until
+    // `pin` drops, after `f` has returned. `for<'gc>` keeps the brand from leaving `f`.
     f(unsafe { &*std::ptr::from_ref(pin.0).cast::<Mutation<'_>>() })
 }
 

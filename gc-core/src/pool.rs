@@ -219,8 +219,8 @@ impl<T: Send> Ages for Shared<T> {
 ///
 /// - A cycle turns values into *victims*. `get` finds them like the others, but the next cycle
 ///   drops those that are left.
-/// - This happens at the first use of the pool after a cycle, on the thread that uses it: inside
-///   `get`, `take` or `put`, without a lock. A panic in a destructor passes through.
+/// - This happens at the first use of the pool after a cycle, on the thread that uses it. It
+///   happens inside `get`, `take` or `put`, without a lock. A panic in a destructor passes through.
 /// - A thread that runs only for this purpose drops the values of unused parts. It catches panics.
 ///   The collector's threads never drop a value, so a destructor may block.
 /// - The heap needs cycles for this. A heap that rests has two, some seconds after the last use

@@ -71,8 +71,8 @@ impl<R> Registry<R> {
         let mut list = self.snapshot();
         change(&mut list);
         let old = self.list.swap(Owned::new(list), Ordering::AcqRel, &guard);
-        // SAFETY: INV-2: `old` was just unlinked by the only writer (we hold the lock), so no new reader can
-        // find it, and the epoch guard keeps it for those that have.
+        // SAFETY: INV-2: `old` was just unlinked by the only writer (we hold the lock), so no new
+        // reader can find it. The epoch guard keeps it for readers that have it.
         unsafe { guard.defer_destroy(old) };
     }
 

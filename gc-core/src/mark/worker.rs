@@ -86,8 +86,8 @@ fn cost_of(class: &SpanClass) -> usize {
 unsafe fn spill(tracer: *mut Tracer<'static>) {
     // SAFETY: INV-7: the caller's promise; nothing else uses the tracer during the call.
     let tracer = unsafe { &mut *tracer };
-    // SAFETY: INV-7: `Marker::new` made the owner a boxed `Sink` that only this function and the marker use,
-    // and the marker holds no reference to it while it traces.
+    // SAFETY: INV-7: `Marker::new` made the owner a boxed `Sink` that only this function and the
+    // marker use. The marker holds no reference to it while it traces.
     let sink = unsafe { &mut *tracer.owner.cast::<Sink>() };
     // SAFETY: INV-7: `len` entries of the buffer are written.
     let edges = unsafe { std::slice::from_raw_parts(tracer.buf, tracer.len) };
@@ -660,8 +660,8 @@ impl Marker {
     fn trace(&mut self, info: &crate::heap::object::TypeInfo, at: usize, n: usize) {
         // If a `trace` panics, the edges noted before stay noted.
         let mut tracer = self.tracer();
-        // SAFETY: INV-6: `n` values of the span's type lie at `at`, allocated and initialised, because a
-        // marked address was found in an object, a root or a shade; INV-7 for the tracer.
+        // SAFETY: INV-6: `n` values of the span's type lie at `at`, allocated and initialised,
+        // since an object, a root or a shade had the marked address. INV-7 for the tracer.
         unsafe { (info.trace)(at as *const u8, n, &mut tracer) };
         self.pending = tracer.len;
     }

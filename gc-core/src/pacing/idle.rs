@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(simulate(600, 10 * MS, burst), [7, 12]);
         // Marking it takes a second: each waits for fifty.
         assert_eq!(simulate(600, 1000 * MS, burst), [7, 57]);
-        assert_eq!(simulate(600, MS, |_| 0), [0u32; 0], "nobody uses the heap");
+        assert_eq!(simulate(600, MS, |_| 0), [0u32; 0], "the heap is not used");
     }
 
     #[test]

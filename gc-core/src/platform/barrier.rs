@@ -9,9 +9,9 @@
 //! Linux may later refuse what [`register`] promised, for one of two reasons. The program may have
 //! installed a system-call filter. Or the process was restored from a checkpoint and has lost its
 //! registration: then the heap registers again. For the first there is [`visit_all_cores`], slow
-//! and
-//! used once: the calling thread moves to each core in turn. A thread that ran there was switched
-//! out, which is a full fence. A thread that ran nowhere executes one when it is switched in. After
+//! and used once. The calling thread moves to each core in turn. A thread that ran there was
+//! switched out, which is a full fence. A thread that ran nowhere executes one when it is switched
+//! in. After that the pins of the heap have fences of their own (`sync::fence`).
 //! that the pins of the heap have fences of their own (`sync::fence`).
 
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -30,8 +30,8 @@ impl Mask {
             libc::SIGSYS,
             libc::SIGABRT,
         ];
-        // SAFETY: sets of signals are plain bits, for which zero is valid; the calls read and write
-        // them only, and the last one the calling thread's mask.
+        // SAFETY: sets of signals are plain bits, for which zero is valid. The calls read and write
+        // only the sets, and the last call the calling thread's mask.
         unsafe {
             let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = std::mem::zeroed();
             libc::sigfillset(&raw mut all);
