@@ -7,8 +7,8 @@ use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{DeriveInput, Error, Ident, Macro, Path, Result, TypeParam, TypePath};
 
-pub(crate) const UNION: &str = "`Trace` cannot be derived for a union: no code can tell which of its \
-     fields is alive. Use an enum";
+pub(crate) const UNION: &str = "`Trace` cannot be derived for a union: no code can tell which of \
+     its fields is alive. Use an enum";
 const TWO_LIFETIMES: &str = "a type that derives `Trace` has at most one lifetime parameter, the brand of \
      its `Gc`s: an object in the heap cannot borrow anything else";
 const PACKED: &str = "`Trace` cannot be derived for a packed type: the collector reads each field through a \

@@ -660,8 +660,8 @@ impl Marker {
     fn trace(&mut self, info: &crate::heap::object::TypeInfo, at: usize, n: usize) {
         // If a `trace` panics, the edges noted before stay noted.
         let mut tracer = self.tracer();
-        // SAFETY: INV-6: `n` values of the span's type lie at `at`, allocated and initialised,
-        // since an object, a root or a shade had the marked address. INV-7 for the tracer.
+        // SAFETY: INV-6: `n` values of the span's type lie at `at`, allocated and initialised: an
+        // object, a root or a shade had the marked address. INV-7 for the tracer.
         unsafe { (info.trace)(at as *const u8, n, &mut tracer) };
         self.pending = tracer.len;
     }
