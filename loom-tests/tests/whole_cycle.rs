@@ -1,7 +1,7 @@
-//! A complete cycle (INV-1, 3, 4, 5, 11, 12): Prep, roots, marking, a clean round, the weak gate,
-//! the Sweep crossing, the sweep, and the reuse of a slot. At the crossing caches are taken back.
-//! Two mutators have two pins each, at any moment of the cycle. No reachable object is freed. An
-//! object that was unreachable at the start is freed. A weak pointer does not lead to the new
+//! A complete cycle (INV-1, 3, 4, 5, 11, 12). It has Prep, roots, marking, a clean round, the weak
+//! gate, the Sweep crossing, the sweep, and the reuse of a slot. At the crossing caches are taken
+//! back. Two mutators have two pins each, at any moment of the cycle. No reachable object is freed.
+//! An object that was unreachable at the start is freed. A weak pointer does not lead to the new
 //! object in its target's slot.
 #![cfg(loom)]
 
