@@ -1,18 +1,21 @@
-//! The collector: the order of the phases, and the only file that knows it.
+//! The collector: the order of the phases, which only this file knows.
 //!
-//! Life of a cycle with number n ([`Collector::cycle`]):
-//! 1. *Prep n*: the barrier starts; wait until every thread has crossed; free flagged roots (rules 2 to 4).
-//! 2. *Mark n*: the roots become work, markers drain ([`Collector::mark`]). The wait for this crossing is folded
-//!    into the first termination round (rule 6).
-//! 3. *Term n.k*: rounds until a clean one ([`Collector::round`], rule 7) that ephemerons have nothing to add to
-//!    (`sweep::ephemeron`), then the weak gate closes (rule 8).
-//! 4. The dead flags of weak boxes are set (rule 9).
-//! 5. *Sweep n*: every thread crosses and gives its spans up, or the collector does it for an unpinned one
-//!    (rules 10 and 11). While it waits it frees spans that are dead as a whole (`sweep::early`).
-//! 6. The sweep opens; mutators sweep what they allocate from and the collector sweeps the rest
-//!    ([`Collector::sweep`]); it closes when nothing is left.
+//! Life of the cycle with number n ([`Collector::cycle`]):
+//! 1. *Prep n*: the barrier starts. The collector waits until every thread has crossed, and frees
+//!    flagged roots (rules 2 to 4).
+//! 2. *Mark n*: the roots become work, and markers drain ([`Collector::mark`]). The wait for this
+//!    crossing is part of the first termination round (rule 6).
+//! 3. *Term n.k*: rounds until a clean one ([`Collector::round`], rule 7) after which ephemerons
+//!    add nothing (`sweep::ephemeron`). Then the weak gate closes (rule 8).
+//! 4. The collector sets the dead flags of weak boxes (rule 9).
+//! 5. *Sweep n*: every thread crosses and gives its spans up; for an unpinned one the collector
+//!    does it (rules 10 and 11). While it waits, the collector frees spans without live objects
+//!    (`sweep::early`).
+//! 6. The sweep opens. Mutators sweep the spans they allocate from, and the collector sweeps the
+//!    rest ([`Collector::sweep`]). The sweep closes when nothing is left.
 //!
-//! In between the collector sleeps with a timer and looks at the heap's size ([`Collector::run`]).
+//! Between cycles the collector sleeps with a timer and looks at the heap's size
+//! ([`Collector::run`]).
 
 use crate::config::BLOCK;
 use crate::control::Control;
@@ -34,22 +37,22 @@ use crate::sync::{Arc, Backoff, chaos, yield_now};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-/// The collector's shortest and longest timed sleep while something happens.
+/// The collector's shortest and longest timed sleep while the program uses the heap.
 const SHORT: Duration = Duration::from_micros(30);
 const LONG: Duration = Duration::from_millis(2);
-/// Sleeps without any allocation before the next one is deep.
+/// Number of sleeps without any allocation before the next sleep is deep.
 const QUIET: u32 = 16;
-/// The shortest marking that says whether this thread has a core to itself.
+/// The shortest marking that shows whether this thread has a core to itself.
 const WORTH_JUDGING: Duration = Duration::from_micros(300);
-/// How long a stop waits for the threads.
+/// The longest time that a stop waits for the threads.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 /// Spans swept between two yields: some 5 µs.
 const SWEEP_QUANTUM: u32 = 32;
 
-/// What the collector does instead of waiting for a thread that has not crossed.
+/// What the collector does while it waits for a thread that has not crossed.
 enum Meanwhile {
     Wait,
-    /// Nothing: something else was done, and it looks again at once.
+    /// It has done other work, and looks again at once.
     Worked,
     GiveUp,
 }
@@ -61,15 +64,15 @@ pub(crate) struct Collector {
     marker: Marker,
     pacer: Pacer,
     limiter: Limiter,
-    /// A limit sets the goal.
+    /// Whether a limit sets the goal.
     is_limited: bool,
-    /// As many mutators were busy in the last cycle as there are cores.
+    /// Whether in the last cycle at least as many mutators were busy as there are cores.
     is_crowded: bool,
-    /// Bytes taken, and taken from fresh blocks, up to the end of the last sweep.
+    /// Bytes allocated, and those of them from fresh blocks, up to the end of the last sweep.
     taken: (u64, u64),
     /// Bytes allocated during the handshakes of this marking.
     aside: u64,
-    /// Bytes outside of the heap that had been released by the end of this marking.
+    /// External bytes that had been released by the end of this marking.
     released: u64,
     number: u64,
     rest: Rest,
@@ -77,15 +80,15 @@ pub(crate) struct Collector {
     born: Instant,
     /// The longest wait of a handshake in this cycle.
     straggler: Option<Straggler>,
-    /// What the sweep finds dead that has destructors.
+    /// Dead objects with destructors that the sweep finds.
     dead: Handover,
-    /// The threads wait at the start of their pins (the stopped mode).
+    /// Whether the threads wait at the start of their pins (the stopped mode).
     is_stopped: bool,
     last_cpu: Duration,
     last_line: Instant,
 }
 
-/// The body of an additional marker's thread: marks whenever there is something to mark.
+/// The body of an additional marker's thread: marks whenever there is work.
 pub(crate) fn marker_thread(core: &Core, mut marker: Marker) {
     enter_collector_thread();
     let mut backoff = Backoff::new();
@@ -121,7 +124,8 @@ pub(crate) fn marker_thread(core: &Core, mut marker: Marker) {
     }
 }
 
-/// Drains until nothing is left to take; a panic in a `trace` poisons the cycle and the draining goes on.
+/// Drains until there is nothing to take. A panic in a `trace` poisons the cycle, and the draining
+/// goes on.
 fn drain(core: &Core, marker: &mut Marker) {
     loop {
         let result = catch_unwind(AssertUnwindSafe(|| {
@@ -185,7 +189,7 @@ impl Collector {
             let is_due = !is_held && credit.heap() >= credit.trigger() || core.control.is_wished();
             let begins = !self.dead.awaits(&core, is_due) && is_due && !self.has_had_its_share();
             if self.control().is_asked() || begins {
-                // The next look measures the rate of allocation since the one before the cycle.
+                // The next look measures the rate of allocation since the look before the cycle.
                 self.cycle();
                 quiet = 0;
                 continue;
@@ -216,7 +220,7 @@ impl Collector {
             let left = credit.trigger().saturating_sub(credit.heap()) as f64;
             let rate = bytes as f64 / time.as_secs_f64().max(1e-7);
             let wait = if rate > 0.0 { left / rate / 2.0 } else { f64::MAX };
-            // Past the trigger it is the limiter or a destructor that holds the cycle back.
+            // Past the trigger, the limiter or a destructor holds the cycle back.
             let shortest = if is_due { LONG } else { SHORT };
             let wait = wait.clamp(shortest.as_secs_f64(), LONG.as_secs_f64());
             self.control().sleep(Duration::from_secs_f64(wait), false);
@@ -224,7 +228,7 @@ impl Collector {
         self.end();
     }
 
-    /// Plans again as destructors give back what the dead held outside of the heap.
+    /// Plans again when destructors have released external bytes of dead objects.
     fn settle(&mut self) {
         if !self.dead.may_give_back(&self.core) {
             return;
@@ -239,8 +243,9 @@ impl Collector {
         }
     }
 
-    /// Waits until every thread has crossed into `to`, which is set; `each` is called for every record after its thread has.
-    /// While it waits it asks `meanwhile` what to do; says whether all have crossed.
+    /// Waits until every thread has crossed into `to`, which is set. Calls `each` for every record
+    /// after its thread has crossed, and `meanwhile` while it waits. Returns whether all have
+    /// crossed.
     fn await_crossing(
         &mut self,
         to: Epoch,
@@ -314,8 +319,9 @@ impl Collector {
         chaos();
     }
 
-    /// Keeps every thread at the start of its pins, from epoch `to` on; says whether all are there. If not, a thread
-    /// stays in its pin for so long that it may be waiting for one of the others, and all go on.
+    /// Keeps every thread at the start of its pins, from epoch `to` on. Returns whether all are
+    /// there. If not, all go on: a thread stays in its pin for so long that it may be waiting for
+    /// another one.
     fn stop(&mut self, to: Epoch) -> bool {
         let core = self.core.clone();
         core.stop.close();
@@ -466,7 +472,7 @@ impl Collector {
         time
     }
 
-    /// Marks everything reachable; returns the rounds it took.
+    /// Marks everything reachable. Returns the number of rounds.
     fn mark(&mut self, number: u64) -> u32 {
         let core = self.core.clone();
         let mut epoch = Epoch::mark(number);
@@ -488,7 +494,7 @@ impl Collector {
         let mut rounds = 0;
         loop {
             self.drain();
-            // Nobody starts from here on, so that what is recorded stays true of the markers.
+            // From here on no marker starts, so what is recorded stays true of the markers.
             core.marking.detector.park();
             let mut backoff = Backoff::new();
             while !core.marking.detector.is_quiet() {
@@ -518,7 +524,8 @@ impl Collector {
         }
     }
 
-    /// Marks the values of ephemerons whose keys are marked, and follows them; returns whether there were any.
+    /// Marks the values of ephemerons whose keys are marked, and what they lead to. Returns whether
+    /// there were any.
     fn shade_ephemerons(&mut self) -> bool {
         let core = &self.core;
         if !core.ephemerons.exist() {
@@ -556,7 +563,7 @@ impl Collector {
         }
     }
 
-    /// What is known better after the sweep than at the end of marking.
+    /// Plans again with sizes that are exact only after the sweep.
     fn plan_again(&mut self) {
         let core = &self.core;
         let taken = (core.credit.allocated(), core.totals.fresh_bytes.get());
@@ -582,7 +589,7 @@ impl Collector {
         }
     }
 
-    /// Plans with the limits and the settings that hold now.
+    /// Plans again if the limits or the settings have changed.
     fn look_at_limits(&mut self, in_cycle: bool) {
         if let Some(plan) = self.keeper.look(&self.core, &mut self.pacer, in_cycle) {
             self.core.credit.amend(plan);
@@ -590,8 +597,8 @@ impl Collector {
         }
     }
 
-    /// Whether the collector has taken its half of the process's time while a limit sets the goal. Then nobody assists, and
-    /// the next cycle waits although it is due.
+    /// Returns whether the collector has used up its half of the process's CPU time while a limit
+    /// sets the goal. Then mutators do not assist, and the next cycle waits although it is due.
     fn has_had_its_share(&mut self) -> bool {
         if !self.is_limited || cfg!(shuttle) {
             return false;
@@ -605,9 +612,9 @@ impl Collector {
         has
     }
 
-    /// A termination round: whether nothing was shaded until every thread had crossed into `epoch`. Gives up as
-    /// soon as something is, so that marking goes on while a long pin lasts; a later round's crossing stands for
-    /// this one's.
+    /// A termination round. Returns whether nothing was shaded until every thread had crossed into
+    /// `epoch`. Gives up as soon as something is shaded, so that marking goes on while a long pin
+    /// lasts. A later round's crossing stands for this one's.
     fn round(&mut self, epoch: Epoch, recorded: u64) -> bool {
         let core = self.core.clone();
         let before = core.credit.allocated();
@@ -627,8 +634,8 @@ impl Collector {
         crossed && is_clean() && core.marking.is_empty() && core.rings_are_empty()
     }
 
-    /// Closes the weak gate, unless an upgrade shaded something since the round (rule 8). With a poisoned cycle
-    /// nothing dies and the gate stays open.
+    /// Closes the weak gate, unless an upgrade shaded something since the round (rule 8). In a
+    /// poisoned cycle nothing dies, and the gate stays open.
     fn resolve(&self, recorded: u64) -> bool {
         let core = &self.core;
         if core.marking.is_poisoned() {
@@ -639,7 +646,7 @@ impl Collector {
         })
     }
 
-    /// Sweeps every span that no mutator sweeps, and closes the sweep.
+    /// Sweeps every span that mutators do not sweep, and closes the sweep.
     fn sweep(&mut self, number: u64) {
         let core = self.core.clone();
         self.dead.begin_sweep(&core, number, core.keep());
@@ -675,7 +682,8 @@ impl Collector {
             *quantum += 1;
             if *quantum >= SWEEP_QUANTUM {
                 *quantum = 0;
-                // Where memory is short, or threads stall, it is what they wait for.
+                // Without the yield where memory is short or threads stall: they wait for this
+                // sweep.
                 if !core.limits.is_near() && !core.control.has_stalled() {
                     yield_now();
                 }
@@ -683,8 +691,8 @@ impl Collector {
         }
     }
 
-    /// The heap ends: no thread can be inside `mutate` any more. Hands over everything that has a
-    /// destructor, and gives the rest of the memory back.
+    /// Ends the heap, when no thread can be inside `mutate` any more. Hands over all objects with
+    /// destructors, and gives the rest of the memory back.
     fn end(mut self) {
         let core = self.core.clone();
         core.marking.detector.park();
@@ -705,7 +713,7 @@ impl Collector {
                 core.count(sweep::sweep_span(&core.space, class, span, number, Keep::Nothing));
                 core.space.free_span(span);
             } else if core.space.meta(span as usize).sweep() != number as u32 {
-                // The others have just been looked at, and their objects wait.
+                // Spans with that number have just been swept, and their objects wait.
                 self.dead.doom(&core, class, span);
             }
         }
@@ -722,7 +730,7 @@ impl Collector {
         if core.marking.is_poisoned() {
             return;
         }
-        // If a thread does not come to a stop this cycle goes unverified.
+        // If a thread does not stop, this cycle is not verified.
         if self.is_stopped || self.stop(core.epoch.load().next_round()) {
             crate::verify::check_marks(&core);
             core.totals.verified.add(1);

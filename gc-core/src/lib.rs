@@ -179,9 +179,9 @@ pub mod __private;
 
 #[cfg(not(loom))]
 pub use ending::DropQueue;
+pub use error::{AllocError, AllocReason, CollectError, ConfigError, DropsPending, ShutdownError};
 #[cfg(all(feature = "tracing", not(loom)))]
 pub use export::TracingEvents;
-pub use error::{AllocError, AllocReason, CollectError, ConfigError, DropsPending, ShutdownError};
 /// Derives [`Trace`](trait@Trace) and the families that [`Root`] needs.
 #[cfg(feature = "derive")]
 pub use gc_derive::Trace;
