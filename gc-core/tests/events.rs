@@ -1,7 +1,5 @@
 //! What listeners hear: the steps of a cycle in their order, and for whom a handshake waits.
 
-mod common;
-
 use gc_core::{CollectError, CycleReport, Event, Gc, Handshake, Heap, Phase};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;

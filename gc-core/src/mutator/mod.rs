@@ -67,6 +67,8 @@ pub(crate) struct Record {
     pin: PinWord,
     crossing: Crossing,
     core: *const Core,
+    /// Where the pin began. In the cache line that a pin writes anyway.
+    place: Place,
     mode: Cell<Mode>,
     /// Unused rests of runs carry mark bits: they were taken in, or brought to, Mark.
     black: Cell<bool>,
@@ -111,8 +113,6 @@ pub(crate) struct Record {
     owner: AtomicU64,
     /// In order of registration.
     pub(crate) number: u64,
-    /// Where the pin began.
-    place: Place,
     /// The name of the thread that uses this record.
     name: Mutex<Option<Box<str>>>,
 }
@@ -130,6 +130,7 @@ impl Record {
             pin: PinWord::new(),
             crossing: Crossing::new(),
             core: Arc::as_ptr(core),
+            place: Place::new(),
             mode: Cell::new(Mode::Off),
             black: Cell::new(false),
             pressed: Cell::new(false),
@@ -154,7 +155,6 @@ impl Record {
             busy: plain::AtomicU32::new(0),
             owner: AtomicU64::new(0),
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
-            place: Place::new(),
             name: Mutex::new(None),
         }
     }

@@ -12,7 +12,7 @@ use super::gctrace::{CycleReport, Stderr};
 use crate::sync::Arc;
 use crate::sync::plain::{AtomicU64, Ordering};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// A part of a cycle, in their order.
@@ -191,6 +191,10 @@ pub(crate) struct Events {
     pub(crate) heap: u64,
     listeners: Vec<Arc<dyn EventListener>>,
 }
+
+// The panic of a listener ends in `tell`, and its state is its own affair.
+impl UnwindSafe for Events {}
+impl RefUnwindSafe for Events {}
 
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
