@@ -65,9 +65,10 @@
 //! | `derive` (default) | `#[derive(Trace)]` |
 //! | `arrayvec`, `bytes`, `chrono`, `either`, `hashbrown`, `indexmap`, `serde_json`, `smallvec`, `uuid` | [`Trace`](trait@Trace) for the types of the crate of that name |
 //! | `hdrhistogram` | `hdrhistogram::Histogram<u64>: From<&Histogram>`, in nanoseconds |
+//! | `tracing` | `TracingEvents`, a listener that makes spans of cycles and phases |
 //!
 //! The versions are those that `Cargo.toml` names: hashbrown 0.17, indexmap 2, smallvec 1, arrayvec
-//! 0.7, bytes 1, either 1, uuid 1, chrono 0.4, serde_json 1, hdrhistogram 7. Any other `'static`
+//! 0.7, bytes 1, either 1, uuid 1, chrono 0.4, serde_json 1, hdrhistogram 7, tracing 0.1. Any other `'static`
 //! type goes into a [`Leaf`], or is skipped by the derive.
 //!
 //! # Tasks

@@ -69,6 +69,8 @@ pub(crate) struct Record {
     core: *const Core,
     /// Where the pin began. In the cache line that a pin writes anyway.
     place: Place,
+    /// Pins within pins.
+    depth: Cell<u32>,
     mode: Cell<Mode>,
     /// Unused rests of runs carry mark bits: they were taken in, or brought to, Mark.
     black: Cell<bool>,
@@ -87,8 +89,6 @@ pub(crate) struct Record {
     panics: Cell<bool>,
     /// How far the collector was when this thread gave up to wait for it.
     hopeless: Cell<Option<u64>>,
-    /// Pins within pins.
-    depth: Cell<u32>,
     /// Sweeps begun as of the pin: the number of the spans that the thread may take slots of (rule 10).
     sweeps: Cell<u64>,
     /// The cycle of the pin, for guarded cells.
