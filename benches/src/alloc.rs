@@ -1,7 +1,7 @@
 //! `alloc`: N garbage nodes {left, right} of 16 bytes, only the last one alive; split over T threads.
 //!
-//! The checksum counts the nodes, batch by batch, and counts a batch only if the node that it left alive still
-//! has its two nulls after the next one.
+//! The checksum counts the nodes, batch by batch. A batch counts only if the node that it left
+//! alive still has its two nulls after the next batch.
 
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,8 @@
 //! `btree`: binary-trees of the Benchmarks Game at depth D.
 //!
-//! A stretch tree of depth D+1 is built, counted and dropped; a long-lived tree of depth D is kept; for d = 4,
-//! 6 ... D, 2^(D-d+4) trees of depth d are built and counted, the trees of each depth split over T threads. The
-//! checksum is the number of nodes counted. Each tree is one `mutate`.
+//! A stretch tree of depth D+1 is built, counted and dropped; a long-lived tree of depth D is kept.
+//! For d = 4, 6 ... D, 2^(D-d+4) trees of depth d are built and counted, and T threads share the
+//! trees of each depth. The checksum is the number of nodes counted. Each tree is one `mutate`.
 
 #![forbid(unsafe_code)]
 
@@ -49,12 +49,12 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
     check(report, count, nodes(args.depth + 1) + nodes(args.depth) + short)
 }
 
-/// How many trees of depth `d` there are.
+/// The number of trees of depth `d`.
 fn trees(depth: u32, d: u32) -> u64 {
     1 << (depth - d + LEAST_DEPTH)
 }
 
-/// How many nodes a tree of depth `d` has.
+/// The number of nodes in a tree of depth `d`.
 fn nodes(d: u32) -> u64 {
     (1 << (d + 1)) - 1
 }

@@ -1,11 +1,11 @@
-//! The engines: their names, what each cannot express, and the way from a name to the code that is written once for
-//! all engines with pointers.
+//! The engines: their names, what each cannot express, and the way from a name to the code that all
+//! engines with pointers share.
 
 #![forbid(unsafe_code)]
 
 use crate::args::{Workload, name_of};
 
-/// What manages the memory.
+/// The memory managers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Engine {
     Gc,
@@ -49,12 +49,12 @@ impl Engine {
         name_of(ENGINES, &self)
     }
 
-    /// Whether only a build with the feature `peers` has it.
+    /// Returns whether only a build with the feature `peers` has it.
     pub(crate) fn is_peer(self) -> bool {
         !matches!(self, Engine::Gc | Engine::Rc | Engine::Arc | Engine::Box)
     }
 
-    /// Why the engine cannot run the workload on that many threads, if so.
+    /// Returns why the engine cannot run the workload on that many threads, if so.
     pub(crate) fn refusal(self, workload: Workload, threads: usize) -> Option<&'static str> {
         use Engine::*;
         match (workload, self) {
@@ -86,8 +86,9 @@ impl Engine {
     }
 }
 
-/// Runs `$work` with the type `$p` of the engine's pointers, which are [`SharedPointers`](crate::objects) too. What is
-/// not listed was refused while the command line was parsed.
+/// Runs `$work` with the type `$p` of the engine's pointers, which are
+/// [`SharedPointers`](crate::objects) too. Engines not listed here were refused while the command
+/// line was parsed.
 macro_rules! with_shared_pointers {
     ($engine:expr, $p:ident => $work:expr) => {
         match $engine {

@@ -1,11 +1,12 @@
 //! `gcbench`: GCBench of Ellis, Kovac and Boehm as published, `--n` times (five).
 //!
-//! A tree of depth 18 stretches the heap and dies; a tree of depth 16, made top down, and an array of 500,000
-//! doubles live to the end; for depths 4, 6 ... 16 trees are made that hold 2 * 524,287 nodes between them, once
-//! top down (each node is stored into its parent) and once bottom up. Each tree is one `mutate`.
+//! A tree of depth 18 stretches the heap and dies. A tree of depth 16, made top down, and an array
+//! of 500,000 doubles live to the end. For depths 4, 6 ... 16, trees are made that hold 2 * 524,287
+//! nodes between them. They are made once top down (each node is stored into its parent) and once
+//! bottom up. Each tree is one `mutate`.
 //!
-//! The checksum counts the long-lived tree and the last tree of each loop, and is right only if element 1000 of
-//! the array is too, as the published program checks.
+//! The checksum counts the long-lived tree and the last tree of each loop. It is right only if
+//! element 1000 of the array is too, as the published program checks.
 
 #![forbid(unsafe_code)]
 
@@ -73,7 +74,7 @@ fn tree_size(d: u32) -> u64 {
     (1 << (d + 1)) - 1
 }
 
-/// How many trees of depth `d` a loop makes.
+/// The number of trees of depth `d` that a loop makes.
 fn iterations(d: u32) -> u64 {
     2 * tree_size(STRETCH_DEPTH) / tree_size(d)
 }
@@ -83,14 +84,14 @@ pub(crate) fn element(i: usize) -> f64 {
     if i < ARRAY_SIZE / 2 { 1.0 / i as f64 } else { 0.0 }
 }
 
-/// What the program makes its objects with.
+/// The operations with which the program makes its objects.
 pub(crate) trait Garden {
-    /// Makes a tree top down, drops it; its size if `count`.
+    /// Makes a tree top down and drops it. Returns its size if `count`.
     fn top_down(&mut self, depth: u32, count: bool) -> u64;
-    /// Makes a tree bottom up, drops it; its size if `count`.
+    /// Makes a tree bottom up and drops it. Returns its size if `count`.
     fn bottom_up(&mut self, depth: u32, count: bool) -> u64;
-    /// Makes the two long-lived objects and works on while they are there; then the size of the tree, which is made
-    /// top down, and element 1000 of the array.
+    /// Makes the two long-lived objects and does `work` while they exist. Then returns the size of
+    /// the tree, which is made top down, and element 1000 of the array.
     fn keep_while<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> (u64, f64, R);
 }
 

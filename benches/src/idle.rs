@@ -1,9 +1,10 @@
-//! `idle`: what a heap gives back when its program rests.
+//! `idle`: the memory that a heap gives back when its program rests.
 //!
-//! About N MB (100) of live records are made, {next, text} with texts of 16 to 512 bytes, in lists of about 1 MB
-//! that each hang on a root. Every other root is dropped, and as much garbage again is made and dropped. After
-//! `collect()` and `release_free_memory()`, `rss_mb` is the resident memory of that moment (not the peak,
-//! which is `peak_rss_mb`) and `live_mb` what the heap says is live.
+//! About N MB (100) of live records are made, {next, text} with texts of 16 to 512 bytes. They are
+//! in lists of about 1 MB, each with a root. Every other root is dropped, and as much garbage again
+//! is made and dropped. Then the program calls `collect()` and `release_free_memory()`. `rss_mb` is
+//! the resident memory at that moment (the peak is `peak_rss_mb`), and `live_mb` the live bytes
+//! that the heap reports.
 //!
 //! The checksum adds up a byte of each text that must still be there.
 

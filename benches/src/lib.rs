@@ -1,7 +1,9 @@
 //! `gc-bench`: the workloads on which speed, memory and pauses are compared.
 //!
-//! The binaries differ in their allocator only, so all is in this library, and `main` is its one door. One run does one workload with one engine, checks its own result, and prints one line (or one JSON object).
-//! What each workload does is written at the head of its file; README.md says how to measure with them.
+//! The binaries differ in their allocator only, so everything is in this library, and `main` is its
+//! only entry. One run does one workload with one engine, checks its own result, and prints one
+//! line (or one JSON object). The head of each workload's file describes it; README.md tells how to
+//! measure.
 
 mod alloc;
 mod args;
@@ -35,7 +37,7 @@ use args::{Args, Command, Order, Workload};
 use engines::{Engine, with_pointers, with_shared_pointers};
 use report::Report;
 
-/// How a run fails: what to tell the user.
+/// Fails with the message for the user.
 type Outcome = Result<(), String>;
 
 /// The program. `allocator` is the name of the global allocator, for the report.
@@ -121,7 +123,7 @@ fn heap(args: &Args) -> Result<Heap, String> {
     Ok(heap)
 }
 
-/// Adds `checksum` to the report, if it is what it must be.
+/// Adds `checksum` to the report if it has the expected value.
 fn check(report: &mut Report, found: u64, expected: u64) -> Outcome {
     if found != expected {
         return Err(format!("wrong checksum: {found}, expected {expected}"));
@@ -155,7 +157,7 @@ mod tests {
             for (engine, _) in engines::ENGINES {
                 let line = format!("{work} --engine {engine}");
                 let words: Vec<String> = line.split_whitespace().map(String::from).collect();
-                // What an engine cannot express is refused while parsing.
+                // Parsing refuses what an engine cannot express.
                 if let Ok(Command::Run(args)) = args::parse(&words) {
                     let report = run(&args, "system").unwrap_or_else(|e| panic!("{line}: {e}"));
                     assert!(report.line().contains(" checksum="), "{line}");
@@ -174,8 +176,8 @@ mod tests {
     }
 }
 
-/// The programs of the guide, which the documentation tests run. Here, because a package that is
-/// published does not have the folder `docs`.
+/// The programs of the guide, which the documentation tests run. They are here because a published
+/// package does not contain the folder `docs`.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/GUIDE.md")]
 struct Guide;

@@ -1,12 +1,12 @@
 //! `mark`: a live random graph of N nodes {a, b, payload} of 24 bytes, then five forced full collections.
 //!
-//! One live array holds all nodes; a and b of each point to uniformly random ones. With `--order sequential` the
-//! array lists the nodes in the order in which they were allocated, so the marker walks memory in order;
-//! with `shuffled` it is a random permutation of that order; with `sparse` only every 682nd of N nodes is kept, alone in its
-//! block of 16 KiB.
+//! One live array holds all nodes; a and b of each point to uniformly random ones. With `--order
+//! sequential` the array lists the nodes in the order of their allocation, so the marker walks
+//! memory in order. With `shuffled` it is a random permutation of that order. With `sparse` only
+//! every 682nd of N nodes is kept, alone in its block of 16 KiB.
 //!
-//! The checksum adds up the payloads, 0 to N-1, seen through the array, and is right only if the edges lead
-//! to the same payloads after the collections as before.
+//! The checksum adds up the payloads, 0 to N-1, as read through the array. It is right only if the
+//! edges lead to the same payloads after the collections as before.
 
 #![forbid(unsafe_code)]
 
@@ -70,7 +70,7 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
 /// The times of the collections, the time until their end, and the sums before and after.
 type Run = (Vec<f64>, Elapsed, [(u64, u64); 2]);
 
-/// Our heap is asked for collections from this thread, which is not a mutator.
+/// This thread asks our heap for collections; it is not a mutator.
 fn gc(heap: &Heap, args: &Args, watch: &Stopwatch) -> Result<Run, String> {
     let (array, before) = pin::on_one_thread(args.pin, || {
         let mut graph = GcGraph::new(heap, args.n, args.order);
@@ -109,7 +109,7 @@ fn seconds<R>(work: impl FnOnce() -> R) -> (f64, R) {
     (start.elapsed().as_secs_f64(), result)
 }
 
-/// Where the edges of a node lead, by the places in the array.
+/// The targets of a node's edges, by their places in the array.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Edges {
     pub(crate) from: usize,
@@ -133,7 +133,7 @@ fn build(graph: &mut impl Graph, n: usize, order: Order) {
     let mut random = Random::new(42);
     in_batches(n, |range| graph.make(range));
     if order == Order::Shuffled {
-        // Fisher and Yates, in place: a permutation on the side would show in the resident memory.
+        // Fisher and Yates, in place: a separate permutation would show in the resident memory.
         in_batches(n, |range| graph.swap(range.map(|i| (i, i + random.below(n - i)))));
     }
     in_batches(n, |range| {
@@ -171,7 +171,7 @@ const _: () = assert!(size_of::<Node<'static>>() == 24);
 struct GcGraph {
     mutator: Mutator,
     array: Root<[GcCell<'static, Node<'static>>]>,
-    /// Nodes that are made beside each that is kept.
+    /// Number of nodes that are made beside each node that is kept.
     garbage: usize,
 }
 

@@ -18,14 +18,15 @@ pub(crate) struct Stopwatch {
     cpu_s: f64,
 }
 
-/// What a [`Stopwatch`] saw.
+/// The times of a [`Stopwatch`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Elapsed {
     /// Seconds of wall time.
     pub(crate) wall_s: f64,
     /// Seconds of CPU time, user and system, of all threads: the collector's too.
     pub(crate) cpu_s: f64,
-    /// The peak resident memory of the process by then, in bytes: what checks the result comes later.
+    /// The peak resident memory of the process by then, in bytes. The check of the result comes
+    /// later.
     pub(crate) peak_rss: f64,
 }
 
@@ -74,11 +75,11 @@ pub(crate) struct Latencies {
     histogram: Histogram<u64>,
     /// The long ones, if a timeline was asked for.
     long: Vec<Long>,
-    /// From how many nanoseconds on one is long.
+    /// A latency of at least so many nanoseconds is long.
     threshold: u64,
     /// The zero of the timeline.
     begin: Instant,
-    /// How many were merged into this one.
+    /// How many histograms were merged into this one.
     merged: u32,
 }
 
@@ -128,7 +129,7 @@ impl Latencies {
         self.merged += 1;
     }
 
-    /// The latency that the share `q` of all stayed at or below, in microseconds.
+    /// The latency that the share `q` of all samples did not exceed, in microseconds.
     pub(crate) fn quantile_us(&self, q: f64) -> f64 {
         self.histogram.value_at_quantile(q) as f64 / 1e3
     }
@@ -139,8 +140,8 @@ impl Latencies {
     }
 }
 
-/// What the machine itself does to a loop that neither allocates nor shares: half a second of samples of
-/// about a microsecond of arithmetic. A tail of a workload means nothing below it.
+/// The machine's own noise in a loop that neither allocates nor shares: half a second of samples of
+/// about a microsecond of arithmetic. Below it, the tail of a workload means nothing.
 pub(crate) fn noise_floor(pin: bool) -> Latencies {
     pin::on_one_thread(pin, || {
         let (mut floor, mut random) = (Latencies::new(), Random::new(1));

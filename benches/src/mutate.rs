@@ -1,12 +1,14 @@
 //! `mutate`: a live table of K nodes {next, val, three more words}, changed for S seconds.
 //!
-//! An operation picks a random slot, allocates a node whose `next` is the current node of another random slot
-//! (that node's own `next` is cut first, so chains stay short), and stores it in the slot. A batch of 16 is
-//! timed, and is one `mutate`. T mutators share the table.
+//! An operation picks a random slot and allocates a node whose `next` is the current node of
+//! another random slot. Before that it cuts the other node's own `next`, so that chains stay short.
+//! It stores the new node in the slot. A batch of 16 is timed, and is one `mutate`. T mutators
+//! share the table.
 //!
-//! The words of every node reachable at the end must agree with its `val`, and the table must be full. With one
-//! mutator the run is also played again on plain integers, and every `val` and `next` must be the same;
-//! the checksum is then a hash of the whole table. With several it is the number of slots.
+//! The words of every node reachable at the end must agree with its `val`, and the table must be
+//! full. With one mutator the run is also replayed on plain integers, and every `val` and `next`
+//! must be the same. The checksum is then a hash of the whole table. With several mutators it is
+//! the number of slots.
 
 #![forbid(unsafe_code)]
 
@@ -31,7 +33,7 @@ pub(crate) const BATCH: u64 = 16;
 const FILL: usize = 256;
 /// The `next` that no node has.
 pub(crate) const NONE: u64 = u64::MAX;
-/// What is said of a slot that is not as it must be.
+/// The value that stands for a broken slot.
 pub(crate) const BROKEN: (u64, u64) = (NONE, NONE);
 
 pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
@@ -51,7 +53,7 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
         (None, Engine::GcArena | Engine::GcArenaStw) => pin::on_one_thread(args.pin, || {
             alone(args, &mut peers::gc_arena::Table::new(Pacing::of(args.engine), args.n))
         }),
-        // Others do not leave their thread: the table is made, changed and checked on one.
+        // Other pointers do not leave their thread: the table is made, changed and checked on one.
         (None, engine) => with_shared_pointers!(engine, P => local::<P>(args)),
     };
     report.count("n", args.n as u64);
@@ -81,7 +83,7 @@ fn local<P: SharedPointers>(args: &Args) -> Game {
     })
 }
 
-/// One thread's hold of the table.
+/// One thread's access to the table.
 pub(crate) trait Player {
     /// Does [`BATCH`] operations; the new nodes get the values from `first` up.
     fn batch(&mut self, random: &mut Random, first: u64);
@@ -90,7 +92,7 @@ pub(crate) trait Player {
     fn slot(&self, i: usize) -> (u64, u64);
 }
 
-/// What a run gave, and the checksum of the table after it.
+/// The result of a run, and the checksum of the table after it.
 struct Game {
     ops: u64,
     latencies: Latencies,
@@ -138,7 +140,7 @@ fn seed(thread: u64) -> u64 {
     1000 + thread
 }
 
-/// The value of slot `i` before the first operation: none that an operation gives.
+/// The value of slot `i` before the first operation. No operation gives it.
 pub(crate) fn initial(i: usize) -> u64 {
     (1 << 63) + i as u64
 }
@@ -161,7 +163,7 @@ fn hash(slots: impl Iterator<Item = (u64, u64)>) -> u64 {
     slots.fold(0, |hash, (val, next)| mix(hash ^ mix(val) ^ next.rotate_left(32)))
 }
 
-/// The run of thread 0 once more, on plain integers.
+/// Replays the run of thread 0 on plain integers.
 fn replay(n: usize, ops: u64) -> Vec<(u64, u64)> {
     let mut table: Vec<_> = (0..n).map(|i| (initial(i), NONE)).collect();
     let mut random = Random::new(seed(0));

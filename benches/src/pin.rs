@@ -11,7 +11,7 @@ use std::sync::{Barrier, OnceLock};
 /// The cores of the process as it was started: a pinned thread that starts others sees only its own.
 static CORES: OnceLock<Vec<usize>> = OnceLock::new();
 
-/// Runs `work(i)` on `threads` new threads that start together, and returns what each gave.
+/// Runs `work(i)` on `threads` new threads that start together, and returns their results.
 pub(crate) fn on_threads<R: Send>(
     threads: usize,
     pin: bool,
@@ -42,7 +42,7 @@ pub(crate) fn on_threads<R: Send>(
     })
 }
 
-/// Runs `work` on one such thread. What it builds need not be `Send`: it lives and dies there.
+/// Runs `work` on one such thread. What it builds need not be `Send`: it stays on that thread.
 pub(crate) fn on_one_thread<R: Send>(pin: bool, work: impl Fn() -> R + Sync) -> R {
     on_threads(1, pin, |_| work()).remove(0)
 }

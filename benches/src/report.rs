@@ -28,7 +28,7 @@ pub(crate) enum Value {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Report {
     pairs: Vec<(Cow<'static, str>, Value)>,
-    /// What the percentiles are of, for more of them.
+    /// The latencies that the percentiles come from, for more of them.
     latencies: Option<Latencies>,
 }
 
@@ -97,9 +97,10 @@ impl Report {
         self.number("floor_max_us", floor.max_us());
     }
 
-    /// Adds what the heap itself counted: live bytes, cycles, and its pauses.
+    /// Adds the heap's own counts: live bytes, cycles, and its pauses.
     ///
-    /// The pauses are those since `before`: a table that is made in one long `mutate` says nothing of the run.
+    /// The pauses are those since `before`: one long `mutate` that makes the table does not count
+    /// as part of the run.
     pub(crate) fn heap(&mut self, heap: &Heap, before: Option<&Pauses>, table: bool) {
         let stats = heap.stats();
         self.number("live_mb", stats.live_bytes as f64 / MB);

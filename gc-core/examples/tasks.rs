@@ -104,7 +104,7 @@ fn report(heap: &Heap, customers: &Root<Customers<'static>>) -> (u64, String) {
         let spent = |customer: &Customer<'_>| customer.spent.load(Ordering::Relaxed);
         let best = customers.values().max_by_key(|customer| spent(customer));
         let sum = customers.values().map(|customer| spent(customer)).sum();
-        (sum, best.map_or("nobody".into(), |customer| customer.name.to_string()))
+        (sum, best.map_or("no customer".into(), |customer| customer.name.to_string()))
     })
 }
 

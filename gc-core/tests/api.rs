@@ -1,5 +1,6 @@
-//! Every public item from outside the crate, as far as the doctests and the other tests leave it out: the traits of
-//! the pointers, guards that conflict, odd sizes and alignments, containers, settings, statistics.
+//! Every public item from outside the crate, as far as the doctests and the other tests leave it
+//! out. That is the traits of the pointers, guards that conflict, odd sizes and alignments,
+//! containers, settings, statistics.
 
 #[path = "common/settle.rs"]
 mod settle;

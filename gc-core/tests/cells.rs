@@ -74,8 +74,8 @@ fn a_leaked_guard_closes_every_way_in() {
         assert!(cell.try_borrow().is_none() && cell.try_borrow_mut(mc).is_none());
         assert!(catch_unwind(AssertUnwindSafe(|| **cell.get_mut())).is_err());
         assert!(catch_unwind(AssertUnwindSafe(|| cell.into_inner())).is_err());
-        // A shared one that is leaked keeps nobody's `&mut` away: the borrow checker knows that it
-        // is over.
+        // A shared borrow that is leaked does not prevent a `&mut`: the borrow checker knows that
+        // it is over.
         let mut lock = GcRwLock::new(1);
         std::mem::forget(lock.read());
         *lock.get_mut() += 1;

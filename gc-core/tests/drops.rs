@@ -1,5 +1,5 @@
-//! Destructors: that nothing waits for them but who asks to, on which thread they run, how a heap
-//! ends, and how deep a value may be.
+//! Destructors: only callers that ask to wait for them do. Also on which thread they run, how a
+//! heap ends, and how deep a value may be.
 
 use gc_core::{
     DropQueue, Gc, GcCell, GcRefCell, GcWeak, Heap, PauseKind, Root, ShutdownError, Trace,
@@ -311,7 +311,7 @@ fn a_queue_drops_on_the_thread_that_has_it() {
     fill(100);
     assert_eq!(told.try_iter().count(), 1, "once for each time that it was empty");
     assert!(queue.wait(MINUTE) && queue.len() == 100);
-    assert!(heap.drain_drops(Duration::from_millis(5)).is_err(), "nobody else drops");
+    assert!(heap.drain_drops(Duration::from_millis(5)).is_err(), "no other thread drops");
     std::thread::scope(|s| {
         let ui = s.spawn(|| {
             assert_eq!((queue.run_pending(0), queue.run_pending(30)), (0, 30));

@@ -131,7 +131,7 @@ fn what_cannot_be_written_is_a_failure() {
     ];
     for (name, args) in all {
         let mut command = example(name, &args);
-        // Nobody reads: the pipe is closed before the program begins.
+        // No process reads: the pipe is closed before the program begins.
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let output = command.stdout(writer).output().unwrap();

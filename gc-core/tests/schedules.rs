@@ -6,14 +6,15 @@
 //! GC_SCHEDULE=17 …                       one again, the failing one
 //! ```
 //!
-//! Every thread is shuttle's, only one runs at a time, and a switch may happen before each atomic operation; which
-//! thread comes next follows from the seed, as do the program's own choices. So a seed names a whole run: a failure
-//! says which, and that one runs again.
+//! Every thread is shuttle's, only one runs at a time, and a switch may happen before each atomic
+//! operation. The seed decides which thread comes next, and the program's own choices. So a seed
+//! names a whole run: a failure prints it, and that one runs again.
 //!
-//! The program: three mutators change one graph, a fourth thread asks for cycles, and the collector works along; with
-//! every third seed a second marker too, and every eighth seed is in the stopped mode. *Tokens* only move, between cells,
-//! guarded vectors, roots and hands: at the end each is there once, and a weak pointer to one always finds it. *Nodes*
-//! come and go; each has a magic word. Weak maps tie a label to each token and notes to nodes: a living key has its value.
+//! The program: three mutators change one graph, a fourth thread asks for cycles, and the collector
+//! works along. Every third seed has a second marker too, and every eighth seed is in the stopped
+//! mode. *Tokens* only move, between cells, guarded vectors, roots and hands. At the end each is
+//! there once, and a weak pointer to one always finds it. *Nodes* come and go; each has a magic
+//! word. Weak maps tie a label to each token and notes to nodes: a living key has its value.
 
 #![cfg(shuttle)]
 

@@ -59,7 +59,7 @@ fn threads_wait_for_the_whole_marking_and_for_nothing_else() {
     check(&heap, &root, LONG);
     let pauses = heap.pauses();
     let stops = pauses.of(PauseKind::Stop);
-    assert!(!stops.is_empty(), "nobody waited in five cycles");
+    assert!(!stops.is_empty(), "no thread waited in five cycles");
     // Marking 300,000 nodes takes milliseconds, all of which the worker waited.
     assert!(stops.max() > Duration::from_millis(1), "the longest stop took {:?}", stops.max());
     assert!(pauses.of(PauseKind::Gate).is_empty());

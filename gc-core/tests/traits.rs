@@ -1,6 +1,6 @@
-//! What the types of the crate implement, and what implements `Trace`: unwinding, borrowing as the
-//! content, identities, leaves, function pointers, tuples, and with the features the types of other
-//! crates.
+//! The traits that the crate's types implement, and the types that implement `Trace`. They cover
+//! unwinding, borrowing as the content, identities, leaves, function pointers, tuples, and with the
+//! features the types of other crates.
 
 #![forbid(unsafe_code)]
 

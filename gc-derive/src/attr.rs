@@ -1,4 +1,4 @@
-//! `#[trace(...)]`: parsing, and whether each attribute stands where it belongs.
+//! `#[trace(...)]`: parses the attributes, and checks that each is in its place.
 
 use crate::valid::{self, Errors};
 use proc_macro2::Span;
@@ -81,7 +81,7 @@ pub(crate) fn variant(attrs: &[Attribute]) -> Result<()> {
     errors.finish()
 }
 
-/// What stands inside the `#[trace(...)]`s, split at the commas.
+/// The contents of the `#[trace(...)]`s, split at the commas.
 fn metas(attrs: &[Attribute]) -> Result<Vec<Meta>> {
     let mut errors = Errors::default();
     let mut out = Vec::new();
@@ -125,7 +125,7 @@ fn krate(meta: &Meta) -> Result<Path> {
     path.ok_or_else(|| Error::new(meta.span(), valid::CRATE_VALUE))
 }
 
-/// What stands behind the `=`, without the groups in which `macro_rules!` wraps a fragment.
+/// The value after the `=`, without the groups in which `macro_rules!` wraps a fragment.
 fn value(meta: &Meta) -> Option<&Expr> {
     let Meta::NameValue(pair) = meta else { return None };
     let mut value = &pair.value;

@@ -1,17 +1,18 @@
 //! The impls, for a type that [`valid`](crate::valid) has accepted.
 //!
-//! 1. [`trace`]: `Trace`. The value is taken apart by patterns without `..`, so a field or a variant that the
-//!    derive has not seen is an error. Each field's value goes to the `Tracer`, which infers its type: the
-//!    type's tokens are written nowhere, because a macro among them may expand to something else here.
-//! 2. [`needs_trace`]: whether a type needs a trace is a constant, the "or" of its fields. A recursive type
-//!    would ask for its own constant, so a field that mentions the type itself or the brand counts as needing
-//!    one without being asked; only generic types without a brand ask.
+//! 1. [`trace`]: `Trace`. Patterns without `..` take the value apart, so a field or a variant that
+//!    the derive has not seen is an error. Each field's value goes to the `Tracer`, which infers
+//!    its type. The type's tokens are not repeated, because a macro among them may expand to
+//!    something else here.
+//! 2. [`needs_trace`]: whether a type needs a trace is a constant, the "or" of its fields. A
+//!    recursive type would ask for its own constant. So a field that mentions the type itself or
+//!    the brand counts as needing a trace; only generic types without a brand ask.
 //! 3. [`families`](crate::families): `Managed` and `Branded`.
-//! 4. [`drop_ban`]: an impl that collides with a blanket impl for everything that has a `Drop`. It has the
-//!    better words; the `Tracer` checks the same thing in `trace`.
+//! 4. [`drop_ban`]: an impl that collides with a blanket impl for every type with a `Drop`. It has
+//!    the better message; the `Tracer` checks the same in `trace`.
 //!
-//! Every name of ours is at [`ours`], the macro's own hygiene. A user's macro may give a field's name and its
-//! place, but not the meaning of `__gc_tracer`.
+//! Every name of ours is at [`ours`], the macro's own hygiene. A user's macro may give a field's
+//! name and its place, but not the meaning of `__gc_tracer`.
 
 use crate::ast::{Field, Input, Shape, Variant};
 use crate::families::families;
@@ -32,7 +33,7 @@ pub(crate) fn expand(input: &Input<'_>) -> TokenStream {
     quote!(#trace #families #ban)
 }
 
-/// What the impls have in common.
+/// The parts that the impls share.
 pub(crate) struct Parts {
     /// The path of `gc_core::__private`.
     pub(crate) private: TokenStream,
@@ -44,9 +45,9 @@ pub(crate) struct Parts {
     generics: Generics,
     /// The type parameters that may be unsized.
     pub(crate) unsized_params: Vec<Ident>,
-    /// What the type itself demands.
+    /// The predicates that the type itself requires.
     pub(crate) own: Vec<WherePredicate>,
-    /// What `Trace` demands besides.
+    /// Further predicates that `Trace` requires.
     bound: Vec<WherePredicate>,
     /// The part of `bound` that being `Managed` or `Branded` does not imply.
     pub(crate) extra: Vec<WherePredicate>,
@@ -130,7 +131,7 @@ pub(crate) fn plain(generics: &Generics) -> Generics {
     generics
 }
 
-/// The attributes of an impl: as rustc's own derives have them, so that the type's lint levels hold in it.
+/// The attributes of an impl. As in rustc's own derives, the type's lint levels hold in it.
 pub(crate) fn attrs(of_type: &[Attribute]) -> TokenStream {
     const LEVELS: [&str; 4] = ["allow", "warn", "deny", "forbid"];
     let levels = of_type.iter().filter(|attr| LEVELS.iter().any(|l| attr.path().is_ident(l)));
@@ -141,7 +142,7 @@ fn is_maybe(bound: &TypeParamBound) -> bool {
     matches!(bound, TypeParamBound::Trait(t) if matches!(t.modifier, syn::TraitBoundModifier::Maybe(_)))
 }
 
-/// The name, if the type is no more than a name.
+/// The name, if the type is a single name.
 fn single_ident(ty: &Type) -> Option<&Ident> {
     match ty {
         Type::Path(path) if path.qself.is_none() => path.path.get_ident(),
@@ -202,13 +203,14 @@ fn trace(input: &Input<'_>, parts: &Parts) -> TokenStream {
     }
 }
 
-/// The pattern for all fields of a struct or a variant, and the statements that trace them or check that they
-/// need not be traced. An error points at the field's type.
+/// The pattern for all fields of a struct or a variant, and the statements for them. A statement
+/// traces a field, or checks that it need not be traced. An error points at the field's type.
 fn fields_of(fields: &[Field<'_>]) -> (TokenStream, TokenStream) {
     let mut all = (TokenStream::new(), TokenStream::new());
     for (i, Field { member, ty, attrs, .. }) in fields.iter().enumerate() {
         let span = ours(ty);
-        // `ref` refuses the name of a constant: without it, a user's constant would be compared with.
+        // `ref` refuses the name of a constant. Without it, the pattern would compare with a user's
+        // constant.
         let value = Ident::new(&format!("__gc_field{i}"), span);
         all.0.extend(quote_spanned!(span=> #member: ref #value,));
         all.1.extend(match attrs.skip {
@@ -229,7 +231,7 @@ fn needs_trace(input: &Input<'_>, parts: &Parts) -> TokenStream {
     if traced.any(|field| field.mentions.brand || field.mentions.itself) {
         return quote!(true);
     }
-    // `trace` checks that these are all fields and that no others are left: there it takes a full pattern.
+    // `trace` checks that these are all fields, by a full pattern.
     let ask = |field: &Field<'_>, rest: &TokenStream, variant: &TokenStream| {
         let (member, span) = (field.member.clone(), ours(field.ty));
         quote_spanned! {span=>

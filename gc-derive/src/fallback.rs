@@ -1,9 +1,9 @@
-//! What the derive writes beside an error: impls without content, so that the uses of the type compile and
-//! the error stands alone.
+//! What the derive writes beside an error: impls without content, so that uses of the type compile
+//! and the error stands alone.
 //!
-//! The error is a macro, `compile_error!`, and a crate of the user's can give that name to a macro that says
-//! nothing. So the impls are sound without it: `trace` ends the process, and a type with a `Drop` of its own is
-//! refused as ever.
+//! The error is a macro, `compile_error!`, and a user's crate can give that name to a macro that
+//! reports no error. So the impls are sound without it. `trace` ends the process, and a type with a
+//! `Drop` of its own is refused as always.
 
 use crate::{ast, attr, expand};
 use proc_macro2::{Span, TokenStream};

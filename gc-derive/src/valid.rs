@@ -1,4 +1,4 @@
-//! What the derive refuses, and every word that it says about it.
+//! What the derive refuses, and all its error messages.
 
 use crate::ast::{Input, Mentions};
 use proc_macro2::Span;
@@ -7,8 +7,8 @@ use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{DeriveInput, Error, Ident, Macro, Path, Result, TypeParam, TypePath};
 
-pub(crate) const UNION: &str = "`Trace` cannot be derived for a union: nobody knows which of its fields is \
-     alive. Use an enum";
+pub(crate) const UNION: &str = "`Trace` cannot be derived for a union: no code can tell which of \
+     its fields is alive. Use an enum";
 const TWO_LIFETIMES: &str = "a type that derives `Trace` has at most one lifetime parameter, the brand of \
      its `Gc`s: an object in the heap cannot borrow anything else";
 const PACKED: &str = "`Trace` cannot be derived for a packed type: the collector reads each field through a \
@@ -64,7 +64,7 @@ impl Errors {
         self.take::<()>(Err(Error::new(span, message)));
     }
 
-    /// The value, or `None` after noting the error.
+    /// Returns the value, or `None` after adding the error.
     pub(crate) fn take<T>(&mut self, result: Result<T>) -> Option<T> {
         match (result, &mut self.0) {
             (Ok(value), _) => return Some(value),
@@ -74,20 +74,20 @@ impl Errors {
         None
     }
 
-    /// All of them, if there are any.
+    /// Returns all errors, if there are any.
     pub(crate) fn finish(self) -> Result<()> {
         self.0.map_or(Ok(()), Err)
     }
 }
 
-/// Refuses what cannot be traced.
+/// Refuses types that cannot be traced.
 pub(crate) fn check(input: &Input<'_>) -> Result<()> {
     let mut errors = Errors::default();
     if let Some(second) = input.node.generics.lifetimes().nth(1) {
         errors.push(second.span(), TWO_LIFETIMES);
     }
     for attr in input.node.attrs.iter().filter(|attr| attr.path().is_ident("repr")) {
-        // What else is wrong with a `repr` is the compiler's to say.
+        // The compiler reports other errors in a `repr`.
         let _ = attr.parse_nested_meta(|meta| {
             if meta.path.is_ident("packed") {
                 errors.push(meta.path.span(), PACKED);
@@ -111,8 +111,8 @@ pub(crate) fn check(input: &Input<'_>) -> Result<()> {
     bounds.errors.finish()
 }
 
-/// Finds what stays the type parameter's when `families` puts another type in its place: `V::Item`, which
-/// would be ambiguous, and the arguments of a macro.
+/// Finds types that remain the type parameter's when `families` substitutes another type. These are
+/// `V::Item`, which would be ambiguous, and the arguments of a macro.
 struct Bounds<'a> {
     input: &'a Input<'a>,
     errors: Errors,
@@ -120,7 +120,7 @@ struct Bounds<'a> {
 
 impl<'ast> Visit<'ast> for Bounds<'_> {
     fn visit_type_param(&mut self, param: &'ast TypeParam) {
-        // The default is not repeated.
+        // The impls do not repeat the default.
         param.bounds.iter().for_each(|bound| self.visit_type_param_bound(bound));
     }
 

@@ -1,5 +1,5 @@
-//! What `gc-core/src/handshake/registry.rs` takes from `crate::sync`, on loom, while the list that it swaps is
-//! crossbeam-epoch's.
+//! The parts of `crate::sync` that `gc-core/src/handshake/registry.rs` uses, on loom. The list that
+//! it swaps is crossbeam-epoch's.
 
 #[path = "../../gc-core/src/sync/model.rs"]
 #[allow(dead_code, unreachable_pub, unused_imports, reason = "the registry takes a part of it")]
@@ -8,7 +8,7 @@ mod model;
 pub(crate) use model::{Arc, Mutex, Ordering};
 use std::sync::atomic::AtomicBool;
 
-/// Whether `full_fence` does anything: a twin's switch, not a part of the model.
+/// Whether `full_fence` does anything. A twin's switch, not a part of the model.
 pub static FENCES: AtomicBool = AtomicBool::new(true);
 
 /// As in `gc_core::model`.

@@ -1,6 +1,6 @@
-//! INV-2, the orderings. Under loom `Registry` is a locked list, whose lock orders more than the list that ships does;
-//! here is a copy of the latter (an exchange and a load of one word), with its fence and the handshake's. And a whole
-//! first pin, on the type that ships.
+//! INV-2, the orderings. Under loom `Registry` is a locked list, whose lock orders more than the
+//! list that ships. So here is a copy of the latter (an exchange and a load of one word), with its
+//! fence and the handshake's. There is also a whole first pin, on the type that ships.
 #![cfg(loom)]
 
 use gc_core::model::{Epoch, EpochWord, PinWord, Registry, full_fence};
@@ -48,7 +48,7 @@ struct Record {
     old: Arc<UnsafeCell<u32>>,
 }
 
-/// Two threads come, register and pin; the collector makes a handshake with whom it finds.
+/// Two threads register and pin; the collector makes a handshake with the threads that it finds.
 fn first_pin(register_first: bool, comers: usize) {
     let epoch = Arc::new(EpochWord::new());
     let registry = Arc::new(Registry::new());
@@ -69,7 +69,7 @@ fn first_pin(register_first: bool, comers: usize) {
                 }
                 if at == old {
                     record.old.with_mut(|p| {
-                        // SAFETY: loom itself checks that nobody else touches it.
+                        // SAFETY: loom itself checks that no other thread touches it.
                         unsafe { *p += 1 }
                     });
                 }

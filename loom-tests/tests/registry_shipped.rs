@@ -10,8 +10,8 @@ use loom_tests::registry::Registry;
 use loom_tests::sync::FENCES;
 use std::sync::atomic::AtomicBool;
 
-/// Whether any execution missed a thread in the old epoch. Not asserted within the model: crossbeam's thread locals do
-/// not survive a panic of loom's.
+/// Returns whether any execution missed a thread in the old epoch. Not asserted within the model:
+/// crossbeam's thread locals do not survive a panic of loom's.
 fn missed(bound: usize, fence: bool, others: usize) -> bool {
     FENCES.store(fence, Ordering::Relaxed);
     let missed = std::sync::Arc::new(AtomicBool::new(false));
@@ -36,22 +36,22 @@ fn run(others: usize) -> bool {
             world.0.load(Ordering::Acquire)
         })
     };
-    // To the other thread, at no preemption's cost.
+    // Lets the other thread run without a preemption.
     thread::yield_now();
     world.0.store(1, Ordering::SeqCst);
     fence(Ordering::SeqCst);
     let seen = world.1.snapshot();
     let at = comer.join().unwrap();
-    // What is in a snapshot is whole, though its list has been swapped out meanwhile.
+    // The records of a snapshot are intact, although its list has been swapped out meanwhile.
     assert!(seen.iter().take(others).map(|r| **r).eq(0..others));
     let found = seen.iter().any(|r| **r == 7);
     !found && at == 0
 }
 
-/// One test, for the twin's switch is global.
+/// One test, since the twin's switch is global.
 #[test]
 fn a_late_comer_sees_the_new_epoch() {
     assert!(!missed(3, true, 0), "a thread in the old epoch was missed");
     assert!(!missed(4, true, 1), "a thread in the old epoch was missed");
-    assert!(missed(1, false, 0), "broken: registered without the fence, and nobody noticed");
+    assert!(missed(1, false, 0), "broken: registered without the fence, and no check noticed");
 }

@@ -1,16 +1,19 @@
 //! `lru`: a cache of N entries under Zipf-distributed keys, shared by T threads for S seconds.
 //!
-//! 64 shards, each with a lock, a chained hash table with a fixed number of buckets, and a doubly linked recency
-//! list, hold N/64 entries each. A key of 4N is drawn with skew 0.99 and looked up. A hit checks the first and
-//! the last byte and the length of the value and moves the entry to the front. A miss makes the value, 64 to 512
-//! bytes, and the entry; the last entry of a shard that is then over its capacity leaves it. A batch of
-//! 16 operations is timed, draws included, and is one `mutate`. The keys N-1 to 0 are looked up before
-//! the clock starts, which fills the cache but for the few shards to which fewer keys belong; misses fill those.
+//! There are 64 shards of N/64 entries. Each has a lock, a chained hash table with a fixed number
+//! of buckets, and a doubly linked recency list. A key of 4N is drawn with skew 0.99 and looked up.
+//! A hit checks the first and the last byte and the length of the value, and moves the entry to the
+//! front. A miss makes the entry and its value of 64 to 512 bytes. If the shard is then over its
+//! capacity, its last entry leaves. A batch of 16 operations is timed, draws included, and is one
+//! `mutate`. Before the clock starts, the keys N-1 to 0 are looked up. That fills the cache except
+//! for the few shards to which fewer keys belong; misses fill those.
 //!
-//! The hash table is written by hand in every engine, so that memory managers are compared and not maps.
+//! The hash table is written by hand in every engine, so that memory managers are compared and not
+//! maps.
 //!
-//! The checksum counts the entries that are intact at the end: the list runs the same way in both directions, the
-//! value is that of the key, and the table finds the entry again. It must be the sum of the capacities.
+//! The checksum counts the entries that are intact at the end, and must be the sum of the
+//! capacities. An entry is intact if its list runs the same way in both directions, its value is
+//! that of the key, and the table finds it.
 
 #![forbid(unsafe_code)]
 
@@ -38,16 +41,16 @@ pub(crate) const SHARDS: usize = 64;
 const LEAST_VALUE: usize = 64;
 const MOST_VALUE: usize = 512;
 
-/// One thread's hold of the cache.
+/// One thread's access to the cache.
 pub(crate) trait Cache {
     /// Looks up each key, in one batch.
     fn look_up(&mut self, keys: impl Iterator<Item = u64>) -> Tally;
 
-    /// How many entries of a shard are intact.
+    /// The number of intact entries of a shard.
     fn intact(&mut self, shard: usize) -> u64;
 }
 
-/// What some lookups gave.
+/// The result of some lookups.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     hits: u64,
@@ -123,7 +126,7 @@ where
     together(args, zipf, || &cache)
 }
 
-/// What a run gave.
+/// The result of a run.
 struct Game {
     ops: u64,
     tally: Tally,
@@ -198,7 +201,7 @@ pub(crate) fn buckets(n: usize) -> usize {
     capacity(n).next_power_of_two()
 }
 
-/// The shard of a key, and its bucket of so many.
+/// The shard of a key, and its bucket among `buckets`.
 #[inline(always)]
 pub(crate) fn place(key: u64, buckets: usize) -> (usize, usize) {
     let hash = mix(key);
@@ -217,7 +220,7 @@ pub(crate) fn byte_of(key: u64) -> u8 {
     key as u8
 }
 
-/// Whether a value is, to its last byte, that of its key.
+/// Returns whether a value is, to its last byte, that of its key.
 pub(crate) fn is_value_of(key: u64, value: &[u8]) -> bool {
     value.len() == len_of(key) && value.iter().all(|&b| b == byte_of(key))
 }
@@ -226,7 +229,7 @@ pub(crate) fn is_value_of(key: u64, value: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// Least recently used entries leave, others stay, in whatever engine.
+    /// The least recently used entries leave, others stay, in every engine.
     fn evicts_the_least_recent(mut cache: impl Cache) {
         // The first keys of shard 0, which holds two.
         let keys: Vec<u64> = (0..).filter(|&key| place(key, 2).0 == 0).take(3).collect();

@@ -1,10 +1,10 @@
-//! The cache as safe Rust without a collector has it: entries in a slab for each shard, linked by their numbers, and
-//! each value an allocation of its own.
+//! The cache in safe Rust without a collector. Entries are in a slab for each shard, linked by
+//! their numbers, and each value is an allocation of its own.
 //!
-//! Entries cannot own each other in two directions, so a slab is what a Rust programmer writes; only the value is
-//! allocated at a miss and freed at an eviction. Engine `box`: the value is a `Box<[u8]>`, looked at under
-//! the lock. Engine `arc`: it is an `Arc<[u8]>`, which a hit clones and looks at after the lock is free, as a
-//! cache does that hands its values out.
+//! Entries cannot own each other in two directions, so a Rust programmer writes a slab. Only the
+//! value is allocated at a miss and freed at an eviction. Engine `box`: the value is a `Box<[u8]>`,
+//! read under the lock. Engine `arc`: it is an `Arc<[u8]>`, which a hit clones. The hit reads it
+//! after the lock is free, as a cache does that hands its values out.
 
 #![forbid(unsafe_code)]
 
@@ -15,12 +15,12 @@ use super::{Cache, SHARDS, Tally, buckets, byte_of, capacity, is_value_of, len_o
 /// No entry.
 const NONE: u32 = u32::MAX;
 
-/// What owns the bytes of a value.
+/// A type that owns the bytes of a value.
 pub(super) trait Value: AsRef<[u8]> + Send + Sync + Sized {
     /// The value of a key.
     fn make(key: u64) -> Self;
 
-    /// Looks at the value of an entry, and ends the lock.
+    /// Reads the value of an entry, and releases the lock.
     fn look<R>(shard: MutexGuard<'_, Shard<Self>>, entry: u32, look: impl FnOnce(&[u8]) -> R) -> R;
 }
 
@@ -63,7 +63,7 @@ struct Entry<V> {
 
 #[derive(Debug)]
 pub(super) struct Shard<V> {
-    /// Full once the shard is: from then on a new entry takes the place of the last.
+    /// Full once the shard is. From then on a new entry replaces the last.
     entries: Vec<Entry<V>>,
     table: Box<[u32]>,
     first: u32,
@@ -135,7 +135,7 @@ impl<V: Value> Shard<V> {
 
     #[inline(always)]
     fn insert(&mut self, key: u64, bucket: usize, capacity: usize) {
-        // The last entry goes first, so that its place is free: nobody can see the difference under the lock.
+        // The last entry goes first, so that its place is free. The lock hides the difference.
         let full = self.entries.len() == capacity;
         let at = if full { self.last } else { self.entries.len() as u32 };
         if full {
@@ -177,7 +177,7 @@ impl<V: Value> Shard<V> {
         }
     }
 
-    /// Takes an entry out of the table.
+    /// Removes an entry from the table.
     #[inline(always)]
     fn unchain(&mut self, entry: u32) {
         let Entry { key, chain, .. } = self.entries[entry as usize];
@@ -212,7 +212,7 @@ impl<V: Value> Shard<V> {
             );
             (prev, at) = (at, entry.next);
         }
-        // A list that is longer than the slab is full, or ends elsewhere, is no list.
+        // A list that is longer than the slab is full, or ends elsewhere, is broken.
         if at == NONE && prev == self.last { intact } else { 0 }
     }
 }

@@ -1,11 +1,11 @@
 //! `bacon_rajan_cc`: reference counts with the trial deletion of Bacon and Rajan (2001), for one thread.
 //!
-//! An object that lost a pointer and still has others is buffered as a possible root of dead cycles; its memory stays
-//! until the next collection even if its count becomes zero. The crate never collects by itself: its
-//! documentation says to call `collect_cycles` when the number of buffered roots reaches some threshold. Policy: at the
-//! end of a batch, if 10,000 roots are buffered (the figure of PHP, which has the same algorithm). A
-//! search recurses, which the shallow objects of the workloads allow. Nothing ever marks what is live: `mark`
-//! is refused.
+//! An object that lost a pointer and still has others is buffered as a possible root of dead
+//! cycles. Its memory stays until the next collection even if its count becomes zero. The crate
+//! never collects by itself. Its documentation says to call `collect_cycles` when the number of
+//! buffered roots reaches some threshold. Policy: at the end of a batch, if 10,000 roots are
+//! buffered (the figure of PHP, which has the same algorithm). A search recurses, which the shallow
+//! objects of the workloads allow. The crate never marks live objects, so `mark` is refused.
 
 #![forbid(unsafe_code)]
 

@@ -1,10 +1,11 @@
-//! `boa_gc`: the mark-sweep collector of the Boa JavaScript engine, for one thread, behind a pointer that can be held
-//! anywhere.
+//! `boa_gc`: the mark-sweep collector of the Boa JavaScript engine, for one thread. Its pointers
+//! can be held anywhere.
 //!
-//! A collection first counts for each object the pointers from other objects; one that is counted less often than it
-//! is pointed to is a root. Policy: the crate's own. An allocation collects when the bytes since passed a
-//! threshold (1 MB at first), which grows so that at most 70 percent of it are live after a collection. `mark` forces
-//! collections with `force_collect`; the marker has a queue and does not recurse.
+//! A collection first counts, for each object, the pointers from other objects. An object with
+//! fewer of those than pointers in all is a root. Policy: the crate's own. An allocation collects
+//! when the bytes allocated since pass a threshold. It is 1 MB at first, and grows so that at most
+//! 70 percent of it are live after a collection. `mark` forces collections with `force_collect`;
+//! the marker has a queue and does not recurse.
 
 #![forbid(unsafe_code)]
 

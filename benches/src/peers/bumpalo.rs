@@ -1,8 +1,9 @@
 //! `bumpalo`: a bump arena for objects of any type, which die together when it is reset.
 //!
-//! Not a collector, but the least that such trees can cost: `btree` and `gcbench` reset one arena after each tree, and the
-//! long-lived objects have one of their own. `alloc` has two arenas that take turns, one batch each, so that the last node
-//! outlives its batch. What dies one by one (`window`, `mutate`, `lru`) would never be freed, and is refused.
+//! Not a collector, but the least that such trees can cost. `btree` and `gcbench` reset one arena
+//! after each tree, and the long-lived objects have one of their own. `alloc` has two arenas that
+//! take turns, one batch each, so that the last node outlives its batch. Workloads whose objects
+//! die one by one (`window`, `mutate`, `lru`) would never free them, and are refused.
 
 #![forbid(unsafe_code)]
 

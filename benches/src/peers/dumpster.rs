@@ -1,8 +1,9 @@
 //! `dumpster::unsync`: reference counts with a search for cycles, for one thread.
 //!
-//! An object that lost a pointer and still has others is remembered; a collection searches what those reach, and
-//! drops what only cycles hold. Policy: the crate's own. A drop collects when more pointers were dropped since the
-//! last collection than there are. Nothing ever marks what is live, so that `mark` means nothing and is refused.
+//! An object that lost a pointer and still has others is remembered. A collection searches
+//! everything reachable from those, and drops what only cycles hold. Policy: the crate's own. A
+//! drop collects when more pointers were dropped since the last collection than exist. The crate
+//! never marks live objects, so `mark` is refused.
 
 #![forbid(unsafe_code)]
 

@@ -1,9 +1,11 @@
-//! `gc` (Manishearth's rust-gc): a mark-sweep collector for one thread, behind a pointer that can be held anywhere.
+//! `gc` (Manishearth's rust-gc): a mark-sweep collector for one thread. Its pointers can be held
+//! anywhere.
 //!
-//! A pointer knows whether it is in an object or outside, and an object counts the pointers outside: it is a root
-//! while there are any. Policy: the crate's own. An allocation collects when the bytes since passed a
-//! threshold, which grows so that at most 70 percent of it are live after a collection. Marking recurses, so that a graph
-//! of millions overflows the stack: `mark` is refused.
+//! A pointer knows whether it is in an object or outside. An object counts the pointers outside,
+//! and is a root while there are any. Policy: the crate's own. An allocation collects when the
+//! bytes allocated since pass a threshold. The threshold grows so that at most 70 percent of it are
+//! live after a collection. Marking recurses, so a graph of millions overflows the stack: `mark` is
+//! refused.
 
 #![forbid(unsafe_code)]
 #![expect(non_local_definitions, reason = "gc_derive puts its impls into a named constant")]

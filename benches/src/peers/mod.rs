@@ -1,8 +1,9 @@
-//! The peers: other collectors and arenas for Rust, each doing what it can express of the same work.
+//! The peers: other collectors and arenas for Rust, each with the part of the same work that it can
+//! express.
 //!
 //! A peer whose pointers a program can hold anywhere gets the macro `pointers!`, and so runs the
-//! code of the yardsticks; its file says what the crate is, what its collector does by itself, and what it was asked
-//! to do. `gc-arena` and the plain arenas implement the workloads' own traits.
+//! code of the yardsticks. Its file describes the crate, what its collector does by itself, and
+//! what it was asked to do. `gc-arena` and the plain arenas implement the workloads' own traits.
 //!
 //! They are compiled with the feature `peers` only.
 
@@ -91,9 +92,10 @@ impl<T: Clone> Field<T> for Mutex<Option<T>> {
     }
 }
 
-/// Implements [`Pointers`](crate::objects) and `SharedPointers` for `$engine` with the objects `Pair`, `Node`, `Link` and
-/// `Message`, which each file defines because the crates' derives do not see through a macro: `$ptr` is their pointer,
-/// `$cell` the field that changes, `$rest` what the crate has to be asked for after a batch.
+/// Implements [`Pointers`](crate::objects) and `SharedPointers` for `$engine` with the objects
+/// `Pair`, `Node`, `Link` and `Message`. Each file defines those, because the crates' derives do
+/// not see through a macro. `$ptr` is their pointer, `$cell` the field that changes, and `$rest`
+/// what the crate has to be asked for after a batch.
 macro_rules! pointers {
     ($engine:ident: $ptr:ident, $cell:ident, rest: $rest:expr) => {
         impl Node {

@@ -1,4 +1,4 @@
-//! Trees in an arena whose objects die together: what `bumpalo` and `typed-arena` share.
+//! Trees in an arena whose objects die together: the code that `bumpalo` and `typed-arena` share.
 
 #![forbid(unsafe_code)]
 

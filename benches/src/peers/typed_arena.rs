@@ -1,7 +1,7 @@
 //! `typed-arena`: an arena for objects of one type, which die together with it.
 //!
-//! Not a collector; as `bumpalo`, but such an arena cannot be emptied and used again, so each tree has a new one, and
-//! in `alloc` each batch. What dies one by one is refused.
+//! Not a collector. As `bumpalo`, but such an arena cannot be emptied and used again, so each tree
+//! has a new one, and in `alloc` each batch. Workloads whose objects die one by one are refused.
 
 #![forbid(unsafe_code)]
 

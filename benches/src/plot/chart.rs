@@ -28,7 +28,7 @@ pub(crate) struct Axis {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Line {
     pub(crate) name: String,
-    /// The number of its colour and mark: the same thing looks the same in all charts.
+    /// The number of its colour and mark. The same thing looks the same in all charts.
     pub(crate) style: usize,
     pub(crate) points: Vec<(f64, f64)>,
     /// Notes of the first points.

@@ -1,7 +1,7 @@
 //! Plots as SVG: axes (`scale`), drawing (`svg`), and line charts (`chart`). Pure: data in, text out.
 //!
-//! No plotting crate: what is needed is one kind of chart, and a text that is the same for the same data is easy to
-//! review when it changes.
+//! Without a plotting crate: one kind of chart is needed. A text that is the same for the same data
+//! is easy to review when it changes.
 
 #![forbid(unsafe_code)]
 

@@ -19,7 +19,7 @@ pub(crate) struct Scale {
     high: f64,
 }
 
-/// How many steps a linear axis has at most.
+/// The most steps of a linear axis.
 const STEPS: f64 = 8.0;
 
 impl Scale {

@@ -1,7 +1,8 @@
 //! The text of an SVG: elements, and the colours for light and dark pages.
 //!
-//! A colour is a class, so that the page's theme chooses it. The palette is Okabe and Ito's, which people with any kind
-//! of colour blindness can tell apart; the dark one is the same made lighter. A shape for each line says it again.
+//! A colour is a class, so that the page's theme chooses it. The palette is that of Okabe and Ito,
+//! which people with any kind of colour blindness can tell apart. The dark one is the same made
+//! lighter. Each line also has a shape of its own.
 
 #![forbid(unsafe_code)]
 
@@ -108,7 +109,7 @@ impl Svg {
         ));
     }
 
-    /// The whole picture; `title` is for those who cannot see it.
+    /// The whole picture; `title` is for people who cannot see it.
     pub(crate) fn finish(self, title: &str) -> String {
         let Svg { width, height, body } = self;
         let title = escape(title);

@@ -1,5 +1,5 @@
-//! A program that tries to break the collector: all threads change one graph, with a heap so small that a cycle is
-//! nearly always under way. Run it in the verifying build:
+//! A program that tries to break the collector. All threads change one graph, with a heap so small
+//! that a cycle is nearly always under way. Run it in the verifying build:
 //!
 //! ```text
 //! RUSTFLAGS="--cfg gc_verify" cargo run --release --example stress -- [--seconds N] [--threads T]
@@ -7,9 +7,9 @@
 //!     [--markers M] [--memory-limit MIB] [--heap-limit MIB]
 //! ```
 //!
-//! 1. *Tokens*: a fixed set of objects that only ever move: between the cells of a table, guarded vectors, once-cells,
-//!    roots, and the hands of a thread. At the end each is there exactly once. A token that is lost, or freed while in
-//!    a hand, is a hole in the barrier.
+//! 1. *Tokens*: a fixed set of objects that only ever move. They move between the cells of a table,
+//!    guarded vectors, once-cells, roots, and the hands of a thread. At the end each is there
+//!    exactly once. A token that is lost, or freed while in a hand, is a hole in the barrier.
 //! 2. *Nodes*: a random graph behind a table, which grows, is rewired and cut by every thread.
 //! 3. *Shelves*: guarded vectors of pointers of all kinds, weak ones too.
 //! 4. *Short heaps*: others beside the large one, made, used and dropped.
@@ -561,8 +561,8 @@ fn main() {
     println!("stress: ok");
 }
 
-/// Bytes of the process's allocator that are in use when everything is dropped: what a leak would show in, while the
-/// resident memory shows what malloc keeps for later too. Zero where malloc cannot say.
+/// Bytes of the process's allocator that are in use when everything is dropped. A leak shows here;
+/// the resident memory also has what malloc keeps for later. Zero where malloc cannot tell.
 fn in_use_at_rest() -> usize {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: the call reads the allocator's counters.

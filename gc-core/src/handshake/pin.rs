@@ -1,11 +1,12 @@
 #![forbid(unsafe_code)]
 //! The two words of a handshake: the heap's [`EpochWord`] and each thread's [`PinWord`].
 //!
-//! 1. A thread pins: it reads the epoch, publishes it, fences, and reads it again ([`PinWord::publish`]).
-//! 2. The collector advances the epoch ([`EpochWord::advance`]), fences, and waits until each thread is
-//!    unpinned or has published at least the new epoch ([`PinWord::crossed`]).
-//! 3. By the pair of fences (INV-1), either the collector sees the older pin and waits for it, or the thread
-//!    sees the newer epoch and takes its pin back.
+//! 1. A thread pins: it reads the epoch, publishes it, fences, and reads it again
+//!    ([`PinWord::publish`]).
+//! 2. The collector advances the epoch ([`EpochWord::advance`]), fences, and waits for each thread.
+//!    A thread must be unpinned or have published at least the new epoch ([`PinWord::crossed`]).
+//! 3. The pair of fences (INV-1) leaves two cases. Either the collector sees the older pin and
+//!    waits for it, or the thread sees the newer epoch and takes its pin back.
 
 use super::light::LightEpoch;
 use crate::sync::{AtomicU64, Ordering, compiler_fence, full_fence};
@@ -16,14 +17,14 @@ const SEQ_PREP: u64 = 1;
 const SEQ_MARK: u64 = 2;
 const SEQ_SWEEP: u64 = (1 << SEQ_BITS) - 1;
 
-/// A moment of the protocol: the cycle's number and the step within it. Later moments are larger, and none is
-/// zero (which is how a [`PinWord`] says *unpinned*).
+/// A moment of the protocol: the cycle's number and the step within it. Later moments are larger.
+/// None is zero, which is the *unpinned* state of a [`PinWord`].
 ///
-/// 40 bits of cycles last for more than three years at ten thousand cycles a second.
+/// The 40 bits of cycles last for more than three years at ten thousand cycles a second.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Epoch(u64);
 
-/// What a mutator does at a store and an allocation; fixed for a whole pin.
+/// The behaviour of a mutator at a store and an allocation, fixed for a whole pin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Mode {
@@ -60,7 +61,7 @@ impl Epoch {
     pub fn cycle(self) -> u64 {
         self.0 >> SEQ_BITS
     }
-    /// What a mutator does in this epoch.
+    /// The behaviour of a mutator in this epoch.
     pub fn mode(self) -> Mode {
         match self.0 & SEQ_SWEEP {
             SEQ_PREP => Mode::Prep,
@@ -68,12 +69,12 @@ impl Epoch {
             _ => Mode::Mark,
         }
     }
-    /// How many sweeps had begun as of this epoch (rule 10): the number that a span must carry for a thread of
-    /// this epoch to take slots of it.
+    /// Number of sweeps that had begun as of this epoch (rule 10). A thread of this epoch takes
+    /// slots only of spans with this number.
     pub fn sweeps_begun(self) -> u64 {
         if self.mode() == Mode::Off { self.cycle() } else { self.cycle() - 1 }
     }
-    /// Later than any moment that comes.
+    /// Later than any moment.
     pub(super) const LAST: Epoch = Epoch(u64::MAX);
 
     pub(super) fn of_word(word: u64) -> Epoch {
@@ -96,7 +97,7 @@ impl std::fmt::Debug for Epoch {
     }
 }
 
-/// The heap's epoch. Written by the collector thread only, upwards; read by every pin.
+/// The heap's epoch. Only the collector thread writes it, and it only grows; every pin reads it.
 #[derive(Debug)]
 pub struct EpochWord(AtomicU64);
 
@@ -106,12 +107,14 @@ impl EpochWord {
     pub fn new() -> Self {
         EpochWord(AtomicU64::new(Epoch::sweep(0).word()))
     }
-    /// The current epoch. Acquire: whoever sees an epoch sees what the collector did before it.
+    /// Returns the current epoch. Acquire: a thread that sees an epoch sees what the collector did
+    /// before it.
     #[inline(always)]
     pub fn load(&self) -> Epoch {
         Epoch(self.0.load(Ordering::Acquire))
     }
-    /// Sets the next epoch. The handshake's fence comes after, in `cycle::Collector::begin_handshake`.
+    /// Sets the next epoch. The handshake's fence comes after, in
+    /// `cycle::Collector::begin_handshake`.
     pub fn advance(&self, to: Epoch) {
         debug_assert!(to > self.load(), "epochs only grow");
         self.0.store(to.word(), Ordering::SeqCst);
@@ -133,8 +136,8 @@ impl PinWord {
     pub fn new() -> Self {
         PinWord(AtomicU64::new(0))
     }
-    /// Publishes a pin at `at` and says whether it stands. If not, the word is unpinned again and the caller
-    /// starts over with the newer epoch (INV-1).
+    /// Publishes a pin at `at`. Returns whether it stands. If not, the word is unpinned again and
+    /// the caller starts over with the newer epoch (INV-1).
     #[inline(always)]
     #[must_use]
     pub fn publish(&self, at: Epoch, epoch: &EpochWord) -> bool {
@@ -153,7 +156,7 @@ impl PinWord {
         compiler_fence();
         self.stands(at, || epoch.load())
     }
-    /// The second read, behind the fence: returns whether the pin at `at` stands, and takes it back
+    /// The second read, after the fence. Returns whether the pin at `at` stands, and takes it back
     /// if not.
     #[inline(always)]
     fn stands(&self, at: Epoch, now: impl FnOnce() -> Epoch) -> bool {
@@ -164,25 +167,27 @@ impl PinWord {
         self.0.store(0, Ordering::Release);
         false
     }
-    /// Whether the epoch has moved since the pin began: a handshake waits for it, or will. For its
-    /// owner. Relaxed: a late look costs a delay.
+    /// Returns whether the epoch has moved since the pin began, so that a handshake waits for it,
+    /// or will. For its owner. Relaxed: a late look costs a delay.
     #[inline(always)]
     #[must_use]
     pub fn is_awaited(&self, epoch: &EpochWord) -> bool {
         epoch.0.load(Ordering::Relaxed) != self.0.load(Ordering::Relaxed)
     }
-    /// Ends the pin. Release: all that the pin did happens before whoever sees the thread unpinned.
+    /// Ends the pin. Release: all that the pin did happens before the look of a thread that sees it
+    /// unpinned.
     #[inline(always)]
     pub fn clear(&self) {
         self.0.store(0, Ordering::Release);
     }
-    /// Whether a handshake to `to` need not wait for this thread any more. Acquire: pairs with the stores above.
+    /// Returns whether a handshake to `to` need not wait for this thread any more. Acquire: pairs
+    /// with the stores above.
     #[must_use]
     pub fn crossed(&self, to: Epoch) -> bool {
         let at = self.0.load(Ordering::Acquire);
         at == 0 || at >= to.word()
     }
-    /// Whether the thread is outside of every pin, as far as the caller can know.
+    /// Returns whether the thread is outside of every pin, as far as the caller can know.
     pub fn is_unpinned(&self) -> bool {
         self.0.load(Ordering::Acquire) == 0
     }

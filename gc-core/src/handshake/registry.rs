@@ -1,11 +1,12 @@
-//! The threads that a handshake must ask: they come and go while the collector iterates.
+//! The threads of a handshake. Threads register and end while the collector iterates.
 //!
-//! Writers (registration, rare) copy the list under a lock and swap it in; the collector reads a snapshot
-//! under a crossbeam-epoch guard without any lock, so a preempted registration never delays a cycle. The old
-//! list is reclaimed when no snapshot can be reading it.
+//! Writers (registration, rare) copy the list under a lock and swap it in. The collector reads a
+//! snapshot under a crossbeam-epoch guard without any lock, so a preempted registration never
+//! delays a cycle. The old list is reclaimed when no snapshot can be reading it.
 //!
-//! INV-2: a thread is in the registry before its first pin and until after its cache was given up. A thread
-//! missing from a snapshot therefore either reads the new epoch at its first pin, or holds nothing any more.
+//! INV-2: a thread is in the registry from before its first pin until after its cache was given up.
+//! So a thread that is missing from a snapshot either reads the new epoch at its first pin, or
+//! holds nothing any more.
 
 #[cfg(not(loom))]
 use crate::sync::Ordering;
@@ -25,7 +26,7 @@ pub struct Registry<R> {
 }
 
 impl<R> Registry<R> {
-    /// Nobody registered.
+    /// Without records.
     #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
     pub fn new() -> Self {
         Registry {
@@ -40,7 +41,8 @@ impl<R> Registry<R> {
     /// Adds a record; its owner pins only after this returns.
     pub fn register(&self, record: Arc<R>) {
         self.change(|list| list.push(record));
-        // Pairs with the fence of a handshake: the first pin's read of the epoch stays after the registration.
+        // Pairs with the fence of a handshake: the first pin's read of the epoch stays after the
+        // registration.
         full_fence();
     }
 
@@ -69,8 +71,8 @@ impl<R> Registry<R> {
         let mut list = self.snapshot();
         change(&mut list);
         let old = self.list.swap(Owned::new(list), Ordering::AcqRel, &guard);
-        // SAFETY: INV-2: `old` was just unlinked by the only writer (we hold the lock), so no new reader can
-        // find it, and the epoch guard keeps it for those that have.
+        // SAFETY: INV-2: `old` was just unlinked by the only writer (we hold the lock), so no new
+        // reader can find it. The epoch guard keeps it for readers that have it.
         unsafe { guard.defer_destroy(old) };
     }
 
@@ -95,7 +97,8 @@ impl<R> Registry<R> {
 impl<R> Drop for Registry<R> {
     fn drop(&mut self) {
         let list = std::mem::replace(&mut self.list, Atomic::null());
-        // SAFETY: INV-2: `&mut self` says that no snapshot is being taken; the last list has one owner.
+        // SAFETY: INV-2: `&mut self` proves that no snapshot is being taken; the last list has one
+        // owner.
         drop(unsafe { list.into_owned() });
     }
 }

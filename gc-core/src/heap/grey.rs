@@ -1,23 +1,28 @@
-//! Which spans have grey objects, so that a marker scans those of a span together.
+//! Spans with grey objects: markers scan the grey objects of a span together.
 //!
-//! 1. Whoever marks an object of such a class calls [`GreySpan::add`]. The first since the span was looked at puts the
-//!    span into a queue, by that object's address; the others only leave word that there are more.
-//! 2. A marker takes the span out of the queue and calls [`GreySpan::take`], *then* looks at the marks. What it finds
-//!    marked and not in the *scans* bitmap is grey; it enters that there ([`MarkWord::add`]: of two markers that look at
-//!    once one gets each object) and scans it ([`Tables::take_grey`]). If there was only one, it need not look.
-//!    What the objects that it scans point to in the same span is not queued: the marker scans that next, and marks and
-//!    enters all of it before it goes on to another span ([`Near`], [`Tables::settle_near`]).
-//! 3. A span in a queue is grey work like any address, so termination counts it (rule 7).
+//! 1. A thread that marks an object of such a class calls [`GreySpan::add`]. The first call since
+//!    the span was last taken puts the span into a queue, under that object's address. Later calls
+//!    only record that there are more.
+//! 2. A marker takes the span out of the queue and calls [`GreySpan::take`], *then* reads the
+//!    marks. An object that is marked and not in the *scans* bitmap is grey. The marker enters it
+//!    there and scans it ([`Tables::take_grey`]). If two markers look at once, one of them gets
+//!    each object ([`MarkWord::add`]). If the queued object is the only one, the marker need not
+//!    read the marks. Edges into the same span are not queued: the marker scans their targets next.
+//!    It marks and enters all of them before it goes on to another span ([`Near`],
+//!    [`Tables::settle_near`]).
+//! 3. A queued span is grey work like any address, so termination counts it (rule 7).
 //!
-//! The scans bitmap has a bit for each object that is scanned *or need not be*: slots that are born black are entered
-//! before they are marked, so a marker never takes a slot for an object before it is one. While marking, bits are only ever
-//! added, and no span is given up with a bit over a free slot (`Record::give_up_at_end`); the sweep
-//! of the span clears them with its marks (INV-16).
+//! The scans bitmap has a bit for each object that is scanned *or need not be*. Slots that are born
+//! black are entered before they are marked, so a marker never takes a free slot for an object.
+//! While marking, bits are only added, and no span is given up with a bit over a free slot
+//! (`Record::give_up_at_end`). The sweep of the span clears the bits with its marks (INV-16).
 //!
-//! Why: an address at a time, each object is a miss in the cache and in the TLB. A queue of spans, first in first out, lets
-//! grey objects gather: in a random graph of ten million nodes a span is looked at a dozen times for its 682 nodes.
+//! Why: with a queue of addresses, each object is a miss in the cache and in the TLB. A queue of
+//! spans, first in first out, lets grey objects gather. In a random graph of ten million nodes a
+//! span is scanned a dozen times for its 682 nodes.
 //!
-//! Source: Go 1.26's garbage collector, "Green Tea" (golang/go issue 73581), which also has the case of the only object.
+//! Source: Go 1.26's garbage collector, "Green Tea" (golang/go issue 73581), which also treats a
+//! single grey object apart.
 
 use super::span::SpanClass;
 use super::tables::Tables;
@@ -25,24 +30,24 @@ use crate::config::{BLOCK_WORDS, GRANULE_SHIFT};
 use crate::sync::{AtomicU8, Ordering, chaos, prefetch};
 use crate::trace::near::{Bits, Near};
 
-/// No grey objects that are not in somebody's hands.
+/// Not queued: each grey object of the span is in a marker's hands.
 const IDLE: u8 = 0;
-/// Queued, and the object by which it is queued is the only one.
+/// Queued; the object that queued the span is the only one.
 const ONE: u8 = 1;
-/// Queued, and there may be more.
+/// Queued; there may be more objects.
 const MANY: u8 = 2;
 
 /// Objects of a span that is scanned as one, at most.
 pub(crate) const MOST: usize = BLOCK_WORDS * 64;
-/// Room for their addresses.
+/// Room for the addresses of these objects.
 pub(crate) type GreyList = [usize; MOST];
 
-/// What a marker has to look for in a span that it takes out of a queue.
+/// What a marker looks for in a span that it takes out of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grey {
-    /// Only the object by which the span was queued.
+    /// Only the object that queued the span.
     One,
-    /// All that is marked and not scanned.
+    /// Every object that is marked and not scanned.
     Many,
 }
 
@@ -66,9 +71,10 @@ impl GreySpan {
         GreySpan(AtomicU8::new(IDLE))
     }
 
-    /// An object of the span has been marked; says whether the caller must queue the span by it. If not, whoever takes it
-    /// out of the queue sees the mark: the mark and this load are sequentially consistent, as are `take` and the look
-    /// at the marks.
+    /// Records that an object of the span has been marked. Returns whether the caller must queue
+    /// the span under it. If not, the marker that takes the span out of the queue sees the mark.
+    /// The reason: the mark and this load are sequentially consistent, and so are `take` and the
+    /// read of the marks.
     #[inline(always)]
     #[must_use]
     pub fn add(&self) -> bool {
@@ -99,7 +105,7 @@ impl GreySpan {
         self.0.swap(MANY, Ordering::SeqCst) == IDLE
     }
 
-    /// The span has been taken out of its queue; the caller looks at the marks after this.
+    /// Records that the span was taken out of its queue. The caller reads the marks after this.
     #[inline(always)]
     #[must_use]
     pub fn take(&self) -> Grey {
@@ -109,8 +115,8 @@ impl GreySpan {
     }
 }
 
-/// Calls `each` with the address of every object of `bits` in the span at `start`, in order; `halves` says which begin in the
-/// second half of their granule.
+/// Calls `each` with the address of every object of `bits` in the span at `start`, in order.
+/// `halves` has a bit for each object that begins in the second half of its granule.
 #[inline(always)]
 pub(crate) fn each_object(start: usize, halves: &[u64], bits: &Bits, mut each: impl FnMut(usize)) {
     for (i, (word, halves)) in bits.iter().zip(halves).enumerate() {
@@ -124,12 +130,12 @@ pub(crate) fn each_object(start: usize, halves: &[u64], bits: &Bits, mut each: i
     }
 }
 
-/// Writes these objects down, and says how many there are.
+/// Writes the addresses of these objects to `list`, and returns their number.
 #[inline(always)]
 fn write_down(start: usize, halves: &[u64], bits: &Bits, list: &mut GreyList) -> usize {
     let mut n = 0;
     each_object(start, halves, bits, |addr| {
-        // There are no more granules than places: no test is needed.
+        // The list has a place for every granule, so no bounds check is needed.
         list[n % MOST] = addr;
         n += 1;
     });
@@ -137,8 +143,9 @@ fn write_down(start: usize, halves: &[u64], bits: &Bits, list: &mut GreyList) ->
 }
 
 impl Tables {
-    /// Notes that `addr` of a class that is scanned by spans has been marked, or `several` objects of which it is one; says
-    /// whether to queue its span by it.
+    /// Records that `addr` has been marked, or `several` objects of its span of which it is one.
+    /// The class is one that is scanned by spans. Returns whether the caller must queue the span
+    /// under `addr`.
     #[inline(always)]
     #[must_use]
     pub(crate) fn add_grey(&self, addr: usize, several: bool) -> bool {
@@ -146,8 +153,8 @@ impl Tables {
         if several { span.add_several() } else { span.add() }
     }
 
-    /// Writes down the grey objects of the span that was queued by `addr`, in order of address, and says how many there are;
-    /// they are the caller's to scan.
+    /// Takes the grey objects of the span that was queued under `addr`, for the caller to scan.
+    /// Writes their addresses to `list` in ascending order, and returns their number.
     pub(crate) fn take_grey(&self, addr: usize, list: &mut GreyList) -> usize {
         let block = self.block_of(addr);
         if self.grey_span(block).take() == Grey::One {
@@ -159,25 +166,27 @@ impl Tables {
         let start = self.address(block as u32);
         let mine = std::array::from_fn(|i| {
             let grey = self.mark_word(first + i).bits() & !self.scan_word(first + i).bits();
-            // Read-modify-write: a slot that was born black is entered before its mark, so it is not among these.
+            // Read-modify-write, since markers may race. A slot that was born black is entered
+            // before its mark, so it is not among these.
             if grey != 0 { self.scan_word(first + i).add(grey) } else { 0 }
         });
         write_down(start, &self.class_of(start).halves, &mine, list)
     }
 
-    /// The span of `addr` is scanned from now on.
+    /// The marker of `near` scans the span of `addr` from now on.
     pub(crate) fn open_near(&self, near: &mut Near, addr: usize) {
         let block = self.block_of(addr) as u32;
         let first = self.first_word(block);
         near.open(self.address(block), std::array::from_fn(|i| self.mark_word(first + i).bits()));
     }
-    /// Writes down what was found in the span that is being scanned, in order of address, and says how many objects that is.
+    /// Takes the objects that were noted in the open span. Writes their addresses to `list` in
+    /// ascending order, and returns their number.
     pub(crate) fn take_near(&self, near: &mut Near, list: &mut GreyList) -> usize {
         let start = near.from();
         write_down(start, &self.class_of(start).halves, &near.take().0, list)
     }
-    /// Marks what was found in the span that is being scanned, and enters it as scanned; says how many objects this call
-    /// marked.
+    /// Marks the objects that were taken in the open span, and enters them as scanned. Returns how
+    /// many of them this call marked.
     pub(crate) fn settle_near(&self, near: &mut Near) -> u64 {
         let first = self.first_word(self.block_of(near.from()) as u32);
         let mut marked = 0;
@@ -192,30 +201,31 @@ impl Tables {
         marked
     }
 
-    /// Says that the slots of `mask` in one word are black without being scanned; before they are marked.
+    /// Enters the slots of `mask` in one word: they are black without a scan. Must precede their
+    /// marks.
     pub(crate) fn set_scanned(&self, class: &SpanClass, word: usize, mask: u64) {
         if class.by_span && mask != 0 {
             let _ = self.scan_word(word).add(mask);
         }
     }
-    /// Forgets what was scanned: the sweep of the span.
+    /// Clears one word of the scans bitmap. Only the sweep of the span calls this.
     pub(crate) fn clear_scanned(&self, class: &SpanClass, word: usize) {
         if class.by_span && !fault!("scans_kept") {
             self.scan_word(word).take();
         }
     }
-    /// Whether no bit of a word is entered.
+    /// Returns whether a word of the scans bitmap is empty.
     pub(crate) fn is_unscanned(&self, word: usize) -> bool {
         !self.scan_word(word).is_set(u64::MAX)
     }
-    /// Whether an object of a class that is scanned by spans is scanned, or need not be.
+    /// Returns whether an object of a class that is scanned by spans is scanned, or need not be.
     #[cfg(gc_verify)]
     pub(crate) fn is_scanned(&self, addr: usize) -> bool {
         let (word, bit) = self.bit_of(addr);
         self.scan_word(word).is_set(bit)
     }
 
-    /// Asks for the bitmaps of the span in which `addr` lies, for which a marker will look soon.
+    /// Prefetches the bitmaps of the span of `addr`, which a marker will read soon.
     #[inline(always)]
     pub(crate) fn prefetch_grey(&self, addr: usize) {
         let first = self.first_word(self.block_of(addr) as u32);
@@ -258,7 +268,7 @@ mod tests {
         let all: Vec<usize> =
             (0..class.slots).map(|i| space.address(span) + i * class.slot).collect();
         let (mut near, mut list) = (Near::new(), [0; MOST]);
-        // The first was queued, the second is marked and somebody else's.
+        // The first was queued; the second is marked, and another marker has it.
         assert!(space.mark(all[0]) && space.add_grey(all[0], false) && space.mark(all[1]));
         assert_eq!(space.take_grey(all[0], &mut list), 1);
         space.open_near(&mut near, all[0]);
@@ -268,7 +278,7 @@ mod tests {
         let n = space.take_near(&mut near, &mut list);
         assert_eq!(list[..n], [all[3], all[5]]);
         assert!(!space.is_marked(all[3]));
-        // Meanwhile somebody shades one.
+        // Meanwhile another thread shades one.
         assert!(space.mark(all[5]));
         assert_eq!(space.settle_near(&mut near), 1);
         let scanned = |addr: usize| {

@@ -1,13 +1,16 @@
 #![forbid(unsafe_code)]
-//! The cycle trace: one line for each cycle on standard error under `GC_TRACE=1`.
+//! The trace: one line for each cycle on standard error under `GC_TRACE=1`, and one for each handshake
+//! under `GC_TRACE=2`. It is a listener of the heap's events ([`super::event`]).
 //!
 //! ```text
-//! gc 12 @1.204s 45%: 0.02+3.1+0.05+1.2 ms, 8.1->9.4->4.2 MB (goal 8.4), 3 rounds, 210 k marked, straggler 0.4 ms (thread 2)
+//! gc 12 heap 1 mark: 4 threads in 0.41 ms, straggler 0.400 ms (thread 2 "worker", mutate at src/main.rs:31)
+//! gc 12 heap 1 @1.204s 45%: 0.02+3.1+0.05+1.2 ms, 8.1->9.4->4.2 MB (goal 8.4), 3 rounds, 210 k marked, straggler 0.4 ms (thread 2)
 //! ```
 //!
 //! | field | meaning | counter of the same value |
 //! |---|---|---|
 //! | `gc 12` | number of the cycle | `Stats::cycles` |
+//! | `heap 1` | number of the heap in this process | [`Heap::number`](crate::Heap::number) |
 //! | `@1.204s` | since the heap was made | |
 //! | `45%` | share of one core that the collector's own thread took since the last line | |
 //! | `0.02+3.1+0.05+1.2 ms` | Prep handshake, marking with its rounds, weak pass and Sweep handshake, sweep | |
@@ -17,54 +20,78 @@
 //! | `210 k marked` | objects marked by markers | |
 //! | `stopped` | in the stopped mode: how long threads waited at the start of `mutate`; or that they did not | |
 //! | `undropped 12 k, 1.3 MB, 4 ms` | objects that wait for their destructors, their bytes, the oldest's age | `Stats::undropped_objects` |
-//! | `straggler` | the longest that a handshake waited, and for which thread (in order of registration) | |
+//! | `straggler` | the longest that a handshake waited, and for which thread (its number, its name, its call of `mutate`) | |
 
+use super::event::{Event, EventListener, Straggler};
 use std::fmt;
+use std::io::Write as _;
 use std::time::Duration;
 
-/// What a cycle did.
+/// What a cycle did. `Display` prints the line of `GC_TRACE=1`.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct CycleLine {
-    pub(crate) number: u64,
-    pub(crate) at: Duration,
-    pub(crate) busy: f64,
-    pub(crate) prep: Duration,
-    pub(crate) mark: Duration,
-    pub(crate) cross: Duration,
-    pub(crate) sweep: Duration,
-    pub(crate) heap_start: u64,
-    pub(crate) heap_end: u64,
-    pub(crate) live: u64,
-    pub(crate) goal: u64,
-    pub(crate) rounds: u32,
-    pub(crate) marked_objects: u64,
-    /// How long the threads were stopped; `None` outside of the stopped mode, zero if a thread did not come to a stop.
-    pub(crate) stopped: Option<Duration>,
-    /// What waits to be dropped when the cycle ends: objects, bytes, the oldest's age.
-    pub(crate) undropped: (u64, u64, Duration),
-    /// The longest wait of a handshake and whom it waited for.
-    pub(crate) straggler: Option<(Duration, u64)>,
+#[non_exhaustive]
+pub struct CycleReport {
+    /// The heap's number in its process, from 1.
+    pub heap: u64,
+    /// The cycle's number, from 1.
+    pub cycle: u64,
+    /// When it began, since the heap was made.
+    pub at: Duration,
+    /// CPU time that the collector's own thread has taken since the last report, over wall time.
+    pub busy: f64,
+    /// How long the handshake of Prep took.
+    pub prep: Duration,
+    /// How long marking took, its termination rounds included.
+    pub mark: Duration,
+    /// How long the weak pass and the handshake of Sweep took.
+    pub cross: Duration,
+    /// How long the sweep took.
+    pub sweep: Duration,
+    /// Bytes in the heap at the start, as pacing counts them.
+    pub heap_start_bytes: u64,
+    /// Bytes in the heap at the end of marking.
+    pub heap_end_bytes: u64,
+    /// Bytes found live.
+    pub live_bytes: u64,
+    /// Bytes that the end of marking tried to stay below.
+    pub goal_bytes: u64,
+    /// Termination rounds.
+    pub rounds: u32,
+    /// Objects marked by markers.
+    pub marked_objects: u64,
+    /// How long the threads were stopped. `None` outside of the stopped mode; zero if a thread did
+    /// not come to a stop.
+    pub stopped: Option<Duration>,
+    /// Objects that wait for their destructors at the end.
+    pub undropped_objects: u64,
+    /// Bytes of these.
+    pub undropped_bytes: u64,
+    /// How long the oldest of them has waited.
+    pub undropped_age: Duration,
+    /// The thread for which a handshake waited longest.
+    pub straggler: Option<Straggler>,
 }
 
-impl fmt::Display for CycleLine {
+impl fmt::Display for CycleReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = |d: Duration| d.as_secs_f64() * 1e3;
         let mb = |bytes: u64| bytes as f64 / 1e6;
         write!(
             f,
-            "gc {} @{:.3}s {:.0}%: {:.3}+{:.3}+{:.3}+{:.3} ms, {:.1}->{:.1}->{:.1} MB (goal {:.1}), \
+            "gc {} heap {} @{:.3}s {:.0}%: {:.3}+{:.3}+{:.3}+{:.3} ms, {:.1}->{:.1}->{:.1} MB (goal {:.1}), \
              {} rounds, {} k marked",
-            self.number,
+            self.cycle,
+            self.heap,
             self.at.as_secs_f64(),
             self.busy * 100.0,
             ms(self.prep),
             ms(self.mark),
             ms(self.cross),
             ms(self.sweep),
-            mb(self.heap_start),
-            mb(self.heap_end),
-            mb(self.live),
-            mb(self.goal),
+            mb(self.heap_start_bytes),
+            mb(self.heap_end_bytes),
+            mb(self.live_bytes),
+            mb(self.goal_bytes),
             self.rounds,
             self.marked_objects / 1000,
         )?;
@@ -73,15 +100,49 @@ impl fmt::Display for CycleLine {
             Some(time) => write!(f, ", stopped {:.3} ms", ms(time))?,
             None => {}
         }
-        let (objects, bytes, age) = self.undropped;
-        if objects > 0 {
-            let objects = objects.div_ceil(1000);
-            write!(f, ", undropped {objects} k, {:.1} MB, {:.0} ms", mb(bytes), ms(age))?;
+        if self.undropped_objects > 0 {
+            let objects = self.undropped_objects.div_ceil(1000);
+            let (bytes, age) = (mb(self.undropped_bytes), ms(self.undropped_age));
+            write!(f, ", undropped {objects} k, {bytes:.1} MB, {age:.0} ms")?;
         }
-        if let Some((wait, thread)) = self.straggler {
-            write!(f, ", straggler {:.3} ms (thread {thread})", ms(wait))?;
+        if let Some(straggler) = &self.straggler {
+            write!(f, ", straggler {straggler}")?;
         }
         Ok(())
+    }
+}
+
+/// Prints events on standard error. A closed standard error does not end the collector.
+#[derive(Debug)]
+pub(crate) struct Stderr {
+    /// Handshakes too.
+    pub(crate) handshakes: bool,
+}
+
+impl EventListener for Stderr {
+    fn event(&self, heap: u64, event: &Event<'_>) {
+        let mut err = std::io::stderr();
+        let _ = match event {
+            Event::CycleEnd(report) => writeln!(err, "{report}"),
+            Event::Handshake(of) if self.handshakes => {
+                let (time, phase) = (of.time.as_secs_f64() * 1e3, of.phase.name());
+                let given_up = if of.is_complete { "" } else { " (given up)" };
+                let mut line = format!(
+                    "gc {} heap {heap} {phase}: {} threads in {time:.3} ms{given_up}",
+                    of.cycle, of.threads,
+                );
+                if let Some(straggler) = &of.straggler {
+                    line += &format!(", straggler {straggler}");
+                }
+                writeln!(err, "{line}")
+            }
+            Event::SlowDestructor { type_name, objects, bytes } => writeln!(
+                err,
+                "gc heap {heap}: the destructor of {type_name} has run for more than a second; \
+                 {objects} objects ({bytes} bytes) are undropped",
+            ),
+            _ => Ok(()),
+        };
     }
 }
 
@@ -91,24 +152,34 @@ mod tests {
 
     #[test]
     fn the_line_is_as_documented() {
-        let line = CycleLine {
-            number: 12,
+        let straggler =
+            Straggler { wait: Duration::from_micros(400), thread: 2, name: None, place: None };
+        let line = CycleReport {
+            heap: 1,
+            cycle: 12,
             at: Duration::from_millis(1204),
-            heap_start: 8_100_000,
+            heap_start_bytes: 8_100_000,
             marked_objects: 210_400,
             rounds: 3,
-            straggler: Some((Duration::from_micros(400), 2)),
-            ..CycleLine::default()
+            straggler: Some(straggler),
+            ..CycleReport::default()
         };
         let text = line.to_string();
-        assert!(text.starts_with("gc 12 @1.204s 0%: 0.000+"), "{text}");
+        assert!(text.starts_with("gc 12 heap 1 @1.204s 0%: 0.000+"), "{text}");
         assert!(text.ends_with("3 rounds, 210 k marked, straggler 0.400 ms (thread 2)"), "{text}");
-        let line = CycleLine { stopped: Some(Duration::from_millis(3)), straggler: None, ..line };
+        let stopped = Some(Duration::from_millis(3));
+        let line = CycleReport { stopped, straggler: None, ..line };
         assert!(line.to_string().ends_with("k marked, stopped 3.000 ms"));
-        let undropped = (12_345, 1_310_000, Duration::from_millis(4));
-        let text = CycleLine { undropped, stopped: None, ..line.clone() }.to_string();
+        let undropped = CycleReport {
+            undropped_objects: 12_345,
+            undropped_bytes: 1_310_000,
+            undropped_age: Duration::from_millis(4),
+            stopped: None,
+            ..line.clone()
+        };
+        let text = undropped.to_string();
         assert!(text.ends_with("k marked, undropped 13 k, 1.3 MB, 4 ms"), "{text}");
-        let line = CycleLine { stopped: Some(Duration::ZERO), ..line };
+        let line = CycleReport { stopped: Some(Duration::ZERO), ..line };
         assert!(line.to_string().ends_with("k marked, not stopped"));
     }
 }

@@ -1,7 +1,7 @@
 //! `lru` with `dumpster::sync`: each shard behind a `Mutex`, entries that point to each other in both directions.
 //!
-//! An entry owns the bytes of its value. The links are walked by borrowing where that is possible: each clone of a
-//! pointer that is dropped makes its object a candidate of the next search for cycles.
+//! An entry owns the bytes of its value. The links are walked by borrowing where possible: each
+//! dropped clone of a pointer makes its object a candidate of the next search for cycles.
 
 #![forbid(unsafe_code)]
 
@@ -83,7 +83,7 @@ fn find(at: Option<&Gc<Entry>>, key: u64) -> Option<Gc<Entry>> {
     entry.chain.lend(|next| find(next, key))
 }
 
-/// Takes an entry out of its bucket, somewhere behind `at`.
+/// Removes an entry from its bucket, somewhere after `at`.
 fn unchain(at: &Gc<Entry>, entry: &Gc<Entry>) {
     let follows = at.chain.lend(|next| next.is_some_and(|next| Gc::ptr_eq(next, entry)));
     if follows {
@@ -161,7 +161,7 @@ impl Shard {
             let next = entry.next.load();
             prev = std::mem::replace(&mut at, next);
         }
-        // A list that is longer or shorter than its count, or ends elsewhere, is no list.
+        // A list that is longer or shorter than its count, or ends elsewhere, is broken.
         if at.is_none() && same(&prev, &self.last) { intact } else { 0 }
     }
 }

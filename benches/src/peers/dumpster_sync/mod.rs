@@ -1,7 +1,7 @@
 //! `dumpster::sync`: as `dumpster::unsync`, with pointers that threads share.
 //!
-//! A field that changes is a `Mutex`. Policy: the crate's own, as there; any thread's drop may collect for
-//! all. `mark` is refused for the same reason.
+//! A field that changes is a `Mutex`. Policy: the crate's own, as there; any thread's drop may
+//! collect for all threads. `mark` is refused for the same reason.
 
 #![forbid(unsafe_code)]
 

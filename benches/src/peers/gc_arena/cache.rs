@@ -128,7 +128,7 @@ impl<'gc> Shard<'gc> {
         at
     }
 
-    /// Takes an entry out of the table.
+    /// Removes an entry from the table.
     #[inline(always)]
     fn unchain(&self, mc: &Mutation<'gc>, entry: EntryPtr<'gc>) {
         let bucket = &self.table[place(entry.key, self.table.len()).1];
@@ -187,7 +187,7 @@ impl<'gc> Shard<'gc> {
             );
             (prev, at) = (at, entry.next.get());
         }
-        // A list that is longer or shorter than its count, or ends elsewhere, is no list.
+        // A list that is longer or shorter than its count, or ends elsewhere, is broken.
         if at.is_none() && same(prev, self.last.get()) { intact } else { 0 }
     }
 }

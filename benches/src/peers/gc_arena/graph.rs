@@ -21,8 +21,8 @@ struct Vertex<'gc> {
 type VertexPtr<'gc> = Gc<'gc, Vertex<'gc>>;
 type VertexArena = Arena<Rootable![Gc<'_, RefLock<Vec<VertexPtr<'_>>>>]>;
 
-/// The graph of `mark`. The array is one object, as everywhere; no collection runs while it is filled and would be
-/// scanned after each batch, so that nothing but the graph is ever in the arena.
+/// The graph of `mark`. The array is one object, as everywhere. While it is filled no collection
+/// runs, since each would scan it after each batch. So only the graph is ever in the arena.
 pub(crate) struct ArenaGraph(VertexArena);
 
 impl ArenaGraph {

@@ -1,13 +1,14 @@
-//! `gc-arena`: an incremental mark-sweep collector for one thread, with pointers that live inside `mutate` only, as in
-//! our heap.
+//! `gc-arena`: an incremental mark-sweep collector for one thread. Its pointers live inside
+//! `mutate` only, as in our heap.
 //!
-//! The program calls the collector between two `mutate`s. Policy: `collect_debt` after each, with the crate's default
-//! pacing (engine `gc-arena`) or with its `Pacing::STOP_THE_WORLD`, which collects in one go when the heap has doubled
-//! (engine `gc-arena-stw`). One arena belongs to one thread.
+//! The program calls the collector between two `mutate`s. Policy: `collect_debt` after each. Engine
+//! `gc-arena` has the crate's default pacing. Engine `gc-arena-stw` has its
+//! `Pacing::STOP_THE_WORLD`, which collects in one go when the heap has doubled. One arena belongs
+//! to one thread.
 //!
-//! A barrier makes the collector look at the whole object again, so a slot of a long table that changes is an
-//! object of its own (`GcLock`) here: with the table as one object each store would cost a scan of all of it. `mark`
-//! forces collections with `finish_cycle`.
+//! A barrier makes the collector scan the whole object again. So a changing slot of a long table is
+//! an object of its own (`GcLock`) here. With the table as one object each store would cost a scan
+//! of all of it. `mark` forces collections with `finish_cycle`.
 
 #![forbid(unsafe_code)]
 
