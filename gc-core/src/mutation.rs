@@ -11,6 +11,7 @@ use crate::mark::worker::Marker;
 use crate::mutator::{Core, Record, on_collector_thread};
 use crate::observe::clock;
 use crate::observe::event::Events;
+use crate::observe::gctrace::Stderr;
 use crate::observe::{ClassStats, Pauses, Stats};
 use crate::pacing::Pacer;
 use crate::platform::thread::{pin_marker, with_signals_blocked};
@@ -411,7 +412,7 @@ impl HeapBuilder {
     pub fn build(self) -> Result<Heap, ConfigError> {
         let HeapBuilder { config, events } = self;
         config.check()?;
-        let events = events.of_next_heap(config.gc_trace);
+        let events = events.of_next_heap(Stderr::of_level(config.gc_trace));
         clock::start();
         let space = Space::new(&config)?;
         let workers: Vec<Worker<_>> = (0..config.markers).map(|_| Worker::new_lifo()).collect();

@@ -379,3 +379,94 @@ fn every_step_of_the_model_names_what_is_there() {
     }
     assert!(rows > 40, "only {rows} rows were read");
 }
+
+/// What each file of a folder imports from the files beside it: by `super::`, or by its path.
+/// `mod.rs` is the folder's face, and counts with neither side.
+fn imports_beside(folder: &str, files: &[(String, String)]) -> Vec<(String, Vec<String>)> {
+    let prefixes = ["super::".to_owned(), format!("crate::{folder}::"), format!("{folder}::")];
+    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    let of = |(name, code): &(String, String)| {
+        // A list in braces is taken apart, so that each name has its prefix.
+        let mut found: Vec<String> = Vec::new();
+        for prefix in prefixes.iter().filter(|prefix| prefix.len() > 2) {
+            for rest in code.split(prefix.as_str()).skip(1) {
+                let list = rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
+                let part =
+                    list.map_or_else(|| rest.split([';', ',']).next(), |(list, _)| Some(list));
+                let part = part.unwrap_or_default();
+                let words = part.split(|c: char| !c.is_alphanumeric() && c != '_');
+                let first = if list.is_some() { usize::MAX } else { 1 };
+                let beside = words.take(first).filter(|word| names.contains(word) && word != name);
+                found.extend(beside.map(str::to_owned));
+            }
+        }
+        (name.clone(), found)
+    };
+    files.iter().map(of).collect()
+}
+
+/// Files that lead back to themselves.
+fn ring(imports: &[(String, Vec<String>)]) -> Option<String> {
+    let next = |name: &str| {
+        imports.iter().find(|(own, _)| own == name).map_or(&[][..], |(_, beside)| beside)
+    };
+    imports.iter().map(|(name, _)| name).find_map(|start| {
+        let mut seen: Vec<&str> = vec![];
+        let mut left: Vec<&str> = next(start).iter().map(String::as_str).collect();
+        while let Some(name) = left.pop() {
+            if name == start {
+                return Some(start.clone());
+            }
+            if !seen.contains(&name) {
+                seen.push(name);
+                left.extend(next(name).iter().map(String::as_str));
+            }
+        }
+        None
+    })
+}
+
+#[test]
+fn no_folder_has_a_ring() {
+    let all = sources();
+    let mut folders: BTreeSet<&str> = BTreeSet::new();
+    folders.extend(all.iter().filter_map(|source| Some(source.name.split_once('/')?.0)));
+    for folder in folders {
+        let here = |source: &&Source| source.name.starts_with(&format!("{folder}/"));
+        let file = |source: &Source| {
+            let name = source.name.rsplit('/').next().unwrap_or_default().trim_end_matches(".rs");
+            (name.to_owned(), source.code().collect::<Vec<_>>().join("\n"))
+        };
+        let mut files: Vec<_> = all.iter().filter(here).map(file).collect();
+        files.retain(|(name, _)| name != "mod");
+        let ring = ring(&imports_beside(folder, &files));
+        assert_eq!(ring, None, "{folder}/ has a ring of imports");
+    }
+    let derive = Path::new(env!("CARGO_MANIFEST_DIR")).join("../gc-derive/src");
+    let mut files = Vec::new();
+    for entry in fs::read_dir(derive).expect("the derive's folder can be read") {
+        let path = entry.expect("its entries can be read").path();
+        let name = path.file_stem().expect("a file has a name").to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).expect("a source is text");
+        let code: Vec<&str> =
+            text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+        if name != "lib" {
+            // In a crate without folders, siblings are `crate::name`.
+            files.push((name, code.join("\n").replace("crate::", "super::")));
+        }
+    }
+    assert_eq!(ring(&imports_beside("", &files)), None, "gc-derive has a ring of imports");
+}
+
+#[test]
+fn a_ring_is_found() {
+    let file = |name: &str, code: &str| (name.to_owned(), code.to_owned());
+    let mut files = vec![
+        file("a", "use super::b::B;"),
+        file("b", "use crate::x::{c::C, d};"),
+        file("c", "fn f() {}"),
+    ];
+    assert_eq!(ring(&imports_beside("x", &files)), None);
+    files[2].1 = "fn f() { super::a::g() }".to_owned();
+    assert_eq!(ring(&imports_beside("x", &files)).as_deref(), Some("a"));
+}

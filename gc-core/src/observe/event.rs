@@ -8,11 +8,11 @@
 //! The trace on standard error ([`super::gctrace`]) and the exporters are listeners and nothing else. The
 //! door is the one of whippet's `gc-event-listener.h`: one callback for each moment, and empty by default.
 
-use super::gctrace::{CycleReport, Stderr};
+use super::report::{CycleReport, Straggler};
 use crate::sync::Arc;
 use crate::sync::plain::{AtomicU64, Ordering};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, Location, RefUnwindSafe, UnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// A part of a cycle, in their order.
@@ -39,43 +39,6 @@ impl Phase {
             Phase::Cross => "cross",
             Phase::Sweep => "sweep",
         }
-    }
-}
-
-/// The thread for which a handshake waited longest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Straggler {
-    /// How long the handshake waited for this thread.
-    pub wait: Duration,
-    /// The thread's number in its process, in order of registration; [`Mutator`](crate::Mutator)'s
-    /// `Debug` shows it.
-    pub thread: u64,
-    /// The thread's name, if it has one.
-    pub name: Option<String>,
-    /// The call of `mutate` that the thread was in.
-    pub place: Option<&'static Location<'static>>,
-}
-
-impl Straggler {
-    /// Keeps this one if it waited longer.
-    pub(crate) fn keep_if_longer(self, longest: &mut Option<Straggler>) {
-        if longest.as_ref().is_none_or(|other| self.wait > other.wait) {
-            *longest = Some(self);
-        }
-    }
-}
-
-impl fmt::Display for Straggler {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3} ms (thread {}", self.wait.as_secs_f64() * 1e3, self.thread)?;
-        if let Some(name) = &self.name {
-            write!(f, " {name:?}")?;
-        }
-        if let Some(place) = self.place {
-            write!(f, ", mutate at {}:{}", place.file(), place.line())?;
-        }
-        f.write_str(")")
     }
 }
 
@@ -203,13 +166,10 @@ impl fmt::Debug for Events {
 }
 
 impl Events {
-    /// The events of the next heap of the process, printed as `trace` says: 0 for nothing, 1 for
-    /// cycles, 2 for handshakes too.
-    pub(crate) fn of_next_heap(mut self, trace: u8) -> Events {
+    /// The events of the next heap of the process. The `first` listener is told before the others.
+    pub(crate) fn of_next_heap(mut self, first: Option<Arc<dyn EventListener>>) -> Events {
         self.heap = NUMBER.fetch_add(1, Ordering::Relaxed) + 1;
-        if trace > 0 {
-            self.listeners.insert(0, Arc::new(Stderr { handshakes: trace > 1 }));
-        }
+        self.listeners.splice(0..0, first);
         self
     }
     pub(crate) fn add(&mut self, listener: Arc<dyn EventListener>) {
@@ -250,17 +210,5 @@ mod tests {
         events.add(Arc::new(adds));
         events.tell(&Event::PhaseBegin { cycle: 3, phase: Phase::Mark });
         assert_eq!(told.load(Ordering::Relaxed), 21);
-    }
-
-    #[test]
-    #[track_caller]
-    fn a_straggler_shows_what_is_known() {
-        let mut straggler =
-            Straggler { wait: Duration::from_micros(400), thread: 2, name: None, place: None };
-        assert_eq!(straggler.to_string(), "0.400 ms (thread 2)");
-        straggler.name = Some("worker".into());
-        assert_eq!(straggler.to_string(), "0.400 ms (thread 2 \"worker\")");
-        straggler.place = Some(Location::caller());
-        assert!(straggler.to_string().contains("\", mutate at "), "{straggler}");
     }
 }

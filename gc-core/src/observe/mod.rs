@@ -13,10 +13,11 @@ pub(crate) mod histogram;
 pub(crate) mod metrics;
 pub(crate) mod place;
 pub(crate) mod pressure;
+mod report;
 
 pub use classes::ClassStats;
-pub use event::{Event, EventListener, Handshake, Phase, Straggler};
-pub use gctrace::CycleReport;
+pub use event::{Event, EventListener, Handshake, Phase};
 pub use histogram::{Histogram, PauseKind, Pauses};
 pub use metrics::Stats;
 pub use pressure::Pressure;
+pub use report::{CycleReport, Straggler};
