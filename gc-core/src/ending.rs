@@ -132,6 +132,13 @@ impl HeapBuilder {
     /// Stack size of each collector thread in bytes (8 MiB). `trace` runs there. It recurses a
     /// bounded number of times through containers (`Box`, `Vec`, maps), so only own types that nest
     /// deeply need more. At least 128 KiB.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let builder = gc_core::Heap::builder().stack_size(1 << 20).end_timeout(Duration::ZERO);
+    /// let heap = builder.build()?;
+    /// # Ok::<(), gc_core::ConfigError>(())
+    /// ```
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.config.stack_size = bytes;
         self

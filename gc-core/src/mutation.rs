@@ -309,11 +309,10 @@ impl Heap {
 ///
 /// ```
 /// use gc_core::{ConfigError, Heap};
-/// let error = Heap::builder().markers(0).build().unwrap_err();
-/// assert_eq!(error.to_string(), "markers is 0 threads, but must be between 1 and 256 threads");
+/// let error = Heap::builder().markers(0).build().unwrap_err().to_string();
+/// assert_eq!(error, "markers is 0 threads, but must be between 1 and 256 threads");
 /// let builder = Heap::builder().gc_percent(50).min_heap(1 << 20).reserve(1 << 30).markers(1);
 /// let builder = builder.memory_limit(128 << 20).heap_limit(256 << 20).scavenge_rate(16 << 20);
-/// let builder = builder.stack_size(1 << 20).end_timeout(std::time::Duration::from_secs(1));
 /// let heap = builder.gc_trace(false).stop_the_world(false).pin_markers(false).build()?;
 /// # Ok::<(), ConfigError>(())
 /// ```

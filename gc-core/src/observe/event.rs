@@ -16,6 +16,10 @@ use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// A part of a cycle, in their order.
+///
+/// ```
+/// assert_eq!(gc_core::Phase::Cross.name(), "cross");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {

@@ -64,6 +64,22 @@ impl fmt::Display for Straggler {
 }
 
 /// What a cycle did. `Display` prints the line of `GC_TRACE=1`.
+///
+/// ```
+/// use gc_core::{CycleReport, Event, Heap, Straggler};
+/// let print = |cycle: &CycleReport| {
+///     let waited = cycle.straggler.as_ref().map(|straggler: &Straggler| straggler.wait);
+///     println!("cycle {} marked for {:?}, waited for {waited:?}", cycle.cycle, cycle.mark);
+/// };
+/// let listener = move |_heap: u64, event: &Event<'_>| {
+///     if let Event::CycleEnd(cycle) = event {
+///         print(cycle);
+///     }
+/// };
+/// let heap = Heap::builder().event_listener(listener).build()?;
+/// heap.collect().unwrap();
+/// # Ok::<(), gc_core::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct CycleReport {
