@@ -32,6 +32,14 @@ impl HeapBuilder {
     /// Has `listener` told what the collector does, beside those given before. It costs a call for
     /// each event, some twenty a cycle, and nothing on the program's threads.
     /// [`EventListener`] has an example.
+    ///
+    /// ```
+    /// use gc_core::{Event, Heap};
+    /// let print = |heap: u64, event: &Event<'_>| println!("heap {heap}: {event:?}");
+    /// let heap = Heap::builder().event_listener(print).build()?;
+    /// heap.collect().unwrap();
+    /// # Ok::<(), gc_core::ConfigError>(())
+    /// ```
     pub fn event_listener(mut self, listener: impl EventListener + 'static) -> Self {
         self.events.add(Arc::new(listener));
         self
