@@ -1,4 +1,4 @@
-//! Erased pointers: what they lead back to, and what not.
+//! Erased pointers: the types that they lead back to, and those that they do not.
 
 #![forbid(unsafe_code)]
 #![deny(warnings)]

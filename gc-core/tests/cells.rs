@@ -1,4 +1,4 @@
-//! The cells beside their borrows: `get_mut`, `From`, `Default`, guards of a part, and `Debug` of
+//! The cells without their borrows: `get_mut`, `From`, `Default`, guards of a part, and `Debug` of
 //! data that leads to itself.
 
 #![forbid(unsafe_code)]

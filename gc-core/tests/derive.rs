@@ -1,4 +1,4 @@
-//! `#[derive(Trace)]`: what it finds out about a type, and that objects of each shape keep what they hold.
+//! `#[derive(Trace)]`: what it finds out about a type. Objects of each shape keep what they hold.
 
 #![forbid(unsafe_code)]
 #![allow(dead_code, reason = "most types here only have to compile")]

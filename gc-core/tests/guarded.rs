@@ -1,5 +1,5 @@
 //! Guarded cells while a cycle begins: how often their content is shaded, and that none of it is
-//! lost. And what a thread can ask of its pin: whether it is awaited, and for the heap.
+//! lost. Also what a thread can ask its pin for: whether the collector waits for it, and the heap.
 
 use gc_core::{
     Gc, GcCell, GcRefCell, GcRefMut, GcWeakMap, Heap, Mutation, PauseKind, Pauses, Root, Trace,

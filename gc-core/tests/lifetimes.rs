@@ -1,5 +1,5 @@
-//! Heaps, threads and memory over time. Each test takes a lock, because threads and memory of the whole process are
-//! looked at.
+//! Heaps, threads and memory over time. Each test takes a lock, because the tests read the threads
+//! and the memory of the whole process.
 
 mod common;
 #[path = "common/settle.rs"]

@@ -1,5 +1,5 @@
-//! Pacing from outside: how far the heap grows, what a limit costs, and what memory outside of the heap changes. The
-//! arithmetic alone, under a simulated program, is tested in `src/pacing/simulate.rs`.
+//! Pacing from outside: how far the heap grows, what a limit costs, and the effect of external
+//! memory. `src/pacing/simulate.rs` tests the arithmetic alone, under a simulated program.
 
 #[path = "common/settle.rs"]
 mod settle;

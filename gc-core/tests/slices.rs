@@ -1,5 +1,5 @@
-//! Slices without bytes: empty ones, and such of values without a size; at each alignment, and at
-//! the ends of `usize`. And identities of what is dead.
+//! Slices without bytes: empty ones, and slices of values without a size, at each alignment and at
+//! the ends of `usize`. Also identities of dead objects.
 
 #![forbid(unsafe_code)]
 
