@@ -53,8 +53,8 @@ pub(crate) struct Config {
     pub(crate) cores: usize,
     /// Address space to reserve, in bytes; the default is in `reserve_beside`.
     pub(crate) reserve: Option<usize>,
-    /// One line a cycle on standard error.
-    pub(crate) gc_trace: bool,
+    /// What is printed on standard error: 1 for a line a cycle, 2 for one a handshake too.
+    pub(crate) gc_trace: u8,
     /// Threads wait at the start of a pin while the collector marks.
     pub(crate) stop_the_world: bool,
     /// Markers are bound to the last cores.
@@ -76,9 +76,9 @@ pub(crate) struct Config {
     pub(crate) end_timeout: Duration,
 }
 
-/// Returns whether the environment has `name=1`.
-fn is_set(name: &str) -> bool {
-    std::env::var_os(name).is_some_and(|value| value == "1")
+/// Returns whether the environment says `name=value`.
+fn is_set(name: &str, value: u8) -> bool {
+    std::env::var_os(name).is_some_and(|set| *set == *value.to_string())
 }
 
 impl Default for Config {
@@ -95,8 +95,8 @@ impl Default for Config {
             markers: (cores / 4).max(1),
             cores,
             reserve: None,
-            gc_trace: is_set("GC_TRACE"),
-            stop_the_world: is_set("GC_STW"),
+            gc_trace: (1..=2).find(|level| is_set("GC_TRACE", *level)).unwrap_or(0),
+            stop_the_world: is_set("GC_STW", 1),
             pin_markers: false,
             // After a burst, 3 GiB are given back within a minute, for less than 1 % of a core
             // meanwhile.

@@ -16,6 +16,7 @@
 
 use crate::heap::span::SpanClass;
 use crate::mutator::{Core, on_collector_thread};
+use crate::observe::Event;
 use crate::platform::thread::with_signals_blocked;
 use crate::sweep::doom::doom_span;
 use crate::sweep::doomed::Ward;
@@ -23,7 +24,6 @@ use crate::sweep::drops::{Next, is_dropping};
 use crate::sweep::{Keep, put_swept};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, yield_now};
-use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -234,18 +234,11 @@ pub(crate) fn end(core: &Core, threads: Vec<JoinHandle<()>>, time: Duration) -> 
     true
 }
 
-/// Looks for a destructor that runs for long, and prints its name in the trace.
+/// Looks for a destructor that runs for long, and tells the listeners.
 pub(crate) fn watch(core: &Core) {
-    if let Some(name) = core.drops.watch()
-        && core.config.gc_trace
-    {
+    if let Some(type_name) = core.drops.watch() {
         let waiting = core.drops.waiting();
-        let _ = writeln!(
-            std::io::stderr(),
-            "gc: the destructor of {name} has run for more than a second; \
-             {} objects ({} bytes) are undropped",
-            waiting.objects,
-            waiting.bytes,
-        );
+        let (objects, bytes) = (waiting.objects, waiting.bytes);
+        core.events.tell(&Event::SlowDestructor { type_name, objects, bytes });
     }
 }

@@ -65,9 +65,10 @@
 //! | `derive` (default) | `#[derive(Trace)]` |
 //! | `arrayvec`, `bytes`, `chrono`, `either`, `hashbrown`, `indexmap`, `serde_json`, `smallvec`, `uuid` | [`Trace`](trait@Trace) for the types of the crate of that name |
 //! | `hdrhistogram` | `hdrhistogram::Histogram<u64>: From<&Histogram>`, in nanoseconds |
+//! | `tracing` | `TracingEvents`, a listener that makes spans of cycles and phases |
 //!
 //! The versions are those that `Cargo.toml` names: hashbrown 0.17, indexmap 2, smallvec 1, arrayvec
-//! 0.7, bytes 1, either 1, uuid 1, chrono 0.4, serde_json 1, hdrhistogram 7. Any other `'static`
+//! 0.7, bytes 1, either 1, uuid 1, chrono 0.4, serde_json 1, hdrhistogram 7, tracing 0.1. Any other `'static`
 //! type goes into a [`Leaf`], or is skipped by the derive.
 //!
 //! # Tasks
@@ -130,6 +131,10 @@ mod dropper;
 mod ending;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod error;
+#[cfg(not(loom))]
+mod events;
+#[cfg(not(loom))]
+mod export;
 mod handshake;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod heap;
@@ -176,13 +181,18 @@ pub mod __private;
 #[cfg(not(loom))]
 pub use ending::DropQueue;
 pub use error::{AllocError, AllocReason, CollectError, ConfigError, DropsPending, ShutdownError};
+#[cfg(all(feature = "tracing", not(loom)))]
+pub use export::TracingEvents;
 /// Derives [`Trace`](trait@Trace) and the families that [`Root`] needs.
 #[cfg(feature = "derive")]
 pub use gc_derive::Trace;
 #[cfg(not(loom))]
 pub use mutation::{Heap, HeapBuilder, Mutation, Mutator};
 #[cfg(not(loom))]
-pub use observe::{ClassStats, Histogram, PauseKind, Pauses, Pressure, Stats};
+pub use observe::{
+    ClassStats, CycleReport, Event, EventListener, Handshake, Histogram, PauseKind, Pauses, Phase,
+    Pressure, Stats, Straggler,
+};
 #[cfg(not(loom))]
 pub use pointers::{
     ByAddress, Downcast, Ephemeron, Erased, External, Gc, GcAny, GcCell, GcMappedRefMut, GcMutex,

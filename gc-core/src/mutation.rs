@@ -10,6 +10,8 @@ use crate::mark::Marking;
 use crate::mark::worker::Marker;
 use crate::mutator::{Core, Record, on_collector_thread};
 use crate::observe::clock;
+use crate::observe::event::Events;
+use crate::observe::gctrace::Stderr;
 use crate::observe::{ClassStats, Pauses, Stats};
 use crate::pacing::Pacer;
 use crate::platform::thread::{pin_marker, with_signals_blocked};
@@ -19,7 +21,7 @@ use crossbeam_deque::Worker;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
-use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 /// A garbage-collected heap: a cheap-to-clone handle, `Send` and `Sync`. Many heaps may live in one process.
@@ -136,7 +138,7 @@ impl Heap {
     /// # Ok::<(), gc_core::ConfigError>(())
     /// ```
     pub fn builder() -> HeapBuilder {
-        HeapBuilder { config: Config::default() }
+        HeapBuilder { config: Config::default(), events: Events::default() }
     }
 
     /// Runs `f` with access to the heap: the *pin*. Works on any thread, and nests.
@@ -151,6 +153,7 @@ impl Heap {
     /// assert_eq!(heap.mutate(|mc| gc_core::Gc::new(mc, 7).to_string()), "7");
     /// ```
     #[inline]
+    #[track_caller]
     pub fn mutate<R>(&self, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) -> R {
         let core = Arc::as_ptr(&self.inner.core);
         let (last, record) =
@@ -166,6 +169,7 @@ impl Heap {
 
     #[cold]
     #[inline(never)]
+    #[track_caller]
     fn mutate_slow<R>(&self, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) -> R {
         let record = THREAD.try_with(|thread| thread.record_of(&self.inner.core));
         match record {
@@ -312,6 +316,7 @@ impl Heap {
 #[must_use = "a builder does nothing until `build`"]
 pub struct HeapBuilder {
     pub(crate) config: Config,
+    pub(crate) events: Events,
 }
 
 impl HeapBuilder {
@@ -338,11 +343,6 @@ impl HeapBuilder {
     /// and counts as none: it is opened as the heap grows. At least 16 MiB.
     pub fn reserve(mut self, bytes: usize) -> Self {
         self.config.reserve = Some(bytes);
-        self
-    }
-    /// Whether to print one line a cycle on standard error (`GC_TRACE=1` in the environment).
-    pub fn gc_trace(mut self, on: bool) -> Self {
-        self.config.gc_trace = on;
         self
     }
     /// Whether every thread waits at the start of [`mutate`](Heap::mutate) while the collector
@@ -405,8 +405,9 @@ impl HeapBuilder {
     ///
     /// A setting out of range or two that contradict each other; no address space; no thread.
     pub fn build(self) -> Result<Heap, ConfigError> {
-        let config = self.config;
+        let HeapBuilder { config, events } = self;
         config.check()?;
+        let events = events.of_next_heap(Stderr::of_level(config.gc_trace));
         clock::start();
         let space = Space::new(&config)?;
         let workers: Vec<Worker<_>> = (0..config.markers).map(|_| Worker::new_lifo()).collect();
@@ -414,7 +415,7 @@ impl HeapBuilder {
         let markers = config.markers;
         let (pin, stack) = (config.pin_markers, config.stack_size);
         let (percent, least) = (config.gc_percent, config.min_heap);
-        let core = Arc::new(Core::new(config, space, marking));
+        let core = Arc::new(Core::new(config, events, space, marking));
         let keeper = Keeper::new(&core);
         let pacer = Pacer::new(percent, least, keeper.bound());
         core.credit.adopt(pacer.first(), 0);
@@ -479,6 +480,7 @@ impl fmt::Debug for Mutator {
 impl Mutator {
     /// Runs `f` with the right to use the heap, as [`Heap::mutate`] does; about 1 ns.
     #[inline]
+    #[track_caller]
     pub fn mutate<R>(&self, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) -> R {
         pinned(&self.record, f)
     }
@@ -500,6 +502,7 @@ impl Drop for Mutator {
 
 /// Runs `f` inside a pin of `record`.
 #[inline(always)]
+#[track_caller]
 fn pinned<R>(record: &Record, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) -> R {
     /// Ends the pin also when `f` panics.
     struct Pin<'a>(&'a Record);
@@ -509,7 +512,7 @@ fn pinned<R>(record: &Record, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) 
             self.0.leave();
         }
     }
-    record.enter();
+    record.enter(Location::caller());
     let pin = Pin(record);
     // SAFETY: INV-1: `Mutation` is a transparent wrapper of `Record`. The thread is pinned until
     // `pin` drops, after `f` has returned. `for<'gc>` keeps the brand from leaving `f`.
@@ -542,7 +545,10 @@ pub struct Mutation<'gc> {
 
 impl fmt::Debug for Mutation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mutation").field("mode", &self.record.mode()).finish()
+        f.debug_struct("Mutation")
+            .field("number", &self.record.number)
+            .field("mode", &self.record.mode())
+            .finish()
     }
 }
 

@@ -2,6 +2,9 @@
 //! `unsafe` is, which way files import, which words comments, messages and documents avoid.
 //! `docs/ARCHITECTURE.md`, `docs/INVARIANTS.md` and `CONTRIBUTING.md` state them.
 
+#[path = "common/words.rs"]
+mod words;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,6 +31,7 @@ const UNSAFE: &[&str] = &[
     "mutator/barrier.rs",
     "mutator/kept.rs",
     "observe/clock.rs",
+    "observe/place.rs",
     "pointers/any.rs",
     "pointers/by_address.rs",
     "platform/barrier.rs",
@@ -57,7 +61,7 @@ const UNSAFE: &[&str] = &[
 
 /// The layers, from the bottom. A file imports from lower layers and from its own folder. Layer 0 has an
 /// order inside: `error`, `cgroup` and `platform` know nothing, and the others know them.
-const LAYERS: [&[&str]; 11] = [
+const LAYERS: [&[&str]; 12] = [
     &["error", "cgroup", "platform"],
     &["sync", "config", "fault"],
     &["trace", "handshake", "control", "pacing", "observe", "ageing"],
@@ -67,8 +71,9 @@ const LAYERS: [&[&str]; 11] = [
     &["rest", "limits", "dropper"],
     &["cycle", "verify"],
     &["mutation"],
-    &["tuning", "ending"],
+    &["tuning", "ending", "events"],
     &["pointers", "pool"],
+    &["export"],
 ];
 
 /// The exceptions to the layers, all in the verifying build only.
@@ -385,151 +390,93 @@ fn every_step_of_the_model_names_what_is_there() {
     assert!(rows > 40, "only {rows} rows were read");
 }
 
-/// Phrases that comments, messages and documents avoid, and what to say in their place.
-const AVOIDED: [(&str, &str); 7] = [
-    ("nobody", "name the subject: no thread, no code, no program"),
-    ("somebody", "name the subject: another thread, the program"),
-    ("whoever", "name the subject: the thread that, the caller that"),
-    ("everybody", "name the subject: every thread, all callers"),
-    ("anybody", "name the subject: any thread, a thread"),
-    ("says whether", "returns whether"),
-    ("say whether", "return whether"),
-];
-
-/// Files, or folders with a slash at the end, in which the phrases may stand, and why.
-const MAY_SAY: [(&str, &str); 16] = [
-    ("CHANGELOG.md", "a record is not edited"),
-    ("gc-core/tests/house.rs", "it lists the phrases"),
-    // Until the branches that edit these files are merged; then their entries go.
-    ("docs/TUNING.md", "being rewritten"),
-    ("docs/DESIGN.md", "being rewritten"),
-    ("docs/GUIDE.md", "being rewritten"),
-    ("docs/HARD.md", "being rewritten"),
-    ("docs/performance.md", "written by gc-bench, from benches/src/compare"),
-    ("benches/src/compare/", "being edited"),
-    ("benches/src/json.rs", "being edited"),
-    ("gc-core/src/lib.rs", "being edited"),
-    ("gc-core/src/mutator/alloc.rs", "being edited"),
-    ("gc-core/src/mutator/core.rs", "being edited"),
-    ("gc-core/src/mutator/mod.rs", "being edited"),
-    ("gc-core/src/mutator/ration.rs", "being edited"),
-    ("gc-core/src/observe/", "being edited"),
-    ("gc-core/tests/hard/", "being edited"),
-];
-
-/// A Rust source in two, line by line: its comments and its string literals, all else blank.
-struct Prose {
-    comments: String,
-    strings: String,
-}
-
-impl Prose {
-    fn of(source: &str) -> Prose {
-        let (mut comments, mut strings) = (String::new(), String::new());
-        let mut rest = source;
-        while let Some(first) = rest.chars().next() {
-            let before = &source[..source.len() - rest.len()];
-            let is_name = before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
-            let (length, is_comment, is_string) = if rest.starts_with("//") {
-                (rest.find('\n').unwrap_or(rest.len()), true, false)
-            } else if first == '"' {
-                (quoted(rest), false, true)
-            } else if let Some(length) = raw(rest).filter(|_| !is_name || before.ends_with('b')) {
-                (length, false, true)
-            } else {
-                (character(rest).unwrap_or(first.len_utf8()), false, false)
-            };
-            for c in rest[..length].chars() {
-                let blank = if c == '\n' { c } else { ' ' };
-                comments.push(if is_comment { c } else { blank });
-                strings.push(if is_string { c } else { blank });
+/// What each file of a folder imports from the files beside it: by `super::`, or by its path.
+/// `mod.rs` is the folder's face, and counts with neither side.
+fn imports_beside(folder: &str, files: &[(String, String)]) -> Vec<(String, Vec<String>)> {
+    let prefixes = ["super::".to_owned(), format!("crate::{folder}::"), format!("{folder}::")];
+    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    let of = |(name, code): &(String, String)| {
+        // A list in braces is taken apart, so that each name has its prefix.
+        let mut found: Vec<String> = Vec::new();
+        for prefix in prefixes.iter().filter(|prefix| prefix.len() > 2) {
+            for rest in code.split(prefix.as_str()).skip(1) {
+                let list = rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
+                let part =
+                    list.map_or_else(|| rest.split([';', ',']).next(), |(list, _)| Some(list));
+                let part = part.unwrap_or_default();
+                let words = part.split(|c: char| !c.is_alphanumeric() && c != '_');
+                let first = if list.is_some() { usize::MAX } else { 1 };
+                let beside = words.take(first).filter(|word| names.contains(word) && word != name);
+                found.extend(beside.map(str::to_owned));
             }
-            rest = &rest[length..];
         }
-        Prose { comments, strings }
-    }
-}
-
-/// The length of the string literal at the start of `text`.
-fn quoted(text: &str) -> usize {
-    let mut is_escaped = false;
-    let end = text.char_indices().skip(1).find(|&(_, c)| {
-        let is_end = c == '"' && !is_escaped;
-        is_escaped = c == '\\' && !is_escaped;
-        is_end
-    });
-    end.map_or(text.len(), |(at, _)| at + 1)
-}
-
-/// The length of the raw string literal at the start of `text`, if one is there.
-fn raw(text: &str) -> Option<usize> {
-    let after = text.strip_prefix('r')?;
-    let marks = after.len() - after.trim_start_matches('#').len();
-    let content = after[marks..].strip_prefix('"')?;
-    let end = format!("\"{}", "#".repeat(marks));
-    Some(content.find(&end).map_or(text.len(), |at| marks + 2 + at + end.len()))
-}
-
-/// The length of the character literal at the start of `text`, if one is there and no lifetime.
-fn character(text: &str) -> Option<usize> {
-    let content = text.strip_prefix('\'')?;
-    let end = match content.strip_prefix('\\') {
-        Some(escape) => 2 + escape.get(1..)?.find('\'')?,
-        None => content.chars().next()?.len_utf8(),
+        (name.clone(), found)
     };
-    content[end..].starts_with('\'').then_some(end + 2)
+    files.iter().map(of).collect()
 }
 
-/// The lines of `text` with a phrase of [`AVOIDED`], which may run over the end of a line.
-fn avoided(text: &str) -> Vec<(usize, &'static str, &'static str)> {
-    let mut words: Vec<(usize, String)> = Vec::new();
-    for (i, line) in text.lines().enumerate() {
-        let parts = line.split(|c: char| !c.is_alphanumeric() && c != '_');
-        words.extend(parts.filter(|part| !part.is_empty()).map(|w| (i + 1, w.to_lowercase())));
-    }
-    let mut found = Vec::new();
-    for (phrase, instead) in AVOIDED {
-        let wanted: Vec<&str> = phrase.split(' ').collect();
-        for part in words.windows(wanted.len()) {
-            if part.iter().zip(&wanted).all(|((_, word), wanted)| word == wanted) {
-                found.push((part[0].0, phrase, instead));
+/// Files that lead back to themselves.
+fn ring(imports: &[(String, Vec<String>)]) -> Option<String> {
+    let next = |name: &str| {
+        imports.iter().find(|(own, _)| own == name).map_or(&[][..], |(_, beside)| beside)
+    };
+    imports.iter().map(|(name, _)| name).find_map(|start| {
+        let mut seen: Vec<&str> = vec![];
+        let mut left: Vec<&str> = next(start).iter().map(String::as_str).collect();
+        while let Some(name) = left.pop() {
+            if name == start {
+                return Some(start.clone());
+            }
+            if !seen.contains(&name) {
+                seen.push(name);
+                left.extend(next(name).iter().map(String::as_str));
             }
         }
-    }
-    found
+        None
+    })
 }
 
 #[test]
-fn comments_messages_and_documents_name_their_subjects() {
-    let may_say = |name: &str| {
-        MAY_SAY.iter().any(|(at, _)| name == *at || at.ends_with('/') && name.starts_with(at))
-    };
-    let mut wrong = Vec::new();
-    let all = ["rs", "md"].map(|extension| files(&repository(), extension));
-    for source in all.iter().flatten().filter(|source| !may_say(&source.name)) {
-        let texts = if source.name.ends_with(".rs") {
-            let Prose { comments, strings } = Prose::of(&source.text);
-            vec![comments, strings]
-        } else {
-            vec![source.text.clone()]
+fn no_folder_has_a_ring() {
+    let all = sources();
+    let mut folders: BTreeSet<&str> = BTreeSet::new();
+    folders.extend(all.iter().filter_map(|source| Some(source.name.split_once('/')?.0)));
+    for folder in folders {
+        let here = |source: &&Source| source.name.starts_with(&format!("{folder}/"));
+        let file = |source: &Source| {
+            let name = source.name.rsplit('/').next().unwrap_or_default().trim_end_matches(".rs");
+            (name.to_owned(), source.code().collect::<Vec<_>>().join("\n"))
         };
-        for (line, phrase, instead) in texts.iter().flat_map(|text| avoided(text)) {
-            wrong.push(format!("{}:{line}: \"{phrase}\": {instead}", source.name));
+        let mut files: Vec<_> = all.iter().filter(here).map(file).collect();
+        files.retain(|(name, _)| name != "mod");
+        let ring = ring(&imports_beside(folder, &files));
+        assert_eq!(ring, None, "{folder}/ has a ring of imports");
+    }
+    let derive = Path::new(env!("CARGO_MANIFEST_DIR")).join("../gc-derive/src");
+    let mut files = Vec::new();
+    for entry in fs::read_dir(derive).expect("the derive's folder can be read") {
+        let path = entry.expect("its entries can be read").path();
+        let name = path.file_stem().expect("a file has a name").to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).expect("a source is text");
+        let code: Vec<&str> =
+            text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+        if name != "lib" {
+            // In a crate without folders, siblings are `crate::name`.
+            files.push((name, code.join("\n").replace("crate::", "super::")));
         }
     }
-    assert!(wrong.is_empty(), "in {} places:\n{}", wrong.len(), wrong.join("\n"));
-    for (at, _) in MAY_SAY {
-        assert!(repository().join(at).exists(), "{at} may use any word, and is gone");
-    }
+    assert_eq!(ring(&imports_beside("", &files)), None, "gc-derive has a ring of imports");
 }
 
 #[test]
-fn the_search_for_words_tells_prose_from_code() {
-    let source = "let nobody = 'x'; // Nobody's\nf(\"a \\\" some\", r#\"every\"body\"#, '\"');\n\
-                  /// It says\n/// whether.\n";
-    let Prose { comments, strings } = Prose::of(source);
-    let lines = |text: &str| avoided(text).iter().map(|hit| (hit.0, hit.1)).collect::<Vec<_>>();
-    assert_eq!(lines(&comments), [(1, "nobody"), (3, "says whether")]);
-    assert_eq!(strings.trim(), "\"a \\\" some\"  r#\"every\"body\"#");
-    assert!(lines(&strings).is_empty() && lines("nobody_else, somebody2").is_empty());
+fn a_ring_is_found() {
+    let file = |name: &str, code: &str| (name.to_owned(), code.to_owned());
+    let mut files = vec![
+        file("a", "use super::b::B;"),
+        file("b", "use crate::x::{c::C, d};"),
+        file("c", "fn f() {}"),
+    ];
+    assert_eq!(ring(&imports_beside("x", &files)), None);
+    files[2].1 = "fn f() { super::a::g() }".to_owned();
+    assert_eq!(ring(&imports_beside("x", &files)).as_deref(), Some("a"));
 }

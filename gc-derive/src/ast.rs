@@ -1,7 +1,7 @@
 //! Our own model of the type: what the later steps need, without its syntax.
 
 use crate::attr::{ContainerAttrs, FieldAttrs};
-use crate::{attr, valid};
+use crate::{attr, errors};
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
@@ -55,7 +55,7 @@ pub(crate) struct Mentions {
 impl<'a> Input<'a> {
     /// Reads the model. Fails with all errors in its attributes.
     pub(crate) fn read(node: &'a DeriveInput) -> Result<Self> {
-        let mut errors = valid::Errors::default();
+        let mut errors = errors::Errors::default();
         let attrs = errors.take(attr::container(&node.attrs));
         let brand = node.generics.lifetimes().next().map(|param| &param.lifetime);
         let mut read = |fields: &'a Fields| {
@@ -84,7 +84,7 @@ impl<'a> Input<'a> {
                         .collect(),
                 )
             }
-            Data::Union(data) => return Err(Error::new(data.union_token.span, valid::UNION)),
+            Data::Union(data) => return Err(Error::new(data.union_token.span, errors::UNION)),
         };
         if let Data::Enum(data) = &node.data {
             for variant in &data.variants {

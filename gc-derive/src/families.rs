@@ -11,7 +11,7 @@
 //!    `__check` compares with the real ones.
 
 use crate::ast::Input;
-use crate::expand::Parts;
+use crate::parts::Parts;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::visit_mut::{self, VisitMut};

@@ -12,10 +12,12 @@
 
 mod ast;
 mod attr;
+mod errors;
 mod expand;
 mod fallback;
 mod families;
 mod hint;
+mod parts;
 mod valid;
 
 use proc_macro::TokenStream;

@@ -1,4 +1,4 @@
-//! Rule 7, the collector's whole loop (`cycle.rs`, `Collector::mark`): drain, park, wait for quiet,
+//! Rule 7, the collector's whole loop (`cycle/mod.rs`, `Collector::mark`): drain, park, wait for quiet,
 //! record, look, cross, compare. Work is in a ring, in the shared queue (a locked list here), or in
 //! a thread's hands. That thread is a mutator that assists, or a marker.
 #![cfg(loom)]

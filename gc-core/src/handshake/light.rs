@@ -21,7 +21,7 @@
 //! the second read alone. A flag that selects the fence would have to be read between them as well
 //! (loom `light_pin.rs`, with twins).
 
-use super::pin::Epoch;
+use super::epoch::Epoch;
 use crate::sync::{AtomicU64, Ordering, full_fence};
 
 /// Equal to no epoch.

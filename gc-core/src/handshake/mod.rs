@@ -14,14 +14,16 @@
 //! systems" (POPL 1994), for handshakes. The proof that these rules hold is the project's SPIN
 //! model.
 
+pub mod epoch;
 pub mod light;
 pub mod pin;
 pub mod registry;
 #[cfg(not(loom))]
 pub(crate) mod stop;
 
+pub use epoch::{Epoch, EpochWord, Mode};
 pub use light::LightEpoch;
-pub use pin::{Epoch, EpochWord, Mode, PinWord};
+pub use pin::PinWord;
 
 use crate::sync::{AtomicU64, Mutex, Ordering, chaos};
 

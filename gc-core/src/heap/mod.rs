@@ -16,9 +16,9 @@
 //! gives idle blocks to the system.
 //!
 //! All metadata lies in dense side tables indexed by block number, never in the blocks and never in
-//! the objects. Within this folder `os`, `bitmap`, `central`, `size_class` and `object` do not know
-//! each other. `span` builds on them, `page_map` on `bitmap`, `page_alloc` on `page_map` and
-//! `central`, `tables` on `span`. `free` and `grey` build on `tables`, `cache` on `free`, this file
+//! the objects. Within this folder `os`, `bitmap`, `central`, `size_class`, `object` and `grey` do not
+//! know each other. `span` builds on them, `page_map` on `bitmap`, `page_alloc` on `page_map` and
+//! `central`, `tables` on `span` and `grey`. `free` and `scans` build on `tables`, `cache` on `free`, this file
 //! on all, and `waste` on this file.
 
 pub(crate) mod address;
@@ -32,6 +32,7 @@ pub(crate) mod object;
 pub(crate) mod os;
 pub(crate) mod page_alloc;
 mod page_map;
+pub(crate) mod scans;
 pub(crate) mod size_class;
 pub(crate) mod span;
 pub(crate) mod tables;

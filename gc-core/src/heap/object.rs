@@ -1,8 +1,7 @@
 //! What the collector knows of a type: one constant for each, in place of a header in each object.
 
-use super::grey::each_object;
 use crate::sync::prefetch;
-use crate::trace::near::Bits;
+use crate::trace::near::{Bits, each_object};
 use crate::trace::{Trace, Tracer};
 use std::any::TypeId;
 use std::marker::PhantomData;

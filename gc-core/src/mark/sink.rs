@@ -5,7 +5,7 @@
 //! 1. Edges are looked at in batches ([`Sink::edges`]). A plain load tests a target's mark before
 //!    the locked instruction. Targets that are neighbours in memory share the locked instruction.
 //! 2. Small objects are scanned by spans: the span of such an object is queued, once
-//!    ([`crate::heap::grey`]). Other objects go to the stack. Targets in the span that is being
+//!    ([`crate::heap::scans`]). Other objects go to the stack. Targets in the span that is being
 //!    scanned do not come here ([`crate::trace::near`]).
 //!
 //! Everything in a sink is in one marker's hands and counts as grey.

@@ -6,7 +6,7 @@
 //!    prefetches their mark words and classes. Then it tests each mark with a plain load before the
 //!    locked instruction.
 //! 3. A marked object of a small class does not go to the stack: its span is queued, once
-//!    ([`crate::heap::grey`]). When the stack is empty, the marker takes the grey objects of the
+//!    ([`crate::heap::scans`]). When the stack is empty, the marker takes the grey objects of the
 //!    oldest queued span, in order of address. If they are many ([`DENSE`]) it scans them in place,
 //!    else through the stack. Edges into the open span are scanned right after them
 //!    ([`crate::trace::near`]). Arrays and large objects go to the stack directly.
@@ -18,7 +18,7 @@ use super::sink::Sink;
 use super::{Marking, Work};
 use crate::config::BLOCK;
 use crate::heap::Space;
-use crate::heap::grey::{GreyList, MOST};
+use crate::heap::scans::{GreyList, MOST};
 use crate::heap::span::SpanClass;
 use crate::sync::{Ordering, prefetch};
 use crate::trace::near::Near;

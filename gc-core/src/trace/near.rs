@@ -18,6 +18,21 @@ use crate::config::{BLOCK_WORDS, GRANULE_SHIFT};
 /// A bitmap's words for one block.
 pub(crate) type Bits = [u64; BLOCK_WORDS];
 
+/// Calls `each` with the address of every object of `bits` in the span at `start`, in order.
+/// `halves` has a bit for each object that begins in the second half of its granule.
+#[inline(always)]
+pub(crate) fn each_object(start: usize, halves: &[u64], bits: &Bits, mut each: impl FnMut(usize)) {
+    for (i, (word, halves)) in bits.iter().zip(halves).enumerate() {
+        let mut left = *word;
+        while left != 0 {
+            let bit = left.trailing_zeros();
+            let half = (halves >> bit & 1) as usize;
+            each(start + ((i * 64 + bit as usize) << GRANULE_SHIFT) + 8 * half);
+            left &= left - 1;
+        }
+    }
+}
+
 /// The objects of the span that a marker scans.
 #[derive(Debug)]
 pub(crate) struct Near {

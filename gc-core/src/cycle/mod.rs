@@ -17,25 +17,28 @@
 //! Between cycles the collector sleeps with a timer and looks at the heap's size
 //! ([`Collector::run`]).
 
+mod crossing;
+mod marking;
+
+pub(crate) use marking::marker_thread;
+
 use crate::config::BLOCK;
 use crate::control::Control;
 use crate::dropper::Handover;
 use crate::handshake::Epoch;
 use crate::heap::span::SpanClass;
 use crate::limits::Keeper;
-use crate::mark::follow::{DIRECT, Follower};
 use crate::mark::worker::Marker;
 use crate::mutator::{Core, Record, enter_collector_thread};
 use crate::observe::clock::ns_per_tick;
-use crate::observe::gctrace::CycleLine;
+use crate::observe::{CycleReport, Event, Phase, Straggler};
 use crate::pacing::{Footprint, Limiter, Marked, Pacer};
 use crate::platform::thread::{process_cpu, short_timer_slack, thread_cpu};
 use crate::rest::{Next, Rest};
 use crate::sweep::early::Early;
 use crate::sweep::{self, Keep};
-use crate::sync::{Arc, Backoff, chaos, yield_now};
-use std::io::Write;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use crate::sync::{Arc, yield_now};
+use crossing::Meanwhile;
 use std::time::{Duration, Instant};
 
 /// The collector's shortest and longest timed sleep while the program uses the heap.
@@ -43,19 +46,15 @@ const SHORT: Duration = Duration::from_micros(30);
 const LONG: Duration = Duration::from_millis(2);
 /// Number of sleeps without any allocation before the next sleep is deep.
 const QUIET: u32 = 16;
-/// The shortest marking that shows whether this thread has a core to itself.
-const WORTH_JUDGING: Duration = Duration::from_micros(300);
-/// The longest time that a stop waits for the threads.
-const STOP_PATIENCE: Duration = Duration::from_secs(1);
 /// Spans swept between two yields: some 5 µs.
 const SWEEP_QUANTUM: u32 = 32;
 
-/// What the collector does while it waits for a thread that has not crossed.
-enum Meanwhile {
-    Wait,
-    /// It has done other work, and looks again at once.
-    Worked,
-    GiveUp,
+/// Clocks and counters at the start of a cycle.
+struct Before {
+    time: Instant,
+    allocated: u64,
+    /// Bytes that had been taken outside of the heap.
+    taken: u64,
 }
 
 /// What the collector's thread owns.
@@ -79,66 +78,14 @@ pub(crate) struct Collector {
     rest: Rest,
     keeper: Keeper,
     born: Instant,
-    straggler: Option<(Duration, u64)>,
+    /// The longest wait of a handshake in this cycle.
+    straggler: Option<Straggler>,
     /// Dead objects with destructors that the sweep finds.
     dead: Handover,
     /// Whether the threads wait at the start of their pins (the stopped mode).
     is_stopped: bool,
     last_cpu: Duration,
     last_line: Instant,
-}
-
-/// The body of an additional marker's thread: marks whenever there is work.
-pub(crate) fn marker_thread(core: &Core, mut marker: Marker) {
-    enter_collector_thread();
-    let mut backoff = Backoff::new();
-    let mut hungry = false;
-    while core.control.wait_for_marking() {
-        let worked = core.marking.detector.start() && {
-            marker.cycle = core.epoch.load().cycle();
-            if hungry && !(core.marking.is_empty() && core.rings_are_empty()) {
-                Marker::set_hungry(&core.marking, false);
-                hungry = false;
-            }
-            let worked = !hungry;
-            if worked {
-                let cpu = thread_cpu();
-                drain(core, &mut marker);
-                let cpu = thread_cpu().saturating_sub(cpu);
-                core.totals.marker_ns.add(cpu.as_nanos() as u64);
-            }
-            core.marking.detector.stop();
-            worked
-        };
-        if worked {
-            backoff = Backoff::new();
-        }
-        if !hungry && !core.marking.detector.is_parked() {
-            Marker::set_hungry(&core.marking, true);
-            hungry = true;
-        }
-        backoff.wait();
-    }
-    if hungry {
-        Marker::set_hungry(&core.marking, false);
-    }
-}
-
-/// Drains until there is nothing to take. A panic in a `trace` poisons the cycle, and the draining
-/// goes on.
-fn drain(core: &Core, marker: &mut Marker) {
-    loop {
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            marker.drain(&core.marking, &|each| core.each_ring(each), usize::MAX)
-        }));
-        match result {
-            Ok(_) => return,
-            Err(payload) => {
-                crate::error::discard(payload);
-                core.trace_panicked();
-            }
-        }
-    }
 }
 
 impl Collector {
@@ -243,89 +190,86 @@ impl Collector {
         }
     }
 
-    /// Waits until every thread has crossed into `to`, which is set. Calls `each` for every record
-    /// after its thread has crossed, and `meanwhile` while it waits. Returns whether all have
-    /// crossed.
-    fn await_crossing(
-        &mut self,
-        to: Epoch,
-        each: impl Fn(&Record),
-        mut meanwhile: impl FnMut() -> Meanwhile,
-    ) -> bool {
-        for record in self.core.records.snapshot() {
-            let begin = Instant::now();
-            let mut backoff = Backoff::new();
-            let mut waited = false;
-            while !record.crossed(to) {
-                match meanwhile() {
-                    Meanwhile::Wait => backoff.wait(),
-                    Meanwhile::Worked => {}
-                    Meanwhile::GiveUp => return false,
-                }
-                waited = true;
-            }
-            if waited {
-                self.note_straggler(begin.elapsed(), record.number);
-            }
-            each(&record);
-            self.core.control.went_on();
-        }
-        self.core.totals.handshakes.add(1);
-        true
-    }
-
-    fn begin_handshake(&self, to: Epoch) {
-        chaos();
-        self.core.advance(to);
-        chaos();
-    }
-
-    fn note_straggler(&mut self, wait: Duration, number: u64) {
-        if self.straggler.is_none_or(|(longest, _)| wait > longest) {
-            self.straggler = Some((wait, number));
-        }
-    }
-
-    /// Keeps every thread at the start of its pins, from epoch `to` on. Returns whether all are
-    /// there. If not, all go on: a thread stays in its pin for so long that it may be waiting for
-    /// another one.
-    fn stop(&mut self, to: Epoch) -> bool {
-        let core = self.core.clone();
-        core.stop.close();
-        self.begin_handshake(to);
-        let begin = Instant::now();
-        for record in core.records.snapshot() {
-            let mut backoff = Backoff::new();
-            while !record.is_unpinned() {
-                if begin.elapsed() > STOP_PATIENCE {
-                    self.note_straggler(begin.elapsed(), record.number);
-                    core.stop.open();
-                    return false;
-                }
-                backoff.wait();
-            }
-        }
-        true
-    }
-
     /// One whole cycle.
     fn cycle(&mut self) {
         let core = self.core.clone();
-        let number = self.number + 1;
-        self.number = number;
-        core.control.begin(number);
+        let mut line = self.begin();
+        let number = line.cycle;
+        let begin = Before {
+            time: Instant::now(),
+            allocated: core.credit.allocated(),
+            taken: core.credit.held().taken(),
+        };
+
+        self.begin_phase(Phase::Prep);
+        let stopped = self.prep(number);
+        line.prep = self.end_phase(Phase::Prep, begin.time);
+        self.aside = core.credit.allocated().saturating_sub(begin.allocated);
+
+        let mark = self.begin_phase(Phase::Mark);
+        line.rounds = self.mark(number);
+        line.mark = self.end_phase(Phase::Mark, mark);
+        line.heap_end_bytes = core.credit.heap();
+
+        let cross = self.begin_phase(Phase::Cross);
+        self.flag_dead(number);
+        self.plan(&begin, &mut line);
+        self.cross(number);
+        line.cross = self.end_phase(Phase::Cross, cross);
+        if core.config.stop_the_world {
+            line.stopped = Some(if self.is_stopped { stopped.elapsed() } else { Duration::ZERO });
+        }
+        if std::mem::take(&mut self.is_stopped) {
+            core.stop.open();
+        }
+
+        let sweep = self.begin_phase(Phase::Sweep);
+        core.sweep.open();
+        self.sweep(number);
+        core.marking.heal();
+        line.sweep = self.end_phase(Phase::Sweep, sweep);
+        self.plan_again();
+        self.rest.cycle_ended(&core, thread_cpu());
+        core.totals.cycles.add(1);
+        core.ageing.cycle_ended();
+        let live = line.live_bytes;
+        if core.events.are_heard() {
+            line.at = begin.time - self.born;
+            self.report(line);
+        }
+        core.control.end();
+        self.keeper.tell(&core, live);
+    }
+
+    /// What is to be done before the first handshake; begins the cycle's report.
+    fn begin(&mut self) -> CycleReport {
+        let core = &self.core;
+        self.number += 1;
+        core.control.begin(self.number);
         self.look_at_limits(true);
+        let core = &self.core;
         core.credit.begin();
-        self.rest.cycle_begins(&core, thread_cpu());
+        self.rest.cycle_begins(core, thread_cpu());
         self.is_crowded = core.is_crowded();
         self.straggler = None;
-        let mut line = CycleLine { number, goal: core.credit.goal(), ..CycleLine::default() };
-        let start = Instant::now();
-        let allocated_start = core.credit.allocated();
-        line.heap_start = core.credit.heap();
-        let held = core.credit.held();
-        let taken_start = held.taken();
+        let line = CycleReport {
+            heap: core.events.heap,
+            cycle: self.number,
+            goal_bytes: core.credit.goal(),
+            heap_start_bytes: core.credit.heap(),
+            ..CycleReport::default()
+        };
+        core.events.tell(&Event::CycleBegin {
+            cycle: line.cycle,
+            heap_bytes: line.heap_start_bytes,
+            goal_bytes: line.goal_bytes,
+        });
+        line
+    }
 
+    /// The Prep phase. Returns the time from which threads are stopped, in the stopped mode.
+    fn prep(&mut self, number: u64) -> Instant {
+        let core = self.core.clone();
         let prep = Epoch::prep(number);
         self.is_stopped = core.config.stop_the_world && self.stop(prep);
         let stopped = Instant::now();
@@ -336,33 +280,42 @@ impl Collector {
             self.await_crossing(prep, |_| {}, || Meanwhile::Wait);
         }
         core.roots.free_flagged();
-        line.prep = start.elapsed();
-        self.aside = core.credit.allocated().saturating_sub(allocated_start);
+        stopped
+    }
 
-        let mark = Instant::now();
-        line.rounds = self.mark(number);
-        line.mark = mark.elapsed();
-        line.heap_end = core.credit.heap();
-
-        let cross = Instant::now();
-        if !core.marking.is_poisoned() && !fault!("dead_not_flagged") {
-            sweep::weak::flag_dead(&core.space, number);
+    /// Sets the dead flags of weak boxes (rule 9).
+    fn flag_dead(&mut self, number: u64) {
+        if !self.core.marking.is_poisoned() && !fault!("dead_not_flagged") {
+            sweep::weak::flag_dead(&self.core.space, number);
         }
         #[cfg(gc_verify)]
         self.verify();
+    }
+
+    /// Plans the next cycle with what marking has found.
+    fn plan(&mut self, begin: &Before, line: &mut CycleReport) {
+        let core = &self.core;
+        let held = core.credit.held();
         let allocated_end = core.credit.allocated();
         let found = core.marking.take_found();
-        let black = allocated_end.saturating_sub(allocated_start);
+        let black = allocated_end.saturating_sub(begin.allocated);
         let plan = self.pacer.after_mark(Marked {
-            found: if core.marking.is_poisoned() { line.heap_end } else { found.bytes },
+            found: if core.marking.is_poisoned() { line.heap_end_bytes } else { found.bytes },
             assisted: found.assisted,
             black,
             in_mark: black.saturating_sub(self.aside),
             external: core.credit.external(),
-            external_black: held.taken().saturating_sub(taken_start),
+            external_black: held.taken().saturating_sub(begin.taken),
         });
         self.released = held.released();
         core.credit.adopt(plan, allocated_end);
+        line.live_bytes = plan.live;
+        line.marked_objects = found.objects;
+    }
+
+    /// The Cross phase: closes Mark on every thread, and frees what is dead as a whole meanwhile.
+    fn cross(&mut self, number: u64) {
+        let core = self.core.clone();
         let sweep_epoch = Epoch::sweep(number);
         if fault!("sweep_early") {
             core.sweep.open();
@@ -380,131 +333,31 @@ impl Collector {
         if !fault!("gate_not_reset") {
             core.gate.reset();
         }
-        line.cross = cross.elapsed();
-        if core.config.stop_the_world {
-            line.stopped = Some(if self.is_stopped { stopped.elapsed() } else { Duration::ZERO });
-        }
-        if std::mem::take(&mut self.is_stopped) {
-            core.stop.open();
-        }
-
-        let sweep = Instant::now();
-        core.sweep.open();
-        self.sweep(number);
-        core.marking.heal();
-        line.sweep = sweep.elapsed();
-        self.plan_again();
-        self.rest.cycle_ended(&core, thread_cpu());
-        core.totals.cycles.add(1);
-        core.ageing.cycle_ended();
-        core.control.end();
-        self.keeper.tell(&core, plan.live);
-
-        if core.config.gc_trace {
-            line.at = start - self.born;
-            line.live = plan.live;
-            line.marked_objects = found.objects;
-            line.straggler = self.straggler;
-            let waiting = core.drops.waiting();
-            line.undropped = (waiting.objects, waiting.bytes, waiting.age);
-            let (cpu, now) = (thread_cpu(), Instant::now());
-            let wall = (now - self.last_line).as_secs_f64().max(1e-9);
-            line.busy = (cpu.saturating_sub(self.last_cpu)).as_secs_f64() / wall;
-            (self.last_cpu, self.last_line) = (cpu, now);
-            // A closed standard error must not end the collector.
-            let _ = writeln!(std::io::stderr(), "{line}");
-        }
     }
 
-    /// Marks everything reachable. Returns the number of rounds.
-    fn mark(&mut self, number: u64) -> u32 {
-        let core = self.core.clone();
-        let mut epoch = Epoch::mark(number);
-        self.begin_handshake(epoch);
-        if fault!("roots_freed_in_mark") {
-            core.roots.free_flagged();
-        }
-        self.marker.cycle = number;
-        core.marking.detector.resume();
-        if !core.marking.detector.start() {
-            crate::error::fatal("the detector is parked although only the collector parks it");
-        }
-        let marker = &mut self.marker;
-        if core.config.markers > 1 {
-            core.control.set_marking(true);
-        }
-        core.roots.each_live(|addr| marker.root(addr));
-        core.marking.detector.stop();
-        let mut rounds = 0;
-        loop {
-            self.drain();
-            // From here on no marker starts, so what is recorded stays true of the markers.
-            core.marking.detector.park();
-            let mut backoff = Backoff::new();
-            while !core.marking.detector.is_quiet() {
-                backoff.wait();
-            }
-            chaos();
-            let recorded = core.pushed();
-            chaos();
-            if core.marking.is_empty() && core.rings_are_empty() {
-                if self.shade_ephemerons() {
-                    core.marking.detector.resume();
-                    continue;
-                }
-                epoch = epoch.next_round();
-                rounds += 1;
-                if self.round(epoch, recorded)
-                    && (fault!("key_uncounted") || !self.shade_ephemerons())
-                    && self.resolve(recorded)
-                {
-                    if core.config.markers > 1 {
-                        core.control.set_marking(false);
-                    }
-                    return rounds;
-                }
-            }
-            core.marking.detector.resume();
-        }
+    /// Tells the listeners what the cycle did.
+    fn report(&mut self, mut line: CycleReport) {
+        line.straggler = self.straggler.take();
+        let waiting = self.core.drops.waiting();
+        line.undropped_objects = waiting.objects;
+        line.undropped_bytes = waiting.bytes;
+        line.undropped_age = waiting.age;
+        let (cpu, now) = (thread_cpu(), Instant::now());
+        let wall = (now - self.last_line).as_secs_f64().max(1e-9);
+        line.busy = (cpu.saturating_sub(self.last_cpu)).as_secs_f64() / wall;
+        (self.last_cpu, self.last_line) = (cpu, now);
+        self.core.events.tell(&Event::CycleEnd(&line));
     }
 
-    /// Marks the values of ephemerons whose keys are marked, and what they lead to. Returns whether
-    /// there were any.
-    fn shade_ephemerons(&mut self) -> bool {
-        let core = &self.core;
-        if !core.ephemerons.exist() {
-            return false;
-        }
-        let mut follower = Follower::new(*core.space, self.number);
-        for look in 0..=DIRECT {
-            let add = if look < DIRECT { Follower::add_ready } else { Follower::add };
-            sweep::ephemeron::each_ephemeron(&core.space, |ephemeron, key, value| {
-                add(&mut follower, ephemeron, key, value);
-            });
-            if !follower.is_ready() {
-                return look > 0;
-            }
-            let marker = &mut self.marker;
-            while let Err(payload) = catch_unwind(AssertUnwindSafe(|| follower.follow(marker))) {
-                crate::error::discard(payload);
-                core.trace_panicked();
-            }
-        }
-        true
+    fn begin_phase(&self, phase: Phase) -> Instant {
+        self.core.events.tell(&Event::PhaseBegin { cycle: self.number, phase });
+        Instant::now()
     }
-
-    fn drain(&mut self) {
-        if self.core.marking.detector.start() {
-            let (wall, cpu) = (Instant::now(), thread_cpu());
-            drain(&self.core, &mut self.marker);
-            self.core.marking.detector.stop();
-            let wall = wall.elapsed();
-            // Clocks would make a schedule depend on more than its seed.
-            if wall > WORTH_JUDGING && !cfg!(shuttle) {
-                let got = thread_cpu().saturating_sub(cpu);
-                self.core.credit.judge(got > wall * 9 / 10 && !self.is_crowded);
-            }
-        }
+    /// Tells that a phase is over, and returns how long it took.
+    fn end_phase(&self, phase: Phase, begin: Instant) -> Duration {
+        let time = begin.elapsed();
+        self.core.events.tell(&Event::PhaseEnd { cycle: self.number, phase, time });
+        time
     }
 
     /// Plans again with sizes that are exact only after the sweep.
@@ -554,40 +407,6 @@ impl Collector {
         let has = self.limiter.update(own, process_cpu());
         self.core.credit.relieve(has);
         has
-    }
-
-    /// A termination round. Returns whether nothing was shaded until every thread had crossed into
-    /// `epoch`. Gives up as soon as something is shaded, so that marking goes on while a long pin
-    /// lasts. A later round's crossing stands for this one's.
-    fn round(&mut self, epoch: Epoch, recorded: u64) -> bool {
-        let core = self.core.clone();
-        let before = core.credit.allocated();
-        let clean = self.crossing_is_clean(&core, epoch, recorded);
-        self.aside += core.credit.allocated().saturating_sub(before);
-        clean
-    }
-
-    fn crossing_is_clean(&mut self, core: &Core, epoch: Epoch, recorded: u64) -> bool {
-        self.begin_handshake(epoch);
-        if fault!("round_skipped") {
-            return true;
-        }
-        let is_clean = || core.pushed() == recorded;
-        let meanwhile = || if is_clean() { Meanwhile::Wait } else { Meanwhile::GiveUp };
-        let crossed = self.await_crossing(epoch, |_| {}, meanwhile);
-        crossed && is_clean() && core.marking.is_empty() && core.rings_are_empty()
-    }
-
-    /// Closes the weak gate, unless an upgrade shaded something since the round (rule 8). In a
-    /// poisoned cycle nothing dies, and the gate stays open.
-    fn resolve(&self, recorded: u64) -> bool {
-        let core = &self.core;
-        if core.marking.is_poisoned() {
-            return true;
-        }
-        core.gate.resolve(|| {
-            core.pushed() == recorded && core.marking.is_empty() && core.rings_are_empty()
-        })
     }
 
     /// Sweeps every span that mutators do not sweep, and closes the sweep.
@@ -665,22 +484,5 @@ impl Collector {
         self.dead.look(&core);
         core.space.release_all();
         core.drops.close();
-    }
-
-    /// Verifying build: stops the world and compares reachability with the marks.
-    #[cfg(gc_verify)]
-    fn verify(&mut self) {
-        let core = self.core.clone();
-        if core.marking.is_poisoned() {
-            return;
-        }
-        // If a thread does not stop, this cycle is not verified.
-        if self.is_stopped || self.stop(core.epoch.load().next_round()) {
-            crate::verify::check_marks(&core);
-            core.totals.verified.add(1);
-        }
-        if !self.is_stopped {
-            core.stop.open();
-        }
     }
 }
