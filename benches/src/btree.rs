@@ -68,8 +68,8 @@ pub(crate) trait Forest {
     fn keep_while<R>(&mut self, depth: u32, work: impl FnOnce(&mut Self) -> R) -> (u64, R);
 }
 
-/// The game. The first phase has a thread of its own like the second, so that `--pin` places it; the
-/// long-lived tree stays with it until the end.
+/// The game. The first phase has a thread of its own like the second, so that `--pin` places it.
+/// The long-lived tree stays with it until the end.
 fn play<F: Forest>(args: &Args, forest: impl Fn() -> F + Sync) -> u64 {
     let depth = args.depth;
     pin::on_one_thread(args.pin, || {

@@ -18,8 +18,8 @@ impl HeapBuilder {
         self.config.gc_trace = u8::from(on);
         self
     }
-    /// Whether to print a line for each handshake too, as `GC_TRACE=2` in the environment does: how
-    /// long it took, and which call of `mutate` it waited for.
+    /// Whether to print a line for each handshake too, as `GC_TRACE=2` in the environment does. It
+    /// has the handshake's time, and which call of `mutate` it waited for.
     ///
     /// ```
     /// let heap = gc_core::Heap::builder().gc_trace_handshakes(true).build()?;

@@ -1,5 +1,4 @@
-//! The examples as programs: what they print at which width, and how they end when something is
-//! wrong.
+//! The examples as programs: their output at each width, and how they end after an error.
 
 #![cfg(not(any(loom, miri, shuttle)))]
 

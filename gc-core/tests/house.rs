@@ -1,5 +1,9 @@
-//! The house rules that can be read off the source: cited invariants, headers, lengths, where `unsafe` is,
-//! which way files import. `docs/ARCHITECTURE.md` and `docs/INVARIANTS.md` state them.
+//! The house rules that can be read off the source: cited invariants, headers, lengths, where
+//! `unsafe` is, which way files import, which words comments, messages and documents avoid.
+//! `docs/ARCHITECTURE.md`, `docs/INVARIANTS.md` and `CONTRIBUTING.md` state them.
+
+#[path = "common/words.rs"]
+mod words;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -130,27 +134,38 @@ impl Source {
     }
 }
 
-fn sources() -> Vec<Source> {
-    fn walk(dir: &Path, out: &mut Vec<PathBuf>) {
+/// The files below `root` whose names end with `.extension`, without what cargo builds.
+fn files(root: &Path, extension: &str) -> Vec<Source> {
+    fn walk(dir: &Path, extension: &str, out: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(dir).expect("the source folder can be read") {
             let path = entry.expect("its entries can be read").path();
-            if path.is_dir() {
-                walk(&path, out);
-            } else if path.extension().is_some_and(|e| e == "rs") {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let is_built = name == "target" || name.starts_with('.');
+            if path.is_dir() && !is_built {
+                walk(&path, extension, out);
+            } else if path.extension().is_some_and(|e| e == extension) {
                 out.push(path);
             }
         }
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut paths = Vec::new();
-    walk(&root, &mut paths);
+    walk(root, extension, &mut paths);
     paths.sort();
     let source = |path: PathBuf| {
-        let below = path.strip_prefix(&root).expect("found below the root");
+        let below = path.strip_prefix(root).expect("found below the root");
         let name = below.to_string_lossy().replace('\\', "/");
         Source { name, text: fs::read_to_string(&path).expect("a source is text") }
     };
     paths.into_iter().map(source).collect()
+}
+
+fn sources() -> Vec<Source> {
+    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "rs")
+}
+
+/// The repository.
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 fn doc(name: &str) -> String {
@@ -254,7 +269,7 @@ fn primitives_come_through_one_door() {
     }
 }
 
-/// Crates that ours is made of, of which no type may show; and where a feature makes the exception.
+/// Crates that ours is made of: no type of theirs may show, except where a feature allows it.
 const INSIDE: [&str; 5] = ["crossbeam_deque", "crossbeam_epoch", "memmap2", "libc", "hdrhistogram"];
 const SHOWN_BY_FEATURES: [&str; 1] = ["impl From<&Histogram> for hdrhistogram::Histogram<u64> {"];
 

@@ -1,4 +1,4 @@
-//! [`Pool`] from outside: what is used again, what cycles drop, and on which thread.
+//! [`Pool`] from outside: which values are reused, which ones cycles drop, and on which thread.
 
 use gc_core::{CollectError, Gc, Heap, Pool, PoolGuard};
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};

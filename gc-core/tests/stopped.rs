@@ -81,7 +81,8 @@ fn a_thread_that_stays_inside_makes_the_cycle_go_on_without_the_stop() {
     let begin = Instant::now();
     std::thread::scope(|scope| {
         heap.mutate(|_| {
-            // It would wait for ever for this one, which stays in its pin until it is done.
+            // The other thread would wait for ever for this one, which stays in its pin until it is
+            // done.
             let other = scope.spawn(|| {
                 std::thread::sleep(Duration::from_millis(50));
                 for value in 0..1000 {

@@ -12,8 +12,8 @@
 //! maps.
 //!
 //! The checksum counts the entries that are intact at the end, and must be the sum of the
-//! capacities. An entry is intact if its list runs the same way in both directions, its value is
-//! that of the key, and the table finds it.
+//! capacities. An intact entry has the value of its key, the table finds it, and its list runs the
+//! same way in both directions.
 
 #![forbid(unsafe_code)]
 

@@ -16,9 +16,9 @@ use tracing::{Dispatch, Span, debug, debug_span, info, info_span, warn};
 
 /// Sends the heap's events to the `tracing` crate, with the target `gc_core` (feature `tracing`).
 ///
-/// Each cycle is a span `gc_cycle` with a span `gc_phase` for each phase inside, both entered on the
-/// collector's thread, so what a `trace` logs stands inside of them. One listener serves one heap.
-/// The subscriber is the process's, as the collector has threads of its own; or the one given to
+/// Each cycle is a span `gc_cycle` with a span `gc_phase` for each phase inside. The collector's
+/// thread enters both, so what a `trace` logs stands inside them. One listener serves one heap. The
+/// subscriber is the process's, as the collector has threads of its own; or the one given to
 /// [`with_dispatch`](Self::with_dispatch).
 ///
 /// ```

@@ -334,8 +334,8 @@ impl PageAlloc {
     }
 
     /// Gives the memory of up to `most` idle blocks back, the highest first, since low blocks are
-    /// reused first. When all blocks of a word are gone, the word's part of the bitmaps goes too.
-    /// Returns how many blocks the system took.
+    /// reused first. If all blocks of a word that it touches are free, the word's part of the
+    /// bitmaps goes too. Returns how many blocks the system took.
     pub(crate) fn release(&self, most: usize, pages: &impl Pages) -> usize {
         self.drain_singles(|b| pages.link(b));
         let (mut released, mut refused) = (0, 0);

@@ -1,4 +1,5 @@
-//! What gc-arena's `tests/tests.rs` checks: allocation, weak pointers, drops, dynamic roots, barriers, phases.
+//! Behaviours of gc-arena's `tests/tests.rs`: allocation, weak pointers, drops, dynamic roots,
+//! barriers, phases.
 
 use crate::settle::Settle;
 use crate::tools::*;

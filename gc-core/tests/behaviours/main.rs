@@ -2,8 +2,8 @@
 //! intents of their tests. There is a module for each suite, and `docs/BEHAVIOURS.md` has the table
 //! of all. Behaviours that another test of ours covers are cited there, and not repeated here.
 //!
-//! [`tools::Latch`] stops the collector in the middle of a phase, so that what happens *while it marks* or *while it
-//! sweeps* needs no luck.
+//! [`tools::Latch`] stops the collector in the middle of a phase. So actions *while it marks* or
+//! *while it sweeps* need no luck.
 
 mod boa;
 mod dumpster;
