@@ -13,7 +13,7 @@
 
 use std::hint::black_box;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
+use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
 use gc_core::{
@@ -157,23 +157,18 @@ fn mode(mutator: &Mutator) -> String {
     mutator.mutate(|mc| format!("{mc:?}"))
 }
 
-/// A thread that is inside `mutate` until it is told, or until its handle is dropped.
-struct Inside(#[allow(dead_code, reason = "its drop ends the wait")] Sender<()>);
-
-impl Inside {
-    fn new(heap: &Heap) -> Inside {
-        let (release, until): (Sender<()>, Receiver<()>) = channel();
-        let (entered, is_inside) = channel();
-        let heap = heap.clone();
-        thread::spawn(move || {
-            heap.mutate(|_| {
-                entered.send(()).expect("the caller waits");
-                _ = until.recv();
-            });
+/// Starts a thread that is inside `mutate` until the result is dropped.
+fn stay_inside<'scope>(scope: &'scope Scope<'scope, '_>, heap: &'scope Heap) -> Sender<()> {
+    let (release, until): (Sender<()>, Receiver<()>) = channel();
+    let (entered, is_inside) = channel();
+    scope.spawn(move || {
+        heap.mutate(|_| {
+            entered.send(()).expect("the caller waits");
+            _ = until.recv();
         });
-        is_inside.recv().expect("the thread enters");
-        Inside(release)
-    }
+    });
+    is_inside.recv().expect("the thread enters");
+    release
 }
 
 fn await_phase(mutator: &Mutator, phase: &str) {
@@ -193,19 +188,21 @@ fn main() {
     heap.collect().expect("it is outside of mutate");
     let off = figures(&heap, &mutator, "Off");
 
-    let in_off = Inside::new(&heap);
-    let collecting = heap.clone();
-    let cycle = thread::spawn(move || collecting.collect());
-    await_phase(&mutator, "Prep");
-    let prep = figures(&heap, &mutator, "Prep");
+    let (prep, mark) = thread::scope(|scope| {
+        let in_off = stay_inside(scope, &heap);
+        let cycle = scope.spawn(|| heap.collect());
+        await_phase(&mutator, "Prep");
+        let prep = figures(&heap, &mutator, "Prep");
 
-    // The next one enters in Prep, so Mark begins when the first one leaves, and does not end.
-    let in_prep = Inside::new(&heap);
-    drop(in_off);
-    await_phase(&mutator, "Mark");
-    let mark = figures(&heap, &mutator, "Mark");
-    drop(in_prep);
-    cycle.join().expect("the thread does not panic").expect("it is outside of mutate");
+        // The next one enters in Prep, so Mark begins when the first one leaves, and does not end.
+        let in_prep = stay_inside(scope, &heap);
+        drop(in_off);
+        await_phase(&mutator, "Mark");
+        let mark = figures(&heap, &mutator, "Mark");
+        drop(in_prep);
+        cycle.join().expect("the thread does not panic").expect("it is outside of mutate");
+        (prep, mark)
+    });
 
     println!("| operation | between cycles | Prep | Mark |\n|---|---|---|---|");
     let names = ["`Mutator::mutate`, empty", "`Heap::mutate`, empty"];
