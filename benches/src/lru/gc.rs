@@ -1,4 +1,5 @@
-//! The cache in a `gc_core` heap: entries linked by `GcCell`, and the ends of each recency list in a `GcMutex`.
+//! The cache in a `gc_core` heap: entries linked by `GcCell`, and the ends of each recency list in
+//! a `GcMutex`.
 //!
 //! The lock holds only the ends and the count, because its first borrow in a cycle shades all that
 //! it holds. The links have barriers of their own. The table lies beside the lock, and only its

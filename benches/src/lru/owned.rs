@@ -1,22 +1,24 @@
-//! The cache in safe Rust without a collector. Entries are in a slab for each shard, linked by
-//! their numbers, and each value is an allocation of its own.
+//! The cache as safe Rust without a collector has it: entries in a slab for each shard, linked by
+//! their numbers, and each value an allocation of its own.
 //!
-//! Entries cannot own each other in two directions, so a Rust programmer writes a slab. Only the
-//! value is allocated at a miss and freed at an eviction. Engine `box`: the value is a `Box<[u8]>`,
-//! read under the lock. Engine `arc`: it is an `Arc<[u8]>`, which a hit clones. The hit reads it
-//! after the lock is free, as a cache does that hands its values out.
+//! Entries cannot own each other in two directions, so a slab is what a Rust programmer writes;
+//! only the value is allocated at a miss and freed at an eviction. Engine `box`: the value is a
+//! `Box<[u8]>`, looked at under the lock. Engine `arc`: it is an `Arc<[u8]>`, which a hit clones
+//! and looks at after the lock is free, as a cache does that hands its values out.
 
 #![forbid(unsafe_code)]
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Cache, SHARDS, Tally, buckets, byte_of, capacity, is_value_of, len_of, place};
+use super::{
+    Cache, SHARDS, Shareable, Tally, buckets, byte_of, capacity, is_value_of, len_of, place,
+};
 
 /// No entry.
 const NONE: u32 = u32::MAX;
 
-/// A type that owns the bytes of a value.
-pub(super) trait Value: AsRef<[u8]> + Send + Sync + Sized {
+/// What owns the bytes of a value.
+pub(crate) trait Value: AsRef<[u8]> + Send + Sync + Sized {
     /// The value of a key.
     fn make(key: u64) -> Self;
 
@@ -62,8 +64,8 @@ struct Entry<V> {
 }
 
 #[derive(Debug)]
-pub(super) struct Shard<V> {
-    /// Full once the shard is. From then on a new entry replaces the last.
+pub(crate) struct Shard<V> {
+    /// Full once the shard is: from then on a new entry takes the place of the last.
     entries: Vec<Entry<V>>,
     table: Box<[u32]>,
     first: u32,
@@ -72,14 +74,14 @@ pub(super) struct Shard<V> {
 
 /// The cache.
 #[derive(Debug)]
-pub(super) struct SlabCache<V> {
+pub(crate) struct SlabCache<V> {
     shards: Vec<Mutex<Shard<V>>>,
     capacity: usize,
     buckets: usize,
 }
 
-impl<V: Value> SlabCache<V> {
-    pub(super) fn new(n: usize) -> SlabCache<V> {
+impl<V: Value> Shareable for SlabCache<V> {
+    fn new(n: usize) -> SlabCache<V> {
         let (capacity, buckets) = (capacity(n), buckets(n));
         assert!(capacity < NONE as usize, "a shard numbers its entries in 32 bits");
         let shard = |_| {
@@ -89,7 +91,9 @@ impl<V: Value> SlabCache<V> {
         };
         SlabCache { shards: (0..SHARDS).map(shard).collect(), capacity, buckets }
     }
+}
 
+impl<V: Value> SlabCache<V> {
     fn lock(&self, shard: usize) -> MutexGuard<'_, Shard<V>> {
         self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -7,6 +7,9 @@ use std::hint::black_box;
 
 use crate::alloc::BATCH;
 
+/// Why an arena does not run a workload whose objects die one by one.
+pub(super) const ALL_AT_ONCE: &str = "objects die one by one, and an arena frees all at once";
+
 /// An arena that objects are moved into; they live as long as it is borrowed.
 pub(super) trait Region<T> {
     fn put(&self, value: T) -> &T;
@@ -36,7 +39,8 @@ impl<'r> Pair<'r> {
     }
 }
 
-/// `alloc` on one thread: two arenas take turns, one batch each, so that the last node outlives its batch.
+/// `alloc` on one thread: two arenas take turns, one batch each, so that the last node outlives its
+/// batch.
 pub(super) fn take_turns<R: Region<Pair<'static>>>(
     n: usize,
     new: impl Fn() -> R,
