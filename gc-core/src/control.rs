@@ -13,8 +13,9 @@ use crate::platform::process::Process;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Condvar, Mutex, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often a thread that waits for a cycle looks for work that it could help with.
-const LOOK: Duration = Duration::from_millis(1);
+/// How often a thread that waits for a cycle looks for work that it could help with. A marker that
+/// shares work wakes no thread.
+const LOOK: Duration = Duration::from_micros(300);
 
 /// The requests to the collector, and its progress.
 #[derive(Debug, Default)]

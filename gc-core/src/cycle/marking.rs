@@ -9,6 +9,7 @@
 use super::Collector;
 use super::crossing::Meanwhile;
 use crate::handshake::Epoch;
+use crate::mark::Hunger;
 use crate::mark::follow::{DIRECT, Follower};
 use crate::mark::worker::Marker;
 use crate::mutator::{Core, enter_collector_thread};
@@ -25,15 +26,14 @@ const WORTH_JUDGING: Duration = Duration::from_micros(300);
 pub(crate) fn marker_thread(core: &Core, mut marker: Marker) {
     enter_collector_thread();
     let mut backoff = Backoff::new();
-    let mut hungry = false;
+    let hunger = Hunger::new(&core.marking);
     while core.control.wait_for_marking() {
         let worked = core.marking.detector.start() && {
             marker.cycle = core.epoch.load().cycle();
-            if hungry && !(core.marking.is_empty() && core.rings_are_empty()) {
-                Marker::set_hungry(&core.marking, false);
-                hungry = false;
+            if hunger.is_on() && !(core.marking.is_empty() && core.rings_are_empty()) {
+                hunger.set(false);
             }
-            let worked = !hungry;
+            let worked = !hunger.is_on();
             if worked {
                 let cpu = thread_cpu();
                 drain(core, &mut marker);
@@ -46,14 +46,10 @@ pub(crate) fn marker_thread(core: &Core, mut marker: Marker) {
         if worked {
             backoff = Backoff::new();
         }
-        if !hungry && !core.marking.detector.is_parked() {
-            Marker::set_hungry(&core.marking, true);
-            hungry = true;
+        if !core.marking.detector.is_parked() {
+            hunger.set(true);
         }
         backoff.wait();
-    }
-    if hungry {
-        Marker::set_hungry(&core.marking, false);
     }
 }
 

@@ -8,8 +8,9 @@
 //!    must be shorter than the time in which as many entries are inserted as they look at.
 //! 3. If [`DIRECT`] looks in a row have made values ready, there are chains. The next look adds the
 //!    ephemerons that are not ready as well ([`Follower::add`]): each *waits* by the address of its
-//!    box or else of its key, and is woken when `follow` marks that. So a chain takes one look
-//!    more, in any order and with any objects between a value and the next key.
+//!    key, or of its box, or of both (`mark::waiting`). It is woken when `follow` marks the last of
+//!    these. So a chain takes one look more, in any order and with any objects between a value and
+//!    the next key.
 //! 4. The collector does this alone. What takes long goes to the markers instead: large objects,
 //!    and what is left after [`BUDGET`] objects that made no value ready. The collector looks at
 //!    all ephemerons again after the markers have drained that.
@@ -19,31 +20,18 @@
 //! to a tracer. The fixpoint is that of Hayes, "Ephemerons: a new finalization mechanism" (OOPSLA
 //! 1997); waiting by address is how V8 and SpiderMonkey keep it near linear.
 
+use super::waiting::Waiting;
 use super::worker::Marker;
 use crate::config::BLOCK;
-use crate::heap::address::ByAddressHash;
 use crate::heap::tables::Tables;
 use crate::sync::chaos;
 use crate::trace::{PACKET, Tracer};
-use std::collections::HashMap;
 
 /// Objects that are traced for one value before the rest goes to the markers: some 50 µs.
 const BUDGET: usize = 1024;
 /// Looks at all ephemerons for ready ones alone, before those that wait are added: to add one costs
 /// some ten times as much as to look at it.
 pub(crate) const DIRECT: u32 = if cfg!(any(gc_verify, shuttle)) { 1 } else { 3 };
-/// The end of a list of links.
-const NONE: u32 = u32::MAX;
-
-/// An ephemeron whose value is not marked.
-#[derive(Debug, Clone, Copy)]
-struct Link {
-    ephemeron: usize,
-    key: usize,
-    value: usize,
-    /// The next one that waits for the same address.
-    next: u32,
-}
 
 /// What the tracer's spill needs: it marks, and keeps what it has marked.
 #[derive(Debug)]
@@ -80,9 +68,8 @@ pub(crate) struct Follower {
     fresh: Box<Fresh>,
     edges: Box<[usize; PACKET]>,
     cycle: u64,
-    links: Vec<Link>,
-    /// The first link that waits for an address.
-    waiting: HashMap<usize, u32, ByAddressHash>,
+    /// Values whose ephemeron or key is not marked.
+    waiting: Waiting,
     /// Values whose ephemeron and key are marked.
     ready: Vec<usize>,
     /// Marked by this follower, to be traced.
@@ -100,8 +87,7 @@ impl Follower {
             fresh: Box::new(Fresh { tables, marked: Vec::new() }),
             edges: Box::new([0; PACKET]),
             cycle,
-            links: Vec::new(),
-            waiting: HashMap::default(),
+            waiting: Waiting::default(),
             ready: Vec::new(),
             stack: Vec::new(),
             left: BUDGET,
@@ -118,11 +104,23 @@ impl Follower {
         }
     }
 
-    /// Adds an ephemeron by its box, key and value. One whose value is marked has nothing to add.
+    /// Adds an ephemeron by its box, key and value: it is ready, or waits. If its value is marked
+    /// there is nothing to add.
     pub(crate) fn add(&mut self, ephemeron: usize, key: usize, value: usize) {
-        if !self.fresh.tables.is_marked(value) {
-            self.links.push(Link { ephemeron, key, value, next: NONE });
-            self.place(self.links.len() - 1);
+        let tables = &self.fresh.tables;
+        if tables.is_marked(value) {
+            return;
+        }
+        let has_box = tables.is_marked(ephemeron);
+        chaos();
+        match (has_box, tables.is_marked(key)) {
+            (true, true) => self.ready.push(value),
+            (true, false) => self.waiting.add(key, value, 0),
+            (false, true) => self.waiting.add(ephemeron, value, 0),
+            (false, false) => {
+                self.waiting.add(key, value, ephemeron);
+                self.waiting.add(ephemeron, value, key);
+            }
         }
     }
 
@@ -131,29 +129,13 @@ impl Follower {
         !self.ready.is_empty()
     }
 
-    /// Puts a link where it belongs: it waits for its box, or for its key, or is ready.
-    fn place(&mut self, index: usize) {
-        let link = self.links[index];
-        let tables = &self.fresh.tables;
-        let awaited = if !tables.is_marked(link.ephemeron) {
-            link.ephemeron
-        } else {
-            chaos();
-            if tables.is_marked(link.key) {
-                return self.ready.push(link.value);
-            }
-            link.key
-        };
-        let first = self.waiting.entry(awaited).or_insert(NONE);
-        self.links[index].next = std::mem::replace(first, index as u32);
-    }
-
     /// Marks the values that are ready and what they lead to. Values that get ready on the way are
     /// followed too.
     ///
     /// A panic in a `trace` unwinds through here and leaves the follower usable: only the edges of
     /// the object that panicked are lost.
     pub(crate) fn follow(&mut self, marker: &mut Marker) {
+        self.waiting.sort();
         loop {
             while let Some(addr) = self.fresh.marked.pop() {
                 self.count(addr);
@@ -174,13 +156,14 @@ impl Follower {
         marker.found_elsewhere(std::mem::take(&mut self.objects), std::mem::take(&mut self.bytes));
     }
 
+    /// The object at `addr` is marked: what waited for nothing else is ready.
     fn wake(&mut self, addr: usize) {
-        let mut at = self.waiting.remove(&addr).unwrap_or(NONE);
-        while at != NONE {
-            let index = at as usize;
-            at = self.links[index].next;
-            self.place(index);
-        }
+        let (tables, ready) = (&self.fresh.tables, &mut self.ready);
+        self.waiting.each(addr, |value, other| {
+            if other == 0 || tables.is_marked(other) {
+                ready.push(value);
+            }
+        });
     }
 
     fn count(&mut self, addr: usize) {

@@ -33,11 +33,14 @@ pub(crate) mod follow;
 pub mod ring;
 pub mod roots;
 mod sink;
+#[cfg(not(loom))]
+mod waiting;
 pub(crate) mod worker;
 
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crossbeam_deque::{Injector, Steal, Stealer};
 use detector::Detector;
+use std::cell::Cell;
 
 /// A piece of grey work.
 #[derive(Debug)]
@@ -64,7 +67,7 @@ pub(crate) struct Marking {
     pub(crate) detector: Detector,
     injector: Injector<Work>,
     stealers: Vec<Stealer<Work>>,
-    /// Markers without work. Others share early while there are any.
+    /// Markers and waiting threads without work. Others share early while there are any.
     hungry: Hungry,
     /// Bytes and objects that markers marked in this cycle, for the pacing.
     found_bytes: AtomicU64,
@@ -73,6 +76,39 @@ pub(crate) struct Marking {
     assisted_bytes: AtomicU64,
     /// A `trace` panicked in this cycle. The marks are incomplete, so the sweep keeps everything.
     poisoned: AtomicBool,
+}
+
+/// A thread that would mark: while it finds nothing to do, the markers share early.
+#[derive(Debug)]
+pub(crate) struct Hunger<'a> {
+    marking: &'a Marking,
+    is_on: Cell<bool>,
+}
+
+impl<'a> Hunger<'a> {
+    /// A thread that has not looked for work yet.
+    pub(crate) fn new(marking: &'a Marking) -> Hunger<'a> {
+        Hunger { marking, is_on: Cell::new(false) }
+    }
+    /// Whether the thread found nothing the last time.
+    pub(crate) fn is_on(&self) -> bool {
+        self.is_on.get()
+    }
+    /// The thread found nothing, or does not look any more.
+    pub(crate) fn set(&self, on: bool) {
+        let count = &self.marking.hungry.0;
+        match (self.is_on.replace(on), on) {
+            (false, true) => count.fetch_add(1, Ordering::Relaxed),
+            (true, false) => count.fetch_sub(1, Ordering::Relaxed),
+            _ => 0,
+        };
+    }
+}
+
+impl Drop for Hunger<'_> {
+    fn drop(&mut self) {
+        self.set(false);
+    }
 }
 
 /// What the markers of a cycle marked.
@@ -154,5 +190,27 @@ impl Marking {
     /// Ends the poisoned state with the cycle.
     pub(crate) fn heal(&self) {
         self.poisoned.store(false, Ordering::SeqCst);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_is_counted_hungry_once_and_not_after_its_end() {
+        let marking = Marking::new(Vec::new());
+        let count = || marking.hungry.0.load(Ordering::Relaxed);
+        let (one, other) = (Hunger::new(&marking), Hunger::new(&marking));
+        let counts = [true, true, false, false, true].map(|on| {
+            one.set(on);
+            (one.is_on(), count())
+        });
+        assert_eq!(counts, [(true, 1), (true, 1), (false, 0), (false, 0), (true, 1)]);
+        other.set(true);
+        drop(one);
+        assert_eq!(count(), 1);
+        drop(other);
+        assert_eq!(count(), 0);
     }
 }

@@ -11,7 +11,8 @@
 //!    else through the stack. Edges into the open span are scanned right after them
 //!    ([`crate::trace::near`]). Arrays and large objects go to the stack directly.
 //! 4. When the stack is long, its oldest objects go to this marker's deque, where other markers
-//!    steal them. When another marker is hungry, half of what waits goes to the shared queue.
+//!    steal them. When another marker is hungry, or a thread that waits for the cycle, half of what
+//!    waits goes to the shared queue.
 
 use super::ring::GreyRing;
 use super::sink::Sink;
@@ -313,16 +314,6 @@ impl Marker {
         let sink = self.sink();
         sink.objects += objects;
         sink.bytes += bytes;
-    }
-
-    /// Records that this marker has no work, or has some again. Other markers share early with
-    /// hungry ones.
-    pub(crate) fn set_hungry(marking: &Marking, hungry: bool) {
-        if hungry {
-            marking.hungry.0.fetch_add(1, Ordering::Relaxed);
-        } else {
-            marking.hungry.0.fetch_sub(1, Ordering::Relaxed);
-        }
     }
 
     fn publish_found(&mut self, marking: &Marking) {

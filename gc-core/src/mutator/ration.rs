@@ -10,8 +10,9 @@
 //!    ([`Record::stall`]).
 //! 3. A stall ends with the cycle that runs, or with the next one if none does; after its time; or
 //!    when that cycle gets no further, because a thread stays inside a pin, and perhaps waits for
-//!    this one. Meanwhile the thread helps to mark. Then it has a new ration, so it does not wait
-//!    again before it has allocated.
+//!    this one. Meanwhile the thread helps to mark, and while it finds nothing to do it is counted
+//!    hungry, so that the collector shares what it holds. Then it has a new ration, so it does not
+//!    wait again before it has allocated.
 //! 4. Under a soft limit a thread that stays in its pin and takes more sleeps a little at each
 //!    refill, while the collector works beside this pin and does not wait for it
 //!    ([`Record::linger`]).
@@ -20,6 +21,7 @@
 
 use super::{Core, Record, on_collector_thread};
 use crate::config::BLOCK;
+use crate::mark::Hunger;
 use crate::observe::clock::ticks;
 use crate::observe::histogram::PauseKind;
 use crate::pacing::{LEAST_RATION, LONGEST_STEP, Ration, Room, Tightness};
@@ -29,12 +31,12 @@ use std::time::{Duration, Instant};
 /// until it does get further.
 const PATIENCE: Duration = Duration::from_millis(100);
 const LESS_PATIENCE: Duration = Duration::from_millis(50);
-/// Small objects that a thread which waits scans before it looks at the clock: 0.1 ms.
-const HELP: usize = 1024;
+/// Small objects that a thread which waits scans before it looks at the clock: some 0.2 ms.
+const HELP: usize = 4096;
 /// A sleep inside a pin.
 const LINGER: Duration = Duration::from_millis(1);
-/// Idle blocks that one refill gives back at most.
-const GIVE_BACK: u64 = 64;
+/// Idle blocks that one refill gives back at most, unless it takes more than that itself.
+const GIVE_BACK: usize = 64;
 
 impl Core {
     /// What the heap takes, and what it may.
@@ -149,7 +151,8 @@ impl Record {
     }
 
     /// A run of `blocks` blocks is about to be taken under a soft limit. Where idle blocks do not
-    /// make up such a run, it comes on top of them: then as many of those go back first.
+    /// make up such a run, it comes on top of them: then as many of those go back first as are over
+    /// the limit with it.
     pub(super) fn make_room(&self, core: &Core, blocks: usize) {
         let soft = core.limits.soft();
         if soft == u64::MAX || blocks < 2 {
@@ -159,7 +162,7 @@ impl Record {
         let idle = (core.space.pages.idle() * BLOCK) as u64;
         let total = room.used.saturating_add(room.external).saturating_add(idle);
         let over = total.saturating_add((blocks * BLOCK) as u64).saturating_sub(soft);
-        let most = over.min(GIVE_BACK * BLOCK as u64);
+        let most = over.min((blocks.max(GIVE_BACK) * BLOCK) as u64);
         if idle > 0 && most > 0 {
             core.space.release(most as usize);
         }
@@ -191,13 +194,19 @@ impl Record {
         let marked = || core.marking.found_bytes();
         // The thread has nothing else to do with its core. It is outside of every pin, as the
         // additional markers are.
-        let help = || core.control.is_in_cycle() && self.assist(core, HELP);
+        let hunger = Hunger::new(&core.marking);
+        let help = || {
+            let has_helped = core.control.is_in_cycle() && self.assist(core, HELP);
+            hunger.set(!has_helped);
+            has_helped
+        };
         let ended = loop {
             let ended = core.control.stall(until, patience, &marked, &help);
             if hard || !ended || !core.is_far_over() || Instant::now() >= until {
                 break ended;
             }
         };
+        hunger.set(false);
         let is_stuck = !ended && Instant::now() < until;
         if ended {
             // What the cycle found dead may have destructors. These are waited for as long as they

@@ -24,6 +24,7 @@ mod rest;
 mod settle;
 mod size;
 mod threads;
+mod waits;
 
 use common::{Canary, counter};
 use gc_core::{Gc, Heap, Root};
