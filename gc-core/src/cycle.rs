@@ -247,7 +247,8 @@ impl Collector {
         each: impl Fn(&Record),
         mut meanwhile: impl FnMut() -> Meanwhile,
     ) -> bool {
-        for record in self.core.records.snapshot() {
+        let core = self.core.clone();
+        for record in core.records.snapshot() {
             let begin = Instant::now();
             let mut backoff = Backoff::new();
             let mut waited = false;
@@ -262,8 +263,8 @@ impl Collector {
             if waited {
                 self.note_straggler(begin.elapsed(), record.number);
             }
-            each(&record);
-            self.core.control.went_on();
+            each(record);
+            core.control.went_on();
         }
         self.core.totals.handshakes.add(1);
         true

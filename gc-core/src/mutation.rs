@@ -288,7 +288,7 @@ impl Heap {
     #[must_use]
     pub fn pauses(&self) -> Pauses {
         let records = self.inner.core.records.snapshot();
-        Pauses::merge(records.iter().map(|record| &record.pauses))
+        Pauses::merge(records.into_iter().map(|record| &record.pauses))
     }
 
     /// Cycles that the verifying build has checked with its second marker.
