@@ -8,7 +8,7 @@ use crate::heap::Space;
 use crate::limits::Keeper;
 use crate::mark::Marking;
 use crate::mark::worker::Marker;
-use crate::mutator::{Core, Record, on_collector_thread};
+use crate::mutator::{Core, PlacedRecord, Record, RecordAddr, on_collector_thread};
 use crate::observe::clock;
 use crate::observe::{ClassStats, Pauses, Stats};
 use crate::pacing::Pacer;
@@ -185,7 +185,8 @@ impl Heap {
     /// ```
     #[must_use]
     pub fn mutator(&self) -> Mutator {
-        Mutator { record: self.inner.core.register(), heap: self.clone(), not_send: PhantomData }
+        let placed = self.inner.core.register();
+        Mutator { record: placed.addr(), placed, heap: self.clone(), not_send: PhantomData }
     }
 
     /// Runs a full cycle that begins after this call, and returns when it is over, its sweep included: everything
@@ -459,14 +460,16 @@ impl HeapBuilder {
 /// std::thread::spawn(move || mutator.mutate(|_| ())); // not Send
 /// ```
 pub struct Mutator {
-    record: Arc<Record>,
+    /// The address of `placed`.
+    record: RecordAddr,
+    placed: Arc<PlacedRecord>,
     heap: Heap,
     not_send: PhantomData<dyn EachThreadNeedsItsOwnMutator>,
 }
 
 impl fmt::Debug for Mutator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mutator").field("number", &self.record.number).finish()
+        f.debug_struct("Mutator").field("number", &self.placed.number).finish()
     }
 }
 
@@ -474,7 +477,8 @@ impl Mutator {
     /// Runs `f` with the right to use the heap, as [`Heap::mutate`] does; about 1 ns.
     #[inline]
     pub fn mutate<R>(&self, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) -> R {
-        pinned(&self.record, f)
+        // SAFETY: INV-10: `placed` holds the record.
+        pinned(unsafe { self.record.get() }, f)
     }
     /// The heap that this is a handle of.
     #[must_use]
@@ -487,7 +491,7 @@ impl Drop for Mutator {
     fn drop(&mut self) {
         let core = &self.heap.inner.core;
         if !core.control.is_orphaned() {
-            core.retire(self.record.clone());
+            core.retire(self.placed.clone());
         }
     }
 }
@@ -617,11 +621,11 @@ thread_local! {
 /// heap: what it has of one that has ended is a little memory whose address cannot be another
 /// heap's meanwhile.
 struct ThreadTable {
-    entries: RefCell<Vec<(Weak<Core>, Weak<Record>)>>,
+    entries: RefCell<Vec<(Weak<Core>, Weak<PlacedRecord>)>>,
 }
 
 impl ThreadTable {
-    fn record_of(&self, core: &Arc<Core>) -> Arc<Record> {
+    fn record_of(&self, core: &Arc<Core>) -> Arc<PlacedRecord> {
         let found = self
             .entries
             .borrow()
@@ -635,7 +639,7 @@ impl ThreadTable {
             self.entries.borrow_mut().push(entry);
             record
         });
-        LAST.with(|last| last.set((Arc::as_ptr(core), Arc::as_ptr(&record))));
+        LAST.with(|last| last.set((Arc::as_ptr(core), std::ptr::from_ref(&**record))));
         record
     }
 

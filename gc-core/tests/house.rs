@@ -12,6 +12,7 @@ const CEILING: usize = 700;
 const UNSAFE: &[&str] = &[
     "handshake/registry.rs",
     "heap/asan.rs",
+    "heap/cache.rs",
     "heap/mod.rs",
     "heap/object.rs",
     "heap/os.rs",
@@ -26,6 +27,7 @@ const UNSAFE: &[&str] = &[
     "mutator/alloc.rs",
     "mutator/barrier.rs",
     "mutator/kept.rs",
+    "mutator/place.rs",
     "observe/clock.rs",
     "pointers/any.rs",
     "pointers/by_address.rs",
