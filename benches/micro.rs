@@ -1,13 +1,13 @@
-//! Criterion microbenchmarks of the operations that a program does all the time: nanoseconds each.
+//! Criterion microbenchmarks of operations that a program does all the time, in nanoseconds each.
 //!
-//! Most operations take less than reading the clock, so each sample does them in batches of [`BATCH`] inside one
-//! `mutate`; the pin's share of that is below a hundredth of a nanosecond.
+//! Most operations take less time than reading the clock. So each sample does them in batches of
+//! [`BATCH`] inside one `mutate`; the pin's share of that is below a hundredth of a nanosecond.
 //!
-//! "Barrier on": another thread calls `collect()` again and again on a heap with [`BIG`] live nodes, so that the
-//! heap is marking for most of the time. The figure is a mean over all phases of those cycles, so a lower bound
-//! of the barrier's cost, and its spread is wide. The store then finds, as in any long mark phase, mostly
-//! old values that are marked already. The marker competes for caches and, on two cores, for nothing else:
-//! run it on an otherwise idle machine.
+//! "Barrier on": another thread calls `collect()` again and again on a heap with [`BIG`] live
+//! nodes. So the heap is marking for most of the time. The figure is a mean over all phases of
+//! those cycles. So it is a lower bound of the barrier's cost, and its spread is wide. As in any
+//! long mark phase, the store then mostly finds old values that are marked already. The marker
+//! competes for the caches only, if there are two cores: run it on an otherwise idle machine.
 
 // The macros of criterion make an undocumented public function.
 #![allow(missing_docs, reason = "criterion_group! makes an undocumented function")]
@@ -25,7 +25,7 @@ const BATCH: u64 = 256;
 const BIG: usize = 4_000_000;
 /// Slots of a heap of holes.
 const HOLES: usize = 4_000_000;
-/// Roots that may wait for the collector before one is forced: dropped ones are freed by a cycle.
+/// Roots that may wait for the collector before a cycle is forced: a cycle frees dropped roots.
 const ROOTS: u64 = 100_000;
 
 #[derive(Trace)]
@@ -57,7 +57,7 @@ fn cells(heap: &Heap, n: usize) -> Cells {
     root
 }
 
-/// Splits `iterations` into batches and adds up what `batch` says each took.
+/// Splits `iterations` into batches and adds up the times that `batch` returns.
 fn in_batches(iterations: u64, mut batch: impl FnMut(u64) -> Duration) -> Duration {
     let (mut left, mut total) = (iterations, Duration::ZERO);
     while left > 0 {
@@ -94,7 +94,8 @@ fn allocation(c: &mut Criterion) {
     });
 }
 
-/// What [`External`] adds to an object with a destructor: it is made with the object and dropped by the collector.
+/// The cost that [`External`] adds to an object with a destructor: it is made with the object and
+/// dropped by the collector.
 fn external(c: &mut Criterion) {
     #[derive(Trace)]
     struct Counted {
@@ -139,12 +140,13 @@ fn external(c: &mut Criterion) {
     });
 }
 
-/// Allocation into a heap of holes: of every `period` nodes that were allocated one is live, so that a run of free
-/// slots is `period - 1` long and the rest of the time goes into searching runs and refilling.
+/// Allocation into a heap of holes. Of every `period` nodes that were allocated one is live, so a
+/// run of free slots is `period - 1` long. The rest of the time goes into searching runs and
+/// refilling.
 fn allocation_into_holes(c: &mut Criterion) {
     for period in [2usize, 4, 16] {
-        // Never another cycle after the one that makes the holes, and enough of them for the whole benchmark; when they
-        // are used up they are made again, outside of the time.
+        // No cycle after the one that makes the holes, and enough holes for the whole benchmark.
+        // When they are used up they are made again, outside of the measured time.
         let heap = Heap::builder().gc_percent(100_000).build().expect("a valid configuration");
         let mutator = heap.mutator();
         let make = || {
@@ -205,7 +207,7 @@ fn pin(c: &mut Criterion) {
     });
 }
 
-/// Stores the same node into cell after cell.
+/// Stores the same node into one cell after another.
 #[inline(always)]
 fn store<'gc>(mc: &'gc Mutation<'gc>, cells: &'gc [GcCell<'gc, Node<'gc>>], n: u64) {
     let node = cells[0].get();
@@ -249,7 +251,7 @@ fn cell(c: &mut Criterion) {
     });
 }
 
-/// What the heap costs while it marks for most of the time.
+/// The costs of operations while the heap marks for most of the time.
 fn while_marking(c: &mut Criterion) {
     let heap = Heap::new();
     let big = cells(&heap, BIG);
@@ -284,7 +286,8 @@ fn while_marking(c: &mut Criterion) {
     drop(big);
 }
 
-/// Benchmarks `work` on a full and an empty vector of up to [`BATCH`] roots, both made outside of the time.
+/// Benchmarks `work` on a full and an empty vector of up to [`BATCH`] roots, both made outside of
+/// the measured time.
 fn root_operation(
     c: &mut Criterion,
     name: &str,

@@ -28,5 +28,5 @@ count() { # function, most
 [ "${1:-}" != --print ] || print=yes
 count fast_alloc 24
 count fast_store 4
-count fast_mutate 35
+count fast_mutate 37
 count fast_poll 20

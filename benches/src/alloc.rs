@@ -1,7 +1,8 @@
-//! `alloc`: N garbage nodes {left, right} of 16 bytes, only the last one alive; split over T threads.
+//! `alloc`: N garbage nodes {left, right} of 16 bytes, only the last one alive; split over T
+//! threads.
 //!
-//! The checksum counts the nodes, batch by batch, and counts a batch only if the node that it left alive still
-//! has its two nulls after the next one.
+//! The checksum counts the nodes, batch by batch, and counts a batch only if the node that it left
+//! alive still has its two nulls after the next one.
 
 #![forbid(unsafe_code)]
 
@@ -9,46 +10,66 @@ use std::hint::black_box;
 
 use gc_core::{Gc, GcCell, Heap, Root, Trace};
 
-use crate::args::Args;
-#[cfg(feature = "peers")]
-use crate::engines::Engine;
+use crate::cli::{Common, Workload, size, threads};
+use crate::engines::given;
 use crate::measure::Stopwatch;
 use crate::objects::Pointers;
-#[cfg(feature = "peers")]
-use crate::peers::{self, Pacing};
 use crate::report::Report;
-use crate::{Outcome, check, heap_for, pin, with_pointers};
+use crate::{Outcome, check, pin};
 
 /// Allocations in one `mutate`: about half a microsecond.
 pub(crate) const BATCH: usize = 256;
 
-pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
-    let heap = heap_for(args)?;
-    let watch = Stopwatch::start();
-    let counts = pin::on_threads(args.threads, args.pin, |i| {
-        // The first threads take one more where N does not divide.
-        let n = args.n / args.threads + usize::from(i < args.n % args.threads);
-        match (&heap, args.engine) {
-            (Some(heap), _) => gc(heap, n),
-            #[cfg(feature = "peers")]
-            (None, Engine::GcArena | Engine::GcArenaStw) => {
-                peers::gc_arena::alloc(Pacing::of(args.engine), n)
-            }
-            #[cfg(feature = "peers")]
-            (None, Engine::Bumpalo) => peers::bumpalo::alloc(n),
-            #[cfg(feature = "peers")]
-            (None, Engine::TypedArena) => peers::typed_arena::alloc(n),
-            (None, engine) => with_pointers!(engine, P => pointers::<P>(n)),
-        }
-    });
-    let elapsed = watch.stop();
-    report.count("n", args.n as u64);
-    report.number("ns_per_op", elapsed.wall_s * 1e9 / args.n as f64);
-    report.elapsed(elapsed);
-    if let Some(heap) = &heap {
-        report.heap(heap, None, args.pauses);
+/// What follows `alloc` on the command line.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Nodes to allocate
+    #[arg(long, value_name = "N", default_value_t = 100_000_000, value_parser = size())]
+    n: usize,
+    /// Mutator threads, which share the work
+    #[arg(long, value_name = "T", default_value_t = 1, value_parser = threads())]
+    threads: usize,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// The work of one thread: allocates so many nodes and returns how many it counted.
+pub(crate) type Body = fn(Option<&Heap>, usize) -> u64;
+
+impl Workload for Options {
+    fn common(&self) -> &Common {
+        &self.common
     }
-    check(report, counts.iter().sum(), args.n as u64)
+
+    fn threads(&self) -> usize {
+        self.threads
+    }
+
+    fn refusal(&self) -> Option<&'static str> {
+        self.common.engine.can(|engine| engine.alloc()).err()
+    }
+
+    fn misfit(&self) -> Option<String> {
+        let (threads, n) = (self.threads, self.n);
+        (threads > n).then(|| format!("--threads {threads} is more than --n {n}"))
+    }
+
+    fn run(&self, report: &mut Report) -> Outcome {
+        let Options { n, threads, ref common } = *self;
+        let body = common.engine.can(|engine| engine.alloc())?;
+        let heap = common.heap()?;
+        let watch = Stopwatch::start();
+        let counts = pin::on_threads(threads, common.pin, |i| {
+            // The first threads take one more where N does not divide.
+            body(heap.as_ref(), n / threads + usize::from(i < n % threads))
+        });
+        let elapsed = watch.stop();
+        report.count("n", n as u64);
+        report.number("ns_per_op", elapsed.wall_s * 1e9 / n as f64);
+        report.elapsed(elapsed);
+        report.heap(heap.as_ref(), None, common.pauses);
+        check(report, counts.iter().sum(), n as u64)
+    }
 }
 
 #[derive(Trace)]
@@ -63,8 +84,8 @@ struct Keeper<'gc> {
     last: GcCell<'gc, Node<'gc>>,
 }
 
-fn gc(heap: &Heap, n: usize) -> u64 {
-    let mutator = heap.mutator();
+pub(crate) fn ours(heap: Option<&Heap>, n: usize) -> u64 {
+    let mutator = given(heap).mutator();
     let keeper: Root<Keeper<'static>> = mutator.mutate(|mc| {
         let first = Gc::new(mc, Node { left: None, right: None });
         Gc::root(Gc::new(mc, Keeper { last: GcCell::new(Some(first)) }), mc)
@@ -89,7 +110,7 @@ fn gc(heap: &Heap, n: usize) -> u64 {
     count
 }
 
-fn pointers<P: Pointers>(n: usize) -> u64 {
+pub(crate) fn pointers<P: Pointers>(_: Option<&Heap>, n: usize) -> u64 {
     let mut last = P::pair(None, None);
     let (mut count, mut left) = (0, n);
     while left > 0 {

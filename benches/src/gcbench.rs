@@ -1,28 +1,26 @@
 //! `gcbench`: GCBench of Ellis, Kovac and Boehm as published, `--n` times (five).
 //!
-//! A tree of depth 18 stretches the heap and dies; a tree of depth 16, made top down, and an array of 500,000
-//! doubles live to the end; for depths 4, 6 ... 16 trees are made that hold 2 * 524,287 nodes between them, once
-//! top down (each node is stored into its parent) and once bottom up. Each tree is one `mutate`.
+//! A tree of depth 18 stretches the heap and dies; a tree of depth 16, made top down, and an array
+//! of 500,000 doubles live to the end; for depths 4, 6 ... 16 trees are made that hold 2 * 524,287
+//! nodes between them, once top down (each node is stored into its parent) and once bottom up. Each
+//! tree is one `mutate`.
 //!
-//! The checksum counts the long-lived tree and the last tree of each loop, and is right only if element 1000 of
-//! the array is too, as the published program checks.
+//! The checksum counts the long-lived tree and the last tree of each loop, and is right only if
+//! element 1000 of the array is too, as the published program checks.
 
 #![forbid(unsafe_code)]
 
 use std::hint::black_box;
 use std::marker::PhantomData;
 
-use gc_core::{Gc, GcCell, Mutation, Mutator, Root, Trace};
+use gc_core::{Gc, GcCell, Heap, Mutation, Mutator, Root, Trace};
 
-use crate::args::Args;
-#[cfg(feature = "peers")]
-use crate::engines::Engine;
+use crate::cli::{Common, Workload, size};
+use crate::engines::given;
 use crate::measure::{Stopwatch, median};
 use crate::objects::Pointers;
-#[cfg(feature = "peers")]
-use crate::peers::{self, Pacing};
 use crate::report::Report;
-use crate::{Outcome, check, heap_for, pin, with_pointers};
+use crate::{Outcome, check, pin};
 
 // The unit tests run without optimization.
 const STRETCH_DEPTH: u32 = if cfg!(test) { 9 } else { 18 };
@@ -31,41 +29,49 @@ pub(crate) const ARRAY_SIZE: usize = 500_000;
 const LEAST_DEPTH: u32 = 4;
 const MOST_DEPTH: u32 = if cfg!(test) { 6 } else { 16 };
 
-pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
-    let heap = heap_for(args)?;
-    let watch = Stopwatch::start();
-    let (count, mut walls) = pin::on_one_thread(args.pin, || {
-        let mut walls = Vec::new();
-        let mut count = 0;
-        for _ in 0..args.n {
-            let watch = Stopwatch::start();
-            count += match (&heap, args.engine) {
-                (Some(heap), _) => bench(&mut GcGarden(heap.mutator())),
-                #[cfg(feature = "peers")]
-                (None, Engine::GcArena | Engine::GcArenaStw) => {
-                    bench(&mut peers::gc_arena::Garden::new(Pacing::of(args.engine)))
-                }
-                #[cfg(feature = "peers")]
-                (None, Engine::Bumpalo) => bench(&mut peers::bumpalo::Trees::default()),
-                #[cfg(feature = "peers")]
-                (None, Engine::TypedArena) => bench(&mut peers::typed_arena::Trees),
-                (None, engine) => {
-                    with_pointers!(engine, P => bench(&mut PointerGarden::<P>::new()))
-                }
-            };
-            walls.push(watch.stop().wall_s);
-        }
-        (count, walls)
-    });
-    let elapsed = watch.stop();
-    report.count("n", args.n as u64);
-    report.elapsed(elapsed);
-    report.number("run_s", median(&mut walls));
-    if let Some(heap) = &heap {
-        report.heap(heap, None, args.pauses);
+/// What follows `gcbench` on the command line.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Runs of the published program
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = size())]
+    n: usize,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// One run of the program: returns how many nodes were counted.
+pub(crate) type Body = fn(Option<&Heap>) -> u64;
+
+impl Workload for Options {
+    fn common(&self) -> &Common {
+        &self.common
     }
-    let loops: u64 = (LEAST_DEPTH..=MOST_DEPTH).step_by(2).map(|d| 2 * tree_size(d)).sum();
-    check(report, count, args.n as u64 * (tree_size(LONG_LIVED_DEPTH) + loops))
+
+    fn refusal(&self) -> Option<&'static str> {
+        self.common.engine.can(|engine| engine.gcbench()).err()
+    }
+
+    fn run(&self, report: &mut Report) -> Outcome {
+        let body = self.common.engine.can(|engine| engine.gcbench())?;
+        let heap = self.common.heap()?;
+        let watch = Stopwatch::start();
+        let (count, walls) = pin::on_one_thread(self.common.pin, || {
+            let (mut walls, mut count) = (Vec::new(), 0);
+            for _ in 0..self.n {
+                let watch = Stopwatch::start();
+                count += body(heap.as_ref());
+                walls.push(watch.stop().wall_s);
+            }
+            (count, walls)
+        });
+        let elapsed = watch.stop();
+        report.count("n", self.n as u64);
+        report.elapsed(elapsed);
+        report.number("run_s", median(walls));
+        report.heap(heap.as_ref(), None, self.common.pauses);
+        let loops: u64 = (LEAST_DEPTH..=MOST_DEPTH).step_by(2).map(|d| 2 * tree_size(d)).sum();
+        check(report, count, self.n as u64 * (tree_size(LONG_LIVED_DEPTH) + loops))
+    }
 }
 
 /// Nodes of a tree of depth `d`.
@@ -73,7 +79,7 @@ fn tree_size(d: u32) -> u64 {
     (1 << (d + 1)) - 1
 }
 
-/// How many trees of depth `d` a loop makes.
+/// The number of trees of depth `d` that a loop makes.
 fn iterations(d: u32) -> u64 {
     2 * tree_size(STRETCH_DEPTH) / tree_size(d)
 }
@@ -83,30 +89,33 @@ pub(crate) fn element(i: usize) -> f64 {
     if i < ARRAY_SIZE / 2 { 1.0 / i as f64 } else { 0.0 }
 }
 
-/// What the program makes its objects with.
+/// The operations with which the program makes its objects.
 pub(crate) trait Garden {
-    /// Makes a tree top down, drops it; its size if `count`.
+    /// Makes a tree top down and drops it. Returns its size if `count`.
     fn top_down(&mut self, depth: u32, count: bool) -> u64;
-    /// Makes a tree bottom up, drops it; its size if `count`.
+    /// Makes a tree bottom up and drops it. Returns its size if `count`.
     fn bottom_up(&mut self, depth: u32, count: bool) -> u64;
-    /// Makes the two long-lived objects and works on while they are there; then the size of the tree, which is made
-    /// top down, and element 1000 of the array.
+    /// Makes so many trees top down, one after the other; the size of the last.
+    fn each_top_down(&mut self, depth: u32, times: u64) -> u64 {
+        (1..=times).map(|i| self.top_down(depth, i == times)).sum()
+    }
+    /// The same bottom up.
+    fn each_bottom_up(&mut self, depth: u32, times: u64) -> u64 {
+        (1..=times).map(|i| self.bottom_up(depth, i == times)).sum()
+    }
+    /// Makes the two long-lived objects and works on while they are there; then the size of the
+    /// tree, which is made top down, and element 1000 of the array.
     fn keep_while<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> (u64, f64, R);
 }
 
 /// `main` of the published program.
-fn bench<G: Garden>(garden: &mut G) -> u64 {
+pub(crate) fn bench<G: Garden>(garden: &mut G) -> u64 {
     garden.bottom_up(STRETCH_DEPTH, false);
     let (size, element, count) = garden.keep_while(|garden| {
         let mut count = 0;
         for depth in (LEAST_DEPTH..=MOST_DEPTH).step_by(2) {
-            let last = iterations(depth) - 1;
-            for i in 0..=last {
-                count += garden.top_down(depth, i == last);
-            }
-            for i in 0..=last {
-                count += garden.bottom_up(depth, i == last);
-            }
+            count += garden.each_top_down(depth, iterations(depth));
+            count += garden.each_bottom_up(depth, iterations(depth));
         }
         count
     });
@@ -156,6 +165,10 @@ fn bottom_up<'gc>(mc: &'gc Mutation<'gc>, depth: u32) -> Gc<'gc, Node<'gc>> {
     Gc::new(mc, Node::new(left, right))
 }
 
+pub(crate) fn ours(heap: Option<&Heap>) -> u64 {
+    bench(&mut GcGarden(given(heap).mutator()))
+}
+
 struct GcGarden(Mutator);
 
 impl Garden for GcGarden {
@@ -181,6 +194,10 @@ impl Garden for GcGarden {
         let done = work(self);
         self.0.mutate(|mc| (tree.get(mc).count(), array.get(mc)[1000], done))
     }
+}
+
+pub(crate) fn pointers<P: Pointers>(_: Option<&Heap>) -> u64 {
+    bench(&mut PointerGarden::<P>::new())
 }
 
 struct PointerGarden<P>(PhantomData<P>);

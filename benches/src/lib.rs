@@ -1,23 +1,23 @@
 //! `gc-bench`: the workloads on which speed, memory and pauses are compared.
 //!
-//! The binaries differ in their allocator only, so all is in this library, and `main` is its one door. One run does one workload with one engine, checks its own result, and prints one line (or one JSON object).
-//! What each workload does is written at the head of its file; README.md says how to measure with them.
+//! The binaries differ in their allocator only, so all is in this library, and `main` is its one
+//! door. One run does one workload with one engine, checks its own result, and prints one line (or
+//! one JSON object). What each workload does is written at the head of its file; README.md says how
+//! to measure with them.
 
 mod alloc;
-mod args;
 mod btree;
+mod cli;
 mod compare;
 mod engines;
 mod gcbench;
 mod idle;
-mod json;
 mod lru;
 mod mark;
 mod measure;
 mod mutate;
 mod objects;
 mod owned;
-#[cfg(feature = "peers")]
 mod peers;
 mod pin;
 mod plot;
@@ -29,96 +29,62 @@ mod window;
 
 use std::process::ExitCode;
 
-use gc_core::Heap;
-
-use args::{Args, Command, Order, Workload};
-use engines::{Engine, with_pointers, with_shared_pointers};
+use cli::{Command, Timed, Workload};
 use report::Report;
 
-/// How a run fails: what to tell the user.
+/// Fails with the message for the user.
 type Outcome = Result<(), String>;
 
 /// The program. `allocator` is the name of the global allocator, for the report.
 pub fn main(allocator: &str) -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(code) = compare::main(&words) {
-        return code;
-    }
-    let args = match args::parse(&words) {
-        Ok(Command::Run(args)) => args,
-        Ok(Command::Help) => {
-            print!("{}", args::HELP);
-            return ExitCode::SUCCESS;
-        }
-        Err(message) => {
-            eprintln!("gc-bench: {message}");
-            return ExitCode::from(2);
-        }
+    let command = match cli::parse(std::env::args_os()) {
+        Ok(command) => command,
+        // Help too, which is printed on standard output and is no failure.
+        Err(error) => error.exit(),
     };
-    if args.timeline.is_some() {
-        timeline::turn_on();
-    }
-    match run(&args, allocator) {
-        Ok(report) => {
-            println!("{}", if args.json { report.json() } else { report.line() });
-            ExitCode::SUCCESS
-        }
+    let (name, outcome) = match &command {
+        Command::Compare(args) => ("compare", compare::compare(args)),
+        Command::Report(args) => ("report", compare::report(args)),
+        command => match command.workload() {
+            Some((name, workload)) => (name, run_and_print(name, workload, allocator)),
+            None => unreachable!("the other commands are workloads"),
+        },
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            eprintln!("gc-bench {}: {message}", args.workload.name());
+            eprintln!("gc-bench {name}: {message}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Runs one workload; an error if it could not run or its checksum is wrong.
-fn run(args: &Args, allocator: &str) -> Result<Report, String> {
-    let mut report = Report::default();
-    report.text("workload", args.workload.name());
-    report.text("engine", args.engine.name());
-    report.text("allocator", allocator);
-    report.count("threads", args.threads as u64);
-    match args.workload {
-        Workload::Alloc => alloc::run(args, &mut report),
-        Workload::Btree => btree::run(args, &mut report),
-        Workload::Gcbench => gcbench::run(args, &mut report),
-        Workload::Mark => mark::run(args, &mut report),
-        Workload::Window => window::run(args, &mut report),
-        Workload::Mutate => mutate::run(args, &mut report),
-        Workload::Lru => lru::run(args, &mut report),
-        Workload::Idle => idle::run(args, &mut report),
-    }?;
-    if args.quantiles {
-        report.quantiles();
+fn run_and_print(name: &str, workload: &dyn Workload, allocator: &str) -> Outcome {
+    if workload.timed().and_then(Timed::timeline).is_some() {
+        timeline::turn_on();
     }
-    if let Some(path) = &args.timeline {
-        report.write_timeline(path)?;
+    let report = run(name, workload, allocator)?;
+    println!("{}", if workload.common().json() { report.json() } else { report.line() });
+    Ok(())
+}
+
+/// Runs one workload; an error if it could not run or its checksum is wrong.
+fn run(name: &str, workload: &dyn Workload, allocator: &str) -> Result<Report, String> {
+    let mut report = Report::default();
+    report.text("workload", name);
+    report.text("engine", workload.common().engine.name);
+    report.text("allocator", allocator);
+    report.count("threads", workload.threads() as u64);
+    workload.run(&mut report)?;
+    if let Some(timed) = workload.timed() {
+        if timed.quantiles() {
+            report.quantiles();
+        }
+        if let Some(path) = timed.timeline() {
+            report.write_timeline(path)?;
+        }
     }
     Ok(report)
-}
-
-/// The heap that the command line describes; none for the other engines.
-fn heap_for(args: &Args) -> Result<Option<Heap>, String> {
-    if args.engine != Engine::Gc { Ok(None) } else { heap(args).map(Some) }
-}
-
-/// The heap that the command line describes.
-fn heap(args: &Args) -> Result<Heap, String> {
-    let mut builder = Heap::builder().pin_markers(args.pin);
-    if let Some(markers) = args.markers {
-        builder = builder.markers(markers);
-    }
-    if let Some(percent) = args.gc_percent {
-        builder = builder.gc_percent(percent);
-    }
-    // A cycle in between would let later nodes into the blocks of `sparse`.
-    if args.idle_mb.is_some() || args.order == Order::Sparse {
-        builder = builder.min_heap(warm::NEVER_REACHED);
-    }
-    let heap = builder.build().map_err(|e| format!("the heap cannot be built: {e}"))?;
-    if let Some(mb) = args.idle_mb {
-        warm::warm(&heap, mb)?;
-    }
-    Ok(heap)
 }
 
 /// Adds `checksum` to the report, if it is what it must be.
@@ -147,23 +113,24 @@ mod tests {
             "window --n 1500",
             "mutate --n 100 --seconds 0.02",
             "mutate --n 100 --seconds 0.02 --threads 2",
-            "lru --n 1000 --seconds 0.1",
-            "lru --n 1000 --seconds 0.1 --threads 1 --pin",
+            "lru --n 1000 --seconds 0.5",
+            "lru --n 1000 --seconds 0.5 --threads 1 --pin",
             "idle --n 2",
             "mutate --n 100 --seconds 0.02 --quantiles --idle-mb 3",
         ] {
-            for (engine, _) in engines::ENGINES {
-                let line = format!("{work} --engine {engine}");
-                let words: Vec<String> = line.split_whitespace().map(String::from).collect();
+            for engine in engines::all().map(|entry| entry.name) {
+                let line = format!("gc-bench {work} --engine {engine}");
                 // What an engine cannot express is refused while parsing.
-                if let Ok(Command::Run(args)) = args::parse(&words) {
-                    let report = run(&args, "system").unwrap_or_else(|e| panic!("{line}: {e}"));
+                if let Ok(command) = cli::parse(line.split_whitespace()) {
+                    let (name, workload) = command.workload().expect("these are workloads");
+                    let report = run(name, workload, "system");
+                    let report = report.unwrap_or_else(|e| panic!("{line}: {e}"));
                     assert!(report.line().contains(" checksum="), "{line}");
                     runs += 1;
                 }
             }
         }
-        assert_eq!(runs, if cfg!(feature = "peers") { 89 } else { 32 });
+        assert_eq!(runs, if cfg!(feature = "peers") { 97 } else { 32 });
     }
 
     #[test]
@@ -174,8 +141,13 @@ mod tests {
     }
 }
 
-/// The programs of the guide, which the documentation tests run. Here, because a package that is
-/// published does not have the folder `docs`.
+/// The programs of the guide, which the documentation tests run. They are here because a published
+/// package does not contain the folder `docs`.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/GUIDE.md")]
 struct Guide;
+
+/// The programs of the migration guides, likewise. Those of other crates are marked `ignore`.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/MIGRATION.md")]
+struct Migration;

@@ -1,12 +1,13 @@
-//! `mark`: a live random graph of N nodes {a, b, payload} of 24 bytes, then five forced full collections.
+//! `mark`: a live random graph of N nodes {a, b, payload} of 24 bytes, then five forced full
+//! collections.
 //!
-//! One live array holds all nodes; a and b of each point to uniformly random ones. With `--order sequential` the
-//! array lists the nodes in the order in which they were allocated, so the marker walks memory in order;
-//! with `shuffled` it is a random permutation of that order; with `sparse` only every 682nd of N nodes is kept, alone in its
-//! block of 16 KiB.
+//! One live array holds all nodes; a and b of each point to uniformly random ones. With `--order
+//! sequential` the array lists the nodes in the order in which they were allocated, so the marker
+//! walks memory in order; with `shuffled` it is a random permutation of that order; with `sparse`
+//! only every 682nd of N nodes is kept, alone in its block of 16 KiB.
 //!
-//! The checksum adds up the payloads, 0 to N-1, seen through the array, and is right only if the edges lead
-//! to the same payloads after the collections as before.
+//! The checksum adds up the payloads, 0 to N-1, seen through the array, and is right only if the
+//! edges lead to the same payloads after the collections as before.
 
 #![forbid(unsafe_code)]
 
@@ -14,17 +15,15 @@ use std::hint::black_box;
 use std::ops::Range;
 use std::time::Instant;
 
+use clap::ValueEnum;
 use gc_core::{Gc, GcCell, Heap, Mutator, Root, Trace};
 
-use crate::args::{Args, Order};
-#[cfg(feature = "peers")]
-use crate::engines::Engine;
+use crate::cli::{Common, Workload, size};
+use crate::engines::{Kind, given};
 use crate::measure::{Elapsed, Stopwatch, median};
-#[cfg(feature = "peers")]
-use crate::peers::{Pacing, boa::BoaGraph, gc_arena::ArenaGraph};
 use crate::random::{Random, mix};
 use crate::report::Report;
-use crate::{Outcome, check, heap_for, pin};
+use crate::{Outcome, check, pin};
 
 const COLLECTIONS: usize = 5;
 /// Nodes made or linked in one `mutate`.
@@ -32,50 +31,96 @@ const BATCH: usize = 256;
 /// Nodes of 24 bytes in a block.
 const IN_BLOCK: usize = 682;
 
-pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
-    let sparse = Args { n: args.n.div_ceil(IN_BLOCK), ..args.clone() };
-    let args = if args.order == Order::Sparse { &sparse } else { args };
-    let heap = heap_for(args)?;
-    let watch = Stopwatch::start();
-    let (mut times, elapsed, sums) = match (&heap, args.engine) {
-        (Some(heap), _) => gc(heap, args, &watch)?,
-        #[cfg(feature = "peers")]
-        (None, Engine::GcArena | Engine::GcArenaStw) => pin::on_one_thread(args.pin, || {
-            let graph = ArenaGraph::new(Pacing::of(args.engine), args.n);
-            alone(graph, ArenaGraph::collect, args, &watch)
-        }),
-        #[cfg(feature = "peers")]
-        (None, Engine::Boa) => {
-            pin::on_one_thread(args.pin, || alone(BoaGraph::new(), BoaGraph::collect, args, &watch))
-        }
-        (None, engine) => unreachable!("{} was refused while parsing", engine.name()),
-    };
-    let median_s = median(&mut times);
-    report.text("order", args.order.name());
-    report.count("n", args.n as u64);
-    report.number("median_ms", median_s * 1e3);
-    report.number("mnodes_per_s", args.n as f64 / median_s / 1e6);
-    report.elapsed(elapsed);
-    if let Some(heap) = &heap {
-        report.heap(heap, None, args.pauses);
-    }
-    let [before, after] = sums;
-    if after != before {
-        return Err(format!("the graph changed: {before:?} before, {after:?} after"));
-    }
-    let n = args.n as u64;
-    check(report, after.0, if n.is_multiple_of(2) { n / 2 * (n - 1) } else { n * (n / 2) })
+/// How the nodes lie in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Order {
+    /// In the order of the array
+    Sequential,
+    /// In any other order than that of the array
+    Shuffled,
+    /// Of N nodes only each that begins a block is kept (engine gc)
+    Sparse,
 }
 
-/// The times of the collections, the time until their end, and the sums before and after.
-type Run = (Vec<f64>, Elapsed, [(u64, u64); 2]);
+/// What follows `mark` on the command line.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Nodes of the graph
+    #[arg(long, value_name = "N", default_value_t = 10_000_000, value_parser = size())]
+    n: usize,
+    /// How the nodes lie in memory
+    #[arg(long, value_name = "O", value_enum, default_value_t = Order::Sequential)]
+    order: Order,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// What a run gave.
+pub(crate) struct Run {
+    /// The seconds of each collection.
+    times: Vec<f64>,
+    /// The time until the end of the last.
+    elapsed: Elapsed,
+    /// The sums of the graph before the collections and after them.
+    sums: [(u64, u64); 2],
+}
+
+/// Builds the graph and collects.
+pub(crate) type Body = fn(&Options, Option<&Heap>, &Stopwatch) -> Result<Run, String>;
+
+impl Workload for Options {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn refusal(&self) -> Option<&'static str> {
+        self.common.engine.can(|engine| engine.mark()).err()
+    }
+
+    fn misfit(&self) -> Option<String> {
+        let engine = self.common.engine;
+        (engine.kind != Kind::Ours && self.order == Order::Sparse).then(|| {
+            format!("--order sparse is about the blocks of --engine gc, not {}", engine.name)
+        })
+    }
+
+    fn run(&self, report: &mut Report) -> Outcome {
+        let body = self.common.engine.can(|engine| engine.mark())?;
+        let is_sparse = self.order == Order::Sparse;
+        let n = if is_sparse { self.n.div_ceil(IN_BLOCK) } else { self.n };
+        // A cycle in between would let later nodes into the blocks of `sparse`.
+        let heap = self.common.heap_without_cycles(is_sparse)?;
+        let watch = Stopwatch::start();
+        let run = body(&Options { n, ..self.clone() }, heap.as_ref(), &watch)?;
+        let median_s = median(run.times);
+        let order = self.order.to_possible_value();
+        report.text("order", order.as_ref().map_or("", |value| value.get_name()));
+        report.count("n", n as u64);
+        report.number("median_ms", median_s * 1e3);
+        report.number("mnodes_per_s", n as f64 / median_s / 1e6);
+        report.elapsed(run.elapsed);
+        report.heap(heap.as_ref(), None, self.common.pauses);
+        let [before, after] = run.sums;
+        if after != before {
+            return Err(format!("the graph changed: {before:?} before, {after:?} after"));
+        }
+        let n = n as u64;
+        check(report, after.0, if n.is_multiple_of(2) { n / 2 * (n - 1) } else { n * (n / 2) })
+    }
+}
 
 /// Our heap is asked for collections from this thread, which is not a mutator.
-fn gc(heap: &Heap, args: &Args, watch: &Stopwatch) -> Result<Run, String> {
-    let (array, before) = pin::on_one_thread(args.pin, || {
-        let mut graph = GcGraph::new(heap, args.n, args.order);
-        build(&mut graph, args.n, args.order);
-        let sums = walk(&graph, args.n);
+pub(crate) fn ours(
+    options: &Options,
+    heap: Option<&Heap>,
+    watch: &Stopwatch,
+) -> Result<Run, String> {
+    let Options { n, order, common: Common { pin, .. } } = *options;
+    let heap = given(heap);
+    let (array, before) = pin::on_one_thread(pin, || {
+        let mut graph = GcGraph::new(heap, n, order);
+        build(&mut graph, n, order);
+        let sums = walk(&graph, n);
         (graph.array, sums)
     });
     let mut times = Vec::new();
@@ -85,21 +130,30 @@ fn gc(heap: &Heap, args: &Args, watch: &Stopwatch) -> Result<Run, String> {
         times.push(time);
     }
     let elapsed = watch.stop();
-    let after = pin::on_one_thread(args.pin, || {
-        walk(&GcGraph { mutator: heap.mutator(), array: array.clone(), garbage: 0 }, args.n)
+    let after = pin::on_one_thread(pin, || {
+        walk(&GcGraph { mutator: heap.mutator(), array: array.clone(), garbage: 0 }, n)
     });
-    Ok((times, elapsed, [before, after]))
+    Ok(Run { times, elapsed, sums: [before, after] })
 }
 
-/// A collector that works on the thread of its mutator.
+/// The graph of a collector that is asked from the thread of its mutator.
 #[cfg(feature = "peers")]
-fn alone<G: Graph>(mut graph: G, collect: fn(&mut G), args: &Args, watch: &Stopwatch) -> Run {
-    build(&mut graph, args.n, args.order);
-    let before = walk(&graph, args.n);
-    let times =
-        (0..COLLECTIONS).map(|_| seconds(|| collect(&mut graph))).map(|(s, ())| s).collect();
-    let elapsed = watch.stop();
-    (times, elapsed, [before, walk(&graph, args.n)])
+pub(crate) fn alone<G: Graph>(
+    options: &Options,
+    watch: &Stopwatch,
+    graph: impl Fn(usize) -> G + Sync,
+    collect: fn(&mut G),
+) -> Run {
+    let n = options.n;
+    pin::on_one_thread(options.common.pin, || {
+        let mut graph = graph(n);
+        build(&mut graph, n, options.order);
+        let before = walk(&graph, n);
+        let times =
+            (0..COLLECTIONS).map(|_| seconds(|| collect(&mut graph))).map(|(s, ())| s).collect();
+        let elapsed = watch.stop();
+        Run { times, elapsed, sums: [before, walk(&graph, n)] }
+    })
 }
 
 /// How long `work` took.
@@ -109,7 +163,7 @@ fn seconds<R>(work: impl FnOnce() -> R) -> (f64, R) {
     (start.elapsed().as_secs_f64(), result)
 }
 
-/// Where the edges of a node lead, by the places in the array.
+/// The targets of a node's edges, by their places in the array.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Edges {
     pub(crate) from: usize,
@@ -125,7 +179,8 @@ pub(crate) trait Graph {
     fn swap(&mut self, pairs: impl Iterator<Item = (usize, usize)>);
     /// Sets both edges of nodes.
     fn link(&mut self, edges: impl Iterator<Item = Edges>);
-    /// Gives the payloads of the nodes in these places and of the ends of their edges, `u64::MAX` for none.
+    /// Gives the payloads of the nodes in these places and of the ends of their edges, `u64::MAX`
+    /// for none.
     fn read(&self, range: Range<usize>, each: impl FnMut(u64, u64, u64));
 }
 
@@ -133,7 +188,7 @@ fn build(graph: &mut impl Graph, n: usize, order: Order) {
     let mut random = Random::new(42);
     in_batches(n, |range| graph.make(range));
     if order == Order::Shuffled {
-        // Fisher and Yates, in place: a permutation on the side would show in the resident memory.
+        // Fisher and Yates, in place: a separate permutation would show in the resident memory.
         in_batches(n, |range| graph.swap(range.map(|i| (i, i + random.below(n - i)))));
     }
     in_batches(n, |range| {
@@ -171,7 +226,7 @@ const _: () = assert!(size_of::<Node<'static>>() == 24);
 struct GcGraph {
     mutator: Mutator,
     array: Root<[GcCell<'static, Node<'static>>]>,
-    /// Nodes that are made beside each that is kept.
+    /// Number of nodes that are made beside each node that is kept.
     garbage: usize,
 }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use statrs::statistics::{Data, OrderStatistics};
 
 use crate::pin;
 use crate::random::Random;
@@ -18,14 +19,15 @@ pub(crate) struct Stopwatch {
     cpu_s: f64,
 }
 
-/// What a [`Stopwatch`] saw.
+/// The times of a [`Stopwatch`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Elapsed {
     /// Seconds of wall time.
     pub(crate) wall_s: f64,
     /// Seconds of CPU time, user and system, of all threads: the collector's too.
     pub(crate) cpu_s: f64,
-    /// The peak resident memory of the process by then, in bytes: what checks the result comes later.
+    /// The peak resident memory of the process by then, in bytes: what checks the result comes
+    /// later.
     pub(crate) peak_rss: f64,
 }
 
@@ -47,7 +49,8 @@ impl Stopwatch {
 fn usage() -> (f64, f64) {
     // SAFETY: an `rusage` is a struct of integers, for which zero is a value.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: `usage` is writable. The call cannot fail with these arguments, and a failure would leave zeros.
+    // SAFETY: `usage` is writable. The call cannot fail with these arguments, and a failure would
+    // leave zeros.
     unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) };
     let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 * 1e-6;
     // Linux counts `ru_maxrss` in units of 1024 bytes.
@@ -74,11 +77,11 @@ pub(crate) struct Latencies {
     histogram: Histogram<u64>,
     /// The long ones, if a timeline was asked for.
     long: Vec<Long>,
-    /// From how many nanoseconds on one is long.
+    /// A latency of at least so many nanoseconds is long.
     threshold: u64,
     /// The zero of the timeline.
     begin: Instant,
-    /// How many were merged into this one.
+    /// How many histograms were merged into this one.
     merged: u32,
 }
 
@@ -98,7 +101,12 @@ impl Latencies {
     /// Runs `work`, records how long it took, and returns the time of its end.
     #[inline(always)]
     pub(crate) fn time(&mut self, work: impl FnOnce()) -> Instant {
-        let start = Instant::now();
+        self.time_from(Instant::now(), work)
+    }
+
+    /// As [`time`](Latencies::time), counted from `start`: for a program that waited to be let in.
+    #[inline(always)]
+    pub(crate) fn time_from(&mut self, start: Instant, work: impl FnOnce()) -> Instant {
         work();
         let end = Instant::now();
         let nanos = (end - start).as_nanos() as u64;
@@ -128,7 +136,7 @@ impl Latencies {
         self.merged += 1;
     }
 
-    /// The latency that the share `q` of all stayed at or below, in microseconds.
+    /// The latency that the share `q` of all samples did not exceed, in microseconds.
     pub(crate) fn quantile_us(&self, q: f64) -> f64 {
         self.histogram.value_at_quantile(q) as f64 / 1e3
     }
@@ -139,8 +147,8 @@ impl Latencies {
     }
 }
 
-/// What the machine itself does to a loop that neither allocates nor shares: half a second of samples of
-/// about a microsecond of arithmetic. A tail of a workload means nothing below it.
+/// What the machine itself does to a loop that neither allocates nor shares: half a second of
+/// samples of about a microsecond of arithmetic. A tail of a workload means nothing below it.
 pub(crate) fn noise_floor(pin: bool) -> Latencies {
     pin::on_one_thread(pin, || {
         let (mut floor, mut random) = (Latencies::new(), Random::new(1));
@@ -156,9 +164,9 @@ pub(crate) fn noise_floor(pin: bool) -> Latencies {
 }
 
 /// The middle value, the upper one of two.
-pub(crate) fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+pub(crate) fn median(values: Vec<f64>) -> f64 {
+    let upper = values.len() / 2 + 1;
+    Data::new(values).order_statistic(upper)
 }
 
 #[cfg(test)]
@@ -181,7 +189,9 @@ mod tests {
     }
 
     #[test]
-    fn median_of_odd() {
-        assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
+    fn medians() {
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 3.0);
+        assert_eq!(median(vec![7.0]), 7.0);
     }
 }

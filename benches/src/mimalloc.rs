@@ -1,4 +1,5 @@
-//! `gc-bench-mimalloc`: `gc-bench` with mimalloc as the global allocator, for the engines that allocate with it.
+//! `gc-bench-mimalloc`: `gc-bench` with mimalloc as the global allocator, for the engines that
+//! allocate with it.
 
 use std::process::ExitCode;
 

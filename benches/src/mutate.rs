@@ -1,29 +1,27 @@
 //! `mutate`: a live table of K nodes {next, val, three more words}, changed for S seconds.
 //!
-//! An operation picks a random slot, allocates a node whose `next` is the current node of another random slot
-//! (that node's own `next` is cut first, so chains stay short), and stores it in the slot. A batch of 16 is
-//! timed, and is one `mutate`. T mutators share the table.
+//! An operation picks a random slot, allocates a node whose `next` is the current node of another
+//! random slot (that node's own `next` is cut first, so chains stay short), and stores it in the
+//! slot. A batch of 16 is timed, and is one `mutate`. T mutators share the table.
 //!
-//! The words of every node reachable at the end must agree with its `val`, and the table must be full. With one
-//! mutator the run is also played again on plain integers, and every `val` and `next` must be the same;
-//! the checksum is then a hash of the whole table. With several it is the number of slots.
+//! The words of every node reachable at the end must agree with its `val`, and the table must be
+//! full. With one mutator the run is also played again on plain integers, and every `val` and
+//! `next` must be the same; the checksum is then a hash of the whole table. With several it is the
+//! number of slots.
 
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
 
-use gc_core::{Gc, GcCell, Heap, Mutation, Mutator, Root, Trace};
+use gc_core::{Gc, GcCell, Heap, Mutation, Mutator, Pauses, Root, Trace};
 
-use crate::args::Args;
-use crate::engines::Engine;
+use crate::cli::{Common, Timed, Workload, seconds, size, threads};
+use crate::engines::given;
 use crate::measure::{Elapsed, Latencies, Stopwatch, noise_floor};
 use crate::objects::SharedPointers;
-use crate::owned::Arcs;
-#[cfg(feature = "peers")]
-use crate::peers::{self, Pacing};
 use crate::random::{Random, mix};
 use crate::report::Report;
-use crate::{Outcome, check, heap_for, pin, with_shared_pointers};
+use crate::{Outcome, check, pin};
 
 /// Operations in one `mutate`.
 pub(crate) const BATCH: u64 = 16;
@@ -31,114 +29,150 @@ pub(crate) const BATCH: u64 = 16;
 const FILL: usize = 256;
 /// The `next` that no node has.
 pub(crate) const NONE: u64 = u64::MAX;
-/// What is said of a slot that is not as it must be.
+/// The value that stands for a broken slot.
 pub(crate) const BROKEN: (u64, u64) = (NONE, NONE);
 
-pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
-    let heap = heap_for(args)?;
-    let floor = noise_floor(args.pin);
-    let mut before = None;
-    let game = match (&heap, args.engine) {
-        (Some(heap), _) => {
-            let table = pin::on_one_thread(args.pin, || gc_table(heap, args.n));
-            before = Some(heap.pauses());
-            together(args, || GcPlayer { mutator: heap.mutator(), table: &table })
-        }
-        (None, Engine::Arc) => shared::<Arcs>(args),
-        #[cfg(feature = "peers")]
-        (None, Engine::DumpsterSync) => shared::<peers::dumpster_sync::DumpsterSync>(args),
-        #[cfg(feature = "peers")]
-        (None, Engine::GcArena | Engine::GcArenaStw) => pin::on_one_thread(args.pin, || {
-            alone(args, &mut peers::gc_arena::Table::new(Pacing::of(args.engine), args.n))
-        }),
-        // Others do not leave their thread: the table is made, changed and checked on one.
-        (None, engine) => with_shared_pointers!(engine, P => local::<P>(args)),
-    };
-    report.count("n", args.n as u64);
-    report.count("ops", game.ops);
-    report.number("mops_per_s", game.ops as f64 / game.elapsed.wall_s / 1e6);
-    report.latencies(&game.latencies);
-    report.floor(&floor);
-    report.elapsed(game.elapsed);
-    if let Some(heap) = &heap {
-        report.heap(heap, before.as_ref(), args.pauses);
-    }
-    check(report, game.found, game.expected)
+/// What follows `mutate` on the command line.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Nodes of the table
+    #[arg(long, value_name = "N", default_value_t = 2_000_000, value_parser = size())]
+    pub(crate) n: usize,
+    /// How long the mutators run
+    #[arg(long, value_name = "S", default_value_t = 20.0, value_parser = seconds())]
+    pub(crate) seconds: f64,
+    /// Mutator threads, which share the table
+    #[arg(long, value_name = "T", default_value_t = 1, value_parser = threads())]
+    pub(crate) threads: usize,
+    #[command(flatten)]
+    timed: Timed,
+    #[command(flatten)]
+    pub(crate) common: Common,
 }
 
-fn shared<P: SharedPointers>(args: &Args) -> Game
+/// Makes the table, changes it, and checks it.
+pub(crate) type Body = fn(&Options, Option<&Heap>) -> Game;
+
+impl Workload for Options {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn timed(&self) -> Option<&Timed> {
+        Some(&self.timed)
+    }
+
+    fn threads(&self) -> usize {
+        self.threads
+    }
+
+    fn refusal(&self) -> Option<&'static str> {
+        self.common.engine.can(|engine| engine.mutate(self.threads)).err()
+    }
+
+    fn run(&self, report: &mut Report) -> Outcome {
+        let body = self.common.engine.can(|engine| engine.mutate(self.threads))?;
+        let heap = self.common.heap()?;
+        let floor = noise_floor(self.common.pin);
+        let game = body(self, heap.as_ref());
+        report.count("n", self.n as u64);
+        report.count("ops", game.ops);
+        report.number("mops_per_s", game.ops as f64 / game.elapsed.wall_s / 1e6);
+        report.latencies(&game.latencies);
+        report.floor(&floor);
+        report.elapsed(game.elapsed);
+        report.heap(heap.as_ref(), game.before.as_ref(), self.common.pauses);
+        check(report, game.found, game.expected)
+    }
+}
+
+pub(crate) fn ours(options: &Options, heap: Option<&Heap>) -> Game {
+    let heap = given(heap);
+    let table = pin::on_one_thread(options.common.pin, || gc_table(heap, options.n));
+    let before = Some(heap.pauses());
+    let player = || GcPlayer { mutator: heap.mutator(), table: &table };
+    Game { before, ..together(options, player) }
+}
+
+/// Pointers that threads share.
+pub(crate) fn shared<P: SharedPointers>(options: &Options, _: Option<&Heap>) -> Game
 where
     P::Slot: Send + Sync,
 {
-    let table = pin::on_one_thread(args.pin, || pointer_table::<P>(args.n));
-    together(args, || PointerPlayer::<P> { table: &table })
+    let table = pin::on_one_thread(options.common.pin, || pointer_table::<P>(options.n));
+    together(options, || PointerPlayer::<P> { table: &table })
 }
 
-fn local<P: SharedPointers>(args: &Args) -> Game {
-    pin::on_one_thread(args.pin, || {
-        let table = pointer_table::<P>(args.n);
-        alone(args, &mut PointerPlayer::<P> { table: &table })
+/// Pointers that do not leave their thread: the table is made, changed and checked on one.
+pub(crate) fn local<P: SharedPointers>(options: &Options, _: Option<&Heap>) -> Game {
+    pin::on_one_thread(options.common.pin, || {
+        let table = pointer_table::<P>(options.n);
+        alone(options, &mut PointerPlayer::<P> { table: &table })
     })
 }
 
-/// One thread's hold of the table.
+/// One thread's access to the table.
 pub(crate) trait Player {
     /// Does [`BATCH`] operations; the new nodes get the values from `first` up.
     fn batch(&mut self, random: &mut Random, first: u64);
 
-    /// The `val` of the node in slot `i` and of its next ([`NONE`] without); [`BROKEN`] if either is not intact.
+    /// Does batches until the time is over.
+    fn play(&mut self, thread: u64, seconds: f64) -> (u64, Latencies) {
+        let (mut random, mut latencies) = (Random::new(seed(thread)), Latencies::new());
+        let end = Instant::now() + Duration::from_secs_f64(seconds);
+        let mut ops = 0;
+        while latencies.time(|| self.batch(&mut random, (thread << 48) + ops)) < end {
+            ops += BATCH;
+        }
+        (ops + BATCH, latencies)
+    }
+
+    /// The `val` of the node in slot `i` and of its next ([`NONE`] without); [`BROKEN`] if either
+    /// is not intact.
     fn slot(&self, i: usize) -> (u64, u64);
 }
 
 /// What a run gave, and the checksum of the table after it.
-struct Game {
+pub(crate) struct Game {
     ops: u64,
     latencies: Latencies,
     elapsed: Elapsed,
     found: u64,
     expected: u64,
+    /// The pauses of our heap while the table was made.
+    before: Option<Pauses>,
 }
 
 /// A run on `--threads` threads.
-fn together<P: Player>(args: &Args, player: impl Fn() -> P + Sync) -> Game {
+fn together<P: Player>(options: &Options, player: impl Fn() -> P + Sync) -> Game {
+    let Options { seconds, threads, common: Common { pin, .. }, .. } = *options;
     let watch = Stopwatch::start();
-    let parts =
-        pin::on_threads(args.threads, args.pin, |i| play(&mut player(), i as u64, args.seconds));
+    let parts = pin::on_threads(threads, pin, |i| player().play(i as u64, seconds));
     let elapsed = watch.stop();
     let (mut ops, mut latencies) = (0, Latencies::new());
     for (part_ops, part) in &parts {
         ops += part_ops;
         latencies.merge(part);
     }
-    let (found, expected) = pin::on_one_thread(args.pin, || verify(args, &player(), ops));
-    Game { ops, latencies, elapsed, found, expected }
+    let (found, expected) = pin::on_one_thread(pin, || verify(options, &player(), ops));
+    Game { ops, latencies, elapsed, found, expected, before: None }
 }
 
 /// A run on this thread.
-fn alone(args: &Args, player: &mut impl Player) -> Game {
+pub(crate) fn alone(options: &Options, player: &mut impl Player) -> Game {
     let watch = Stopwatch::start();
-    let (ops, latencies) = play(player, 0, args.seconds);
+    let (ops, latencies) = player.play(0, options.seconds);
     let elapsed = watch.stop();
-    let (found, expected) = verify(args, player, ops);
-    Game { ops, latencies, elapsed, found, expected }
+    let (found, expected) = verify(options, player, ops);
+    Game { ops, latencies, elapsed, found, expected, before: None }
 }
 
-/// Operations of one thread until the time is over.
-fn play(player: &mut impl Player, thread: u64, seconds: f64) -> (u64, Latencies) {
-    let (mut random, mut latencies) = (Random::new(seed(thread)), Latencies::new());
-    let end = Instant::now() + Duration::from_secs_f64(seconds);
-    let mut ops = 0;
-    while latencies.time(|| player.batch(&mut random, (thread << 48) + ops)) < end {
-        ops += BATCH;
-    }
-    (ops + BATCH, latencies)
-}
-
-fn seed(thread: u64) -> u64 {
+/// The seed of a thread's random numbers.
+pub(crate) fn seed(thread: u64) -> u64 {
     1000 + thread
 }
 
-/// The value of slot `i` before the first operation: none that an operation gives.
+/// The value of slot `i` before the first operation. No operation gives it.
 pub(crate) fn initial(i: usize) -> u64 {
     (1 << 63) + i as u64
 }
@@ -149,19 +183,19 @@ pub(crate) fn words(val: u64) -> [u64; 3] {
 }
 
 /// The checksum found and the one expected.
-fn verify(args: &Args, player: &impl Player, ops: u64) -> (u64, u64) {
-    let slots = (0..args.n).map(|i| player.slot(i));
-    if args.threads > 1 {
-        return (slots.filter(|slot| *slot != BROKEN).count() as u64, args.n as u64);
+fn verify(options: &Options, player: &impl Player, ops: u64) -> (u64, u64) {
+    let slots = (0..options.n).map(|i| player.slot(i));
+    if options.threads > 1 {
+        return (slots.filter(|slot| *slot != BROKEN).count() as u64, options.n as u64);
     }
-    (hash(slots), hash(replay(args.n, ops).into_iter()))
+    (hash(slots), hash(replay(options.n, ops).into_iter()))
 }
 
 fn hash(slots: impl Iterator<Item = (u64, u64)>) -> u64 {
     slots.fold(0, |hash, (val, next)| mix(hash ^ mix(val) ^ next.rotate_left(32)))
 }
 
-/// The run of thread 0 once more, on plain integers.
+/// Replays the run of thread 0 on plain integers.
 fn replay(n: usize, ops: u64) -> Vec<(u64, u64)> {
     let mut table: Vec<_> = (0..n).map(|i| (initial(i), NONE)).collect();
     let mut random = Random::new(seed(0));

@@ -1,9 +1,9 @@
-//! The objects of the workloads, as traits: what implements them with some kind of pointer runs `alloc`, `btree`,
-//! `gcbench`, `window` and `mutate`, which are written once.
+//! The objects of the workloads, as traits. An implementation with some kind of pointer runs
+//! `alloc`, `btree`, `gcbench`, `window` and `mutate`, which are written once.
 //!
-//! The traits name an operation of a workload and not a field, where engines would write it differently. Engines
-//! whose pointers do not outlive a closure or a borrow (our heap, `gc-arena`, the arenas) implement
-//! the traits of the workloads themselves.
+//! Where engines would access a field in different ways, the traits name an operation of a workload
+//! instead. Engines whose pointers do not outlive a closure or a borrow (our heap, `gc-arena`, the
+//! arenas) implement the traits of the workloads themselves.
 
 #![forbid(unsafe_code)]
 
@@ -12,13 +12,13 @@ pub(crate) const MESSAGE: usize = 1024;
 
 /// Pointers that a program can hold anywhere.
 pub(crate) trait Pointers: 'static {
-    /// Whether the compiler makes a `calloc` of an object of known zeros: glibc's takes three times as long as
-    /// its `malloc`, so the zeros are hidden then.
+    /// Whether the compiler turns the allocation of a known zero object into a `calloc`. glibc's
+    /// takes three times as long as its `malloc`, so the zeros are hidden then.
     const BECOMES_CALLOC: bool = false;
 
     /// An object of two pointers that never change.
     type Pair;
-    /// An object of two pointers that do, and two numbers, which are 0.
+    /// An object of two pointers that change, and two numbers, which are 0.
     type Node;
     /// An object of bytes.
     type Message;
@@ -30,10 +30,10 @@ pub(crate) trait Pointers: 'static {
 
     /// A new node.
     fn node(left: Option<Self::Node>, right: Option<Self::Node>) -> Self::Node;
-    /// Makes a tree of that depth below a fresh node, each node stored into its parent before its own children are
-    /// made.
+    /// Makes a tree of that depth below a fresh node. Each node is stored into its parent before
+    /// its own children are made.
     fn populate(node: &mut Self::Node, depth: u32);
-    /// How many nodes a tree has.
+    /// The number of nodes of a tree.
     fn size(node: &Self::Node) -> u64;
 
     /// A new message of one byte all over; not given as an array, which would be copied.
@@ -41,16 +41,17 @@ pub(crate) trait Pointers: 'static {
     /// Its bytes.
     fn bytes(message: &Self::Message) -> &[u8; MESSAGE];
 
-    /// Called when a workload leaves a batch: what the program must do itself for its memory to be reclaimed.
+    /// Called when a workload leaves a batch. Does what the program must do itself for its memory
+    /// to be reclaimed.
     #[inline(always)]
     fn rest() {}
 }
 
-/// Pointers of which several lead to one object, and fields for them that change.
+/// Pointers that can share an object, and fields for them that change.
 pub(crate) trait SharedPointers: Pointers {
     /// An object of a changing pointer and four words.
     type Link;
-    /// A field that holds a pointer to one.
+    /// A field that holds a pointer to a link, or none.
     type Slot;
 
     /// A new object.
@@ -62,8 +63,9 @@ pub(crate) trait SharedPointers: Pointers {
 
     /// A field that holds `link`.
     fn slot(link: Option<Self::Link>) -> Self::Slot;
-    /// A further pointer to what the field holds.
+    /// Another pointer to the object in the field.
     fn load(slot: &Self::Slot) -> Option<Self::Link>;
-    /// Puts `link` into the field and returns what was there: the caller drops it outside of any lock.
+    /// Puts `link` into the field and returns the old one, which the caller drops outside of any
+    /// lock.
     fn replace(slot: &Self::Slot, link: Option<Self::Link>) -> Option<Self::Link>;
 }

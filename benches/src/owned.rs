@@ -1,5 +1,5 @@
-//! The yardsticks `rc`, `arc` and `box`: the pointers of the standard library, and the objects of the workloads made
-//! with them.
+//! The yardsticks `rc`, `arc` and `box`: the pointers of the standard library, and the workloads'
+//! objects made with them.
 
 #![forbid(unsafe_code)]
 
@@ -22,7 +22,7 @@ pub(crate) trait Owner: 'static {
     /// Moves `value` to the heap.
     fn new<T>(value: T) -> Self::Ptr<T>;
 
-    /// The content of an object that nobody else owns.
+    /// The content of an object with a single owner.
     fn get_mut<T>(ptr: &mut Self::Ptr<T>) -> &mut T;
 }
 
@@ -34,10 +34,11 @@ pub(crate) trait Shared: Owner {
     /// A field that holds `ptr`.
     fn slot<T>(ptr: Option<Self::Ptr<T>>) -> Self::Slot<T>;
 
-    /// A further owner of what the field holds.
+    /// Another owner of the object in the field.
     fn load<T>(slot: &Self::Slot<T>) -> Option<Self::Ptr<T>>;
 
-    /// Puts `ptr` into the field and returns what was there: the caller drops it outside of any lock.
+    /// Puts `ptr` into the field and returns the old one, which the caller drops outside of any
+    /// lock.
     fn replace<T>(slot: &Self::Slot<T>, ptr: Option<Self::Ptr<T>>) -> Option<Self::Ptr<T>>;
 }
 

@@ -1,11 +1,11 @@
 //! A small, fast, seeded source of random numbers.
 //!
-//! The workloads draw several numbers for each operation, so a draw must cost about a nanosecond; a seed
-//! makes a run repeatable, which is how `mutate` checks itself.
+//! The workloads draw several numbers for each operation, so a draw must cost about a nanosecond. A
+//! seed makes a run repeatable, which `mutate` uses to check itself.
 
 #![forbid(unsafe_code)]
 
-/// Xorshift64* (Vigna, 2014), seeded through splitmix64 so that near seeds give far apart streams.
+/// Xorshift64* (Vigna, 2014), seeded through splitmix64, so that close seeds give distant streams.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 

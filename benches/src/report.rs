@@ -1,33 +1,22 @@
 //! The result of one run: `key=value` pairs on one line, or one JSON object with the same keys.
 //!
-//! A key that means nothing for a workload is left out (`btree` has no percentiles, `rc` no cycles).
+//! A key that means nothing for a workload is left out (`btree` has no percentiles, `rc` no
+//! cycles).
 
 #![forbid(unsafe_code)]
 
-use std::borrow::Cow;
 use std::path::Path;
 
 use gc_core::{Heap, Pauses};
+use serde_json::{Map, Number, Value};
 
-use crate::json::quote;
 use crate::measure::{Elapsed, Latencies, MB};
 use crate::timeline;
-
-/// One value of a [`Report`].
-#[derive(Clone, Debug)]
-pub(crate) enum Value {
-    /// A count.
-    Count(u64),
-    /// A measurement; printed to three decimals.
-    Number(f64),
-    /// A name.
-    Text(String),
-}
 
 /// The keys and values of one run, in the order in which they were added.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Report {
-    pairs: Vec<(Cow<'static, str>, Value)>,
+    pairs: Map<String, Value>,
     /// What the percentiles are of, for more of them.
     latencies: Option<Latencies>,
 }
@@ -40,21 +29,23 @@ const MORE_QUANTILES: [&str; 13] = [
 
 impl Report {
     /// Adds a count.
-    pub(crate) fn count(&mut self, key: impl Into<Cow<'static, str>>, value: u64) {
-        self.pairs.push((key.into(), Value::Count(value)));
+    pub(crate) fn count(&mut self, key: impl Into<String>, value: u64) {
+        self.pairs.insert(key.into(), value.into());
     }
 
-    /// Adds a measurement.
-    pub(crate) fn number(&mut self, key: impl Into<Cow<'static, str>>, value: f64) {
-        self.pairs.push((key.into(), Value::Number(value)));
+    /// Adds a measurement, rounded to three decimals.
+    pub(crate) fn number(&mut self, key: impl Into<String>, value: f64) {
+        let rounded = Number::from_f64((value * 1e3).round() / 1e3);
+        self.pairs.insert(key.into(), rounded.map_or(Value::Null, Value::Number));
     }
 
     /// Adds a name.
-    pub(crate) fn text(&mut self, key: impl Into<Cow<'static, str>>, value: impl Into<String>) {
-        self.pairs.push((key.into(), Value::Text(value.into())));
+    pub(crate) fn text(&mut self, key: impl Into<String>, value: impl Into<String>) {
+        self.pairs.insert(key.into(), Value::String(value.into()));
     }
 
-    /// Adds `wall_s`, `cpu_s`, and as `rss_mb` the peak of the process until the stopwatch was stopped.
+    /// Adds `wall_s`, `cpu_s`, and as `rss_mb` the peak of the process until the stopwatch was
+    /// stopped.
     pub(crate) fn elapsed(&mut self, elapsed: Elapsed) {
         self.number("wall_s", elapsed.wall_s);
         self.number("cpu_s", elapsed.cpu_s);
@@ -82,11 +73,11 @@ impl Report {
 
     /// Writes the long batches of the same.
     pub(crate) fn write_timeline(&self, path: &Path) -> Result<(), String> {
-        let wall = self.pairs.iter().find(|(key, _)| key == "wall_s").map(|(_, value)| value);
-        let (Some(Value::Number(wall_s)), Some(latencies)) = (wall, &self.latencies) else {
+        let wall_s = self.pairs.get("wall_s").and_then(Value::as_f64);
+        let (Some(wall_s), Some(latencies)) = (wall_s, &self.latencies) else {
             return Err("nothing was timed for a timeline".into());
         };
-        std::fs::write(path, timeline::text(latencies.long(), *wall_s))
+        std::fs::write(path, timeline::text(latencies.long(), wall_s))
             .map_err(|e| format!("cannot write {}: {e}", path.display()))
     }
 
@@ -97,10 +88,12 @@ impl Report {
         self.number("floor_max_us", floor.max_us());
     }
 
-    /// Adds what the heap itself counted: live bytes, cycles, and its pauses.
+    /// Adds what our heap counted, if there is one: live bytes, cycles, and its pauses.
     ///
-    /// The pauses are those since `before`: a table that is made in one long `mutate` says nothing of the run.
-    pub(crate) fn heap(&mut self, heap: &Heap, before: Option<&Pauses>, table: bool) {
+    /// The pauses are those since `before`: a table that is made in one long `mutate` says nothing
+    /// of the run.
+    pub(crate) fn heap(&mut self, heap: Option<&Heap>, before: Option<&Pauses>, table: bool) {
+        let Some(heap) = heap else { return };
         let stats = heap.stats();
         self.number("live_mb", stats.live_bytes as f64 / MB);
         self.count("cycles", stats.cycles);
@@ -128,30 +121,20 @@ impl Report {
 
     /// The report on one line.
     pub(crate) fn line(&self) -> String {
-        let pairs: Vec<String> =
-            self.pairs.iter().map(|(k, v)| format!("{k}={}", plain(v))).collect();
-        pairs.join(" ")
+        let pair = |(key, value): (&String, &Value)| match value {
+            Value::String(text) => format!("{key}={text}"),
+            Value::Number(number) if number.is_f64() => {
+                format!("{key}={:.3}", number.as_f64().unwrap_or(f64::NAN))
+            }
+            value => format!("{key}={value}"),
+        };
+        self.pairs.iter().map(pair).collect::<Vec<_>>().join(" ")
     }
 
     /// The report as one JSON object.
     pub(crate) fn json(&self) -> String {
-        let pairs: Vec<String> =
-            self.pairs.iter().map(|(k, v)| format!("\"{k}\":{}", json(v))).collect();
-        format!("{{{}}}", pairs.join(","))
+        Value::Object(self.pairs.clone()).to_string()
     }
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Count(n) => n.to_string(),
-        Value::Number(x) => format!("{x:.3}"),
-        Value::Text(text) => text.clone(),
-    }
-}
-
-fn json(value: &Value) -> String {
-    let Value::Text(text) = value else { return plain(value) };
-    quote(text)
 }
 
 #[cfg(test)]
@@ -165,7 +148,7 @@ mod tests {
         report.count("checksum", 12);
         report.number("wall_s", 1.0);
         assert_eq!(report.line(), "workload=a\"b\n checksum=12 wall_s=1.000");
-        let json = "{\"workload\":\"a\\\"b\\u000a\",\"checksum\":12,\"wall_s\":1.000}";
+        let json = r#"{"workload":"a\"b\n","checksum":12,"wall_s":1.0}"#;
         assert_eq!(report.json(), json);
     }
 }

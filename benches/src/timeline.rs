@@ -1,14 +1,15 @@
-//! The long batches of a run and when they were: what the utilisation of a mutator is computed from.
+//! The long batches of a run and their times, from which the utilisation of a mutator is computed.
 //!
-//! The file is text. Its first line is `# wall_ns N`; each further line is a thread, the start of a batch in
-//! nanoseconds since the thread began, and how long the batch took.
+//! The file is text. Its first line is `# wall_ns N`. Each further line is a thread, the start of a
+//! batch in nanoseconds since the thread began, and its duration.
 
 #![forbid(unsafe_code)]
 
 use std::fmt::Write;
 use std::sync::OnceLock;
 
-/// From how many nanoseconds on a batch is written down. Ordinary ones take one to six microseconds.
+/// A batch of at least so many nanoseconds is written down. Ordinary ones take one to six
+/// microseconds.
 const LONG: u64 = 10_000;
 
 /// Set if this process was asked for a timeline.
@@ -28,7 +29,7 @@ pub(crate) fn turn_on() {
     ON.get_or_init(|| ());
 }
 
-/// From how many nanoseconds on a batch is noted.
+/// A batch of at least so many nanoseconds is noted.
 pub(crate) fn threshold() -> u64 {
     if ON.get().is_some() { LONG } else { u64::MAX }
 }

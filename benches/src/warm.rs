@@ -1,7 +1,7 @@
-//! `--idle-mb`: a heap whose collector has nothing to do, to see what a loop costs without it.
+//! `--idle-mb`: a heap whose collector has no work, to measure the cost of a loop without it.
 //!
-//! Fresh memory would show in the tail as page faults, which a heap in use does not have; so memory is used and freed
-//! before, and the work finds it resident.
+//! Fresh memory would show in the tail as page faults, which a heap in use does not have. So memory
+//! is used and freed before, and the work finds it resident.
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,6 @@
-//! `window`: a ring of 200,000 live messages, each a fresh 1 KiB byte array filled with the low byte of its
-//! number; M are pushed. Each push (allocation, fill, store) is timed on the mutator and is one `mutate`.
+//! `window`: a ring of 200,000 live messages, each a fresh 1 KiB byte array filled with the low
+//! byte of its number; M are pushed. Each push (allocation, fill, store) is timed on the mutator
+//! and is one `mutate`.
 //!
 //! The checksum adds up all bytes in the ring at the end; each must be that of its message.
 
@@ -9,15 +10,27 @@ use std::hint::black_box;
 
 use gc_core::{Gc, GcCell, Heap, Root, Trace};
 
-use crate::args::Args;
-#[cfg(feature = "peers")]
-use crate::engines::Engine;
+use crate::cli::{Common, Timed, Workload, size};
+use crate::engines::given;
 use crate::measure::{Elapsed, Latencies, Stopwatch, noise_floor};
 use crate::objects::{MESSAGE, Pointers};
-#[cfg(feature = "peers")]
-use crate::peers::{self, Pacing};
 use crate::report::Report;
-use crate::{Outcome, check, heap_for, pin, with_pointers};
+use crate::{Outcome, check, pin};
+
+/// What follows `window` on the command line.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Messages to push
+    #[arg(long, value_name = "N", default_value_t = 5_000_000, value_parser = size())]
+    n: usize,
+    #[command(flatten)]
+    timed: Timed,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Pushes so many messages.
+pub(crate) type Body = fn(Option<&Heap>, usize) -> Run;
 
 /// Slots of the ring.
 pub(crate) const WINDOW: usize = 200_000;
@@ -40,26 +53,33 @@ pub(crate) struct Run {
     pub(crate) sum: u64,
 }
 
-pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
-    let heap = heap_for(args)?;
-    let floor = noise_floor(args.pin);
-    let run = pin::on_one_thread(args.pin, || match (&heap, args.engine) {
-        (Some(heap), _) => gc(heap, args.n),
-        #[cfg(feature = "peers")]
-        (None, Engine::GcArena | Engine::GcArenaStw) => {
-            peers::gc_arena::window(Pacing::of(args.engine), args.n)
-        }
-        (None, engine) => with_pointers!(engine, P => pointers::<P>(args.n)),
-    });
-    report.count("n", args.n as u64);
-    report.latencies(&run.latencies);
-    report.floor(&floor);
-    report.elapsed(run.elapsed);
-    if let Some(heap) = &heap {
-        report.heap(heap, None, args.pauses);
+impl Workload for Options {
+    fn common(&self) -> &Common {
+        &self.common
     }
-    let bytes = |i: usize| (i as u8) as u64 * MESSAGE as u64;
-    check(report, run.sum, last(args.n).map(bytes).sum())
+
+    fn timed(&self) -> Option<&Timed> {
+        Some(&self.timed)
+    }
+
+    fn refusal(&self) -> Option<&'static str> {
+        self.common.engine.can(|engine| engine.window()).err()
+    }
+
+    fn run(&self, report: &mut Report) -> Outcome {
+        let Options { n, ref common, .. } = *self;
+        let body = common.engine.can(|engine| engine.window())?;
+        let heap = common.heap()?;
+        let floor = noise_floor(common.pin);
+        let run = pin::on_one_thread(common.pin, || body(heap.as_ref(), n));
+        report.count("n", n as u64);
+        report.latencies(&run.latencies);
+        report.floor(&floor);
+        report.elapsed(run.elapsed);
+        report.heap(heap.as_ref(), None, common.pauses);
+        let bytes = |i: usize| (i as u8) as u64 * MESSAGE as u64;
+        check(report, run.sum, last(n).map(bytes).sum())
+    }
 }
 
 /// The numbers of the messages that are in the ring at the end.
@@ -77,8 +97,8 @@ pub(crate) fn pushes(n: usize, mut push: impl FnMut(usize)) -> (Elapsed, Latenci
     (watch.stop(), latencies)
 }
 
-fn gc(heap: &Heap, n: usize) -> Run {
-    let mutator = heap.mutator();
+pub(crate) fn ours(heap: Option<&Heap>, n: usize) -> Run {
+    let mutator = given(heap).mutator();
     let ring: Root<[GcCell<'static, Message>]> = mutator.mutate(|mc| {
         Gc::root(Gc::from_iter_in(mc, (0..WINDOW).map(|_| GcCell::<Message>::new(None))), mc)
     });
@@ -96,7 +116,7 @@ fn gc(heap: &Heap, n: usize) -> Run {
     Run { elapsed, latencies, sum: last(n).map(sum).sum() }
 }
 
-fn pointers<P: Pointers>(n: usize) -> Run {
+pub(crate) fn pointers<P: Pointers>(_: Option<&Heap>, n: usize) -> Run {
     let mut ring: Vec<Option<P::Message>> = (0..WINDOW).map(|_| None).collect();
     let (elapsed, latencies) = pushes(n, |i| {
         ring[i % WINDOW] = Some(black_box(P::message(i as u8)));

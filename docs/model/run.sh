@@ -4,7 +4,7 @@
 #   run.sh [-e hold|fail] [-m exact|bfs|hc4|live] "<-D switches of gc.pml>"
 #
 # -e  what is expected; the exit code is 0 only if it came so. Without it the result is only printed, and the
-#     exit code says whether the search was conclusive.
+#     exit code tells whether the search was conclusive.
 # -m  exact: depth-first, full states, compressed (default). bfs: breadth-first, the shortest counterexample.
 #     hc4: hash compaction, for sizes that do not fit otherwise (a strong test, not a proof).
 #     live: every cycle ends, under weak fairness, while mutators pin and unpin for ever.

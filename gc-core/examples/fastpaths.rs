@@ -1,5 +1,6 @@
-//! The paths that a program takes all the time, each as a function of its own, to read what the compiler makes of them:
-//! `ci/asm.sh` disassembles them and counts, and `docs/FASTPATHS.md` explains what it prints.
+//! The paths that a program takes all the time, each as a function of its own, to show the code
+//! that the compiler generates. `ci/asm.sh` disassembles and counts them; `docs/FASTPATHS.md`
+//! explains its output.
 
 use gc_core::{Gc, GcCell, Heap, Mutation, Mutator, Trace};
 use std::hint::black_box;

@@ -1,5 +1,5 @@
-//! What a heap costs a program that embeds it: the time to make one, memory and CPU time while nothing happens, and
-//! what is left of a burst when the program rests.
+//! What a heap costs a program that embeds it. Measured are the time to make one, memory and CPU
+//! time while nothing happens, and what is left of a burst when the program rests.
 //!
 //! ```text
 //! cargo run --release -p gc-core --example footprint              half a minute, most of it at rest

@@ -104,16 +104,31 @@ fn report(heap: &Heap, customers: &Root<Customers<'static>>) -> (u64, String) {
         let spent = |customer: &Customer<'_>| customer.spent.load(Ordering::Relaxed);
         let best = customers.values().max_by_key(|customer| spent(customer));
         let sum = customers.values().map(|customer| spent(customer)).sum();
-        (sum, best.map_or("nobody".into(), |customer| customer.name.to_string()))
+        (sum, best.map_or("no customer".into(), |customer| customer.name.to_string()))
     })
+}
+
+/// The number of orders that the command line asks for.
+fn orders() -> Result<u64, lexopt::Error> {
+    use lexopt::prelude::*;
+    let (mut args, mut orders) = (lexopt::Parser::from_env(), 20_000);
+    while let Some(arg) = args.next()? {
+        match arg {
+            Value(text) => orders = text.parse()?,
+            _ => return Err(arg.unexpected()),
+        }
+    }
+    Ok(orders)
 }
 
 #[tokio::main(worker_threads = 4)]
 async fn main() -> ExitCode {
-    let orders = std::env::args().nth(1).map_or(Ok(20_000), |text| text.parse());
-    let Ok(orders) = orders else {
-        eprintln!("usage: tasks [ORDERS], a number");
-        return ExitCode::FAILURE;
+    let orders = match orders() {
+        Ok(orders) => orders,
+        Err(error) => {
+            eprintln!("tasks: {error}; usage: tasks [ORDERS], a number");
+            return ExitCode::FAILURE;
+        }
     };
     let heap = match Heap::builder().min_heap(256 << 10).build() {
         Ok(heap) => heap,

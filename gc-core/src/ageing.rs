@@ -1,27 +1,27 @@
 #![forbid(unsafe_code)]
-//! Caches that cycles empty: how a cache learns of a cycle, and who empties a cache that no thread
-//! uses.
+//! Caches that cycles empty: how a cache learns of a cycle, and which thread empties a cache that
+//! no thread uses.
 //!
-//! 1. A heap has one [`Ageing`]. Its number of cycles grows at the end of each
+//! 1. A heap has one [`Ageing`]. Its number of cycles grows at the end of each cycle
 //!    ([`Ageing::cycle_ended`]).
-//! 2. Those who use a cache compare this number with the one that the cache saw last, and age it
-//!    themselves. So ageing costs the collector nothing, and values are dropped where they are
-//!    used.
-//! 3. A cache that no thread uses cannot do so. Each of its parts has a [`Sign`], which tells the
-//!    collector what the part holds and when it aged last. If a part is two cycles behind, the
+//! 2. A thread that uses a cache compares this number with the one that the cache saw last, and
+//!    ages the cache itself. So ageing costs the collector nothing, and values are dropped where
+//!    they are used.
+//! 3. An unused cache has no such thread. So each of its parts has a [`Sign`], which tells the
+//!    collector how much the part holds and when it aged last. If a part is two cycles behind, the
 //!    collector starts a thread that ages the cache and ends ([`Ageing::empty`]).
 //! 4. So no value is dropped on the collector's thread. A destructor that blocks there would stop
-//!    all cycles; here it delays only the caches of the same heap that no thread uses.
+//!    all cycles. Here it delays only the unused caches of the same heap.
 //!
-//! A heap without caches pays one uncontended lock a cycle. There is no thread but while one
-//! empties.
+//! A heap without caches pays one uncontended lock a cycle. There is a thread only while it empties
+//! caches.
 
 use crate::platform::thread::with_signals_blocked;
 use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, Weak, thread};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Cycles after which an unused part holds only what is to be dropped.
+/// Number of cycles after which an unused part holds only values to drop.
 const GENERATIONS: u64 = 2;
 
 /// A cache that drops what was not used for two cycles.
@@ -30,9 +30,9 @@ pub(crate) trait Ages: Send + Sync {
     fn age(&self, cycles: u64);
 }
 
-/// What is known of a part of a cache without its lock: a hint, which may be a moment old.
+/// The state of a cache's part, for readers without its lock: a hint, which may be a moment old.
 ///
-/// Both fields are written by the holder of the part's lock, and order nothing.
+/// The holder of the part's lock writes both fields. They order nothing.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(crate) struct Sign {
@@ -42,16 +42,16 @@ pub(crate) struct Sign {
 }
 
 impl Sign {
-    /// The part has seen `cycles` cycles. Under its lock.
+    /// Records that the part has seen `cycles` cycles. Under its lock.
     pub(crate) fn saw(&self, cycles: u64) {
         self.seen.store(cycles, Ordering::Relaxed);
     }
-    /// The part holds `held` values. Under its lock.
+    /// Records that the part holds `held` values. Under its lock.
     #[inline]
     pub(crate) fn holds(&self, held: usize) {
         self.held.store(held as u64, Ordering::Relaxed);
     }
-    /// How many values the part holds.
+    /// The number of values in the part.
     #[inline]
     pub(crate) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed) as usize
@@ -61,7 +61,7 @@ impl Sign {
     }
 }
 
-/// A cache that is known to its heap.
+/// A cache that has registered with its heap.
 struct Known {
     cache: Weak<dyn Ages>,
     signs: Arc<[Sign]>,
@@ -76,7 +76,7 @@ impl Known {
 #[derive(Default)]
 struct State {
     caches: Vec<Known>,
-    /// A thread empties caches.
+    /// Whether a thread is emptying caches.
     emptying: bool,
 }
 
@@ -102,22 +102,22 @@ impl Ageing {
     pub(crate) fn cycles(&self) -> u64 {
         self.cycles.load(Ordering::Relaxed)
     }
-    /// A part is used for the first time after a cycle.
+    /// Counts the first use of a part after a cycle.
     pub(crate) fn note_use(&self) {
         self.uses.fetch_add(1, Ordering::Relaxed);
     }
-    /// How often parts were used for the first time after a cycle.
+    /// Number of first uses of parts after a cycle.
     pub(crate) fn uses(&self) -> u64 {
         self.uses.load(Ordering::Relaxed)
     }
 
-    /// Makes a cache with a sign for each part known, as its first use.
+    /// Registers a cache with a sign for each part. Counts as its first use.
     pub(crate) fn register(&self, cache: Weak<dyn Ages>, signs: Arc<[Sign]>) {
         self.note_use();
         self.state.lock().caches.push(Known { cache, signs });
     }
 
-    /// A cycle has ended. The collector only.
+    /// Records the end of a cycle. By the collector only.
     pub(crate) fn cycle_ended(self: &Arc<Self>) {
         let cycles = self.cycles() + 1;
         self.cycles.store(cycles, Ordering::Relaxed);
@@ -129,7 +129,7 @@ impl Ageing {
         }
         let own = self.clone();
         let builder = thread::Builder::new().name("gc-pool".into());
-        // Where the system refuses a thread, the next cycle asks again.
+        // If the system refuses a thread, the next cycle asks again.
         state.emptying = with_signals_blocked(|| builder.spawn(move || own.empty())).is_ok();
     }
 
@@ -152,7 +152,7 @@ impl Ageing {
     }
 }
 
-/// Runs users' destructors; a panic in one goes no further.
+/// Runs users' destructors. A panic in one goes no further.
 pub(crate) fn carry_on(drops: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(drops)) {
         crate::error::discard(payload);

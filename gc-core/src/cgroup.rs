@@ -1,27 +1,28 @@
 #![forbid(unsafe_code)]
-//! What the process's cgroup lets it use: the limit of a container, which the system's total does
-//! not show; and how much of that the process takes.
+//! The memory that the process's cgroup allows, and how much of it the process takes. The limit of
+//! a container does not show in the system's total.
 //!
-//! A process is in one group of each hierarchy, and every group above it limits it too: the smallest limit holds.
-//! Version 2 has one hierarchy and writes `max` for no limit; version 1 has one for memory and writes a number
-//! close to 2^63. Where version 2 sets `memory.high` as well, the smaller one counts: above it the
-//! system slows the process down until it stands still. A limit may change at any time, so who
-//! wants to know it asks again.
+//! A process is in one group of each hierarchy, and every group above it limits it too: the
+//! smallest limit holds. Version 2 has one hierarchy and writes `max` for no limit. Version 1 has
+//! one for memory and writes a number close to 2^63. Where version 2 sets `memory.high` as well,
+//! the smaller one counts: above it the system slows the process down until it stands still. A
+//! limit may change at any time, so callers read it again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A limit at or above this is none.
+/// A limit at or above this counts as none.
 const NO_LIMIT: u64 = 1 << 60;
 
-/// Bytes that the cgroup of this process allows; `None` if there is no limit, or no cgroup.
+/// Returns the bytes that the cgroup of this process allows; `None` if there is no limit, or no
+/// cgroup.
 pub(crate) fn memory_limit() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     limit_of(Path::new("/sys/fs/cgroup"), &groups)
 }
 
-/// Bytes of memory that this process takes and that no file could give back; 0 where the system
-/// does not say.
+/// Returns the bytes of anonymous memory that this process takes; 0 where the system does not
+/// report it.
 pub(crate) fn taken() -> u64 {
     fs::read_to_string("/proc/self/status").map_or(0, |status| taken_of(&status))
 }
@@ -33,12 +34,13 @@ fn taken_of(status: &str) -> u64 {
     kib.unwrap_or(0).saturating_mul(1024)
 }
 
-/// The limit of a process whose `/proc/self/cgroup` reads `groups`, with the hierarchies mounted below `root`.
+/// Returns the limit of a process whose `/proc/self/cgroup` reads `groups`, with the hierarchies
+/// mounted below `root`.
 fn limit_of(root: &Path, groups: &str) -> Option<u64> {
     groups.lines().filter_map(|line| smallest(root, line)).min()
 }
 
-/// The smallest limit from the group of one line (`hierarchy:controllers:path`) upwards.
+/// Returns the smallest limit from the group of one line (`hierarchy:controllers:path`) upwards.
 fn smallest(root: &Path, line: &str) -> Option<u64> {
     let mut parts = line.splitn(3, ':');
     let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
@@ -65,7 +67,7 @@ fn smallest(root: &Path, line: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// A hierarchy of files, gone with the test.
+    /// A hierarchy of files, which is removed after the test.
     struct Tree(PathBuf);
     impl Drop for Tree {
         fn drop(&mut self) {

@@ -1,10 +1,11 @@
-//! The knobs, each with its unit, default, bounds and reason.
+//! The settings, each with its unit, default, bounds and reason.
 
 use crate::cgroup;
 use crate::error::ConfigError;
 use std::time::Duration;
 
-/// A block: the unit of the page heap. 16 KiB, by measurement (8 is slower everywhere, 32 a little wider).
+/// A block: the unit of the page heap. 16 KiB, by measurement (8 KiB is slower everywhere, 32 KiB
+/// takes a little more memory).
 pub(crate) const BLOCK: usize = 1 << BLOCK_SHIFT;
 /// log2 of [`BLOCK`].
 pub(crate) const BLOCK_SHIFT: u32 = 14;
@@ -14,11 +15,11 @@ pub(crate) const GRANULE_SHIFT: u32 = 4;
 pub(crate) const BLOCK_WORDS: usize = BLOCK >> GRANULE_SHIFT >> 6;
 
 const MIB: usize = 1 << 20;
-/// The smallest reservation that is still a heap.
+/// The smallest reservation that a heap can work in.
 pub(crate) const MIN_RESERVE: usize = 16 * MIB;
 const USUAL_RESERVE: usize = (64u64 << 30) as usize;
 const MAX_RESERVE: usize = (1u64 << 44) as usize;
-/// How long a thread waits near the hard limit before it goes on to try its luck.
+/// The longest wait of a thread near the hard limit before it tries to allocate.
 const STALL: Duration = Duration::from_secs(5);
 
 /// The settings that may change while the heap runs.
@@ -28,21 +29,21 @@ pub(crate) struct Settings {
     pub(crate) memory_limit: usize,
     pub(crate) heap_limit: usize,
 }
-/// The smallest stack on which the collector's own frames surely fit, and the largest that makes
-/// any sense.
+/// The smallest stack that surely fits the collector's own frames, and the largest that makes
+/// sense.
 const MIN_STACK: usize = 128 << 10;
 const MAX_STACK: usize = (1u64 << 40) as usize;
 
 /// What a heap was built with.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
-    /// Growth over the live bytes before the next cycle should be over, in percent.
+    /// Growth over the live bytes until the next cycle should be over, in percent.
     pub(crate) gc_percent: u32,
     /// The goal never falls below this, in bytes.
     pub(crate) min_heap: usize,
     /// Soft limit: the goal never rises above this while the live heap allows it, in bytes.
     pub(crate) memory_limit: usize,
-    /// The same, as a part of what the process's cgroup allows, in percent.
+    /// The same, as a percentage of what the process's cgroup allows.
     pub(crate) cgroup_percent: Option<u32>,
     /// Hard limit: blocks in use never exceed this, in bytes.
     pub(crate) heap_limit: usize,
@@ -50,34 +51,34 @@ pub(crate) struct Config {
     pub(crate) markers: usize,
     /// Cores that the process may use.
     pub(crate) cores: usize,
-    /// Address space to reserve, in bytes; by default as in `reserve_beside`.
+    /// Address space to reserve, in bytes; the default is in `reserve_beside`.
     pub(crate) reserve: Option<usize>,
-    /// One line a cycle on standard error.
-    pub(crate) gc_trace: bool,
+    /// What is printed on standard error: 1 for a line a cycle, 2 for one a handshake too.
+    pub(crate) gc_trace: u8,
     /// Threads wait at the start of a pin while the collector marks.
     pub(crate) stop_the_world: bool,
     /// Markers are bound to the last cores.
     pub(crate) pin_markers: bool,
-    /// Bytes a second of free blocks that go back to the system, at most.
+    /// The most bytes a second of free blocks that go back to the system.
     pub(crate) scavenge_rate: usize,
-    /// Whatever is free goes back at once (for the checkers).
+    /// All free memory goes back at once (for the checkers).
     pub(crate) scavenge_all: bool,
-    /// How long the program must be quiet before the collector runs a cycle by itself.
+    /// How long the program must rest before the collector runs a cycle by itself.
     pub(crate) idle_after: Duration,
-    /// How long a thread waits near the hard limit; by default only one whose allocation cannot
-    /// fail, and [`STALL`].
+    /// The longest wait of a thread near the hard limit. By default [`STALL`] for a thread whose
+    /// allocation panics if it fails, and none for others.
     pub(crate) stall: Option<Duration>,
-    /// Bytes of the stack of each collector thread: `trace` runs there.
+    /// Stack size of each collector thread, in bytes: `trace` runs there.
     pub(crate) stack_size: usize,
-    /// Bytes of the stack of the drop thread, on which drop glue recurses.
+    /// Stack size of the drop thread, in bytes: drop glue recurses there.
     pub(crate) drop_stack_size: usize,
     /// How long the drop of the last handle waits for destructors.
     pub(crate) end_timeout: Duration,
 }
 
-/// Whether the environment says `name=1`.
-fn is_set(name: &str) -> bool {
-    std::env::var_os(name).is_some_and(|value| value == "1")
+/// Returns whether the environment says `name=value`.
+fn is_set(name: &str, value: u8) -> bool {
+    std::env::var_os(name).is_some_and(|set| *set == *value.to_string())
 }
 
 impl Default for Config {
@@ -94,10 +95,11 @@ impl Default for Config {
             markers: (cores / 4).max(1),
             cores,
             reserve: None,
-            gc_trace: is_set("GC_TRACE"),
-            stop_the_world: is_set("GC_STW"),
+            gc_trace: (1..=2).find(|level| is_set("GC_TRACE", *level)).unwrap_or(0),
+            stop_the_world: is_set("GC_STW", 1),
             pin_markers: false,
-            // 3 GiB are back within a minute of the end of a burst, for less than 1 % of a core meanwhile.
+            // After a burst, 3 GiB are given back within a minute, for less than 1 % of a core
+            // meanwhile.
             scavenge_rate: 64 * MIB,
             scavenge_all: false,
             idle_after: Duration::from_secs(5),
@@ -111,21 +113,21 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The settings that may change, as they were at first.
+    /// The initial values of the settings that may change.
     pub(crate) fn settings(&self) -> Settings {
         let Config { gc_percent, memory_limit, heap_limit, .. } = *self;
         Settings { gc_percent, memory_limit, heap_limit }
     }
-    /// Says what would be wrong with other settings.
+    /// Checks the configuration with other settings.
     pub(crate) fn check_with(&self, settings: Settings) -> Result<(), ConfigError> {
         let Settings { gc_percent, memory_limit, heap_limit } = settings;
         Config { gc_percent, memory_limit, heap_limit, ..self.clone() }.check()
     }
-    /// Bytes that the container leaves to the heap, softly and at most, if it is limited and the
-    /// heap is to look at it.
+    /// The bytes that the container leaves to the heap, as a soft and a hard limit. `None` if there
+    /// is no limit, or the heap is not to respect it.
     ///
-    /// The second lies half-way between the first and all: above it an error is better than the
-    /// system's kill.
+    /// The second lies half-way between the first and all: above it an error is better than to be
+    /// killed by the system.
     pub(crate) fn container(&self) -> Option<(u64, u64)> {
         let percent = u128::from(self.cgroup_percent?);
         let all = u128::from(cgroup::memory_limit()?);
@@ -133,14 +135,15 @@ impl Config {
         Some((part(2 * percent), part(100 + percent)))
     }
 
-    /// How long a thread waits near the hard limit that asks with the `try_` forms, or without.
+    /// The longest wait of a thread near the hard limit. `must` is set for an allocation that
+    /// panics if it fails.
     pub(crate) fn stall(&self, must: bool) -> Duration {
         self.stall.unwrap_or(if must { STALL } else { Duration::ZERO })
     }
 
-    /// Bytes of address space to reserve for a heap of a process that has so many others. Where
-    /// there are many, each is smaller: three thousand of 64 GiB would be more than x86-64 and
-    /// arm64 have for a process.
+    /// Bytes of address space to reserve for a heap in a process that has `others` already. With
+    /// many heaps each gets less. Three thousand of 64 GiB would be more than a process has on
+    /// x86-64 and arm64.
     pub(crate) fn reserve_beside(&self, others: usize) -> usize {
         let usual = match others {
             0..16 => USUAL_RESERVE,
@@ -150,7 +153,7 @@ impl Config {
         self.reserve.unwrap_or(usual.max(self.min_heap.saturating_mul(4).min(USUAL_RESERVE)))
     }
 
-    /// Says what is wrong with the settings, if anything.
+    /// Checks the settings, and returns the first error.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let range = |setting, given: usize, min: usize, max: usize, unit| {
             if (min..=max).contains(&given) {

@@ -1,13 +1,13 @@
 #![forbid(unsafe_code)]
-//! Asking the collector for a cycle, waiting for one, and ending it.
+//! Asking the collector for a cycle, waiting for one, and ending the collector.
 //!
-//! The collector sleeps with a timer and polls the heap's size: waking it costs a mutator more than any other
-//! regular interruption (12 to 87 µs). Only when nothing was allocated for a while does it sleep deeply, and then
-//! the first mutator that reaches the trigger wakes it, once.
+//! The collector sleeps with a timer and polls the heap's size. To wake it costs a mutator more
+//! than any other regular interruption (12 to 87 µs). It sleeps deeply only when nothing was
+//! allocated for a while. Then the first mutator that reaches the trigger wakes it, once.
 //!
-//! After a `fork` the child has the heap and not the collector, and the locks here may be held by threads that it does
-//! not have. So whoever would ask or wait first looks whether this is still the heap's process
-//! ([`Control::is_orphaned`]).
+//! After a `fork` the child has the heap but no collector. Threads that it does not have may hold
+//! the locks here. So a thread that would ask or wait first tests whether this is still the heap's
+//! process ([`Control::is_orphaned`]).
 
 use crate::platform::process::Process;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Condvar, Mutex, Ordering};
@@ -16,46 +16,47 @@ use std::time::{Duration, Instant};
 /// How often a thread that waits for a cycle looks for work that it could help with.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// What is asked of the collector, and how far it is.
+/// The requests to the collector, and its progress.
 #[derive(Debug, Default)]
 struct State {
-    /// A cycle of at least this number is wanted.
+    /// The number of the cycle that is wanted, at least.
     wanted: u64,
     /// The cycle that began last, and the one that ended last (its sweep included).
     begun: u64,
     ended: u64,
     stop: bool,
-    /// Something was changed that the collector should look at before it sleeps.
+    /// Something has changed that the collector should look at before it sleeps.
     poked: bool,
-    /// Additional markers have something to do.
+    /// Whether there is work for additional markers.
     marking: bool,
 }
 
-/// The meeting place of a heap's collector and those who wait for it.
+/// The point where a heap's collector and the threads that wait for it meet.
 #[derive(Debug, Default)]
 pub(crate) struct Control {
     state: Mutex<State>,
     to_collector: Condvar,
     to_waiters: Condvar,
     to_markers: Condvar,
-    /// The collector sleeps until it is woken. Written under `state`'s lock.
+    /// Whether the collector sleeps until it is woken. Written under `state`'s lock.
     deep: AtomicBool,
-    /// Somebody waits for a cycle: a hint that saves the polling collector the lock.
+    /// Whether a thread waits for a cycle: a hint that saves the polling collector the lock.
     asked: AtomicBool,
-    /// Threads that cannot go on allocating before a cycle ends.
+    /// Number of threads that cannot go on allocating before a cycle ends.
     stalled: AtomicU32,
-    /// A thread was refused an allocation and does not wait: a cycle is due, if the collector may
+    /// A thread was refused an allocation and does not wait. A cycle is due, if the collector may
     /// have one.
     wished: AtomicBool,
-    /// How often the collector got anywhere, beside marking. Written by its thread only.
+    /// Steps of progress that the collector made, besides marking. Only its thread writes it.
     progress: AtomicU64,
     in_cycle: AtomicBool,
-    /// The process in which the collector's threads are.
+    /// The process that has the collector's threads.
     home: Process,
 }
 
 impl Control {
-    /// Wakes the collector if it sleeps deeply; for a mutator past the trigger. One load otherwise.
+    /// Wakes the collector if it sleeps deeply, for a mutator past the trigger. Otherwise costs one
+    /// load.
     #[inline]
     pub(crate) fn nudge(&self) {
         if self.deep.load(Ordering::Relaxed) {
@@ -73,7 +74,7 @@ impl Control {
         }
     }
 
-    /// Something was changed: the collector looks at it soon, however it sleeps.
+    /// Makes the collector look soon at something that has changed, however it sleeps.
     pub(crate) fn poke(&self) {
         if !self.is_orphaned() {
             self.state.lock().poked = true;
@@ -81,23 +82,24 @@ impl Control {
         }
     }
 
-    /// Whether this is the child of a `fork`, which has no collector.
+    /// Returns whether this is the child of a `fork`, which has no collector.
     pub(crate) fn is_orphaned(&self) -> bool {
         self.home != Process::current()
     }
-    /// Whether no cycle will come: the heap has ended, or its collector is in another process.
+    /// Returns whether no cycle will come: the heap has ended, or its collector is in another
+    /// process.
     pub(crate) fn is_over(&self) -> bool {
         self.is_orphaned() || self.is_stopping()
     }
 
-    /// Asks for cycle `number`; the caller holds the lock.
+    /// Asks for cycle `number`. The caller holds the lock.
     fn ask(&self, state: &mut State, number: u64) {
         state.wanted = state.wanted.max(number);
         self.asked.store(true, Ordering::Relaxed);
         self.to_collector.notify_one();
     }
 
-    /// Waits for the end of a cycle that begins after this call, or of the heap.
+    /// Waits for the end of a cycle that begins after this call, or for the end of the heap.
     pub(crate) fn collect(&self) {
         if self.is_orphaned() {
             return;
@@ -110,10 +112,10 @@ impl Control {
         }
     }
 
-    /// Waits for the end of the cycle that runs, or of the next one if none does, until `deadline`,
-    /// and as long as there is hope: `marked` or what [`went_on`](Self::went_on) counts must change
-    /// within `patience`. Meanwhile it calls `help`, which does a little of the cycle's work and
-    /// returns whether there was any. Returns whether that cycle has ended.
+    /// Waits for the end of the cycle that runs, or of the next one if none does, until `deadline`.
+    /// Gives up earlier if there is no progress within `patience`: neither `marked` nor the count
+    /// of [`went_on`](Self::went_on) changes. Meanwhile it calls `help`, which does a little of the
+    /// cycle's work and returns whether there was any. Returns whether that cycle has ended.
     pub(crate) fn stall(
         &self,
         deadline: Instant,
@@ -160,20 +162,20 @@ impl Control {
         self.stalled.fetch_sub(1, Ordering::Relaxed);
         came
     }
-    /// Whether threads stall until a cycle ends.
+    /// Returns whether threads wait for a cycle to end.
     pub(crate) fn has_stalled(&self) -> bool {
         self.stalled.load(Ordering::Relaxed) != 0
     }
-    /// The collector got one step further, so that it is worth waiting for.
+    /// Records a step of the collector's progress, so that a wait goes on.
     pub(crate) fn went_on(&self) {
         let now = self.progress.load(Ordering::Relaxed);
         self.progress.store(now.wrapping_add(1), Ordering::Relaxed);
     }
-    /// How often it did.
+    /// The number of these steps.
     pub(crate) fn steps(&self) -> u64 {
         self.progress.load(Ordering::Relaxed)
     }
-    /// Whether a cycle runs.
+    /// Returns whether a cycle runs.
     pub(crate) fn is_in_cycle(&self) -> bool {
         self.in_cycle.load(Ordering::Relaxed)
     }
@@ -186,19 +188,19 @@ impl Control {
             }
         }
     }
-    /// An allocation was refused: a cycle might help, and no thread waits for it.
+    /// Records that an allocation was refused. A cycle might help, but no thread waits for it.
     pub(crate) fn wish(&self) {
         if !self.wished.load(Ordering::Relaxed) {
             self.wished.store(true, Ordering::Relaxed);
             self.nudge();
         }
     }
-    /// Whether a thread wishes for a cycle.
+    /// Returns whether a thread was refused an allocation since the last cycle began.
     pub(crate) fn is_wished(&self) -> bool {
         self.wished.load(Ordering::Relaxed)
     }
 
-    /// Whether somebody wants a cycle, or the end.
+    /// Returns whether a thread wants a cycle, or the end of the collector.
     pub(crate) fn is_asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
     }
@@ -210,14 +212,14 @@ impl Control {
         self.to_waiters.notify_all();
         self.to_markers.notify_all();
     }
-    /// The collector begins or ends marking.
+    /// Records that the collector begins or ends marking.
     pub(crate) fn set_marking(&self, marking: bool) {
         self.state.lock().marking = marking;
         if marking {
             self.to_markers.notify_all();
         }
     }
-    /// An additional marker's sleep between markings; says whether to go on.
+    /// The sleep of an additional marker between markings. Returns whether to go on.
     pub(crate) fn wait_for_marking(&self) -> bool {
         let mut state = self.state.lock();
         while !state.marking && !state.stop {
@@ -229,7 +231,8 @@ impl Control {
         self.is_asked() && self.state.lock().stop
     }
 
-    /// The collector's sleep: for `time`, or until somebody asks. With `deep`, until a mutator nudges as well.
+    /// The collector's sleep: for `time`, or until a thread asks. With `deep`, until a mutator
+    /// nudges as well.
     pub(crate) fn sleep(&self, time: Duration, deep: bool) {
         let mut state = self.state.lock();
         if std::mem::take(&mut state.poked) || state.wanted > state.begun || state.stop {
@@ -241,14 +244,14 @@ impl Control {
         let _woken = self.to_collector.wait_for(state, time);
         self.deep.store(false, Ordering::Relaxed);
     }
-    /// The collector begins cycle `number`.
+    /// Records that the collector begins cycle `number`.
     pub(crate) fn begin(&self, number: u64) {
         self.wished.store(false, Ordering::Relaxed);
         self.in_cycle.store(true, Ordering::Relaxed);
         self.went_on();
         self.state.lock().begun = number;
     }
-    /// The collector has ended the cycle that began last.
+    /// Records that the collector has ended the cycle that began last.
     pub(crate) fn end(&self) {
         self.in_cycle.store(false, Ordering::Relaxed);
         let mut state = self.state.lock();

@@ -1,12 +1,12 @@
 #![forbid(unsafe_code)]
 //! The drop thread: it runs the destructors of dead objects, outside of every cycle.
 //!
-//! 1. The collector hands over what a sweep found dead ([`Handover`]). The first time it starts
-//!    the thread, so a heap without destructors has none.
-//! 2. The thread runs batch after batch (`sweep::drops`) and lets others run now and then
+//! 1. The collector hands over the dead objects that a sweep found ([`Handover`]). The first
+//!    hand-over starts the thread, so a heap without destructors has none.
+//! 2. The thread runs batch after batch (`sweep::drops`), and yields now and then
 //!    ([`drop_thread`]).
-//! 3. A cycle that is due lets destructors that return quickly go first ([`Handover::awaits`]): on
-//!    two cores a third thread is in the way, and `free` is slow beside `malloc` on another core.
+//! 3. A cycle that is due waits for destructors that return quickly ([`Handover::awaits`]). On two
+//!    cores a third thread would disturb, and `free` is slow beside `malloc` on another core.
 //! 4. If the system gives no thread, not even one with a smaller stack, the collector's thread
 //!    drops between two cycles ([`drop_here`]).
 //! 5. When the heap has ended and nothing waits, the thread gives the memory back and ends.
@@ -16,6 +16,7 @@
 
 use crate::heap::span::SpanClass;
 use crate::mutator::{Core, on_collector_thread};
+use crate::observe::Event;
 use crate::platform::thread::with_signals_blocked;
 use crate::sweep::doom::doom_span;
 use crate::sweep::doomed::Ward;
@@ -23,7 +24,6 @@ use crate::sweep::drops::{Next, is_dropping};
 use crate::sweep::{Keep, put_swept};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, yield_now};
-use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -31,29 +31,29 @@ type Class = &'static SpanClass;
 
 /// Objects that are dropped between two yields: some 0.5 ms of small ones.
 const QUANTUM: u64 = 16384;
-/// Spans with dead objects are handed over so many at a time: in a small heap all of a sweep, for
-/// which the drop thread wakes once.
+/// Number of spans with dead objects that are handed over at once. In a small heap that is a whole
+/// sweep, for which the drop thread wakes once.
 const WARDS: usize = 256;
-/// A cycle that is due waits so long for destructors that return. Beside them it would take their
-/// core, or a mutator's.
+/// The longest time that a cycle that is due waits for destructors that return. At the same time
+/// they would take its core, or a mutator's.
 const DROPS_FIRST: Duration = Duration::from_millis(100);
-/// How often the collector looks for a destructor that runs for long.
+/// Interval at which the collector looks for a destructor that runs for long.
 const WATCH: Duration = Duration::from_millis(100);
 
-/// The collector's side: what its sweep finds dead that has destructors, and how these get on.
+/// The collector's side: dead objects with destructors that its sweep finds, and the progress of
+/// these.
 #[derive(Debug)]
 pub(crate) struct Handover {
-    /// What was found and is not handed over.
+    /// Spans with dead objects that are not handed over yet.
     wards: Vec<Ward<Class>>,
     /// The sweep that is in progress or was last, and what it keeps.
     sweep: (u64, Keep),
-    /// Bytes that waited for destructors before it.
+    /// Bytes that waited for destructors before that sweep.
     backlog: u64,
     watched: Instant,
-    /// Since when a cycle that is due waits for destructors.
+    /// The time since which a cycle that is due waits for destructors.
     awaits: Option<Instant>,
-    /// What the last sweep found, as long as destructors may give back what it held outside of the
-    /// heap.
+    /// Ticket of the last sweep's dead objects, while their destructors may release external bytes.
     settling: Option<u64>,
 }
 
@@ -69,7 +69,7 @@ impl Handover {
         }
     }
 
-    /// Between two cycles: looks now and then for a destructor that runs for long; drops here if
+    /// Between two cycles, looks now and then for a destructor that runs for long. Drops here if
     /// the system gave no thread for it.
     pub(crate) fn look(&mut self, core: &Core) {
         let now = Instant::now();
@@ -81,8 +81,8 @@ impl Handover {
             drop_here(core, u64::MAX);
         }
     }
-    /// Whether a cycle that is due waits for destructors. They return one after the other, or it
-    /// would not; and it never waits for long.
+    /// Returns whether a cycle that is due waits for destructors. It waits only while they return
+    /// one after another, and never for long.
     pub(crate) fn awaits(&mut self, core: &Core, is_due: bool) -> bool {
         if cfg!(shuttle) || !is_due || !core.drops.is_busy() {
             self.awaits = None;
@@ -91,14 +91,14 @@ impl Handover {
         self.awaits.get_or_insert_with(Instant::now).elapsed() < DROPS_FIRST
     }
 
-    /// Sweep `number` begins with the spans of what waits, before any list: from here on what is
-    /// dropped goes into the lists of this sweep.
+    /// Begins sweep `number` with the spans that wait, before any list. Spans whose objects are
+    /// dropped from here on go into the lists of this sweep.
     pub(crate) fn begin_sweep(&mut self, core: &Core, number: u64, keep: Keep) {
         self.sweep = (number, keep);
         self.backlog = core.drops.bytes();
         core.count(core.drops.sweep(&core.space, number, keep));
     }
-    /// Sweeps a span whose objects have destructors: the dead wait for the drop thread.
+    /// Sweeps a span whose objects have destructors. The dead wait for the drop thread.
     pub(crate) fn doom(&mut self, core: &Arc<Core>, class: Class, span: u32) {
         let (number, keep) = self.sweep;
         let (swept, ward) = doom_span(&core.space, class, span, number, keep);
@@ -111,27 +111,27 @@ impl Handover {
             self.hand_over(core);
         }
     }
-    /// Hands over what the sweep has found.
+    /// Hands over the spans that the sweep has found.
     pub(crate) fn hand_over(&mut self, core: &Arc<Core>) {
         if !self.wards.is_empty() {
             act(core, core.drops.push(&mut self.wards));
         }
     }
-    /// The sweep has ended.
+    /// Records the end of the sweep.
     pub(crate) fn swept(&mut self, core: &Core) {
         self.settling = (core.drops.bytes() > 0).then(|| core.drops.ticket());
     }
 
-    /// Bytes that will be dropped soon: what this sweep found. What waited before it does so
-    /// because destructors are slow.
+    /// Bytes that will be dropped soon: those that this sweep found. Bytes from before wait because
+    /// destructors are slow.
     pub(crate) fn soon(&self, core: &Core) -> u64 {
         core.drops.bytes().saturating_sub(self.backlog)
     }
-    /// Whether destructors of what the last sweep found may have given something back since the
+    /// Returns whether destructors of the last sweep's dead may have released something since the
     /// last look.
     pub(crate) fn may_give_back(&mut self, core: &Core) -> bool {
         let Some(ticket) = self.settling else { return false };
-        // Before the caller counts: what they have given back by then is in the count.
+        // Before the caller counts, so that its count includes what they have released by then.
         if core.drops.is_done(ticket) {
             self.settling = None;
         }
@@ -187,7 +187,7 @@ fn drop_thread(core: &Arc<Core>) {
     }
 }
 
-/// Drops up to `most` objects that wait, on the calling thread; returns how many it was.
+/// Drops up to `most` waiting objects on the calling thread. Returns their number.
 pub(crate) fn drop_here(core: &Core, most: u64) -> u64 {
     let progress = core.drops.enter();
     let mut sum = 0;
@@ -201,7 +201,8 @@ pub(crate) fn drop_here(core: &Core, most: u64) -> u64 {
     sum
 }
 
-/// The program gives its queue up: who drops what waits in it, and what comes later?
+/// The program gives its queue up. Decides which thread drops what waits in it, and what comes
+/// later.
 pub(crate) fn disown(core: &Arc<Core>) {
     match core.drops.disown() {
         // The heap has ended.
@@ -213,11 +214,12 @@ pub(crate) fn disown(core: &Arc<Core>) {
     }
 }
 
-/// The last handle is gone: ends the collector, whose threads are `threads`, and waits for `time`
-/// at most until everything that is left is dropped; returns whether it is.
+/// Ends the heap after its last handle: ends the collector, whose threads are `threads`. Waits for
+/// at most `time` until every object is dropped. Returns whether they are.
 pub(crate) fn end(core: &Core, threads: Vec<JoinHandle<()>>, time: Duration) -> bool {
     core.control.stop();
-    // A destructor cannot wait for itself, nor a collector thread (a `trace` that drops a handle).
+    // A destructor cannot wait for itself, nor can a collector thread (a `trace` that drops a
+    // handle).
     if core.drops.is_leaked() || on_collector_thread() || is_dropping() {
         return false;
     }
@@ -226,24 +228,17 @@ pub(crate) fn end(core: &Core, threads: Vec<JoinHandle<()>>, time: Duration) -> 
         return false;
     }
     for thread in threads.into_iter().chain(core.drops.take_thread()) {
-        // A thread that panicked has said so, and there is nothing to add here.
+        // A thread that panicked has printed its message.
         let _ = thread.join();
     }
     true
 }
 
-/// Looks for a destructor that runs for long, and names it in the trace.
+/// Looks for a destructor that runs for long, and tells the listeners.
 pub(crate) fn watch(core: &Core) {
-    if let Some(name) = core.drops.watch()
-        && core.config.gc_trace
-    {
+    if let Some(type_name) = core.drops.watch() {
         let waiting = core.drops.waiting();
-        let _ = writeln!(
-            std::io::stderr(),
-            "gc: the destructor of {name} has run for more than a second; \
-             {} objects ({} bytes) are undropped",
-            waiting.objects,
-            waiting.bytes,
-        );
+        let (objects, bytes) = (waiting.objects, waiting.bytes);
+        core.events.tell(&Event::SlowDestructor { type_name, objects, bytes });
     }
 }

@@ -1,12 +1,11 @@
 #![forbid(unsafe_code)]
-//! Waiting for destructors, running them on a thread of one's own, and the three ways in which a
-//! heap ends.
+//! Waiting for destructors, running them on a thread of the program's, and the three ways in which
+//! a heap ends.
 //!
-//! 1. [`Heap::drain_drops`] waits for the destructors of what was found dead.
+//! 1. [`Heap::drain_drops`] waits for the destructors of objects that were found dead.
 //! 2. [`HeapBuilder::build_with_drop_queue`] gives the program a [`DropQueue`], which it drains
 //!    itself.
-//! 3. The stacks on which a heap's threads run users' code are settable
-//!    ([`HeapBuilder::stack_size`]).
+//! 3. [`HeapBuilder::stack_size`] sets the stacks on which a heap's threads run users' code.
 //! 4. A heap ends with its last handle (a bounded wait), in order ([`Heap::shutdown`]), or fast
 //!    ([`Heap::leak`]).
 
@@ -20,17 +19,17 @@ use std::time::{Duration, Instant};
 
 impl Heap {
     /// Waits until the destructors of all objects that were found dead before this call have run,
-    /// for `timeout` at most.
+    /// for at most `timeout`.
     ///
-    /// A cycle finds out what is dead and waits for no destructor; these run on a thread of their
-    /// own (or where a [`DropQueue`] is drained). So [`collect`](Self::collect) and then this is
-    /// "everything unreachable is dropped". Costs a lock if nothing waits.
+    /// A cycle finds dead objects and waits for no destructor. Destructors run on a thread of their
+    /// own, or where a [`DropQueue`] is drained. So after [`collect`](Self::collect) and this call,
+    /// every object that was unreachable is dropped. Costs a lock if nothing waits.
     ///
     /// # Errors
     ///
-    /// What still waits when the time is over. Inside a destructor it does not wait at all, because
-    /// it would wait for itself. Inside [`mutate`](Self::mutate) it waits, and the collector's
-    /// cycle waits for the `mutate`.
+    /// The number of objects that still wait when the time is over. Inside a destructor it does not
+    /// wait at all, since it would wait for itself. Inside [`mutate`](Self::mutate) it waits, and
+    /// the collector's cycle waits for the `mutate`.
     ///
     /// ```
     /// use gc_core::{Gc, Heap};
@@ -51,23 +50,24 @@ impl Heap {
         if is_drained { Ok(()) } else { Err(pending(core)) }
     }
 
-    /// Ends the heap in order: waits until this is its last handle, ends the collector, and waits
-    /// until the destructor of every object that is left has run, all in `timeout` at most.
+    /// Ends the heap in order, within `timeout`. Waits until this is the last handle, ends the
+    /// collector, and waits until every object that is left is dropped.
     ///
-    /// What to choose: `shutdown` where the end of the heap must be complete and may take time,
-    /// such as a server that stops; [`leak`](Self::leak) where the process ends anyway; dropping
-    /// the last handle elsewhere, which waits for a moment and then lets the destructors go on by
-    /// themselves. All three may block, but `leak`: on a worker of an async runtime call `shutdown`
-    /// through its way to run blocking code (`spawn_blocking`).
+    /// Use `shutdown` where the end of the heap must be complete and may take time, such as in a
+    /// server that stops. Use [`leak`](Self::leak) where the process ends anyway. Elsewhere drop
+    /// the last handle, which waits for a moment and then lets destructors go on by themselves.
+    /// `leak` never blocks; the other two may. On a worker of an async runtime, call `shutdown`
+    /// where blocking is allowed (`spawn_blocking`).
     ///
-    /// With a [`DropQueue`] it does not wait for what the queue holds; drain the queue, or drop it.
+    /// With a [`DropQueue`] it does not wait for the objects in the queue: drain the queue, or drop
+    /// it.
     ///
     /// # Errors
     ///
     /// [`ShutdownError::InUse`] if there are other handles when the time is over
-    /// ([`Mutator`](crate::Mutator)s are some): the heap goes on. [`ShutdownError::Pending`] if
-    /// destructors still wait or run: the heap has ended, and they go on by themselves. Inside a
-    /// destructor it does not wait.
+    /// ([`Mutator`](crate::Mutator)s count): the heap goes on. [`ShutdownError::Pending`] if
+    /// destructors still wait or run. Then the heap has ended, and they go on by themselves. Inside
+    /// a destructor it does not wait.
     ///
     /// ```
     /// use gc_core::{Gc, Heap};
@@ -101,9 +101,9 @@ impl Heap {
     /// Ends the heap fast: no destructor begins from now on, and its memory is left to the end of
     /// the process. It waits for nothing.
     ///
-    /// For the end of a process, where destructors of heap objects have nothing to do any more. The
-    /// collector ends with the last handle; until then the heap goes on, but for the destructors:
-    /// what dies stays undropped and takes memory.
+    /// For the end of a process, where destructors of heap objects have no work left. The collector
+    /// ends with the last handle. Until then the heap goes on, without destructors: dead objects
+    /// with destructors stay and take memory.
     ///
     /// ```
     /// use gc_core::{Gc, Heap};
@@ -122,24 +122,32 @@ impl Heap {
         if !core.control.is_orphaned() {
             core.drops.leak();
         }
-        // A root, a thread's table and a queue may outlive the handles; this one outlives all.
+        // A root, a thread's table and a queue may outlive the handles; this reference outlives all
+        // of them.
         std::mem::forget(core.clone());
     }
 }
 
 impl HeapBuilder {
-    /// Bytes of the stack of each collector thread (8 MiB). `trace` runs there; through containers
-    /// (`Box`, `Vec`, maps) it recurses a bounded number of times, so only types of one's own that
-    /// nest deeply need more. At least 128 KiB.
+    /// Stack size of each collector thread in bytes (8 MiB). `trace` runs there. It recurses a
+    /// bounded number of times through containers (`Box`, `Vec`, maps), so only own types that nest
+    /// deeply need more. At least 128 KiB.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let builder = gc_core::Heap::builder().stack_size(1 << 20).end_timeout(Duration::ZERO);
+    /// let heap = builder.build()?;
+    /// # Ok::<(), gc_core::ConfigError>(())
+    /// ```
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.config.stack_size = bytes;
         self
     }
-    /// Bytes of the stack of the drop thread (64 MiB of address space, of which the system gives
-    /// memory as it is used). Rust's drop glue recurses: a list of 100,000 boxes in one object
-    /// takes 5 MiB of stack, and some 30 without optimisation. On overflow the process ends with a
-    /// message that names the thread, `gc-drop`. Where all memory is locked (`mlockall`) all of the
-    /// stack is resident: make it smaller there. At least 128 KiB.
+    /// Stack size of the drop thread in bytes (64 MiB of address space; the system gives memory as
+    /// it is used). Rust's drop glue recurses. A list of 100,000 boxes in one object takes 5 MiB of
+    /// stack, and some 30 MiB without optimisation. On overflow the process ends with a message
+    /// that names the thread, `gc-drop`. Where all memory is locked (`mlockall`) the whole stack is
+    /// resident, so make it smaller there. At least 128 KiB.
     ///
     /// ```
     /// let heap = gc_core::Heap::builder().drop_stack_size(256 << 20).build()?;
@@ -150,15 +158,15 @@ impl HeapBuilder {
         self
     }
     /// How long the drop of the heap's last handle waits for the destructors of what is left (5 s).
-    /// After that they go on by themselves, until the process ends. [`Duration::ZERO`]: it does not
-    /// wait.
+    /// After that they go on by themselves, until the process ends. With [`Duration::ZERO`] the
+    /// drop does not wait.
     pub fn end_timeout(mut self, time: Duration) -> Self {
         self.config.end_timeout = time;
         self
     }
 
-    /// Makes the heap as [`build`](Self::build) does, with the queue of its dead objects in the
-    /// program's hands: no destructor of the heap's objects runs but where the program drains it.
+    /// Makes the heap as [`build`](Self::build) does, and gives the program the queue of its dead
+    /// objects. Destructors of the heap's objects run only where the program drains the queue.
     ///
     /// For objects that must be dropped on a certain thread, such as handles of a graphics context
     /// or of a user interface.
@@ -184,18 +192,30 @@ impl HeapBuilder {
     }
 }
 
-/// The dead objects of a heap whose destructors the program runs itself, on whichever thread has
-/// the queue; from [`HeapBuilder::build_with_drop_queue`].
+/// The dead objects of a heap whose destructors the program runs itself, on the thread that has the
+/// queue. From [`HeapBuilder::build_with_drop_queue`].
 ///
 /// `Send`: make the heap anywhere, and move the queue to the thread on which objects must be
-/// dropped. It does not keep the heap alive, but its memory. When the heap ends the queue holds
-/// every object that was left.
+/// dropped. The queue keeps the heap's memory, but not the heap. When the heap ends, the queue
+/// holds every object that was left.
 ///
-/// When the queue is dropped, what it holds of a heap that has ended is dropped with it, on that
-/// thread. Of a heap that lives on, the heap's own drop thread drops what waits then and later.
+/// When the queue of a heap that has ended is dropped, its objects are dropped with it, on that
+/// thread. If the heap lives on, the heap's own drop thread drops what waits then and later.
 ///
-/// A stack that is too small for deep drop glue (a long list of boxes in one object) overflows here
-/// as it does anywhere on this thread.
+/// Deep drop glue (a long list of boxes in one object) may overflow a small stack here, as anywhere
+/// on this thread.
+///
+/// ```
+/// use gc_core::{DropQueue, Gc, Heap};
+/// let (heap, mut drops): (Heap, DropQueue) = Heap::builder().build_with_drop_queue()?;
+/// heap.mutate(|mc| (0..3).for_each(|i| _ = Gc::new(mc, vec![i])));
+/// heap.collect().unwrap();
+/// while !drops.is_empty() {
+///     drops.run_pending(2);
+/// }
+/// assert_eq!(drops.len(), 0);
+/// # Ok::<(), gc_core::ConfigError>(())
+/// ```
 pub struct DropQueue {
     core: Arc<Core>,
 }
@@ -207,7 +227,7 @@ impl fmt::Debug for DropQueue {
 }
 
 impl DropQueue {
-    /// Drops up to `max` objects that wait, and returns how many it was: less than `max` if no more
+    /// Drops up to `max` waiting objects, and returns their number: less than `max` if no more
     /// waited.
     ///
     /// Panics of destructors are caught and counted
@@ -233,19 +253,19 @@ impl DropQueue {
         dropped as usize
     }
 
-    /// How many objects wait.
+    /// The number of objects that wait.
     #[must_use]
     pub fn len(&self) -> usize {
         self.core.drops.objects() as usize
     }
-    /// Whether no object waits.
+    /// Returns whether no object waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Waits until an object waits, for `timeout` at most; returns whether one does. It returns
-    /// early when the heap has ended.
+    /// Waits until the queue has an object, for at most `timeout`. Returns whether it has one.
+    /// Returns early when the heap has ended.
     ///
     /// ```
     /// use std::time::Duration;
@@ -263,13 +283,12 @@ impl DropQueue {
         self.core.drops.wait_for(timeout)
     }
 
-    /// Has `tell` called when an object comes into the queue and no other waits there: to wake an
-    /// event loop, which then calls [`run_pending`](Self::run_pending) until that drops less than
-    /// it might. It replaces the one given before, and is called at once if an object waits
-    /// already.
+    /// Calls `tell` when an object comes into the empty queue, for example to wake an event loop.
+    /// The loop then calls [`run_pending`](Self::run_pending) until that drops less than `max`. A
+    /// new `tell` replaces the one before, and is called at once if an object waits already.
     ///
-    /// It runs on the collector's thread, inside a cycle, so it must be short. It cannot drain the
-    /// queue; a panic in it is caught.
+    /// `tell` runs on the collector's thread, inside a cycle, so it must be short. It cannot drain
+    /// the queue. A panic in it is caught.
     ///
     /// ```
     /// # let (heap, mut drops) = gc_core::Heap::builder().build_with_drop_queue()?;
@@ -296,7 +315,7 @@ impl Drop for DropQueue {
     }
 }
 
-/// What waits in the queue of a heap.
+/// What waits in a heap's queue.
 fn pending(core: &Core) -> DropsPending {
     let waiting = core.drops.waiting();
     DropsPending { objects: waiting.objects, bytes: waiting.bytes, running: waiting.running }

@@ -1,5 +1,5 @@
-//! What can go wrong, as types: a bad configuration, an allocation that does not fit, a collection asked for
-//! where it cannot happen.
+//! The errors as types: a bad configuration, an allocation that does not fit, a collection asked
+//! for where it cannot run.
 
 use std::error::Error;
 use std::fmt;
@@ -14,9 +14,9 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A setting is outside of what is allowed.
+    /// A setting is outside of its range.
     OutOfRange {
-        /// The setting, as the builder's method is called.
+        /// The setting, by the name of the builder's method.
         setting: &'static str,
         /// What was given.
         given: u64,
@@ -24,18 +24,18 @@ pub enum ConfigError {
         min: u64,
         /// The largest value allowed; `u64::MAX` if there is none.
         max: u64,
-        /// What the three numbers count: "bytes", "percent", "milliseconds" or "threads".
+        /// The unit of the three numbers: "bytes", "percent", "milliseconds" or "threads".
         unit: &'static str,
     },
     /// Two settings contradict each other: one is larger than the other, and must not be.
     Conflict {
-        /// The setting that is too large, as the builder's method is called.
+        /// The setting that is too large, by the name of the builder's method.
         setting: &'static str,
         /// What was given, in bytes.
         given: u64,
         /// The setting that bounds it.
         bound: &'static str,
-        /// What that is, in bytes.
+        /// The value of that setting, in bytes.
         max: u64,
     },
     /// The system gave no address space, not even the smallest reservation tried.
@@ -77,7 +77,16 @@ impl fmt::Display for ConfigError {
 }
 impl Error for ConfigError {}
 
-/// Why [`Gc::try_new`](crate::Gc::try_new) refused. Nothing is lost: the value is dropped, the heap is as it was.
+/// Why [`Gc::try_new`](crate::Gc::try_new) refused. The value is dropped, and the heap is as it
+/// was.
+///
+/// ```
+/// use gc_core::{AllocReason, Gc, Heap};
+/// let heap = Heap::builder().heap_limit(1 << 20).min_heap(1 << 19).build()?;
+/// let error = heap.mutate(|mc| Gc::try_from_slice(mc, &[0u8; 2 << 20]).map(|_| ()).unwrap_err());
+/// assert_eq!((error.limit, error.reason), (1 << 20, AllocReason::HeapLimit));
+/// # Ok::<(), gc_core::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AllocError {
@@ -86,12 +95,12 @@ pub struct AllocError {
     /// The limit of the heap, in bytes: [`heap_limit`](crate::HeapBuilder::heap_limit) or the size
     /// of the reservation.
     pub limit: usize,
-    /// What stood in the way.
+    /// What prevented it.
     pub reason: AllocReason,
 }
 
-/// What stood in the way of an allocation. With several threads at the limit it may be another
-/// one's reason.
+/// What prevented an allocation. With several threads at the limit it may be another thread's
+/// reason.
 ///
 /// ```
 /// use gc_core::{AllocReason, Gc, Heap};
@@ -109,11 +118,11 @@ pub enum AllocReason {
     /// The address space that [`reserve`](crate::HeapBuilder::reserve) asked for is used up, or has
     /// no free run of this length.
     Reservation {
-        /// The system gave less of it than was asked for when the heap was made.
+        /// Whether the system gave less of it than was asked for when the heap was made.
         is_short: bool,
     },
-    /// The system refused to open more of the address space: its rule for overcommitted memory, a
-    /// limit of the process, or the number of its mappings.
+    /// The system refused to open more of the address space. The cause is its rule for
+    /// overcommitted memory, a limit of the process, or the number of its mappings.
     System {
         /// The number of the system's error.
         os: i32,
@@ -144,6 +153,12 @@ impl fmt::Display for AllocError {
 impl Error for AllocError {}
 
 /// Why [`Heap::collect`](crate::Heap::collect) refused.
+///
+/// ```
+/// use gc_core::{CollectError, Heap};
+/// let heap = Heap::new();
+/// assert_eq!(heap.mutate(|_| heap.collect()), Err(CollectError::InsideMutate));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CollectError {
@@ -173,17 +188,30 @@ impl fmt::Display for CollectError {
 }
 impl Error for CollectError {}
 
-/// Destructors that have not run when [`Heap::drain_drops`](crate::Heap::drain_drops) has waited
-/// for long enough.
+/// Destructors that had not run when [`Heap::drain_drops`](crate::Heap::drain_drops) reached its
+/// timeout.
+///
+/// ```
+/// use gc_core::{Gc, Heap};
+/// use std::time::Duration;
+/// let (heap, mut drops) = Heap::builder().build_with_drop_queue()?;
+/// heap.mutate(|mc| { Gc::new(mc, String::from("texture")); });
+/// heap.collect()?;
+/// let pending = heap.drain_drops(Duration::from_millis(1)).unwrap_err();
+/// assert_eq!(pending.objects, 1);
+/// drops.run_pending(1);
+/// assert!(heap.drain_drops(Duration::from_secs(10)).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DropsPending {
-    /// Objects that wait, those whose destructors run now included.
+    /// Objects that wait, including those whose destructors run now.
     pub objects: u64,
     /// Bytes of their slots.
     pub bytes: u64,
-    /// The type whose destructor runs now, and for how long it was seen to; of several threads the
-    /// slowest.
+    /// The type whose destructor runs now, and how long it has been seen to run. With several
+    /// threads, the slowest.
     pub running: Option<(&'static str, Duration)>,
 }
 
@@ -199,12 +227,23 @@ impl fmt::Display for DropsPending {
 impl Error for DropsPending {}
 
 /// Why [`Heap::shutdown`](crate::Heap::shutdown) was not complete.
+///
+/// ```
+/// use gc_core::{Heap, ShutdownError};
+/// use std::time::Duration;
+/// let heap = Heap::new();
+/// let other = heap.clone();
+/// let error = heap.shutdown(Duration::from_millis(1)).unwrap_err();
+/// assert!(matches!(error, ShutdownError::InUse { handles: 1, .. }));
+/// other.shutdown(Duration::from_secs(10))?;
+/// # Ok::<(), ShutdownError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ShutdownError {
     /// There are other handles of the heap, which goes on.
     InUse {
-        /// How many.
+        /// The number of other handles.
         handles: usize,
     },
     /// The heap has ended, and these destructors go on by themselves.
@@ -223,20 +262,20 @@ impl fmt::Display for ShutdownError {
 }
 impl Error for ShutdownError {}
 
-/// Drops what a caught panic carried. If that panics in turn there is nobody left to tell, and the second one is leaked.
+/// Drops what a caught panic carried. If that drop panics too, its payload is leaked.
 pub(crate) fn discard(payload: Box<dyn std::any::Any + Send>) {
     if let Err(second) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);
     }
 }
 
-/// A broken invariant of the collector itself: says so and aborts, because unwinding would run more code over
-/// a heap that is no longer what it should be.
+/// Prints a broken invariant of the collector itself and aborts. Unwinding would run more code over
+/// a heap that is inconsistent.
 #[cold]
 pub(crate) fn fatal(what: &str) -> ! {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "gc-core: fatal: {what}");
-    // The schedule that led here can be told only if it ends in a panic.
+    // A schedule that led here can be reported only if it ends in a panic.
     #[cfg(shuttle)]
     panic!("gc-core: fatal: {what}");
     #[cfg(not(shuttle))]

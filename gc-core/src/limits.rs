@@ -1,12 +1,12 @@
 #![forbid(unsafe_code)]
-//! The collector's part of the limits: it finds out what holds, plans anew when that changes, and
-//! tells those who asked for it that memory is short. The lines and the rations are
-//! `pacing::limits`; how a thread keeps to them is `mutator::ration`.
+//! The collector's part of the limits. It finds out which limits hold, plans again when they
+//! change, and notifies registered functions when memory is short. `pacing::limits` has the lines
+//! and the rations; `mutator::ration` makes a thread keep to them.
 //!
-//! 1. Before each cycle and while it polls, the collector looks for settings that were changed
+//! 1. Before each cycle and while it polls, the collector looks for changed settings
 //!    ([`Keeper::look`]). It reads the container's limit with each cycle, and once a second while
 //!    it polls.
-//! 2. After each cycle it sets whether memory is short, and calls those who registered
+//! 2. After each cycle it records whether memory is short. If so it calls the registered functions
 //!    ([`Keeper::tell`]).
 
 use crate::cgroup;
@@ -16,19 +16,19 @@ use crate::observe::Pressure;
 use crate::pacing::{Pacer, Plan, Tightness};
 use std::time::{Duration, Instant};
 
-/// How often the container's limit is read at most, and how often while no cycle comes.
+/// The shortest time between two reads of the container's limit, and the time while no cycle comes.
 const OFTEN: Duration = Duration::from_millis(10);
 const SELDOM: Duration = Duration::from_secs(1);
-/// Steps in which what is beside the heap is counted, in bytes.
+/// The memory of the process beside the heap is rounded up to so many bytes.
 const STEP: u64 = 1 << 20;
 
 /// The collector's view of the limits.
 #[derive(Debug)]
 pub(crate) struct Keeper {
-    /// What the container leaves, softly and at most, and when that was read.
+    /// The soft and the hard limit that the container leaves, and when they were read.
     container: Option<(u64, u64)>,
     read: Instant,
-    /// What the process took beside the heap then, and beside external bytes.
+    /// Bytes that the process took at that time, without the heap and external bytes.
     beside: u64,
     /// The percent and the limit that the pacer plans with.
     planned: (u32, u64),
@@ -45,29 +45,29 @@ impl Keeper {
         keeper
     }
 
-    /// Reads the container's limit, and what the process takes beside the heap: `malloc` keeps much
+    /// Reads the container's limit, and what the process takes beside the heap. `malloc` keeps much
     /// of what is freed, for instance by the destructors of objects that held it.
     fn read(&mut self, core: &Core) {
         (self.container, self.read) = (core.config.container(), Instant::now());
         let idle = core.space.pages.idle() * BLOCK;
         let ours = (core.space.resident() + idle) as u64;
         let counted = ours.saturating_add(core.credit.external());
-        // In steps, so that not every cycle has another limit.
+        // In steps, so that the limit does not change with every cycle.
         self.beside = cgroup::taken().saturating_sub(counted).next_multiple_of(STEP);
     }
 
-    /// What the pacer plans with at first.
+    /// The limit that the pacer plans with at first.
     pub(crate) fn bound(&self) -> u64 {
         self.planned.1
     }
 
-    /// Says to all threads what holds; returns what the pacer plans with.
+    /// Publishes the limits that hold. Returns the limit that the pacer plans with.
     fn adopt(&self, core: &Core) -> u64 {
         let settings = core.limits.settings();
         let (mut soft, mut hard) = (settings.memory_limit as u64, settings.heap_limit as u64);
         if let Some((some, most)) = self.container {
-            // In a container everything counts. The heap keeps half of its part, whatever else
-            // there is: below that its cycles would free nothing more.
+            // In a container all memory of the process counts. The heap keeps half of its part in
+            // any case: with less, its cycles would free nothing more.
             let tables = core.space.tables_resident() as u64;
             let beside = tables.saturating_add(self.beside).min(some / 2);
             soft = soft.min(some - beside);
@@ -81,8 +81,8 @@ impl Keeper {
         bound
     }
 
-    /// Looks whether something has changed; if so, returns the new plan. `in_cycle`: a cycle is
-    /// about to begin or has ended.
+    /// Returns the new plan if something has changed. `in_cycle`: a cycle is about to begin or has
+    /// ended.
     pub(crate) fn look(&mut self, core: &Core, pacer: &mut Pacer, in_cycle: bool) -> Option<Plan> {
         let is_changed = core.limits.take_change();
         let is_bounded = core.config.cgroup_percent.is_some() && !cfg!(shuttle);
@@ -98,7 +98,7 @@ impl Keeper {
         (before != self.planned).then(|| pacer.set(percent, bound))
     }
 
-    /// A cycle has ended: notes whether memory is short, and if so calls the registered functions.
+    /// Records after a cycle whether memory is short, and if so calls the registered functions.
     pub(crate) fn tell(&self, core: &Core, live: u64) {
         let room = core.room();
         let used = room.used.saturating_add(room.external);

@@ -10,6 +10,8 @@ use crate::mark::Marking;
 use crate::mark::worker::Marker;
 use crate::mutator::{Core, PlacedRecord, Record, RecordAddr, on_collector_thread};
 use crate::observe::clock;
+use crate::observe::event::Events;
+use crate::observe::gctrace::Stderr;
 use crate::observe::{ClassStats, Pauses, Stats};
 use crate::pacing::Pacer;
 use crate::platform::thread::{pin_marker, with_signals_blocked};
@@ -19,40 +21,38 @@ use crossbeam_deque::Worker;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
-use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 /// A garbage-collected heap: a cheap-to-clone handle, `Send` and `Sync`. Many heaps may live in one process.
 ///
-/// When the last handle (a [`Mutator`] is one) is dropped the heap ends: no cycle runs any more,
-/// and every object that is left is dropped, on the heap's drop thread. The drop of the handle
-/// waits until that is done, but for five seconds at most ([`HeapBuilder::end_timeout`]); then
-/// destructors go on by themselves. It waits for none if it is itself run by a destructor.
-/// [`shutdown`](Self::shutdown) waits as long as the program says and tells what is left;
-/// [`leak`](Self::leak) runs no destructor. [`Root`](crate::Root)s do not keep a heap.
-/// A handle inside of an object of its own heap does: such a heap never ends.
+/// When the last handle (a [`Mutator`] is one) is dropped, the heap ends. No cycle runs any more,
+/// and the heap's drop thread drops every object that is left. The drop of the handle waits for
+/// that, for at most five seconds ([`HeapBuilder::end_timeout`]); then destructors go on by
+/// themselves. It does not wait if a destructor runs it. [`shutdown`](Self::shutdown) waits as long
+/// as the program says and returns what is left. [`leak`](Self::leak) runs no destructor.
+/// [`Root`](crate::Root)s do not keep a heap. A handle inside an object of its own heap does: such
+/// a heap never ends.
 ///
 /// # Destructors
 ///
-/// What dies is found by a cycle, and dropped later on a thread of its own (or where a
-/// [`DropQueue`](crate::DropQueue) is drained). No [`collect`](Self::collect) waits for a
-/// destructor. A cycle that no thread asked for lets those that return quickly go first, for 0.1 s
-/// at most. So a destructor may take locks, sleep, use this heap and call
-/// [`collect`](Self::collect), and the heap goes on if it never returns; but then nothing that
-/// waits behind it is dropped, and its memory stays taken. [`drain_drops`](Self::drain_drops) waits
-/// for destructors; [`stats`](Self::stats) counts what waits and names one that runs for more than
-/// a second.
+/// A cycle finds dead objects; a thread of its own drops them later (or the thread that drains a
+/// [`DropQueue`](crate::DropQueue)). No [`collect`](Self::collect) waits for a destructor. A cycle
+/// that no thread asked for waits for quick destructors, for at most 0.1 s. So a destructor may
+/// take locks, sleep, use this heap and call [`collect`](Self::collect). If a destructor never
+/// returns, the heap goes on. But no object that waits behind it is dropped, and their memory stays
+/// taken. [`drain_drops`](Self::drain_drops) waits for destructors. [`stats`](Self::stats) counts
+/// what waits, and names a destructor that runs for more than a second.
 ///
 /// # Fork
 ///
-/// After a `fork` the child has the heap as it was, without a collector: threads are not copied. There the heap can
-/// be read, changed and allocated from until its limit is reached; nothing is freed, [`collect`](Self::collect)
-/// returns [`CollectError::AfterFork`], and dropping the last handle runs no destructors and gives no memory back. A
-/// heap that the child makes itself is whole. As with any lock, one of the heap's that another thread held at the
-/// moment of the `fork` stays held in the child: fork when no cycle runs, nothing waits to be
-/// dropped and no other thread is inside [`mutate`](Self::mutate), or let the child do nothing but
-/// `exec` (as `std::process::Command` does). The parent notices
-/// nothing.
+/// After a `fork` the child has the heap as it was, without a collector: threads are not copied.
+/// The child can read, change and allocate until the limit is reached; nothing is freed.
+/// [`collect`](Self::collect) returns [`CollectError::AfterFork`]. Dropping the last handle runs no
+/// destructors and gives no memory back. A heap that the child makes itself is whole. A lock of the
+/// heap that another thread held at the `fork` stays held in the child. So fork when no cycle runs,
+/// no object waits to be dropped and no other thread is inside [`mutate`](Self::mutate). Or let the
+/// child only `exec`, as `std::process::Command` does. The parent is not affected.
 ///
 /// ```
 /// use gc_core::{Gc, Heap};
@@ -65,7 +65,7 @@ pub struct Heap {
     pub(crate) inner: Arc<Inner>,
 }
 
-/// What lives as long as there are handles.
+/// The state that lives as long as there are handles.
 pub(crate) struct Inner {
     pub(crate) core: Arc<Core>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -74,7 +74,8 @@ pub(crate) struct Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         if self.core.control.is_orphaned() {
-            // After a fork: there is nobody to stop, and a thread of another process cannot be waited for.
+            // After a fork there are no threads to stop, and a thread of another process cannot be
+            // joined.
             std::mem::forget(std::mem::take(&mut *self.threads.lock()));
             return;
         }
@@ -83,13 +84,13 @@ impl Drop for Inner {
 }
 
 impl Inner {
-    /// Ends the heap, and waits for `time` at most until everything that is left is dropped;
-    /// returns whether it is. Once done there is nothing more to do.
+    /// Ends the heap, and waits for at most `time` until all objects are dropped. Returns whether
+    /// they are. A second call has no effect.
     pub(crate) fn end(&self, time: Duration) -> bool {
         let core = &self.core;
         let threads = std::mem::take(&mut *self.threads.lock());
         if threads.is_empty() {
-            // It has ended before, or had not begun.
+            // The heap has ended before, or had not begun.
             return core.drops.objects() == 0;
         }
         let is_done = dropper::end(core, threads, time);
@@ -130,36 +131,37 @@ impl Heap {
         }
     }
 
-    /// A heap to configure.
+    /// A builder to configure a heap.
     ///
     /// ```
     /// let heap = gc_core::Heap::builder().gc_percent(50).min_heap(1 << 20).build()?;
     /// # Ok::<(), gc_core::ConfigError>(())
     /// ```
     pub fn builder() -> HeapBuilder {
-        HeapBuilder { config: Config::default() }
+        HeapBuilder { config: Config::default(), events: Events::default() }
     }
 
-    /// Runs `f` with the right to use the heap: the *pin*. Works on any thread, and nests.
+    /// Runs `f` with access to the heap: the *pin*. Works on any thread, and nests.
     ///
     /// Pointers exist inside `f` only; what it returns cannot hold any. The collector's cycle waits
     /// for the longest `mutate`: leave it after a task, or let a long loop poll
-    /// [`Mutation::is_awaited`]. Costs about 3 ns: a look-up of this thread's [`Mutator`], and the
-    /// pin itself. A panic in `f` passes through and leaves the heap as it is.
+    /// [`Mutation::is_awaited`]. It [costs](crate#costs) a look-up of this thread's [`Mutator`], and
+    /// the pin itself. A panic in `f` passes through and leaves the heap as it is.
     ///
     /// ```
     /// let heap = gc_core::Heap::new();
     /// assert_eq!(heap.mutate(|mc| gc_core::Gc::new(mc, 7).to_string()), "7");
     /// ```
     #[inline]
+    #[track_caller]
     pub fn mutate<R>(&self, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) -> R {
         let core = Arc::as_ptr(&self.inner.core);
         let (last, record) =
             LAST.try_with(Cell::get).unwrap_or((std::ptr::null(), std::ptr::null()));
         if std::ptr::eq(last, core) {
-            // SAFETY: INV-10: LAST names a record that THREAD has for this thread, and THREAD
-            // clears LAST before it forgets it; until then the core's address is not another
-            // heap's. The core is alive, since we hold it, and holds the record.
+            // SAFETY: INV-10: LAST names a record that THREAD has for this thread. THREAD clears
+            // LAST before it forgets the record; until then no other heap can have the core's
+            // address. The core is alive, since we hold it, and holds the record.
             return pinned(unsafe { &*record }, f);
         }
         self.mutate_slow(f)
@@ -167,11 +169,13 @@ impl Heap {
 
     #[cold]
     #[inline(never)]
+    #[track_caller]
     fn mutate_slow<R>(&self, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) -> R {
         let record = THREAD.try_with(|thread| thread.record_of(&self.inner.core));
         match record {
             Ok(record) => pinned(&record, f),
-            // The thread is ending and its table is gone (a destructor of a thread-local): a record for once.
+            // The thread is ending and its table is gone (a destructor of a thread-local): a record
+            // for one call.
             Err(_) => self.mutator().mutate(f),
         }
     }
@@ -189,12 +193,12 @@ impl Heap {
         Mutator { record: placed.addr(), placed, heap: self.clone(), not_send: PhantomData }
     }
 
-    /// Runs a full cycle that begins after this call, and returns when it is over, its sweep included: everything
-    /// unreachable at the call is found dead, and freed if it has no destructor. Destructors run
-    /// later, on a thread of their own; [`drain_drops`](Self::drain_drops) waits for them.
+    /// Runs a full cycle that begins after this call, and returns after its sweep. Objects that are
+    /// unreachable at the call are found dead, and freed if they have no destructor. Destructors
+    /// run later, on a thread of their own; [`drain_drops`](Self::drain_drops) waits for them.
     ///
-    /// Do not call it on a scoped thread for which this thread waits inside `mutate`: the cycle waits for the pin, and
-    /// the pin for the cycle.
+    /// Do not call it on a scoped thread that this thread waits for inside `mutate`. The cycle
+    /// would wait for the pin, and the pin for the cycle.
     ///
     /// # Errors
     ///
@@ -226,9 +230,9 @@ impl Heap {
         Ok(())
     }
 
-    /// Gives the memory of free blocks back to the system, and says how many bytes. It returns once that is done.
+    /// Gives the memory of free blocks back to the system, and returns how many bytes it was.
     ///
-    /// After [`collect`](Self::collect) what is left is the spans that hold something live.
+    /// After [`collect`](Self::collect), spans with live objects are what is left.
     ///
     /// ```
     /// let heap = gc_core::Heap::new();
@@ -251,9 +255,10 @@ impl Heap {
         self.inner.core.stats()
     }
 
-    /// What each class of spans takes (a type, its arrays of about one length, data without pointers of about one size),
-    /// and what of that its objects fill, in the order in which they were first used. It looks at every span: a
-    /// millisecond or two for a gigabyte. What changes meanwhile may be counted twice or not at all.
+    /// What each class of spans takes, and what of that its objects fill, in the order of first
+    /// use. A class is a type, its arrays of about one length, or data without pointers of about
+    /// one size. Looks at every span: a millisecond or two for a gigabyte. What changes meanwhile
+    /// may be counted twice or not at all.
     ///
     /// ```
     /// let heap = gc_core::Heap::new();
@@ -305,48 +310,50 @@ impl Heap {
 ///
 /// ```
 /// use gc_core::{ConfigError, Heap};
-/// let error = Heap::builder().markers(0).build().unwrap_err();
-/// assert_eq!(error.to_string(), "markers is 0 threads, but must be between 1 and 256 threads");
+/// let error = Heap::builder().markers(0).build().unwrap_err().to_string();
+/// assert_eq!(error, "markers is 0 threads, but must be between 1 and 256 threads");
+/// let builder = Heap::builder().gc_percent(50).min_heap(1 << 20).reserve(1 << 30).markers(1);
+/// let builder = builder.memory_limit(128 << 20).heap_limit(256 << 20).scavenge_rate(16 << 20);
+/// let heap = builder.gc_trace(false).stop_the_world(false).pin_markers(false).build()?;
+/// # Ok::<(), ConfigError>(())
 /// ```
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct HeapBuilder {
     pub(crate) config: Config,
+    pub(crate) events: Events,
 }
 
 impl HeapBuilder {
-    /// How much the heap may grow over what was live before the next cycle should be over, in percent (100).
+    /// How much the heap may grow over its live bytes until the next cycle ends, in percent (100).
     /// Larger is faster and takes more memory. 1 to 100,000.
     pub fn gc_percent(mut self, percent: u32) -> Self {
         self.config.gc_percent = percent;
         self
     }
-    /// Bytes that the heap may reach whatever is live (4 MiB): the least goal of a cycle. At least 16 KiB.
+    /// The least goal of a cycle in bytes (4 MiB): a heap may always grow to it. At least 16 KiB.
     pub fn min_heap(mut self, bytes: usize) -> Self {
         self.config.min_heap = bytes;
         self
     }
-    /// Marker threads (a quarter of the cores, at least one); the first is the collector's thread. 1 to 256.
+    /// Number of marker threads (a quarter of the cores, at least one). The first is the
+    /// collector's thread. 1 to 256.
     pub fn markers(mut self, markers: usize) -> Self {
         self.config.markers = markers;
         self
     }
-    /// Bytes of address space, in which the heap grows: 64 GiB for the first 16 heaps of a process,
-    /// 16 GiB for the next 240, 4 GiB for more. If the system refuses, it is halved until it
-    /// agrees; [`Stats::reserved_bytes`] is what there is. It is no memory, and counts as none: it
-    /// is opened as the heap grows. At least 16 MiB.
+    /// Bytes of address space for the heap. The default is 64 GiB for the first 16 heaps of a
+    /// process, 16 GiB for the next 240, and 4 GiB for more. If the system refuses, the size is
+    /// halved until it agrees; [`Stats::reserved_bytes`] is the result. Address space is no memory
+    /// and counts as none: it is opened as the heap grows. At least 16 MiB.
     pub fn reserve(mut self, bytes: usize) -> Self {
         self.config.reserve = Some(bytes);
         self
     }
-    /// Whether to print one line a cycle on standard error (`GC_TRACE=1` in the environment).
-    pub fn gc_trace(mut self, on: bool) -> Self {
-        self.config.gc_trace = on;
-        self
-    }
-    /// Whether every thread waits at the start of [`mutate`](Heap::mutate) while the collector marks, as in a
-    /// stop-the-world collector (`GC_STW=1` in the environment; no). For debugging and comparison: what fails here is not
-    /// the write barrier's fault. The waits are [`PauseKind::Stop`](crate::PauseKind::Stop).
+    /// Whether every thread waits at the start of [`mutate`](Heap::mutate) while the collector
+    /// marks, as in a stop-the-world collector (`GC_STW=1` in the environment; no). For debugging
+    /// and comparison: a failure in this mode is not the write barrier's fault. The waits are
+    /// [`PauseKind::Stop`](crate::PauseKind::Stop).
     ///
     /// A thread that stays inside `mutate` for a second makes its cycle go on without the stop.
     pub fn stop_the_world(mut self, on: bool) -> Self {
@@ -359,17 +366,19 @@ impl HeapBuilder {
         self
     }
 
-    /// Bytes a second of free blocks that the collector gives back to the system by itself, at most (64 MiB; 0: none).
-    /// It keeps what the heap will need until its goal, and what the last two cycles needed; so in a steady state nothing
-    /// is given back, and after a burst all above the goal is.
+    /// Most bytes a second of free blocks that the collector gives back to the system by itself (64
+    /// MiB; 0: none). It keeps what the heap needs to reach its goal, and what the last two cycles
+    /// needed. So in a steady state nothing is given back, and after a burst everything above the
+    /// goal is.
     /// [`release_free_memory`](Heap::release_free_memory) gives everything back at once.
     pub fn scavenge_rate(mut self, bytes_per_second: usize) -> Self {
         self.config.scavenge_rate = bytes_per_second;
         self
     }
-    /// How long nothing must have been allocated, nor roots dropped, before the collector runs a cycle that nobody asked
-    /// for (5 s; [`Duration::MAX`]: never), and once more after as long. A heap that is used too little to reach its
-    /// trigger gets one after four times as long. Such cycles take 2 % of a core at most. At least 1 ms.
+    /// How long a heap must rest before the collector runs a cycle by itself, and once more after
+    /// the same time (5 s; [`Duration::MAX`]: never). A heap rests when it allocates nothing and
+    /// drops no roots. A heap with too little use to reach its trigger gets a cycle after four
+    /// times as long. Such cycles take at most 2 % of a core. At least 1 ms.
     ///
     /// ```
     /// use std::time::{Duration, Instant};
@@ -386,7 +395,8 @@ impl HeapBuilder {
         self.config.idle_after = time;
         self
     }
-    /// Everything that is free goes back all the time, for the checkers: what comes back is memory that was given away.
+    /// Gives all free memory back all the time, for the checkers: each fresh block is memory that
+    /// was given away.
     #[cfg(any(gc_verify, shuttle))]
     #[doc(hidden)]
     pub fn scavenge_all(mut self) -> Self {
@@ -400,8 +410,9 @@ impl HeapBuilder {
     ///
     /// A setting out of range or two that contradict each other; no address space; no thread.
     pub fn build(self) -> Result<Heap, ConfigError> {
-        let config = self.config;
+        let HeapBuilder { config, events } = self;
         config.check()?;
+        let events = events.of_next_heap(Stderr::of_level(config.gc_trace));
         clock::start();
         let space = Space::new(&config)?;
         let workers: Vec<Worker<_>> = (0..config.markers).map(|_| Worker::new_lifo()).collect();
@@ -409,7 +420,7 @@ impl HeapBuilder {
         let markers = config.markers;
         let (pin, stack) = (config.pin_markers, config.stack_size);
         let (percent, least) = (config.gc_percent, config.min_heap);
-        let core = Arc::new(Core::new(config, space, marking));
+        let core = Arc::new(Core::new(config, events, space, marking));
         let keeper = Keeper::new(&core);
         let pacer = Pacer::new(percent, least, keeper.bound());
         core.credit.adopt(pacer.first(), 0);
@@ -474,8 +485,9 @@ impl fmt::Debug for Mutator {
 }
 
 impl Mutator {
-    /// Runs `f` with the right to use the heap, as [`Heap::mutate`] does; about 1 ns.
+    /// Runs `f` with the right to use the heap, as [`Heap::mutate`] does, without a look-up.
     #[inline]
+    #[track_caller]
     pub fn mutate<R>(&self, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) -> R {
         // SAFETY: INV-10: `placed` holds the record.
         pinned(unsafe { self.record.get() }, f)
@@ -498,6 +510,7 @@ impl Drop for Mutator {
 
 /// Runs `f` inside a pin of `record`.
 #[inline(always)]
+#[track_caller]
 fn pinned<R>(record: &Record, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) -> R {
     /// Ends the pin also when `f` panics.
     struct Pin<'a>(&'a Record);
@@ -507,10 +520,10 @@ fn pinned<R>(record: &Record, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) 
             self.0.leave();
         }
     }
-    record.enter();
+    record.enter(Location::caller());
     let pin = Pin(record);
-    // SAFETY: INV-1: `Mutation` is a transparent wrapper of `Record`, and the thread is pinned until `pin` drops,
-    // after `f` has returned; `for<'gc>` keeps the brand from leaving `f`.
+    // SAFETY: INV-1: `Mutation` is a transparent wrapper of `Record`. The thread is pinned until
+    // `pin` drops, after `f` has returned. `for<'gc>` keeps the brand from leaving `f`.
     f(unsafe { &*std::ptr::from_ref(pin.0).cast::<Mutation<'_>>() })
 }
 
@@ -520,8 +533,8 @@ trait EachThreadNeedsItsOwnMutator: Unpin + UnwindSafe + RefUnwindSafe {}
 /// Keeps [`Mutation`] on its thread. The compiler's error names it.
 trait EachThreadCallsMutateItself: Unpin + UnwindSafe + RefUnwindSafe {}
 
-/// The right to allocate, store and root, inside one [`mutate`](Heap::mutate). `'gc` is a brand, new for each call:
-/// pointers of different calls or heaps cannot be mixed.
+/// The right to allocate, store and root, inside one [`mutate`](Heap::mutate). `'gc` is a brand,
+/// new for each call, so pointers of different calls or heaps cannot be mixed.
 ///
 /// Neither `Send` nor `Sync`.
 ///
@@ -540,7 +553,10 @@ pub struct Mutation<'gc> {
 
 impl fmt::Debug for Mutation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mutation").field("mode", &self.record.mode()).finish()
+        f.debug_struct("Mutation")
+            .field("number", &self.record.number)
+            .field("mode", &self.record.mode())
+            .finish()
     }
 }
 
@@ -549,12 +565,12 @@ impl Mutation<'_> {
     pub(crate) fn record(&self) -> &Record {
         &self.record
     }
-    /// Whether the collector waits for this [`mutate`](Heap::mutate) to end, or soon will: its
-    /// cycle has taken a step since the `mutate` began. Two instructions and a branch, so an
-    /// interpreter can ask at each backward jump.
+    /// Returns whether the collector waits for this [`mutate`](Heap::mutate) to end, or soon will:
+    /// its cycle has taken a step since the `mutate` began. Costs two instructions and a branch, so
+    /// an interpreter can ask at each backward jump.
     ///
-    /// A `mutate` that has been asked for and goes on only makes the cycle longer; other threads do
-    /// not wait. A cycle asks a thread four times or so.
+    /// A `mutate` that goes on nevertheless makes the cycle longer; other threads do not wait. A
+    /// cycle asks a thread about four times.
     ///
     /// ```
     /// use gc_core::{Gc, Heap};
@@ -591,8 +607,8 @@ impl Mutation<'_> {
     #[must_use]
     pub fn heap(&self) -> Heap {
         let inner = self.record.core().handles.load(Ordering::Relaxed).cast_const().cast::<Inner>();
-        // SAFETY: INV-10: it is the `Arc` that the handles share, and a handle is borrowed for the
-        // pin.
+        // SAFETY: INV-10: `inner` is from the `Arc` that the handles share, and a handle is
+        // borrowed for the pin.
         let inner = unsafe {
             Arc::increment_strong_count(inner);
             Arc::from_raw(inner)
@@ -611,15 +627,15 @@ impl Mutation<'_> {
 }
 
 thread_local! {
-    /// The heap used last on this thread, and this thread's record in it.
+    /// The heap that this thread used last, and this thread's record in it.
     static LAST: Cell<(*const Core, *const Record)> =
         const { Cell::new((std::ptr::null(), std::ptr::null())) };
     static THREAD: ThreadTable = const { ThreadTable { entries: RefCell::new(Vec::new()) } };
 }
 
-/// This thread's records, one for each heap that it has used through [`Heap::mutate`]. It keeps no
-/// heap: what it has of one that has ended is a little memory whose address cannot be another
-/// heap's meanwhile.
+/// This thread's records: one for each heap that it has used through [`Heap::mutate`]. The table
+/// does not keep a heap alive. Of a heap that has ended it keeps a little memory, whose address no
+/// other heap can have meanwhile.
 struct ThreadTable {
     entries: RefCell<Vec<(Weak<Core>, Weak<PlacedRecord>)>>,
 }
@@ -647,7 +663,7 @@ impl ThreadTable {
     fn forget_dead_heaps(&self) {
         let mut dead = Vec::new();
         self.entries.borrow_mut().retain(|entry| {
-            // In the child of a fork this thread's record is worth keeping: a new one would need more locks.
+            // In the child of a fork this thread keeps its record: a new one would need more locks.
             let stopped = entry
                 .0
                 .upgrade()
@@ -668,7 +684,7 @@ impl ThreadTable {
 pub(crate) fn type_name_at(addr: usize) -> Option<&'static str> {
     let find = |thread: &ThreadTable| {
         let entries = thread.entries.try_borrow().ok()?;
-        // The tables of a heap that has ended are gone, and its addresses may be another's.
+        // The tables of a heap that has ended are gone, and another heap may have its addresses.
         let live = entries.iter().filter_map(|(core, _)| core.upgrade());
         let mut live = live.filter(|core| !core.control.is_stopping());
         live.find_map(|core| core.space.type_at(addr))

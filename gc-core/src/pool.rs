@@ -2,23 +2,22 @@
 //! [`Pool`]: values for reuse, dropped when two cycles have passed without a use of them.
 //!
 //! The design is that of Go's `sync.Pool`. The life of a value:
-//! 1. [`Pool::take`] looks into the calling thread's part: first at what was put back since the
-//!    last cycle, then at the *victims*, which were there before it. Then it looks into the other
-//!    parts ([`Shared::find`]). If all are empty it calls the maker, without a lock.
+//! 1. [`Pool::take`] looks into the calling thread's part: first at values put back since the last
+//!    cycle, then at the *victims*, which were there before it. Then it looks into the other parts
+//!    ([`Shared::find`]). If all are empty it calls the maker, without a lock.
 //! 2. [`Pool::put`] puts a value into the thread's part, or into another one if that is full
 //!    ([`Shared::keep`]).
-//! 3. The first thread that uses a part after a cycle ages it ([`Values::age`]): the values become
+//! 3. The first thread that uses a part after a cycle ages it ([`Values::age`]). The values become
 //!    victims, and the victims before them are dropped, outside of the lock.
-//! 4. Unused parts are aged by a thread that the collector starts (`ageing`).
+//! 4. A thread that the collector starts ages unused parts (`ageing`).
 //!
 //! Why victims: without them each cycle would empty the pool, and a program would make all values
 //! anew. With them the pool keeps what was in use within the last cycle.
-//!
-//! A part is locked for a few instructions, and never while a user's code runs. A thread takes the
-//! part that its place names, by `try_lock`; if another thread holds that, it goes on to the next
-//! part and stays there. So as many threads as there are parts do not meet. There are as many parts
-//! as the machine needs, and not one for each thread: a thread that ends leaves its values to the
-//! others.
+//! A part is locked for a few instructions, and never while a user's code runs. A thread uses the
+//! part that its place names, by `try_lock`. If another thread holds the lock, it goes on to the
+//! next part and stays there. So up to as many threads as there are parts do not contend. The
+//! number of parts depends on the cores, not on the threads, so a thread that ends leaves its
+//! values to others.
 
 use crate::ageing::{Ageing, Ages, Sign, carry_on};
 use crate::mutation::Heap;
@@ -30,17 +29,18 @@ use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-/// Parts for each core: a thread that lost its core may hold one.
+/// Parts for each core. More than one, since a thread that lost its core may hold a part.
 const PARTS_PER_CORE: usize = 4;
 /// Values that a pool keeps unless its maker says otherwise.
 const LIMIT: usize = 1024;
 
 thread_local! {
-    /// Which part of every pool is this thread's; none before its first use of a pool.
+    /// This thread's part of every pool; none before its first use of a pool.
     static PLACE: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// The calling thread's place. In destructors of a thread that ends it may be another's.
+/// The calling thread's place. In destructors of a thread that ends it may be the place of another
+/// thread.
 fn place() -> usize {
     let known = PLACE.try_with(|place| match place.get() {
         Some(at) => at,
@@ -57,9 +57,9 @@ fn place() -> usize {
 struct Values<T> {
     /// The number of cycles that the part has seen.
     seen: u64,
-    /// Put back since.
+    /// Values put back since.
     fresh: Vec<T>,
-    /// Put back in the cycle before, and not used since.
+    /// Values put back in the cycle before, and not used since.
     victims: Vec<T>,
 }
 
@@ -67,7 +67,7 @@ impl<T> Values<T> {
     fn len(&self) -> usize {
         self.fresh.len() + self.victims.len()
     }
-    /// Brings the part to `cycles`, and returns what is to be dropped.
+    /// Brings the part to `cycles`, and returns the values to drop.
     #[inline]
     fn age(&mut self, cycles: u64) -> Vec<T> {
         if cycles <= self.seen { Vec::new() } else { self.age_by(cycles - self.seen) }
@@ -80,32 +80,32 @@ impl<T> Values<T> {
             old.append(&mut self.victims);
         }
         if old.is_empty() {
-            // Its memory serves again.
+            // Reuses its memory.
             mem::swap(&mut self.fresh, &mut old);
         }
         old
     }
 }
 
-/// A part on a line of its own.
+/// A part on a cache line of its own.
 #[repr(align(64))]
 struct Part<T>(Mutex<Values<T>>);
 
-/// What all handles of a pool share.
+/// The state that all handles of a pool share.
 struct Shared<T> {
     make: Box<dyn Fn() -> T + Send + Sync>,
     parts: Box<[Part<T>]>,
-    /// What a part holds, for those who look without its lock.
+    /// The number of values in each part, for readers without its lock.
     signs: Arc<[Sign]>,
     /// Values that a part keeps at most, victims included.
     capacity: usize,
     ageing: Arc<Ageing>,
 }
 
-/// What an operation did with a part.
+/// The result of an operation on a part.
 struct Done<R, T> {
     result: R,
-    /// What has become too old; dropped by the caller, outside of the lock.
+    /// Values that have become too old. The caller drops them, outside of the lock.
     old: Vec<T>,
 }
 
@@ -127,19 +127,19 @@ impl<T> Shared<T> {
         Some(Done { result, old })
     }
 
-    /// The calling thread's part, and the others after it.
+    /// The index of the calling thread's part, then the others.
     fn order(&self) -> impl Iterator<Item = usize> {
         let (first, count) = (place(), self.parts.len());
         (0..count).map(move |i| (first + i) % count)
     }
-    /// The calling thread met another one in its part, and moves on.
+    /// The calling thread met another thread in its part, and moves on to the next.
     #[cold]
     fn move_on() {
-        // Without thread-locals there is nothing to change.
+        // Without thread-locals there is no place to change.
         let _ = PLACE.try_with(|place| place.set(place.get().map(|at| at.wrapping_add(1))));
     }
 
-    /// A value for reuse.
+    /// Takes a value for reuse, if there is one.
     #[inline]
     fn find(&self) -> Option<T> {
         for (nth, at) in self.order().enumerate() {
@@ -160,7 +160,7 @@ impl<T> Shared<T> {
         None
     }
 
-    /// Keeps `value`; returns what has to go for it, or the value itself if there is no room.
+    /// Keeps `value`. Returns the value that it replaces, or `value` itself if there is no room.
     #[inline]
     fn keep(&self, value: T) -> Option<T> {
         let mut waits = Some(value);
@@ -207,33 +207,32 @@ impl<T: Send> Ages for Shared<T> {
 }
 
 /// Values for reuse, such as buffers: [`get`](Self::get) takes one that was put back, or makes one.
-/// What has not been used for two cycles is dropped. Go's `sync.Pool`.
+/// A value that has not been used for two cycles is dropped, as in Go's `sync.Pool`.
 ///
-/// The values are plain Rust values outside of the heap; the heap gives the pace. So a burst's
-/// buffers go when the burst is over, and a program in a steady state makes no buffers at all. It
-/// is a handle, cheap to clone, `Send` and `Sync`, and works inside and outside of `mutate`. A
-/// value may hold [`Root`](crate::Root)s, and no `Gc`. The pool does not keep the heap alive; when
-/// the heap has ended nothing ages any more.
+/// The values are plain Rust values outside of the heap; the heap's cycles set the pace. So a
+/// burst's buffers go when the burst is over, and a program in a steady state makes no buffers at
+/// all. A pool is a handle, cheap to clone, `Send` and `Sync`, and works inside and outside of
+/// `mutate`. A value may hold [`Root`](crate::Root)s, but no `Gc`. The pool does not keep the heap
+/// alive. When the heap has ended, values do not age any more.
 ///
 /// # When values are dropped
 ///
-/// - A cycle turns values into *victims*. They are found by `get` as the others are, but the next
-///   cycle drops those that are left.
-/// - This happens at the first use of the pool after a cycle, on the thread that uses it: inside of
-///   `get`, `take` or `put`, without a lock. A panic in a destructor passes through.
-/// - Values of unused parts are dropped by a thread of their own, which runs for that
-///   only. It catches panics. The collector's threads never drop a value, so a destructor may
-///   block.
-/// - The heap needs cycles for this. One that rests has two, some seconds after the last use
+/// - A cycle turns values into *victims*. `get` finds them like the others, but the next cycle
+///   drops those that are left.
+/// - This happens at the first use of the pool after a cycle, on the thread that uses it. It
+///   happens inside `get`, `take` or `put`, without a lock. A panic in a destructor passes through.
+/// - A thread that runs only for this purpose drops the values of unused parts. It catches panics.
+///   The collector's threads never drop a value, so a destructor may block.
+/// - The heap needs cycles for this. A heap that rests has two, some seconds after the last use
 ///   ([`idle_after`](crate::HeapBuilder::idle_after)).
 /// - Dropping the last handle drops all values.
 ///
 /// # Cost
 ///
-/// The threads share a few parts, each under a lock of its own; a thread keeps to one part as long
+/// The threads share a few parts, each under a lock of its own. A thread keeps to one part as long
 /// as no other thread meets it there. `get` and its end take some 40 ns together. A pool keeps at
-/// most 1,024 values, or as many as [`with_limit`](Self::with_limit) says; what finds no room is
-/// dropped.
+/// most 1,024 values, or the number given to [`with_limit`](Self::with_limit). A value that finds
+/// no room is dropped.
 ///
 /// ```
 /// use gc_core::{Heap, Pool};
@@ -266,8 +265,7 @@ impl<T: Send + 'static> Pool<T> {
         Pool::with_limit(heap, LIMIT, make)
     }
 
-    /// The same for a pool that keeps at most `limit` values, those that wait for the next cycle
-    /// included.
+    /// The same for a pool that keeps at most `limit` values, victims included.
     ///
     /// ```
     /// use gc_core::{Heap, Pool};
@@ -307,7 +305,8 @@ impl<T: Send + 'static> Pool<T> {
 }
 
 impl<T> Pool<T> {
-    /// A value that was put back, or a new one; it goes back when the guard is dropped.
+    /// Returns a value that was put back, or a new one. The value goes back when the guard is
+    /// dropped.
     ///
     /// A guard that a panic drops does not put its value back, because the value may be half
     /// changed.
@@ -315,7 +314,7 @@ impl<T> Pool<T> {
     pub fn get(&self) -> PoolGuard<'_, T> {
         PoolGuard { pool: self, value: Some(self.take()) }
     }
-    /// The same without a guard: the value is the caller's, who may [`put`](Self::put) it back.
+    /// The same without a guard: the value is the caller's, which may [`put`](Self::put) it back.
     ///
     /// ```
     /// use gc_core::{Heap, Pool};
@@ -327,11 +326,20 @@ impl<T> Pool<T> {
     pub fn take(&self) -> T {
         self.shared.find().unwrap_or_else(|| (self.shared.make)())
     }
-    /// Keeps `value` for the next one who asks, on any thread; drops it if the pool is full.
+    /// Keeps `value` for a later `get` or `take` on any thread. Drops it if the pool is full.
     pub fn put(&self, value: T) {
         drop(self.shared.keep(value));
     }
     /// Drops all values on the calling thread.
+    ///
+    /// ```
+    /// use gc_core::{Heap, Pool};
+    /// let pool = Pool::new(&Heap::new(), Vec::<u8>::new);
+    /// pool.put(vec![1, 2]);
+    /// assert!(!pool.is_empty());
+    /// pool.clear();
+    /// assert_eq!(pool.len(), 0);
+    /// ```
     pub fn clear(&self) {
         for (part, sign) in self.shared.parts.iter().zip(&*self.shared.signs) {
             let values = {
@@ -342,12 +350,12 @@ impl<T> Pool<T> {
             drop(values);
         }
     }
-    /// How many values wait for reuse; a moment old where other threads use the pool.
+    /// The number of values that wait for reuse; a moment old where other threads use the pool.
     #[must_use]
     pub fn len(&self) -> usize {
         self.shared.signs.iter().map(Sign::held).sum()
     }
-    /// Whether no value waits for reuse.
+    /// Returns whether no value waits for reuse.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -360,14 +368,23 @@ impl<T> fmt::Debug for Pool<T> {
     }
 }
 
-// A panic leaves the parts whole: no user's code runs while one is locked.
+// A panic leaves the parts intact: no user's code runs while one is locked.
 impl<T> UnwindSafe for Pool<T> {}
 impl<T> RefUnwindSafe for Pool<T> {}
 
 /// A value of a [`Pool`], put back when the guard is dropped. From [`Pool::get`].
+///
+/// ```
+/// use gc_core::{Heap, Pool, PoolGuard};
+/// let pool = Pool::new(&Heap::new(), String::new);
+/// let mut text: PoolGuard<'_, String> = pool.get();
+/// text.push_str("lent");
+/// drop(text);
+/// assert_eq!(pool.take(), "lent");
+/// ```
 pub struct PoolGuard<'a, T> {
     pool: &'a Pool<T>,
-    /// Empty only while it is dropped.
+    /// `None` only while the guard is dropped.
     value: Option<T>,
 }
 

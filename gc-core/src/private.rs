@@ -1,7 +1,7 @@
-//! What the code that macros write refers to. Not part of the API.
+//! Items that the code of macros refers to. Not part of the API.
 //!
-//! Soundness does not rest on these paths, which the user's crate may give to modules of its own: what
-//! the derive has to check is pinned to [`Tracer`] (`trace/checks.rs`).
+//! Soundness does not depend on these paths, which the user's crate may give to modules of its own.
+//! The checks of the derive are pinned to [`Tracer`] (`trace/checks.rs`).
 
 #![forbid(unsafe_code)]
 
@@ -9,9 +9,9 @@ pub use crate::trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
 pub use ::core::marker::Sized;
 pub use ::core::primitive::bool;
 
-/// The words for the ban on `Drop`: the derive implements this for a type that can hold a `Gc`, and the
-/// blanket impl below collides with that if the type has a `Drop`. The ban itself is
-/// `Tracer::__no_drop`, whose message says less.
+/// The message of the ban on `Drop`. The derive implements this for a type that can hold a `Gc`;
+/// the blanket impl below collides with that if the type has a `Drop`. The ban itself is
+/// `Tracer::__no_drop`, whose message tells less.
 pub trait MoveDropToAFieldWithoutPointers {}
 
 #[expect(

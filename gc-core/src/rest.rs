@@ -1,34 +1,35 @@
 #![forbid(unsafe_code)]
-//! What the collector does between cycles, beside waiting for the trigger: it gives memory back, and runs a cycle by
-//! itself where nobody asks for one. The policies are `pacing::scavenger` and `pacing::idle`; here they meet the heap.
+//! What the collector does between cycles, besides waiting for the trigger. It gives memory back,
+//! and runs cycles for a program that rests. The policies are `pacing::scavenger` and
+//! `pacing::idle`; here they are applied to the heap.
 //!
-//! Under a scheduler (`cfg(shuttle)`) there is no clock, so there are no such cycles, and slices are given back without
-//! looking at the time.
+//! Under a scheduler (`cfg(shuttle)`) there is no clock. So there are no such cycles, and slices
+//! are given back without looking at the time.
 
 use crate::config::BLOCK;
 use crate::mutator::Core;
 use crate::pacing::{Idle, Scavenger, Signs};
 use std::time::{Duration, Instant};
 
-/// The longest sleep of a collector that has nothing to wait for, which is how soon it notices that roots were dropped:
-/// four times the time of quiet, and at most this.
+/// Bound on the longest sleep of a collector that waits for nothing: four times `idle_after`, at
+/// most this. It decides how soon the collector notices that roots were dropped.
 const LOOK: Duration = Duration::from_secs(20);
 
 /// How often idle blocks are compared with the limit.
 const KEEP: Duration = Duration::from_millis(1);
 
-/// The collector's part of the policies.
+/// The state of these policies.
 #[derive(Debug)]
 pub(crate) struct Rest {
     idle: Idle,
     scavenger: Scavenger,
     born: Instant,
-    /// The scavenger has not given everything back that it will.
+    /// Whether the scavenger has more to give back.
     more: bool,
-    /// How often flagged roots are looked for, and when they were.
+    /// Interval between looks for flagged roots, and the time of the last one.
     look: Duration,
     looked: Duration,
-    /// When the limit was last looked at.
+    /// Time of the last look at the limit.
     kept: Duration,
     /// CPU time of the markers when this cycle began.
     cpu: Duration,
@@ -38,7 +39,7 @@ pub(crate) struct Rest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
     Cycle,
-    /// Nothing, for so long.
+    /// Nothing, for this time.
     Sleep(Duration),
 }
 
@@ -72,7 +73,7 @@ impl Rest {
         }
     }
 
-    /// Bytes in use now; the most since the last look is the scavenger's to know.
+    /// Returns the bytes in use now. Tells the scavenger the peak since the last look.
     fn look_at_use(&mut self, core: &Core) -> u64 {
         let (used, blocks) = (core.space.resident() as u64, core.space.pages.used());
         let above = core.space.pages.take_peak().saturating_sub(blocks);
@@ -80,17 +81,17 @@ impl Rest {
         used
     }
 
-    /// CPU time of all markers, that of the collector's thread being `own`.
+    /// CPU time of all markers; `own` is that of the collector's thread.
     fn cpu(core: &Core, own: Duration) -> Duration {
         own + Duration::from_nanos(core.totals.marker_ns.get())
     }
 
-    /// A cycle begins; the collector's thread has had so much CPU time.
+    /// Records that a cycle begins; `own` is the CPU time of the collector's thread so far.
     pub(crate) fn cycle_begins(&mut self, core: &Core, own: Duration) {
         self.idle.cycle_begins(Self::signs(core));
         self.cpu = Self::cpu(core, own);
     }
-    /// It has ended.
+    /// Records that the cycle has ended.
     pub(crate) fn cycle_ended(&mut self, core: &Core, own: Duration) {
         let cost = Self::cpu(core, own).saturating_sub(self.cpu);
         let now = self.born.elapsed();
@@ -100,7 +101,7 @@ impl Rest {
         self.keep_limit(core);
     }
 
-    /// Gives idle blocks back at once that are over the soft limit together with what is in use.
+    /// Gives idle blocks back at once that, together with blocks in use, are over the soft limit.
     fn keep_limit(&mut self, core: &Core) {
         let limit = core.limits.soft();
         self.scavenger.set_limit(limit);
@@ -116,8 +117,8 @@ impl Rest {
         }
     }
 
-    /// Does what is due between cycles, in a bounded time, and says what comes next. A `quiet` program's roots are
-    /// looked at as well.
+    /// Does what is due between cycles, in a bounded time, and returns what comes next. For a
+    /// `quiet` program it looks at the roots too.
     pub(crate) fn step(&mut self, core: &Core, quiet: bool) -> Next {
         let now = if cfg!(shuttle) { Duration::ZERO } else { self.born.elapsed() };
         let used = self.look_at_use(core);
@@ -140,7 +141,7 @@ impl Rest {
             return Next::Sleep(next);
         }
         self.idle.look(now, Rest::signs(core));
-        // A look at every root is not for every wake-up.
+        // A look at every root costs too much for every wake-up.
         if quiet && self.idle.is_at_rest() && now.saturating_sub(self.looked) >= self.look / 2 {
             self.looked = now;
             if core.roots.any_flagged() {

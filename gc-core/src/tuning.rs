@@ -1,6 +1,6 @@
 #![forbid(unsafe_code)]
-//! What can be changed, and asked, about a heap's limits while it runs: methods of [`Heap`] and
-//! [`Mutation`].
+//! The limits of a heap while it runs: methods of [`Heap`] and [`Mutation`] that change them and
+//! ask about them.
 
 use crate::config::{BLOCK, Settings};
 use crate::error::ConfigError;
@@ -13,32 +13,32 @@ use std::time::Duration;
 
 /// The limits that a heap is built with.
 impl HeapBuilder {
-    /// Soft limit in bytes (none) of spans and [`External`](crate::External) memory: as they near
-    /// it, cycles start earlier than `gc_percent` asks. Cycles may take half of the process's CPU
-    /// time for that, in a row of 0.2 s more; beyond that the heap grows over the limit. At least 1
-    /// MiB.
+    /// Soft limit in bytes (none) of spans and [`External`](crate::External) memory. As the heap
+    /// nears it, cycles start earlier than `gc_percent` asks. These cycles may take at most 50 % of
+    /// the process's CPU time, with a burst allowance of 0.2 s. Beyond that the heap grows over the
+    /// limit. At least 1 MiB.
     ///
-    /// Over 17/16 of it allocation is paced to what cycles free: a thread that needs fresh blocks
-    /// waits before its next `mutate` until a cycle ends, for 10 ms a block at most; over 11/10,
-    /// for 100 ms. Free slots of spans in use cost no wait, and no allocation is refused. Such
-    /// waits are [`PauseKind::Stall`](crate::PauseKind::Stall). Blocks that are free and over the
-    /// limit go back to the system at once. What lives is not bounded, nor what one `mutate`
-    /// allocates.
+    /// Over 17/16 of the limit, allocation is paced by what cycles free. A thread that needs fresh
+    /// blocks then waits before its next `mutate` until a cycle ends, at most 10 ms for each block.
+    /// Over 11/10 it waits at most 100 ms. Free slots of spans in use cost no wait, and no
+    /// allocation is refused. The waits are [`PauseKind::Stall`](crate::PauseKind::Stall). Free
+    /// blocks over the limit go back to the system at once. The limit bounds neither live bytes nor
+    /// what one `mutate` allocates.
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.config.memory_limit = bytes;
         self
     }
-    /// A [`memory_limit`](Self::memory_limit) of `percent` of what the process's cgroup allows (a
-    /// container's limit; versions 1 and 2, where that sets `memory.high` too; Linux); none if
-    /// there is no such limit. It is read again with each cycle, and once a second while the heap
-    /// is used. With both, the smaller one holds. 1 to 100.
+    /// A [`memory_limit`](Self::memory_limit) of `percent` of what the process's cgroup allows;
+    /// none if there is no such limit. That is a container's limit, of versions 1 and 2, with
+    /// `memory.high` where it is set; Linux only. It is read again with each cycle, and once a
+    /// second while the heap is used. If both limits are set, the smaller one holds. 1 to 100.
     ///
-    /// What the process takes beside the heap counts, as far as the system says how much that is:
-    /// side tables, and what `malloc` keeps. The heap is left with half of its part at least.
+    /// Memory that the process takes beside the heap is subtracted, as far as the system reports
+    /// it: side tables, and what `malloc` keeps. The heap keeps at least half of its part.
     ///
-    /// It is also a [`heap_limit`](Self::heap_limit), for all of that and `External` memory
-    /// together, half-way between `percent` and all. With 80 %, an allocation above 90 % is an
-    /// error, and the process is not killed.
+    /// The same call sets a [`heap_limit`](Self::heap_limit) for the heap, that memory and
+    /// `External` memory together, half-way between `percent` and 100 %. With 80 %, an allocation
+    /// above 90 % is an error, and the process is not killed.
     ///
     /// ```
     /// let heap = gc_core::Heap::builder().cgroup_memory_limit(80).build()?;
@@ -48,24 +48,25 @@ impl HeapBuilder {
         self.config.cgroup_percent = Some(percent);
         self
     }
-    /// Hard limit in bytes (none): spans never take more, and an allocation that would is an
+    /// Hard limit in bytes of spans (none). An allocation that would exceed it is an
     /// [`AllocError`](crate::AllocError), at once. At least 1 MiB.
     ///
-    /// Above 15/16 of it a thread that needs fresh blocks through a form that panics
-    /// ([`Gc::new`](crate::Gc::new)) waits before its next `mutate` for the end of a cycle; those
-    /// that use the `try_` forms do not ([`stall`](Self::stall)). Who has waited gets blocks before
-    /// it waits again: half of what is left, shared among the threads that allocate, if most of the
-    /// heap is live. So a heap that fills up for good is refused the next block after some ten
-    /// cycles. Free slots of spans in use are not limited.
+    /// Above 15/16 of the limit, a thread that needs fresh blocks may wait before its next `mutate`
+    /// for the end of a cycle. It waits if it allocates with a form that panics
+    /// ([`Gc::new`](crate::Gc::new)); threads that use the `try_` forms do not
+    /// ([`stall`](Self::stall)). After a wait the thread gets some blocks before it waits again. If
+    /// most of the heap is live, the threads that allocate share half of what is left. So a heap
+    /// that fills up for good is refused a block after some ten cycles. Free slots of spans in use
+    /// are not limited.
     pub fn heap_limit(mut self, bytes: usize) -> Self {
         self.config.heap_limit = bytes;
         self
     }
-    /// How long a thread may wait near the [`heap_limit`](Self::heap_limit), before a `mutate`, for
-    /// the end of a cycle. By default 5 s for who allocates with forms that panic, and not at all
-    /// for who uses the `try_` forms; a time that is set holds for both. A wait ends as soon as its
-    /// cycle gets no further for 0.1 s, because some thread stays inside `mutate`. The waits are
-    /// [`PauseKind::Stall`](crate::PauseKind::Stall).
+    /// The longest time that a thread may wait near the [`heap_limit`](Self::heap_limit), before a
+    /// `mutate`, for the end of a cycle. The default is 5 s for threads that allocate with forms
+    /// that panic, and no wait for those that use the `try_` forms. A time set here holds for both.
+    /// A wait ends when its cycle makes no progress for 0.1 s because some thread stays inside
+    /// `mutate`. The waits are [`PauseKind::Stall`](crate::PauseKind::Stall).
     ///
     /// ```
     /// use std::time::Duration;
@@ -80,8 +81,8 @@ impl HeapBuilder {
 }
 
 impl Heap {
-    /// Changes [`gc_percent`](crate::HeapBuilder::gc_percent) from now on: the collector plans with
-    /// it within a few milliseconds, or after the cycle that runs.
+    /// Changes [`gc_percent`](crate::HeapBuilder::gc_percent). The collector plans with it within a
+    /// few milliseconds, or after the cycle that runs.
     ///
     /// # Errors
     ///
@@ -97,10 +98,9 @@ impl Heap {
         self.change(|settings| settings.gc_percent = percent)
     }
 
-    /// Changes [`memory_limit`](crate::HeapBuilder::memory_limit) (bytes; `usize::MAX` is none)
-    /// from now on: the collector plans with it within a few milliseconds, or after the cycle that
-    /// runs. A heap that is over the new limit is over it at first: cycles start, and idle blocks
-    /// go back.
+    /// Changes [`memory_limit`](crate::HeapBuilder::memory_limit) (bytes; `usize::MAX` is none).
+    /// The collector plans with it within a few milliseconds, or after the cycle that runs. A heap
+    /// above the new limit stays above it at first: cycles start, and idle blocks go back.
     ///
     /// # Errors
     ///
@@ -115,9 +115,8 @@ impl Heap {
         self.change(|settings| settings.memory_limit = bytes)
     }
 
-    /// Changes [`heap_limit`](crate::HeapBuilder::heap_limit) (bytes; `usize::MAX` is none) from
-    /// now on. A heap that is larger than the new limit keeps what it has, and gets no fresh blocks
-    /// until it is smaller.
+    /// Changes [`heap_limit`](crate::HeapBuilder::heap_limit) (bytes; `usize::MAX` is none). A heap
+    /// larger than the new limit keeps what it has, and gets no fresh blocks until it is smaller.
     ///
     /// # Errors
     ///
@@ -131,7 +130,7 @@ impl Heap {
     /// ```
     pub fn set_heap_limit(&self, bytes: usize) -> Result<(), ConfigError> {
         self.change(|settings| settings.heap_limit = bytes)?;
-        // The collector would do it soon, and looks at the container too.
+        // The collector would do this soon, and it reads the container's limit too.
         self.core().space.pages.set_limit(bytes / BLOCK);
         Ok(())
     }
@@ -146,12 +145,11 @@ impl Heap {
         Ok(())
     }
 
-    /// Lets no cycle start by itself until the guard is dropped, or the heap
-    /// ([`Stats::paced_bytes`](crate::Stats::paced_bytes)) has grown to `max_bytes`: for a phase of
-    /// a program that should have every core to itself. With several guards the smallest bound
-    /// counts.
+    /// Keeps cycles from starting by themselves, for a phase of a program that needs every core. It
+    /// ends when the guard is dropped, or when [`Stats::paced_bytes`](crate::Stats::paced_bytes)
+    /// reaches `max_bytes`. With several guards the smallest bound counts.
     ///
-    /// What is asked for still comes: [`collect`](Heap::collect), and cycles that threads wait for
+    /// Cycles that are asked for still run: by [`collect`](Heap::collect), and by threads that wait
     /// at a limit. A cycle that runs already goes on to its end.
     ///
     /// ```
@@ -169,14 +167,16 @@ impl Heap {
         CollectionPause { core, bytes: max_bytes as u64 }
     }
 
-    /// Has `call` called after each cycle that leaves memory short, until the guard is dropped:
-    /// more than 7/8 of what is allowed is live, or more is in use than the limits' lines let pass
-    /// freely (`docs/TUNING.md`). So a cache can evict before an allocation is refused.
+    /// Calls `call` after each cycle that leaves memory short, until the guard is dropped. So a
+    /// cache can evict before an allocation is refused. Memory is short when more than 7/8 of what
+    /// is allowed is live. It is short, too, when more is in use than the lines of the limits allow
+    /// freely (`docs/TUNING.md`).
     ///
-    /// It runs on the collector's thread, outside of `mutate`: it may use the heap, but the next
-    /// cycle waits for it, so let it be short. A panic in it is caught and counted
-    /// ([`Stats::pressure_panics`](crate::Stats::pressure_panics)). When the guard is dropped it
-    /// may be running for the last time. Let it not hold a `Heap`: that would never end.
+    /// `call` runs on the collector's thread, outside of `mutate`. It may use the heap, but the
+    /// next cycle waits for it, so keep it short. A panic in it is caught and counted
+    /// ([`Stats::pressure_panics`](crate::Stats::pressure_panics)). When the guard is dropped,
+    /// `call` may be running for the last time. It must not hold a `Heap`, which would then never
+    /// end.
     ///
     /// ```
     /// use gc_core::{Gc, Heap, Root};
@@ -200,9 +200,9 @@ impl Heap {
 }
 
 impl Mutation<'_> {
-    /// Whether memory was short at the last look: a thread that needed fresh blocks, or
-    /// the collector at the end of a cycle (when it also calls [`on_pressure`](Heap::on_pressure)).
-    /// One load.
+    /// Returns whether memory was short at the last look, for the cost of one load. Two places
+    /// look: a thread that needs fresh blocks, and the collector at the end of a cycle (when it
+    /// also calls [`on_pressure`](Heap::on_pressure)).
     ///
     /// ```
     /// let heap = gc_core::Heap::builder().heap_limit(4 << 20).build()?;
@@ -220,7 +220,7 @@ impl Mutation<'_> {
     }
 }
 
-/// Cycles do not start by themselves while this lives; from [`Heap::pause_collection`].
+/// Keeps cycles from starting by themselves while it lives; from [`Heap::pause_collection`].
 #[must_use = "collection goes on when this is dropped"]
 pub struct CollectionPause {
     core: Arc<Core>,

@@ -1,9 +1,9 @@
 //! The verifying build (`--cfg gc_verify`): a second, stopped marker; poison in free slots.
 //!
-//! After the weak pass and before the Sweep handshake of each cycle the world is stopped (`cycle`), everything
-//! reachable from the root table is found again by a plain search with its own set, and each such object must be
-//! allocated and marked (INV-4). Free slots are filled with [`POISON`] by the sweep; a run must still be poison, or
-//! memory that was never used, when a thread takes it.
+//! After the weak pass and before the Sweep handshake of each cycle, the collector stops the world
+//! (`cycle`). A plain search with its own set finds everything reachable from the root table again.
+//! Each such object must be allocated and marked (INV-4). The sweep fills free slots with
+//! [`POISON`]. When a thread takes a run, it must still be poison, or memory that was never used.
 
 use crate::error::fatal;
 use crate::heap::free::Run;
@@ -14,7 +14,7 @@ use crate::sweep::ephemeron::each_ephemeron;
 use crate::trace::{PACKET, Tracer};
 use std::collections::{HashMap, HashSet};
 
-/// What freed memory is filled with.
+/// The byte that fills freed memory.
 const POISON: u8 = 0xDF;
 
 /// Fills the slot of a dead object.
@@ -25,14 +25,14 @@ pub(crate) fn poison(space: &Space, class: &SpanClass, at: usize) {
         class.slot
     };
     let from = at - class.origin;
-    // What lies behind a large object, to the end of its blocks, was never anybody's.
+    // The blocks of a large object beyond its end were never used.
     asan::unpoison(from, bytes);
     // SAFETY: INV-9, INV-18: the object is dead and its drop glue has run; the slot is the
     // sweeper's or the dropper's.
     unsafe { std::ptr::write_bytes(from as *mut u8, POISON, bytes) };
 }
 
-/// Checks that nobody wrote to the free slots of a run.
+/// Checks that the free slots of a run were not written to.
 pub(crate) fn check_free(class: &SpanClass, run: Run) {
     // The rest of a run that was given up may have been an empty weak box.
     if class.info.weak_box {
@@ -70,7 +70,7 @@ impl Search {
 unsafe fn spill(tracer: *mut Tracer<'static>) {
     // SAFETY: INV-7: `check_marks` made the tracer and lends it for the call.
     let tracer = unsafe { &mut *tracer };
-    // SAFETY: INV-7: its owner is the search, which nobody else uses meanwhile.
+    // SAFETY: INV-7: its owner is the search, which nothing else uses during the call.
     let search = unsafe { &mut *tracer.owner.cast::<Search>() };
     for i in 0..tracer.len {
         // SAFETY: INV-7: `len` entries of the buffer are written.
@@ -83,7 +83,7 @@ unsafe fn spill(tracer: *mut Tracer<'static>) {
 pub(crate) fn check_marks(core: &Core) {
     let mut search = Search { seen: HashSet::new(), stack: Vec::new() };
     core.roots.each_live(|addr| search.find(addr));
-    // Ephemerons: the value of one that is found with its key counts as found.
+    // Ephemerons: if one is found and its key too, its value counts as found.
     let mut by_key: HashMap<usize, Vec<(usize, usize)>> = HashMap::new();
     let mut by_box: HashMap<usize, Vec<usize>> = HashMap::new();
     each_ephemeron(&core.space, |at, key, value| by_key.entry(key).or_default().push((at, value)));

@@ -1,4 +1,4 @@
-//! Erased pointers: what they lead back to, and what not.
+//! Erased pointers: the types that they lead back to, and those that they do not.
 
 #![forbid(unsafe_code)]
 #![deny(warnings)]
@@ -48,7 +48,7 @@ struct OtherUnit;
 #[repr(align(64))]
 struct Wide([u8; 64]);
 
-/// Types of one name, as two versions of a crate have them.
+/// Types of the same name, as in two versions of a crate.
 mod first {
     #[derive(gc_core::Trace)]
     pub(crate) struct Named(pub(crate) String);
@@ -91,7 +91,7 @@ fn downcast_leads_back_to_the_type_and_to_no_other() {
     });
 }
 
-/// A generic type is as many types as it has arguments.
+/// A generic type is a different type for each argument.
 #[test]
 fn the_arguments_of_a_generic_type_are_part_of_it() {
     Heap::new().mutate(|mc| {
@@ -120,7 +120,7 @@ fn leaf_data_has_spans_of_its_type() {
         // Over-aligned leaf data has spans of its own anyway.
         let wide = Gc::new(mc, Wide([9; 64]));
         assert!(Gc::erase(wide).is::<Wide>(mc) && GcAny::new(mc, Wide([1; 64])).is::<Wide>(mc));
-        // `new` of what is no leaf is `Gc::new`.
+        // For types that are no leaf, `new` is `Gc::new`.
         let node = GcAny::new(mc, Node { next: GcCell::new(None), value: 1 });
         assert_eq!(node.downcast::<Node<'_>>(mc).unwrap().value, 1);
     });
@@ -337,7 +337,7 @@ fn a_generic_function_needs_one_bound() {
     });
 }
 
-/// What stays of a trait object when it is erased through an object that holds it.
+/// A trait object that is erased through an object that holds it.
 #[test]
 fn a_trait_object_is_erased_in_an_object() {
     trait Speak<'gc>: Send + Sync {

@@ -1,5 +1,6 @@
-//! Every public item from outside the crate, as far as the doctests and the other tests leave it out: the traits of
-//! the pointers, guards that conflict, odd sizes and alignments, containers, settings, statistics.
+//! Every public item from outside the crate, as far as the doctests and the other tests leave it
+//! out. That is the traits of the pointers, guards that conflict, odd sizes and alignments,
+//! containers, settings, statistics.
 
 #[path = "common/settle.rs"]
 mod settle;
@@ -67,7 +68,7 @@ fn pointers_compare_and_print_as_their_contents() {
         assert_eq!(format!("{one} {one:?} {text} {text:?}"), "1 1 text \"text\"");
         assert_eq!(format!("{one:p}"), format!("{:p}", Gc::as_ptr(one)));
         assert!(std::ptr::eq(Gc::as_ref(one), Gc::as_ptr(one)));
-        // As keys they stand for their contents.
+        // As keys they compare by their contents.
         let set: HashSet<Gc<str>> = ["a", "b", "a"].iter().map(|s| Gc::from_str(mc, s)).collect();
         assert_eq!(set.len(), 2);
         let tree: BTreeSet<Gc<u64>> = [two, one, also_one].into_iter().collect();
@@ -126,7 +127,7 @@ fn guards_conflict_as_they_should() {
         {
             let (first, second): (GcRef<'_, _>, _) = (cell.borrow(), cell.try_borrow().unwrap());
             assert_eq!(first.len() + second.len(), 2);
-            // A refused borrow must not end the borrows that there are.
+            // A refused borrow must not end the existing borrows.
             for _ in 0..3 {
                 assert!(cell.try_borrow_mut(mc).is_none());
             }
@@ -407,7 +408,7 @@ fn containers_keep_what_they_hold() {
         seen.sort_unstable();
         assert!(seen.into_iter().eq(1..=22));
         assert!(all.leaves.0.is_empty() && all.tuple.0 == 1 && all.tuple.2.1 == "x");
-        // What leaves a container dies.
+        // An object that leaves a container dies.
         all.guarded.borrow_mut(mc).clear();
         all.once.get().unwrap().write(mc).clear();
     });
@@ -478,7 +479,7 @@ fn roots_are_shared_and_compared() {
     heap.settle();
     heap.settle();
     assert_eq!(heap.stats().live_objects, 0);
-    // Many at once, and their slots again.
+    // Many at once, and then their slots again.
     for _ in 0..3 {
         let many: Vec<Root<u64>> =
             heap.mutate(|mc| (0..5000u64).map(|i| Gc::root(Gc::new(mc, i), mc)).collect());

@@ -1,4 +1,4 @@
-//! The cells beside their borrows: `get_mut`, `From`, `Default`, guards of a part, and `Debug` of
+//! The cells without their borrows: `get_mut`, `From`, `Default`, guards of a part, and `Debug` of
 //! data that leads to itself.
 
 #![forbid(unsafe_code)]
@@ -58,7 +58,7 @@ fn what_nobody_else_sees_is_changed_without_a_borrow() {
         *word.get_mut() = Some(two);
         assert!(Gc::ptr_eq(word.get().unwrap(), two));
         assert!(word.get_mut().take().is_some() && word.get().is_none());
-        // What is leaked is not stored.
+        // A leaked guard stores nothing.
         let mut leaked = word.get_mut();
         *leaked = Some(one);
         std::mem::forget(leaked);
@@ -74,8 +74,8 @@ fn a_leaked_guard_closes_every_way_in() {
         assert!(cell.try_borrow().is_none() && cell.try_borrow_mut(mc).is_none());
         assert!(catch_unwind(AssertUnwindSafe(|| **cell.get_mut())).is_err());
         assert!(catch_unwind(AssertUnwindSafe(|| cell.into_inner())).is_err());
-        // A shared one that is leaked keeps nobody's `&mut` away: the borrow checker knows that it
-        // is over.
+        // A shared borrow that is leaked does not prevent a `&mut`: the borrow checker knows that
+        // it is over.
         let mut lock = GcRwLock::new(1);
         std::mem::forget(lock.read());
         *lock.get_mut() += 1;
@@ -83,7 +83,7 @@ fn a_leaked_guard_closes_every_way_in() {
     });
 }
 
-/// Pointers go round between cells inside of a guarded cell, by `get_mut` and by guards of parts,
+/// Pointers go round between cells inside a guarded cell, by `get_mut` and by guards of parts,
 /// while cycles run.
 #[test]
 fn what_get_mut_moves_inside_of_a_guard_stays_alive() {
@@ -185,7 +185,7 @@ fn guards_of_a_part_hold_the_whole() {
             assert!(lock.try_read().is_none() && lock.try_write(mc).is_none());
         }
         assert_eq!(lock.read().0.iter().map(|gc| **gc).sum::<i32>(), 10);
-        // None: the first guard comes back, and still holds.
+        // `None`: the first guard comes back, and still has its borrow.
         let back = GcRefMut::filter_map(lock.write(mc), |pair| pair.0.get_mut(7)).unwrap_err();
         assert!(lock.try_read().is_none() && back.0.len() == 2);
         drop(back);
@@ -262,7 +262,7 @@ fn what_leads_to_itself_prints() {
         );
         assert!(text.contains("lock: GcRwLock([GcMutex(0x"), "{text}");
         assert!(format!("{knot:#?}").lines().count() < 100);
-        // Guards print what they lend; so the object once more, and no further.
+        // Guards print the content that they lend. So the object appears once more, and no further.
         let guard = knot.cell.borrow();
         assert_eq!(format!("{guard:?}").matches("name").count(), 1);
         drop(guard);
@@ -293,7 +293,7 @@ fn a_debug_that_looks_through_pointers_ends_at_the_next_cell() {
         let text = format!("{ring:?}");
         assert!(text.starts_with("Ring(GcOnceCell(Some(Ring(GcOnceCell(0x"), "{text}");
     });
-    // The mark ends with the call, also when a content's `Debug` panics.
+    // The mark is cleared when the call ends, also when the `Debug` of a content panics.
     struct Panics;
     impl std::fmt::Debug for Panics {
         fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -1,4 +1,5 @@
-//! What a program learns about the memory of its types: `Heap::classes` and the refills in `Heap::stats`.
+//! What a program can read about the memory of its types: `Heap::classes`, and the refills in
+//! `Heap::stats`.
 
 #[path = "common/settle.rs"]
 mod settle;

@@ -1,4 +1,4 @@
-//! What must not compile, with the words that the user sees; and what must.
+//! Programs that must not compile, with the messages that the user sees, and programs that must.
 //!
 //! `TRYBUILD=overwrite cargo test --test compile_fail` writes the expected output anew.
 

@@ -1,4 +1,4 @@
-//! `#[derive(Trace)]`: what it finds out about a type, and that objects of each shape keep what they hold.
+//! `#[derive(Trace)]`: what it finds out about a type. Objects of each shape keep what they hold.
 
 #![forbid(unsafe_code)]
 #![allow(dead_code, reason = "most types here only have to compile")]
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-/// A leaf of another crate that knows nothing of us.
+/// A leaf of another crate that does not know ours.
 struct Foreign(u64);
 
 #[derive(Trace)]
@@ -89,7 +89,7 @@ struct Demanding<'gc, T: Trace<'gc>>(T, PhantomData<&'gc ()>);
 #[derive(Trace)]
 struct Owned<T: 'static>(T);
 
-/// `Gc` asks nothing of its target, so neither has this to.
+/// `Gc` has no bound on its target, so this type needs none either.
 #[derive(Trace)]
 #[trace(bound = "")]
 struct Link<'gc, T: ?Sized> {
@@ -131,7 +131,7 @@ struct Expr<'gc>(Vec<Stmt<'gc>>);
 #[derive(Trace)]
 struct Stmt<'gc>(Option<Box<Expr<'gc>>>, Gc<'gc, u64>);
 
-/// `'gc` is taken.
+/// `'gc` is in use for something else.
 #[derive(Trace)]
 struct Callback<T> {
     #[trace(skip)]

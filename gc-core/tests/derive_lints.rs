@@ -1,5 +1,6 @@
-//! What `#[derive(Trace)]` writes is silent under every lint that a crate may deny. `ci/lint.sh` runs clippy
-//! over this file as over all tests; the compiler's own lints hold whenever it is built.
+//! The code that `#[derive(Trace)]` writes causes no warning under every lint that a crate may
+//! deny. `ci/lint.sh` runs clippy over this file as over all tests. The compiler's own lints hold
+//! whenever it is built.
 
 #![deny(warnings)]
 #![deny(clippy::all, clippy::pedantic, clippy::nursery, clippy::cargo)]

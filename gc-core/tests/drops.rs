@@ -1,5 +1,5 @@
-//! Destructors: that nothing waits for them but who asks to, on which thread they run, how a heap
-//! ends, and how deep a value may be.
+//! Destructors: only callers that ask to wait for them do. Also on which thread they run, how a
+//! heap ends, and how deep a value may be.
 
 use gc_core::{
     DropQueue, Gc, GcCell, GcRefCell, GcWeak, Heap, Mutation, PauseKind, Root, ShutdownError, Trace,
@@ -129,7 +129,7 @@ fn a_destructor_may_join_a_thread_that_collects() {
                 other.mutate(|mc| *Gc::new(mc, 7))
             });
             assert_eq!(thread.unwrap().join().unwrap(), 7);
-            // It would wait for itself.
+            // The thread would wait for itself.
             assert!(own.drain_drops(MINUTE).is_err());
             told.store(true, SeqCst);
         };
@@ -140,7 +140,7 @@ fn a_destructor_may_join_a_thread_that_collects() {
     assert_eq!(heap.stats().drop_panics, 0);
 }
 
-/// A heap of at most `limit` bytes, near which also the `try_` forms wait.
+/// A heap of at most `limit` bytes, near which the `try_` forms wait too.
 fn limited(limit: usize) -> Heap {
     let builder = Heap::builder().min_heap(1 << 20).heap_limit(limit);
     builder.stall(Duration::from_secs(5)).build().unwrap()
@@ -176,7 +176,8 @@ fn cycles_that_nobody_asks_for_go_on_beside_destructors() {
         let end = heap.stats().cycles + n;
         grow_until("cycles begin", &|| heap.stats().cycles >= end);
     };
-    // One that does not return, and then many that return, each soon, but for seconds.
+    // A destructor that does not return, and then many that return, each soon, but for seconds in
+    // all.
     let (go_on, stuck) = channel();
     heap.mutate(|mc| _ = Gc::new(mc, Stuck(Mutex::new(stuck))));
     cycles_from_now(50);
@@ -359,7 +360,7 @@ fn a_queue_drops_on_the_thread_that_has_it() {
     fill(100);
     assert_eq!(told.try_iter().count(), 1, "once for each time that it was empty");
     assert!(queue.wait(MINUTE) && queue.len() == 100);
-    assert!(heap.drain_drops(Duration::from_millis(5)).is_err(), "nobody else drops");
+    assert!(heap.drain_drops(Duration::from_millis(5)).is_err(), "no other thread drops");
     std::thread::scope(|s| {
         let ui = s.spawn(|| {
             assert_eq!((queue.run_pending(0), queue.run_pending(30)), (0, 30));
@@ -454,7 +455,7 @@ fn a_heap_is_shut_down_in_order() {
         });
         heap.shutdown(MINUTE).unwrap();
     });
-    // And not longer than it should for what does not return.
+    // It does not wait longer than it should for a destructor that does not return.
     let heap = Heap::new();
     let (go_on, stuck) = channel();
     heap.mutate(|mc| {

@@ -291,8 +291,7 @@ fn a_full_heap_is_an_error_and_an_insert_a_panic() {
     assert!(heap.mutate(|mc| Ephemeron::try_new(mc, Gc::new(mc, 1u64), Gc::new(mc, 2u64)).is_ok()));
 }
 
-/// Allocations of a thread that inserts keys which die at once are paced by cycles that it does not
-/// wait for.
+/// A thread inserts keys that die at once. Cycles that it does not wait for pace its allocations.
 #[test]
 fn a_map_whose_keys_die_at_once_stays_small() {
     let heap = Heap::builder().min_heap(1 << 20).build().unwrap();
@@ -312,12 +311,12 @@ fn a_map_whose_keys_die_at_once_stays_small() {
         }
         most = most.max(heap.mutate(|mc| map.get(mc).len()));
     }
-    // Ten thousand are inserted between two cycles; the next ones throw them out.
+    // Ten thousand are inserted between two cycles; the next inserts remove them.
     assert!(most < 30_000, "{most} entries of 200,000");
     assert!(heap.stats().external_bytes < 1 << 20, "{}", heap.stats().external_bytes);
 }
 
-/// The same where no thread asks for cycles: they must be faster than the inserts, or each would
+/// The same without requested cycles. They must be faster than the inserts, or each cycle would
 /// find more entries than the one before.
 #[test]
 #[cfg_attr(
@@ -417,7 +416,7 @@ fn polling_ephemerons_keeps_no_entry_and_polling_entries_may() {
 
 #[test]
 fn a_million_links_through_other_objects_take_one_look() {
-    // The verifying build finds each of them once more, in hash tables.
+    // The verifying build finds each of them again, in hash tables.
     const LINKS: u64 = if cfg!(any(debug_assertions, gc_verify)) { 50_000 } else { 1_000_000 };
     // Coprime to the number of links, so that each is inserted once.
     for (order, step) in [("first to last", 1), ("last to first", LINKS - 1), ("mixed", 7_919)] {

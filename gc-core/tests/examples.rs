@@ -1,5 +1,4 @@
-//! The examples as programs: what they print at which width, and how they end when something is
-//! wrong.
+//! The examples as programs: their output at each width, and how they end after an error.
 
 #![cfg(not(any(loom, miri, shuttle)))]
 
@@ -131,7 +130,7 @@ fn what_cannot_be_written_is_a_failure() {
     ];
     for (name, args) in all {
         let mut command = example(name, &args);
-        // Nobody reads: the pipe is closed before the program begins.
+        // No process reads: the pipe is closed before the program begins.
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let output = command.stdout(writer).output().unwrap();

@@ -1,5 +1,5 @@
 //! Guarded cells while a cycle begins: how often their content is shaded, and that none of it is
-//! lost. And what a thread can ask of its pin: whether it is awaited, and for the heap.
+//! lost. Also what a thread can ask its pin for: whether the collector waits for it, and the heap.
 
 use gc_core::{
     Gc, GcCell, GcRefCell, GcRefMut, GcWeakMap, Heap, Mutation, PauseKind, Pauses, Root, Trace,
@@ -8,18 +8,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-/// Enough for its shading to be worth remembering.
+/// Large enough that its cell is worth keeping.
 const MANY: u64 = 20_000;
 
 type List<'gc> = GcRefCell<Vec<Gc<'gc, u64>>>;
 
-/// A heap whose cycles are only those that are asked for.
+/// A heap that runs requested cycles only.
 fn heap() -> Heap {
     Heap::builder().min_heap(1 << 30).idle_after(Duration::MAX).build().unwrap()
 }
 
-/// Runs `f` in a pin that begins in the phase Prep, and the cycle to its end: another thread stays
-/// in an older pin meanwhile. Returns what `f` returns, and the pauses of its pin.
+/// Runs `f` in a pin that begins in the phase Prep, and runs the cycle to its end. Another thread
+/// stays in an older pin meanwhile. Returns the result of `f`, and the pauses of its pin.
 fn in_prep<R>(heap: &Heap, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) -> (R, Pauses) {
     let (in_off, is_prep) = (channel(), channel());
     let over = channel::<()>();
@@ -71,7 +71,7 @@ fn work<'gc>(mc: &'gc Mutation<'gc>, list: &List<'gc>, borrows: u64) {
     }
 }
 
-/// All that the list holds is alive.
+/// Every object in the list is alive.
 fn check(list: &[Gc<'_, u64>], borrows: u64) {
     let expected: Vec<u64> = (0..MANY).chain((0..borrows).step_by(10)).collect();
     assert_eq!(list.iter().map(|x| **x).collect::<Vec<_>>(), expected);
@@ -145,7 +145,7 @@ fn another_thread_that_reads_or_changes_makes_the_pin_shade_again() {
                 });
             }
         });
-        // Those who change shade at their first borrow, too, and before they end.
+        // Threads that change the content shade at their first borrow, too, and before they end.
         assert_eq!(shades(&pauses), if changes { 5 + 10 } else { 5 + 1 });
     }
     heap.collect().unwrap();
@@ -256,10 +256,11 @@ fn a_pins_length_is_its_own_work_and_its_pauses() {
         length(begin)
     });
     let own = own.fold(f64::MAX, f64::min);
-    // A busy machine interrupts threads, too, which no heap can know of: one of ten must come out.
+    // A busy machine interrupts threads, which no heap can know of. One of ten attempts must come
+    // out right.
     let mut seen = Vec::new();
     let explained = (0..10).any(|_| {
-        // What comes after the clock is read at the end is the settling, which is timed by itself.
+        // After the clock is read comes the settling, which is timed by itself.
         let (inside, pauses) = in_prep(&heap, |mc| {
             let begin = Instant::now();
             work(mc, &root.get(mc), 100);
@@ -292,8 +293,8 @@ fn cells_inside_that_others_change_make_the_pin_shade_again() {
     let ((), pauses) = in_prep(&heap, |mc| {
         let object = root.get(mc);
         for i in 0..3 {
-            // Not changed by this pin: another's store into a cell inside needs a shared borrow
-            // only.
+            // This pin has not changed it. Another thread's store into a cell inside needs a shared
+            // borrow only.
             assert_eq!(object.slots.borrow_mut(mc).len() as u64, MANY);
             std::thread::scope(|scope| {
                 scope.spawn(|| {
@@ -304,7 +305,7 @@ fn cells_inside_that_others_change_make_the_pin_shade_again() {
             });
         }
     });
-    // At each borrow, and at the end because another has been there.
+    // At each borrow, and at the end because another thread has used the cell.
     assert_eq!(shades(&pauses), 4);
 }
 
@@ -350,7 +351,7 @@ fn a_loop_that_polls_leaves_when_it_is_awaited_only() {
     });
     let cycles = heap.stats().cycles;
     assert!(cycles >= 20);
-    // A few for each step of a cycle, and not one for so many polls.
+    // A few for each step of a cycle, much fewer than one for each poll.
     assert!(pins <= 16 * cycles, "{pins} pins in {cycles} cycles");
     assert!(polls > 1000 * pins, "{polls} polls in {pins} pins");
 }

@@ -1,9 +1,18 @@
-//! The house rules that can be read off the source: cited invariants, headers, lengths, where `unsafe` is,
-//! which way files import. `docs/ARCHITECTURE.md` and `docs/INVARIANTS.md` state them.
+//! The house rules that can be read off the source: cited invariants, headers, lengths, where
+//! `unsafe` is, which way files import, which words comments, messages and documents avoid.
+//! `docs/ARCHITECTURE.md`, `docs/INVARIANTS.md` and `CONTRIBUTING.md` state them.
+
+#[path = "common/words.rs"]
+mod words;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+#[path = "house/documents.rs"]
+mod documents;
+#[path = "house/items.rs"]
+mod items;
 
 /// Lines of a file without its tests.
 const CEILING: usize = 700;
@@ -29,6 +38,7 @@ const UNSAFE: &[&str] = &[
     "mutator/kept.rs",
     "mutator/place.rs",
     "observe/clock.rs",
+    "observe/place.rs",
     "pointers/any.rs",
     "pointers/by_address.rs",
     "platform/barrier.rs",
@@ -58,7 +68,7 @@ const UNSAFE: &[&str] = &[
 
 /// The layers, from the bottom. A file imports from lower layers and from its own folder. Layer 0 has an
 /// order inside: `error`, `cgroup` and `platform` know nothing, and the others know them.
-const LAYERS: [&[&str]; 11] = [
+const LAYERS: [&[&str]; 12] = [
     &["error", "cgroup", "platform"],
     &["sync", "config", "fault"],
     &["trace", "handshake", "control", "pacing", "observe", "ageing"],
@@ -68,8 +78,9 @@ const LAYERS: [&[&str]; 11] = [
     &["rest", "limits", "dropper"],
     &["cycle", "verify"],
     &["mutation"],
-    &["tuning", "ending"],
+    &["tuning", "ending", "events"],
     &["pointers", "pool"],
+    &["export"],
 ];
 
 /// The exceptions to the layers, all in the verifying build only.
@@ -125,27 +136,38 @@ impl Source {
     }
 }
 
-fn sources() -> Vec<Source> {
-    fn walk(dir: &Path, out: &mut Vec<PathBuf>) {
+/// The files below `root` whose names end with `.extension`, without what cargo builds.
+fn files(root: &Path, extension: &str) -> Vec<Source> {
+    fn walk(dir: &Path, extension: &str, out: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(dir).expect("the source folder can be read") {
             let path = entry.expect("its entries can be read").path();
-            if path.is_dir() {
-                walk(&path, out);
-            } else if path.extension().is_some_and(|e| e == "rs") {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let is_built = name == "target" || name.starts_with('.');
+            if path.is_dir() && !is_built {
+                walk(&path, extension, out);
+            } else if path.extension().is_some_and(|e| e == extension) {
                 out.push(path);
             }
         }
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut paths = Vec::new();
-    walk(&root, &mut paths);
+    walk(root, extension, &mut paths);
     paths.sort();
     let source = |path: PathBuf| {
-        let below = path.strip_prefix(&root).expect("found below the root");
+        let below = path.strip_prefix(root).expect("found below the root");
         let name = below.to_string_lossy().replace('\\', "/");
         Source { name, text: fs::read_to_string(&path).expect("a source is text") }
     };
     paths.into_iter().map(source).collect()
+}
+
+fn sources() -> Vec<Source> {
+    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "rs")
+}
+
+/// The repository.
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 fn doc(name: &str) -> String {
@@ -249,7 +271,7 @@ fn primitives_come_through_one_door() {
     }
 }
 
-/// Crates that ours is made of, of which no type may show; and where a feature makes the exception.
+/// Crates that ours is made of: no type of theirs may show, except where a feature allows it.
 const INSIDE: [&str; 4] = ["crossbeam_deque", "memmap2", "libc", "hdrhistogram"];
 const SHOWN_BY_FEATURES: [&str; 1] = ["impl From<&Histogram> for hdrhistogram::Histogram<u64> {"];
 
@@ -373,4 +395,95 @@ fn every_step_of_the_model_names_what_is_there() {
         }
     }
     assert!(rows > 40, "only {rows} rows were read");
+}
+
+/// What each file of a folder imports from the files beside it: by `super::`, or by its path.
+/// `mod.rs` is the folder's face, and counts with neither side.
+fn imports_beside(folder: &str, files: &[(String, String)]) -> Vec<(String, Vec<String>)> {
+    let prefixes = ["super::".to_owned(), format!("crate::{folder}::"), format!("{folder}::")];
+    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    let of = |(name, code): &(String, String)| {
+        // A list in braces is taken apart, so that each name has its prefix.
+        let mut found: Vec<String> = Vec::new();
+        for prefix in prefixes.iter().filter(|prefix| prefix.len() > 2) {
+            for rest in code.split(prefix.as_str()).skip(1) {
+                let list = rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
+                let part =
+                    list.map_or_else(|| rest.split([';', ',']).next(), |(list, _)| Some(list));
+                let part = part.unwrap_or_default();
+                let words = part.split(|c: char| !c.is_alphanumeric() && c != '_');
+                let first = if list.is_some() { usize::MAX } else { 1 };
+                let beside = words.take(first).filter(|word| names.contains(word) && word != name);
+                found.extend(beside.map(str::to_owned));
+            }
+        }
+        (name.clone(), found)
+    };
+    files.iter().map(of).collect()
+}
+
+/// Files that lead back to themselves.
+fn ring(imports: &[(String, Vec<String>)]) -> Option<String> {
+    let next = |name: &str| {
+        imports.iter().find(|(own, _)| own == name).map_or(&[][..], |(_, beside)| beside)
+    };
+    imports.iter().map(|(name, _)| name).find_map(|start| {
+        let mut seen: Vec<&str> = vec![];
+        let mut left: Vec<&str> = next(start).iter().map(String::as_str).collect();
+        while let Some(name) = left.pop() {
+            if name == start {
+                return Some(start.clone());
+            }
+            if !seen.contains(&name) {
+                seen.push(name);
+                left.extend(next(name).iter().map(String::as_str));
+            }
+        }
+        None
+    })
+}
+
+#[test]
+fn no_folder_has_a_ring() {
+    let all = sources();
+    let mut folders: BTreeSet<&str> = BTreeSet::new();
+    folders.extend(all.iter().filter_map(|source| Some(source.name.split_once('/')?.0)));
+    for folder in folders {
+        let here = |source: &&Source| source.name.starts_with(&format!("{folder}/"));
+        let file = |source: &Source| {
+            let name = source.name.rsplit('/').next().unwrap_or_default().trim_end_matches(".rs");
+            (name.to_owned(), source.code().collect::<Vec<_>>().join("\n"))
+        };
+        let mut files: Vec<_> = all.iter().filter(here).map(file).collect();
+        files.retain(|(name, _)| name != "mod");
+        let ring = ring(&imports_beside(folder, &files));
+        assert_eq!(ring, None, "{folder}/ has a ring of imports");
+    }
+    let derive = Path::new(env!("CARGO_MANIFEST_DIR")).join("../gc-derive/src");
+    let mut files = Vec::new();
+    for entry in fs::read_dir(derive).expect("the derive's folder can be read") {
+        let path = entry.expect("its entries can be read").path();
+        let name = path.file_stem().expect("a file has a name").to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).expect("a source is text");
+        let code: Vec<&str> =
+            text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+        if name != "lib" {
+            // In a crate without folders, siblings are `crate::name`.
+            files.push((name, code.join("\n").replace("crate::", "super::")));
+        }
+    }
+    assert_eq!(ring(&imports_beside("", &files)), None, "gc-derive has a ring of imports");
+}
+
+#[test]
+fn a_ring_is_found() {
+    let file = |name: &str, code: &str| (name.to_owned(), code.to_owned());
+    let mut files = vec![
+        file("a", "use super::b::B;"),
+        file("b", "use crate::x::{c::C, d};"),
+        file("c", "fn f() {}"),
+    ];
+    assert_eq!(ring(&imports_beside("x", &files)), None);
+    files[2].1 = "fn f() { super::a::g() }".to_owned();
+    assert_eq!(ring(&imports_beside("x", &files)).as_deref(), Some("a"));
 }

@@ -1,5 +1,5 @@
-//! Heaps, threads and memory over time. Each test takes a lock, because threads and memory of the whole process are
-//! looked at.
+//! Heaps, threads and memory over time. Each test takes a lock, because the tests read the threads
+//! and the memory of the whole process.
 
 mod common;
 #[path = "common/settle.rs"]
@@ -62,7 +62,7 @@ fn a_long_pin_delays_nobody_but_the_cycle() {
 fn a_hundred_heaps_at_once_and_one_after_another() {
     let _alone = alone();
     let base = collector_threads();
-    // A sanitizer's shadow is counted as well, so what matters is the growth.
+    // A sanitizer's shadow counts as well, so the growth is what matters.
     let before = status("VmSize");
     let drops = counter();
     let use_heap = |heap: &Heap, i: u64| -> Root<Node<'static>> {
@@ -161,7 +161,7 @@ fn wait_for(done: impl Fn() -> bool) {
 #[test]
 fn free_memory_goes_back_to_the_system() {
     let _alone = alone();
-    // The collector gives back by itself as well, which would be missing here.
+    // The collector gives memory back by itself as well, which would not be counted here.
     let heap = Heap::builder().scavenge_rate(0).build().unwrap();
     let list: Root<Node<'static>> =
         heap.mutate(|mc| Gc::root(Gc::new(mc, Node { next: GcCell::new(None), value: 0 }), mc));
@@ -332,7 +332,7 @@ fn weak_pointers_to_all_kinds() {
     drop((leaf, text, slice, large, animal));
     heap.settle();
     heap.mutate(|mc| {
-        // New objects take the places of the old ones; the weak pointers do not take them for those.
+        // New objects take the slots of the old ones. The weak pointers do not take them for those.
         (0..10_000u64).for_each(|i| _ = (Gc::new(mc, i), Gc::from_str(mc, "other")));
         let weaks = weaks.get(mc);
         assert!(weaks.leaf.upgrade(mc).is_none() && weaks.leaf.is_dead());

@@ -1,5 +1,5 @@
-//! Where a panic says that it happened: at the caller's line, for every public function that can
-//! panic. And what a refused configuration says.
+//! The location of a panic: the caller's line, for every public function that can panic. Also the
+//! message of a refused configuration.
 
 use gc_core::{
     ConfigError, Ephemeron, Gc, GcMutex, GcRefCell, GcRwLock, GcWeakMap, Heap, HeapBuilder,

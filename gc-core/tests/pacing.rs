@@ -1,5 +1,5 @@
-//! Pacing from outside: how far the heap grows, what a limit costs, and what memory outside of the heap changes. The
-//! arithmetic alone, under a simulated program, is tested in `src/pacing/simulate.rs`.
+//! Pacing from outside: how far the heap grows, what a limit costs, and the effect of external
+//! memory. `src/pacing/simulate.rs` tests the arithmetic alone, under a simulated program.
 
 #[path = "common/settle.rs"]
 mod settle;
@@ -34,8 +34,8 @@ fn table(mutator: &Mutator, n: usize) -> Table {
     table
 }
 
-/// What a program does that does not only allocate: with this after every thousand objects it allocates about 80 MB a
-/// second.
+/// What a program does besides allocating. With this after every thousand objects it allocates
+/// about 80 MB a second.
 fn think() {
     let begin = Instant::now();
     while begin.elapsed() < Duration::from_micros(250) {
@@ -90,7 +90,8 @@ fn cpu_ticks(of_collector: bool) -> u64 {
     sum.sum()
 }
 
-/// On a machine with other work the collector gets less than a core, and the middle of all cycles is what can be asked for.
+/// On a machine with other work the collector gets less than a core, so the test looks at the
+/// middle of all cycles.
 #[test]
 fn in_steady_state_the_heap_stays_near_its_goal() {
     let _alone = alone();
@@ -118,7 +119,7 @@ fn in_steady_state_the_heap_stays_near_its_goal() {
     assert!(median > 0.6, "collects too early: {peaks:?}");
 }
 
-/// 95 % of the limit live: cycles follow each other, and the program gets on all the same.
+/// 95 % of the limit is live. Cycles follow each other, and the program still makes progress.
 #[test]
 #[cfg(target_os = "linux")]
 fn near_the_soft_limit_the_collector_takes_half_of_the_time() {

@@ -1,4 +1,4 @@
-//! [`Pool`] from outside: what is used again, what cycles drop, and on which thread.
+//! [`Pool`] from outside: which values are reused, which ones cycles drop, and on which thread.
 
 use gc_core::{CollectError, Gc, Heap, Pool, PoolGuard};
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
@@ -108,7 +108,7 @@ fn a_victim_is_dropped_by_the_first_use_after_the_next_cycle() {
     // One of three is used, so two are too old after another cycle.
     let used = pool.get().number;
     heap.collect().unwrap();
-    assert_eq!((pool.len(), counts.dropped()), (3, 0), "nobody has looked");
+    assert_eq!((pool.len(), counts.dropped()), (3, 0), "the pool was not used since");
     let next = pool.take().number;
     let here = thread::current().name().unwrap_or("?").to_string();
     assert_eq!((next, pool.len()), (used, 0));
@@ -145,7 +145,7 @@ fn a_heap_at_rest_empties_its_pools() {
     // Late, so that the cycles for the heap's own beginning are over.
     thread::sleep(Duration::from_millis(200));
     drop(pool.get());
-    wait_for("nobody calls anything", || counts.dropped() == 1);
+    wait_for("no thread calls anything", || counts.dropped() == 1);
 }
 
 /// Waits in its destructor until it is told to go on, and says what `collect` returned there.

@@ -1,7 +1,7 @@
 //! Roots in tasks: held across `.await`, moved between worker threads, dropped by a runtime that
 //! ends.
 //!
-//! That these futures compile is half of the test: each is spawned, so it must be `Send` and
+//! Half of the test is that these futures compile: each is spawned, so it must be `Send` and
 //! `'static`.
 
 #![forbid(unsafe_code)]

@@ -6,14 +6,15 @@
 //! GC_SCHEDULE=17 …                       one again, the failing one
 //! ```
 //!
-//! Every thread is shuttle's, only one runs at a time, and a switch may happen before each atomic operation; which
-//! thread comes next follows from the seed, as do the program's own choices. So a seed names a whole run: a failure
-//! says which, and that one runs again.
+//! Every thread is shuttle's, only one runs at a time, and a switch may happen before each atomic
+//! operation. The seed decides which thread comes next, and the program's own choices. So a seed
+//! names a whole run: a failure prints it, and that one runs again.
 //!
-//! The program: three mutators change one graph, a fourth thread asks for cycles, and the collector works along; with
-//! every third seed a second marker too, and every eighth seed is in the stopped mode. *Tokens* only move, between cells,
-//! guarded vectors, roots and hands: at the end each is there once, and a weak pointer to one always finds it. *Nodes*
-//! come and go; each has a magic word. Weak maps tie a label to each token and notes to nodes: a living key has its value.
+//! The program: three mutators change one graph, a fourth thread asks for cycles, and the collector
+//! works along. Every third seed has a second marker too, and every eighth seed is in the stopped
+//! mode. *Tokens* only move, between cells, guarded vectors, roots and hands. At the end each is
+//! there once, and a weak pointer to one always finds it. *Nodes* come and go; each has a magic
+//! word. Weak maps tie a label to each token and notes to nodes: a living key has its value.
 
 #![cfg(shuttle)]
 
@@ -36,7 +37,7 @@ const PINS: usize = 300;
 const MUTATORS: u64 = 3;
 const MAGIC: u64 = 0x5afe_c0de_0000_0000;
 
-/// A word that is no longer what it was when its object has been freed: the verifying build overwrites free slots.
+/// A word that changes when its object is freed: the verifying build overwrites free slots.
 struct Canary(u64);
 impl Canary {
     fn new(number: u64) -> Self {
@@ -90,7 +91,7 @@ impl Token {
 struct Node<'gc> {
     #[trace(skip)]
     canary: Canary,
-    /// So that a span has room for some 60, and there are spans for mutators to sweep.
+    /// The size gives a span some 60 slots, and mutators spans to sweep.
     pad: [u64; 28],
     left: GcCell<'gc, Node<'gc>>,
     right: GcCell<'gc, Node<'gc>>,
@@ -110,7 +111,7 @@ struct World<'gc> {
     queue: GcMutex<Vec<Gc<'gc, Token>>>,
     weak_tokens: Vec<GcWeak<'gc, Token>>,
     weak_nodes: GcRwLock<Vec<(u64, GcWeak<'gc, Node<'gc>>)>>,
-    /// What nothing but a token keeps alive, or a node.
+    /// An object that only a token or a node keeps alive.
     labels: GcWeakMap<'gc, Token, Node<'gc>>,
     notes: GcWeakMap<'gc, Node<'gc>, Token>,
 }
@@ -119,7 +120,8 @@ struct World<'gc> {
 #[derive(Default)]
 struct Pocket {
     tokens: Vec<Root<Token>>,
-    /// Found in the graph and rooted, with their numbers; others may cut them off at any time.
+    /// Objects found in the graph and rooted, with their numbers. Other threads may cut them off at
+    /// any time.
     nodes: Vec<(u64, Root<Node<'static>>)>,
 }
 
@@ -230,7 +232,7 @@ fn take<'gc>(
 
 fn one_step<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &Rng, pocket: &mut Pocket) {
     match rng.below(17) {
-        // A key found by nothing but its entry comes back to life.
+        // A key that only its entry leads to comes back to life.
         16 => {
             let entries = world.notes.entries(mc);
             if !entries.is_empty() {
@@ -245,7 +247,7 @@ fn one_step<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &Rng, pocket: &mut
             Gc::new(mc, [0u64; 64]);
         }),
         12..=14 => {
-            // From place to place by exchanges alone, which shade nothing but what they take out.
+            // Moves by exchanges alone, which shade only the values that they take out.
             let (from, to) = (&world.places[rng.below(PLACES)], &world.places[rng.below(PLACES)]);
             let Some(token) = from.token.get() else { return };
             if from.token.compare_exchange(mc, Some(token), None).is_ok()
@@ -362,7 +364,7 @@ fn mutator(heap: &Heap, root: &Root<World<'static>>, seed: u64) -> Pocket {
 
 fn program(seed: u64) {
     let heap = Heap::builder();
-    // With some seeds what is free is given back to the system at every look.
+    // With some seeds the heap gives free memory back to the system at every look.
     let heap = if seed % 4 == 1 { heap.scavenge_all() } else { heap };
     let heap = heap
         .reserve(16 << 20)
@@ -418,7 +420,7 @@ fn program(seed: u64) {
     drop((root, found));
     heap.collect().expect("outside of mutate");
     assert_eq!(heap.stats().live_objects, 0, "garbage outlived a full cycle");
-    // What a cycle found is dropped in its own time, and no other cycle waits for that.
+    // Dead objects are dropped in their own time, and no other cycle waits for that.
     while heap.drain_drops(Duration::ZERO).is_err() {
         thread::yield_now();
     }

@@ -1,5 +1,5 @@
-//! Slices without bytes: empty ones, and such of values without a size; at each alignment, and at
-//! the ends of `usize`. And identities of what is dead.
+//! Slices without bytes: empty ones, and slices of values without a size, at each alignment and at
+//! the ends of `usize`. Also identities of dead objects.
 
 #![forbid(unsafe_code)]
 
@@ -104,7 +104,7 @@ fn as_many_values_without_a_size_as_can_be_counted() {
 
 #[test]
 fn lengths_that_overflow_are_refused() {
-    /// Says that it yields more than it does.
+    /// An iterator that announces more items than it yields.
     struct Many<F>(usize, F);
     impl<T, F: Fn() -> T> Iterator for Many<F> {
         type Item = T;
@@ -190,8 +190,8 @@ fn a_dead_weak_pointer_is_not_to_the_new_object_in_its_slot() {
     });
 }
 
-/// Objects that have one address, one after the other, and die one in each cycle: two weak pointers
-/// to each.
+/// Objects that have one address, one after the other. One dies in each cycle, and each has two
+/// weak pointers.
 #[test]
 fn dead_weak_pointers_are_equal_by_the_object_that_they_were_to() {
     let heap = Heap::new();

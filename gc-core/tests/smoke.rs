@@ -1,4 +1,4 @@
-//! The first things a user does, from outside the crate.
+//! The first things that a user does, from outside the crate.
 
 #[path = "common/settle.rs"]
 mod settle;

@@ -59,7 +59,7 @@ fn threads_wait_for_the_whole_marking_and_for_nothing_else() {
     check(&heap, &root, LONG);
     let pauses = heap.pauses();
     let stops = pauses.of(PauseKind::Stop);
-    assert!(!stops.is_empty(), "nobody waited in five cycles");
+    assert!(!stops.is_empty(), "no thread waited in five cycles");
     // Marking 300,000 nodes takes milliseconds, all of which the worker waited.
     assert!(stops.max() > Duration::from_millis(1), "the longest stop took {:?}", stops.max());
     assert!(pauses.of(PauseKind::Gate).is_empty());
@@ -81,7 +81,8 @@ fn a_thread_that_stays_inside_makes_the_cycle_go_on_without_the_stop() {
     let begin = Instant::now();
     std::thread::scope(|scope| {
         heap.mutate(|_| {
-            // It would wait for ever for this one, which stays in its pin until it is done.
+            // The other thread would wait for ever for this one, which stays in its pin until it is
+            // done.
             let other = scope.spawn(|| {
                 std::thread::sleep(Duration::from_millis(50));
                 for value in 0..1000 {

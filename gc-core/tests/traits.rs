@@ -1,6 +1,6 @@
-//! What the types of the crate implement, and what implements `Trace`: unwinding, borrowing as the
-//! content, identities, leaves, function pointers, tuples, and with the features the types of other
-//! crates.
+//! The traits that the crate's types implement, and the types that implement `Trace`. They cover
+//! unwinding, borrowing as the content, identities, leaves, function pointers, tuples, and with the
+//! features the types of other crates.
 
 #![forbid(unsafe_code)]
 
@@ -65,7 +65,7 @@ fn a_panic_in_mutate_is_caught_without_a_wrapper() {
         })
     });
     assert!(panicked.is_err());
-    // Not poisoned: the next one sees what was written.
+    // Not poisoned: the next borrower sees what was written.
     assert_eq!(catch_unwind(|| heap.mutate(|mc| *root.get(mc).lock(mc))).unwrap(), 2);
     assert!(catch_unwind(|| mutator.mutate(|_| std::panic::resume_unwind(Box::new(())))).is_err());
     assert_eq!(mutator.mutate(|mc| *Gc::new(mc, 3)), 3);

@@ -1,7 +1,7 @@
-//! Our own model of the type: what the later steps need to know, and nothing of its syntax.
+//! Our own model of the type: what the later steps need, without its syntax.
 
 use crate::attr::{ContainerAttrs, FieldAttrs};
-use crate::{attr, valid};
+use crate::{attr, errors};
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
@@ -37,13 +37,13 @@ pub(crate) struct Field<'a> {
     pub(crate) member: Member,
     pub(crate) ty: &'a Type,
     pub(crate) attrs: FieldAttrs,
-    /// What the type mentions, which decides what is known about its `NEEDS_TRACE`.
+    /// What the type mentions. This decides what is known about its `NEEDS_TRACE`.
     pub(crate) mentions: Mentions,
 }
 
-/// Which names occur in a field's type. Read from its tokens, through the groups in which `macro_rules!`
-/// wraps what it was given. Names that another macro will write are not seen, so soundness does not rest on
-/// this: `brand` and `itself` only replace a question to the compiler by "yes".
+/// Which names occur in a field's type. They are read from its tokens, through the groups in which
+/// `macro_rules!` wraps its input. Names that another macro will write are not seen, so soundness
+/// does not rest on this. `brand` and `itself` only replace a question to the compiler by "yes".
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Mentions {
     /// The brand.
@@ -53,9 +53,9 @@ pub(crate) struct Mentions {
 }
 
 impl<'a> Input<'a> {
-    /// Reads the model, or everything that is wrong with its attributes.
+    /// Reads the model. Fails with all errors in its attributes.
     pub(crate) fn read(node: &'a DeriveInput) -> Result<Self> {
-        let mut errors = valid::Errors::default();
+        let mut errors = errors::Errors::default();
         let attrs = errors.take(attr::container(&node.attrs));
         let brand = node.generics.lifetimes().next().map(|param| &param.lifetime);
         let mut read = |fields: &'a Fields| {
@@ -84,7 +84,7 @@ impl<'a> Input<'a> {
                         .collect(),
                 )
             }
-            Data::Union(data) => return Err(Error::new(data.union_token.span, valid::UNION)),
+            Data::Union(data) => return Err(Error::new(data.union_token.span, errors::UNION)),
         };
         if let Data::Enum(data) = &node.data {
             for variant in &data.variants {
@@ -101,8 +101,8 @@ impl<'a> Input<'a> {
         private(&self.attrs)
     }
 
-    /// The name of the brand in the impls: the type's own lifetime, or else `'gc`, so that `bound` can name
-    /// it, unless a `for<'gc>` somewhere in the type stands in the way.
+    /// The name of the brand in the impls. That is the type's own lifetime, or else `'gc`, so that
+    /// `bound` can name it, unless a `for<'gc>` in the type conflicts.
     pub(crate) fn brand_name(&self) -> Lifetime {
         let fresh: Lifetime = parse_quote!('gc);
         let mut mentions = Mentions::default();
@@ -127,14 +127,15 @@ impl<'a> Input<'a> {
         one.into_iter().flatten().chain(variants)
     }
 
-    /// Whether a value can hold a `Gc` for any choice of the parameters. A type for which this is `false` is
-    /// `'static` and hence a leaf.
+    /// Returns whether a value can hold a `Gc` for some choice of the parameters. A type for which
+    /// this is `false` is `'static` and hence a leaf.
     pub(crate) fn is_open(&self) -> bool {
         self.brand.is_some() || self.node.generics.type_params().next().is_some()
     }
 }
 
-/// The path of `gc_core::__private`. What it leads to is the user's word: see `gc_core`'s `trace/checks.rs`.
+/// The path of `gc_core::__private`. The user's crate decides what it leads to: see `gc_core`'s
+/// `trace/checks.rs`.
 pub(crate) fn private(attrs: &ContainerAttrs) -> TokenStream {
     match &attrs.krate {
         Some(path) => quote!(#path::__private),
@@ -142,8 +143,8 @@ pub(crate) fn private(attrs: &ContainerAttrs) -> TokenStream {
     }
 }
 
-/// A name that the impls may repeat without a warning. That a thing is deprecated is not reported where the
-/// name stands in a derive's own span; an `#[allow(deprecated)]` would be an error below a `forbid`.
+/// A name that the impls may repeat without a warning. A name in a derive's own span causes no
+/// deprecation warning. An `#[allow(deprecated)]` would be an error below a `forbid`.
 pub(crate) fn silent(name: &Ident, attrs: &[Attribute]) -> Ident {
     if !attrs.iter().any(|attr| attr.path().is_ident("deprecated")) {
         return name.clone();
@@ -154,7 +155,7 @@ pub(crate) fn silent(name: &Ident, attrs: &[Attribute]) -> Ident {
 }
 
 impl Mentions {
-    /// Adds what occurs in `tokens`.
+    /// Adds the names that occur in `tokens`.
     pub(crate) fn scan(&mut self, tokens: TokenStream, name: &Ident, brand: Option<&Lifetime>) {
         // A lifetime is two tokens, an apostrophe and a name.
         let mut quote = false;

@@ -1,6 +1,6 @@
-//! `#[trace(...)]`: parsing, and whether each attribute stands where it belongs.
+//! `#[trace(...)]`: parses the attributes, and checks that each is in its place.
 
-use crate::valid::{self, Errors};
+use crate::errors::{self, Errors};
 use proc_macro2::Span;
 use quote::ToTokens;
 use syn::parse::Parser;
@@ -31,18 +31,18 @@ pub(crate) fn container(attrs: &[Attribute]) -> Result<ContainerAttrs> {
     for meta in errors.take(metas(attrs)).unwrap_or_default() {
         if meta.path().is_ident("bound") {
             if out.bound.is_some() {
-                errors.push(meta.span(), valid::duplicate("bound"));
+                errors.push(meta.span(), errors::duplicate("bound"));
             }
             out.bound = errors.take(bound(&meta));
         } else if meta.path().is_ident("crate") {
             if out.krate.is_some() {
-                errors.push(meta.span(), valid::duplicate("crate"));
+                errors.push(meta.span(), errors::duplicate("crate"));
             }
             out.krate = errors.take(krate(&meta));
         } else if meta.path().is_ident("skip") {
-            errors.push(meta.span(), valid::SKIP_ON_TYPE);
+            errors.push(meta.span(), errors::SKIP_ON_TYPE);
         } else {
-            errors.push(meta.span(), valid::unknown(meta.path()));
+            errors.push(meta.span(), errors::unknown(meta.path()));
         }
     }
     errors.finish().map(|()| out)
@@ -55,18 +55,18 @@ pub(crate) fn field(attrs: &[Attribute]) -> Result<FieldAttrs> {
     for meta in errors.take(metas(attrs)).unwrap_or_default() {
         if meta.path().is_ident("skip") {
             if out.skip {
-                errors.push(meta.span(), valid::duplicate("skip"));
+                errors.push(meta.span(), errors::duplicate("skip"));
             }
             if !matches!(meta, Meta::Path(_)) {
-                errors.push(meta.span(), valid::SKIP_VALUE);
+                errors.push(meta.span(), errors::SKIP_VALUE);
             }
             out.skip = true;
         } else if meta.path().is_ident("bound") {
-            errors.push(meta.span(), valid::BOUND_ON_FIELD);
+            errors.push(meta.span(), errors::BOUND_ON_FIELD);
         } else if meta.path().is_ident("crate") {
-            errors.push(meta.span(), valid::CRATE_ON_FIELD);
+            errors.push(meta.span(), errors::CRATE_ON_FIELD);
         } else {
-            errors.push(meta.span(), valid::unknown(meta.path()));
+            errors.push(meta.span(), errors::unknown(meta.path()));
         }
     }
     errors.finish().map(|()| out)
@@ -76,12 +76,12 @@ pub(crate) fn field(attrs: &[Attribute]) -> Result<FieldAttrs> {
 pub(crate) fn variant(attrs: &[Attribute]) -> Result<()> {
     let mut errors = Errors::default();
     for meta in errors.take(metas(attrs)).unwrap_or_default() {
-        errors.push(meta.span(), valid::ON_VARIANT);
+        errors.push(meta.span(), errors::ON_VARIANT);
     }
     errors.finish()
 }
 
-/// What stands inside the `#[trace(...)]`s, split at the commas.
+/// The contents of the `#[trace(...)]`s, split at the commas.
 fn metas(attrs: &[Attribute]) -> Result<Vec<Meta>> {
     let mut errors = Errors::default();
     let mut out = Vec::new();
@@ -90,11 +90,11 @@ fn metas(attrs: &[Attribute]) -> Result<Vec<Meta>> {
             Meta::List(list) => {
                 let parse = Punctuated::<Meta, Token![,]>::parse_terminated;
                 match errors.take(list.parse_args_with(parse)) {
-                    Some(metas) if metas.is_empty() => errors.push(attr.span(), valid::EMPTY),
+                    Some(metas) if metas.is_empty() => errors.push(attr.span(), errors::EMPTY),
                     metas => out.extend(metas.unwrap_or_default()),
                 }
             }
-            Meta::Path(_) | Meta::NameValue(_) => errors.push(attr.span(), valid::EMPTY),
+            Meta::Path(_) | Meta::NameValue(_) => errors.push(attr.span(), errors::EMPTY),
         }
     }
     errors.finish().map(|()| out)
@@ -103,13 +103,13 @@ fn metas(attrs: &[Attribute]) -> Result<Vec<Meta>> {
 fn bound(meta: &Meta) -> Result<Vec<WherePredicate>> {
     let Some(Ok(text)) = value(meta).map(|value| syn::parse2::<LitStr>(value.to_token_stream()))
     else {
-        return Err(Error::new(meta.span(), valid::BOUND_VALUE));
+        return Err(Error::new(meta.span(), errors::BOUND_VALUE));
     };
     let span: Span = text.span();
     let parse = Punctuated::<WherePredicate, Token![,]>::parse_terminated;
     match text.parse_with(parse) {
         Ok(predicates) => Ok(predicates.into_iter().collect()),
-        Err(error) => Err(Error::new(span, valid::bound_syntax(&error))),
+        Err(error) => Err(Error::new(span, errors::bound_syntax(&error))),
     }
 }
 
@@ -122,10 +122,10 @@ fn krate(meta: &Meta) -> Result<Path> {
             Err(_) => Path::parse_mod_style.parse2(tokens).ok(),
         }
     });
-    path.ok_or_else(|| Error::new(meta.span(), valid::CRATE_VALUE))
+    path.ok_or_else(|| Error::new(meta.span(), errors::CRATE_VALUE))
 }
 
-/// What stands behind the `=`, without the groups in which `macro_rules!` wraps a fragment.
+/// The value after the `=`, without the groups in which `macro_rules!` wraps a fragment.
 fn value(meta: &Meta) -> Option<&Expr> {
     let Meta::NameValue(pair) = meta else { return None };
     let mut value = &pair.value;

@@ -1,27 +1,26 @@
 //! The impls, for a type that [`valid`](crate::valid) has accepted.
 //!
-//! 1. [`trace`]: `Trace`. The value is taken apart by patterns without `..`, so a field or a variant that the
-//!    derive has not seen is an error. Each field's value goes to the `Tracer`, which infers its type: the
-//!    type's tokens are written nowhere, because a macro among them may expand to something else here.
-//! 2. [`needs_trace`]: whether a type needs a trace is a constant, the "or" of its fields. A recursive type
-//!    would ask for its own constant, so a field that mentions the type itself or the brand counts as needing
-//!    one without being asked; only generic types without a brand ask.
+//! 1. [`trace`]: `Trace`. Patterns without `..` take the value apart, so a field or a variant that
+//!    the derive has not seen is an error. Each field's value goes to the `Tracer`, which infers
+//!    its type. The type's tokens are not repeated, because a macro among them may expand to
+//!    something else here.
+//! 2. [`needs_trace`]: whether a type needs a trace is a constant, the "or" of its fields. A
+//!    recursive type would ask for its own constant. So a field that mentions the type itself or
+//!    the brand counts as needing a trace; only generic types without a brand ask.
 //! 3. [`families`](crate::families): `Managed` and `Branded`.
-//! 4. [`drop_ban`]: an impl that collides with a blanket impl for everything that has a `Drop`. It has the
-//!    better words; the `Tracer` checks the same thing in `trace`.
+//! 4. [`drop_ban`]: an impl that collides with a blanket impl for every type with a `Drop`. It has
+//!    the better message; the `Tracer` checks the same in `trace`.
 //!
-//! Every name of ours is at [`ours`], the macro's own hygiene. A user's macro may give a field's name and its
-//! place, but not the meaning of `__gc_tracer`.
+//! Every name of ours is at [`ours`], the macro's own hygiene. A user's macro may give a field's
+//! name and its place, but not the meaning of `__gc_tracer`.
 
 use crate::ast::{Field, Input, Shape, Variant};
 use crate::families::families;
+use crate::parts::{Parts, plain};
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{quote, quote_spanned};
+use syn::GenericParam;
 use syn::spanned::Spanned;
-use syn::{
-    Attribute, GenericParam, Generics, Lifetime, Type, TypeParam, TypeParamBound, WherePredicate,
-    parse_quote,
-};
 
 /// All impls for one type.
 pub(crate) fn expand(input: &Input<'_>) -> TokenStream {
@@ -30,125 +29,6 @@ pub(crate) fn expand(input: &Input<'_>) -> TokenStream {
     let families = families(input, &parts);
     let ban = input.is_open().then(|| drop_ban(input, &parts));
     quote!(#trace #families #ban)
-}
-
-/// What the impls have in common.
-pub(crate) struct Parts {
-    /// The path of `gc_core::__private`.
-    pub(crate) private: TokenStream,
-    /// The attributes of each impl.
-    pub(crate) attrs: TokenStream,
-    /// The brand: the type's own, or a fresh name.
-    pub(crate) brand: Lifetime,
-    /// The type's parameters without defaults, bounds and attributes, with the brand in front.
-    generics: Generics,
-    /// The type parameters that may be unsized.
-    pub(crate) unsized_params: Vec<Ident>,
-    /// What the type itself demands.
-    pub(crate) own: Vec<WherePredicate>,
-    /// What `Trace` demands besides.
-    bound: Vec<WherePredicate>,
-    /// The part of `bound` that being `Managed` or `Branded` does not imply.
-    pub(crate) extra: Vec<WherePredicate>,
-}
-
-impl Parts {
-    fn of(input: &Input<'_>) -> Parts {
-        let (brand, private) = (input.brand_name(), input.private());
-        let mut generics = plain(&input.node.generics);
-        let mut own: Vec<WherePredicate> = Vec::new();
-        for TypeParam { ident, bounds, .. } in input.node.generics.type_params() {
-            own.push(parse_quote!(#ident: #bounds));
-        }
-        let clause = input.node.generics.where_clause.iter();
-        own.extend(clause.flat_map(|clause| clause.predicates.iter().cloned()));
-        let mut unsized_params = Vec::new();
-        own.retain_mut(|predicate| {
-            let WherePredicate::Type(predicate) = predicate else { return true };
-            let all = std::mem::take(&mut predicate.bounds).into_iter();
-            let (kept, maybe): (Vec<_>, Vec<_>) = all.partition(|bound| !is_maybe(bound));
-            if let (Some(ident), false) = (single_ident(&predicate.bounded_ty), maybe.is_empty()) {
-                unsized_params.push(ident.clone());
-            }
-            predicate.bounds.extend(kept);
-            !predicate.bounds.is_empty()
-        });
-        if input.brand.is_none() {
-            generics.params.insert(0, parse_quote!(#brand));
-        }
-        let default = |param: &TypeParam| -> WherePredicate {
-            let ident = &param.ident;
-            parse_quote!(#ident: #private::Trace<#brand>)
-        };
-        let params = || generics.type_params();
-        let (bound, extra) = match &input.attrs.bound {
-            Some(bound) => (bound.clone(), bound.clone()),
-            None => {
-                let extra = params().filter(|param| unsized_params.contains(&param.ident));
-                (params().map(default).collect(), extra.map(default).collect())
-            }
-        };
-        let attrs = attrs(&input.node.attrs);
-        Parts { private, attrs, brand, generics, unsized_params, own, bound, extra }
-    }
-
-    /// The parameters for an `impl<...>`: with the brand or without, each type parameter bounded by `bound`.
-    pub(crate) fn params(&self, branded: bool, bound: impl Fn(bool) -> TokenStream) -> TokenStream {
-        let private = &self.private;
-        let params = self.generics.params.iter().filter_map(|param| match param {
-            GenericParam::Lifetime(param) => branded.then(|| param.to_token_stream()),
-            GenericParam::Const(param) => Some(param.to_token_stream()),
-            GenericParam::Type(param) => {
-                let ident = &param.ident;
-                let maybe_unsized = self.unsized_params.contains(ident);
-                let maybe = maybe_unsized.then(|| quote!(?#private::Sized+));
-                let bound = bound(maybe_unsized);
-                Some(quote!(#ident: #maybe #bound))
-            }
-        });
-        quote!(<#(#params),*>)
-    }
-}
-
-/// The parameters without bounds of types, defaults, attributes and `where` clause.
-pub(crate) fn plain(generics: &Generics) -> Generics {
-    let mut generics = generics.clone();
-    generics.where_clause = None;
-    for param in &mut generics.params {
-        match param {
-            GenericParam::Type(param) => {
-                *param = TypeParam::from(param.ident.clone());
-            }
-            GenericParam::Const(param) => {
-                param.attrs.clear();
-                param.eq_token = None;
-                param.default = None;
-            }
-            GenericParam::Lifetime(param) => param.attrs.clear(),
-        }
-    }
-    generics
-}
-
-/// The attributes of an impl: as rustc's own derives have them, so that the type's lint levels hold in it.
-pub(crate) fn attrs(of_type: &[Attribute]) -> TokenStream {
-    const LEVELS: [&str; 4] = ["allow", "warn", "deny", "forbid"];
-    let levels = of_type.iter().filter(|attr| LEVELS.iter().any(|l| attr.path().is_ident(l)));
-    quote!(#[automatically_derived] #(#levels)*)
-}
-
-fn is_maybe(bound: &TypeParamBound) -> bool {
-    matches!(bound, TypeParamBound::Trait(t) if matches!(t.modifier, syn::TraitBoundModifier::Maybe(_)))
-}
-
-/// The name, if the type is no more than a name.
-fn single_ident(ty: &Type) -> Option<&Ident> {
-    match ty {
-        Type::Path(path) if path.qself.is_none() => path.path.get_ident(),
-        Type::Group(group) => single_ident(&group.elem),
-        Type::Paren(paren) => single_ident(&paren.elem),
-        _ => None,
-    }
 }
 
 /// The span of our own names, at the place of a user's tokens.
@@ -202,13 +82,14 @@ fn trace(input: &Input<'_>, parts: &Parts) -> TokenStream {
     }
 }
 
-/// The pattern for all fields of a struct or a variant, and the statements that trace them or check that they
-/// need not be traced. An error points at the field's type.
+/// The pattern for all fields of a struct or a variant, and the statements for them. A statement
+/// traces a field, or checks that it need not be traced. An error points at the field's type.
 fn fields_of(fields: &[Field<'_>]) -> (TokenStream, TokenStream) {
     let mut all = (TokenStream::new(), TokenStream::new());
     for (i, Field { member, ty, attrs, .. }) in fields.iter().enumerate() {
         let span = ours(ty);
-        // `ref` refuses the name of a constant: without it, a user's constant would be compared with.
+        // `ref` refuses the name of a constant. Without it, the pattern would compare with a user's
+        // constant.
         let value = Ident::new(&format!("__gc_field{i}"), span);
         all.0.extend(quote_spanned!(span=> #member: ref #value,));
         all.1.extend(match attrs.skip {
@@ -229,7 +110,7 @@ fn needs_trace(input: &Input<'_>, parts: &Parts) -> TokenStream {
     if traced.any(|field| field.mentions.brand || field.mentions.itself) {
         return quote!(true);
     }
-    // `trace` checks that these are all fields and that no others are left: there it takes a full pattern.
+    // `trace` checks that these are all fields, by a full pattern.
     let ask = |field: &Field<'_>, rest: &TokenStream, variant: &TokenStream| {
         let (member, span) = (field.member.clone(), ours(field.ty));
         quote_spanned! {span=>

@@ -1,11 +1,11 @@
-//! What the derive writes beside an error: impls without content, so that the uses of the type compile and
-//! the error stands alone.
+//! What the derive writes beside an error: impls without content, so that uses of the type compile
+//! and the error stands alone.
 //!
-//! The error is a macro, `compile_error!`, and a crate of the user's can give that name to a macro that says
-//! nothing. So the impls are sound without it: `trace` ends the process, and a type with a `Drop` of its own is
-//! refused as ever.
+//! The error is a macro, `compile_error!`, and a user's crate can give that name to a macro that
+//! reports no error. So the impls are sound without it. `trace` ends the process, and a type with a
+//! `Drop` of its own is refused as always.
 
-use crate::{ast, attr, expand};
+use crate::{ast, attr, parts};
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{DeriveInput, Error, GenericParam, Lifetime, parse_quote};
@@ -14,7 +14,7 @@ use syn::{DeriveInput, Error, GenericParam, Lifetime, parse_quote};
 pub(crate) fn expand(node: &DeriveInput, error: &Error) -> TokenStream {
     let error = error.to_compile_error();
     let private = ast::private(&attr::container(&node.attrs).unwrap_or_default());
-    let attrs = expand::attrs(&node.attrs);
+    let attrs = parts::attrs(&node.attrs);
     let trace = trace(node, &private, &attrs);
     if node.generics.type_params().next().is_some() {
         // The families of a generic type are not worth their code here.
@@ -35,7 +35,7 @@ pub(crate) fn expand(node: &DeriveInput, error: &Error) -> TokenStream {
         });
         quote!(#name<#(#args),*>)
     };
-    let plain = expand::plain(&node.generics);
+    let plain = parts::plain(&node.generics);
     let consts: Vec<_> = plain.const_params().collect();
     let branded = at(parse_quote!('__gc));
     let fixed = at(parse_quote!('static));

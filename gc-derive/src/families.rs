@@ -1,16 +1,17 @@
 //! `Managed` and `Branded`. A parameter `V` becomes `V::At<'gc>` and `V::Static`.
 //!
 //! 1. A condition on `V` has to hold for every `V::At<'gc>`, too: a higher-ranked `where` clause of
-//!    `Managed`. `Branded` cannot repeat that clause (it would hide what the compiler knows about `At`), so
-//!    it asks for the `Managed` impl itself.
-//! 2. What a family leads to is written from the type's parameters alone, never from the user's text. So a
-//!    condition that is substituted wrongly can refuse a type, but it cannot change `At`.
-//! 3. For a sized parameter the projection is of the trait that the impl implements. For an unsized one it
-//!    is of `Family` or `Rootable`, whose paths a crate of the user's may have replaced: `__check` compares
-//!    with the real ones.
+//!    `Managed`. `Branded` cannot repeat that clause, which would hide what the compiler knows
+//!    about `At`. So it requires the `Managed` impl itself.
+//! 2. The target of a family is written from the type's parameters alone, never from the user's
+//!    text. So a condition that is substituted wrongly can refuse a type, but it cannot change
+//!    `At`.
+//! 3. For a sized parameter the projection is of the trait that the impl implements. For an unsized
+//!    one it is of `Family` or `Rootable`. A user's crate may have replaced their paths, so
+//!    `__check` compares with the real ones.
 
 use crate::ast::Input;
-use crate::expand::Parts;
+use crate::parts::Parts;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::visit_mut::{self, VisitMut};
@@ -24,7 +25,8 @@ pub(crate) fn families(input: &Input<'_>, parts: &Parts) -> TokenStream {
     let fixed_brand: Lifetime = parse_quote!('static);
     let itself = |ident: &Ident| -> Type { parse_quote!(#ident) };
     let (at, fixed) = (|ident: &Ident| parts.at(ident), |ident: &Ident| parts.fixed(ident));
-    // The substitutions: of a type at 'static into its branded form, of a branded one into its form at 'static.
+    // The substitutions: of a type at 'static into its branded form, and of a branded type into its
+    // form at 'static.
     let rename = Subst { from: brand, brand: &fixed_brand, param: &itself, input };
     let brand_it = Subst { from: brand, brand, param: &at, input };
     let fix_it = Subst { from: brand, brand: &fixed_brand, param: &fixed, input };
@@ -45,7 +47,7 @@ pub(crate) fn families(input: &Input<'_>, parts: &Parts) -> TokenStream {
     let own_fixed = own.iter().map(|p| rename.predicate(p));
     let conditions = own.iter().chain(extra).flat_map(|p| for_all(brand_it.predicate(p), brand));
     let own_of_static = own.iter().map(|p| fix_it.predicate(p));
-    // A type whose last field is an unsized parameter has a family where it is sized.
+    // A type whose last field is an unsized parameter has a family where the parameter is sized.
     let any_unsized = !parts.unsized_params.is_empty();
     let sized = |ty: &dyn ToTokens| any_unsized.then(|| quote!(#ty: #private::Sized,));
     let (managed_sized, branded_sized) = (sized(managed_type), sized(&quote!(Self)));
@@ -117,7 +119,7 @@ impl Parts {
         })
     }
 
-    /// The function of `Branded` that does.
+    /// The function of `Branded` that checks the families of unsized parameters.
     fn check_static(&self) -> Option<TokenStream> {
         let Parts { private, brand, unsized_params, .. } = self;
         let checks = unsized_params.iter().map(|ident| {
@@ -132,8 +134,8 @@ impl Parts {
     }
 }
 
-/// `for<'gc> predicate`, if it is one on a type: for each bound a predicate, because a `for` inside the bound
-/// moves to the front.
+/// `for<'gc> predicate`, if it is a predicate on a type. There is one for each bound, because a
+/// `for` inside the bound moves to the front.
 fn for_all(predicate: WherePredicate, brand: &Lifetime) -> Vec<WherePredicate> {
     let WherePredicate::Type(PredicateType { lifetimes, bounded_ty, bounds, .. }) = predicate
     else {
@@ -153,7 +155,7 @@ fn for_all(predicate: WherePredicate, brand: &Lifetime) -> Vec<WherePredicate> {
     bounds.into_iter().map(one).collect()
 }
 
-/// Puts other arguments in the place of the type's parameters.
+/// Substitutes other arguments for the type's parameters.
 struct Subst<'a> {
     from: &'a Lifetime,
     brand: &'a Lifetime,

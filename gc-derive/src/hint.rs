@@ -1,7 +1,8 @@
-//! Fields that cannot compile, refused in words that name the remedy. The compiler would say that
-//! a lifetime is too short.
+//! Fields that cannot compile, refused with a message that names the remedy. The compiler's message
+//! would be that a lifetime is too short.
 //!
-//! 1. A cell, a lock or a count of std around pointers: the collector sees no store through it.
+//! 1. A cell, a lock or a count of std around pointers: the collector does not see stores through
+//!    it.
 //! 2. A `Gc<'static, _>`: no pointer has that brand.
 //!
 //! Both are guesses from names. A type of the user's own may be called `Mutex` and be `Trace`: with
@@ -14,7 +15,7 @@ use syn::{
     PathArguments, PathSegment, Type, TypeBareFn, TypeTraitObject,
 };
 
-/// What hides its content from the collector, and what to write.
+/// Types that hide their content from the collector, and what to write instead.
 const HIDING: [(&str, &str); 10] = [
     ("RefCell", "`GcRefCell`"),
     ("Cell", "`GcCell`, which holds one pointer or none, or `GcRefCell`"),
@@ -34,7 +35,7 @@ const HOMES: [&str; 7] = ["std", "core", "alloc", "sync", "cell", "rc", "parking
 /// Pointers and cells whose first argument is the brand.
 const POINTERS: [&str; 3] = ["Gc", "GcCell", "GcWeak"];
 
-/// Containers that hold what their arguments say, and nothing else.
+/// Containers that hold values of their arguments only.
 const CONTAINERS: [&str; 5] = ["Option", "Vec", "Box", "VecDeque", "HashMap"];
 
 /// The first fields that are refused, one error each.
@@ -62,7 +63,7 @@ struct Finder<'a> {
 
 impl Finder<'_> {
     fn field(&mut self, field: &syn::Field) {
-        // What is skipped has errors of its own; an attribute that does not parse, too.
+        // A skipped field has errors of its own, and so has an attribute that does not parse.
         if field.attrs.iter().any(|attr: &Attribute| attr.path().is_ident("trace")) {
             return;
         }
@@ -121,7 +122,7 @@ impl Finder<'_> {
 }
 
 impl<'ast> Visit<'ast> for Finder<'_> {
-    // These hold nothing that their types name.
+    // These types hold no value of the types that they name.
     fn visit_type_bare_fn(&mut self, _: &'ast TypeBareFn) {}
     fn visit_type_trait_object(&mut self, _: &'ast TypeTraitObject) {}
 

@@ -1,51 +1,19 @@
-//! What the derive refuses, and every word that it says about it.
+//! What the derive refuses in a type that it has read.
 
 use crate::ast::{Input, Mentions};
-use proc_macro2::Span;
-use quote::ToTokens;
+use crate::errors::Errors;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{DeriveInput, Error, Ident, Macro, Path, Result, TypeParam, TypePath};
+use syn::{DeriveInput, Ident, Macro, Result, TypeParam, TypePath};
 
-pub(crate) const UNION: &str = "`Trace` cannot be derived for a union: nobody knows which of its fields is \
-     alive. Use an enum";
 const TWO_LIFETIMES: &str = "a type that derives `Trace` has at most one lifetime parameter, the brand of \
      its `Gc`s: an object in the heap cannot borrow anything else";
 const PACKED: &str = "`Trace` cannot be derived for a packed type: the collector reads each field through a \
      reference, and a packed field may be misaligned";
 const SKIP_BRANDED: &str = "a skipped field is not traced, so it must not hold a `Gc`: its type has to be \
      `'static`";
-pub(crate) const SKIP_ON_TYPE: &str = "`#[trace(skip)]` belongs on a field, not on the type";
-pub(crate) const SKIP_VALUE: &str = "`skip` takes no value: write `#[trace(skip)]`";
-pub(crate) const BOUND_ON_FIELD: &str =
-    "`#[trace(bound = \"...\")]` belongs on the type, not on a field";
-pub(crate) const BOUND_VALUE: &str = "`bound` takes the predicates of a `where` clause as a string: write \
-     `#[trace(bound = \"T: Trace<'gc>\")]`";
-pub(crate) const CRATE_ON_FIELD: &str =
-    "`#[trace(crate = \"...\")]` belongs on the type, not on a field";
-pub(crate) const CRATE_VALUE: &str = "`crate` takes the path under which this crate knows `gc_core`: write \
-     `#[trace(crate = \"path::to::gc_core\")]`";
-pub(crate) const ON_VARIANT: &str = "a variant takes no `#[trace(...)]`: `skip` belongs on its fields, \
-     `bound` and `crate` on the type";
-pub(crate) const EMPTY: &str = "`trace` takes a list: write `#[trace(skip)]` on a field, or \
-     `#[trace(bound = \"...\")]` or `#[trace(crate = \"...\")]` on the type";
 const MACRO_IN_BOUND: &str = "the derive cannot put another argument into what this macro will expand to: \
      write the type out, or give it a name with `type`";
-
-pub(crate) fn unknown(path: &Path) -> String {
-    let name = path.to_token_stream();
-    format!(
-        "`{name}` is unknown here: `trace` knows `skip` on a field, and `bound` and `crate` on the type"
-    )
-}
-
-pub(crate) fn duplicate(name: &str) -> String {
-    format!("`{name}` is given twice")
-}
-
-pub(crate) fn bound_syntax(error: &Error) -> String {
-    format!("`bound` takes the predicates of a `where` clause, and these do not parse: {error}")
-}
 
 fn short_projection(param: &Ident) -> String {
     format!(
@@ -54,40 +22,14 @@ fn short_projection(param: &Ident) -> String {
     )
 }
 
-/// Several errors, reported together.
-#[derive(Default)]
-pub(crate) struct Errors(Option<Error>);
-
-impl Errors {
-    /// Adds an error.
-    pub(crate) fn push(&mut self, span: Span, message: impl std::fmt::Display) {
-        self.take::<()>(Err(Error::new(span, message)));
-    }
-
-    /// The value, or `None` after noting the error.
-    pub(crate) fn take<T>(&mut self, result: Result<T>) -> Option<T> {
-        match (result, &mut self.0) {
-            (Ok(value), _) => return Some(value),
-            (Err(error), Some(first)) => first.combine(error),
-            (Err(error), none) => *none = Some(error),
-        }
-        None
-    }
-
-    /// All of them, if there are any.
-    pub(crate) fn finish(self) -> Result<()> {
-        self.0.map_or(Ok(()), Err)
-    }
-}
-
-/// Refuses what cannot be traced.
+/// Refuses types that cannot be traced.
 pub(crate) fn check(input: &Input<'_>) -> Result<()> {
     let mut errors = Errors::default();
     if let Some(second) = input.node.generics.lifetimes().nth(1) {
         errors.push(second.span(), TWO_LIFETIMES);
     }
     for attr in input.node.attrs.iter().filter(|attr| attr.path().is_ident("repr")) {
-        // What else is wrong with a `repr` is the compiler's to say.
+        // The compiler reports other errors in a `repr`.
         let _ = attr.parse_nested_meta(|meta| {
             if meta.path.is_ident("packed") {
                 errors.push(meta.path.span(), PACKED);
@@ -111,8 +53,8 @@ pub(crate) fn check(input: &Input<'_>) -> Result<()> {
     bounds.errors.finish()
 }
 
-/// Finds what stays the type parameter's when `families` puts another type in its place: `V::Item`, which
-/// would be ambiguous, and the arguments of a macro.
+/// Finds types that remain the type parameter's when `families` substitutes another type. These are
+/// `V::Item`, which would be ambiguous, and the arguments of a macro.
 struct Bounds<'a> {
     input: &'a Input<'a>,
     errors: Errors,
@@ -120,7 +62,7 @@ struct Bounds<'a> {
 
 impl<'ast> Visit<'ast> for Bounds<'_> {
     fn visit_type_param(&mut self, param: &'ast TypeParam) {
-        // The default is not repeated.
+        // The impls do not repeat the default.
         param.bounds.iter().for_each(|bound| self.visit_type_param_bound(bound));
     }
 

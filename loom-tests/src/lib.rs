@@ -11,13 +11,14 @@ pub mod sync;
 pub mod toy;
 pub mod whole;
 
-/// How many accesses one execution may have: a table of roots has some hundred slots. Loops without an end are longer.
+/// The most accesses that one execution may have: a table of roots has some hundred slots. An
+/// endless loop has more.
 const LONGEST_PATH: usize = 20_000;
-/// How long one model may take, on a machine that has other things to do as well.
+/// The longest time that one model may take, on a machine with other work.
 const LONGEST: std::time::Duration = std::time::Duration::from_secs(900);
 
-/// Explores `model` with at most `preemptions` forced switches in each execution (`None`: all executions), and prints
-/// how many executions that were.
+/// Explores `model` with at most `preemptions` forced switches in each execution (`None`: all
+/// executions), and prints the number of executions.
 pub fn check(preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = preemptions;
@@ -31,7 +32,7 @@ pub fn check(preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'stati
         model();
     });
     let runs = runs.load(std::sync::atomic::Ordering::Relaxed);
-    // Loom would end there without a word, and the model would pass half explored.
+    // loom would end there silently, and the model would pass half explored.
     assert!(
         start.elapsed() < LONGEST,
         "too large: bound its preemptions ({runs} executions so far)"
@@ -43,7 +44,8 @@ pub fn check(preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'stati
     println!("{runs} executions in {seconds:.2} s");
 }
 
-/// Seconds that the calling thread has had a core, where the system tells; loom runs all threads of a model in it.
+/// CPU seconds of the calling thread, if the system reports them; loom runs all threads of a model
+/// in it.
 fn cpu_seconds() -> Option<f64> {
     let line = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     Some(line.split(' ').next()?.parse::<f64>().ok()? / 1e9)

@@ -7,7 +7,7 @@ mod model;
 pub(crate) use model::{Arc, AtomicPtr, Mutex, Ordering};
 use std::sync::atomic::AtomicBool;
 
-/// Whether `full_fence` does anything: a twin's switch, not a part of the model.
+/// Whether `full_fence` does anything. A twin's switch, not a part of the model.
 pub static FENCES: AtomicBool = AtomicBool::new(true);
 
 /// As in `gc_core::model`.

@@ -1,5 +1,5 @@
-//! A toy heap for the larger models: objects of one pointer field, the barrier as `mutator.rs` has it, a marker,
-//! and the two sides of a handshake, all on the protocol types that ship.
+//! A toy heap for the larger models, on the protocol types that ship. It has objects of one pointer
+//! field, the barrier of `mutator.rs`, a marker, and the two sides of a handshake.
 
 use gc_core::model::{Epoch, EpochWord, GreyRing, MarkWord, Mode, PinWord, full_fence};
 use loom::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ pub struct Toy {
 }
 
 impl Toy {
-    /// `fields[i]` is what object i + 1 points to.
+    /// `fields[i]` is the target of object i + 1.
     pub fn new(fields: &[usize]) -> Toy {
         let fields = fields.iter().map(|&to| AtomicUsize::new(to)).collect();
         Toy { marks: MarkWord::new(), fields }
@@ -22,24 +22,24 @@ impl Toy {
     fn field(&self, object: usize) -> &AtomicUsize {
         &self.fields[object - 1]
     }
-    /// What a mutator reads in a field.
+    /// Reads a field as a mutator does.
     pub fn load(&self, object: usize) -> usize {
         self.field(object).load(Ordering::Acquire)
     }
-    /// The same as an exchange, which loom always gives the last store.
+    /// The same as an exchange, to which loom always gives the last store.
     pub fn load_exactly(&self, object: usize) -> usize {
         self.field(object).fetch_add(0, Ordering::AcqRel)
     }
-    /// Marks an object; says whether this call did it.
+    /// Marks an object. Returns whether this call did it.
     #[must_use]
     pub fn mark(&self, object: usize) -> bool {
         object != 0 && self.marks.test_and_set(1 << object)
     }
-    /// Whether an object is marked.
+    /// Returns whether an object is marked.
     pub fn is_marked(&self, object: usize) -> bool {
         self.marks.is_set(1 << object)
     }
-    /// Makes a white object grey, by way of the thread's ring.
+    /// Makes a white object grey, through the thread's ring.
     pub fn shade(&self, object: usize, ring: &GreyRing) {
         if object == 0 || self.is_marked(object) {
             return;
@@ -48,7 +48,7 @@ impl Toy {
         if self.mark(object) {
             assert!(ring.push(object), "a model's ring is large enough");
         } else {
-            // Acquire: what the one who marked it has counted.
+            // Acquire: makes the count of the thread that marked it visible.
             let _marked = self.is_marked(object);
         }
     }
@@ -65,7 +65,7 @@ impl Toy {
             Mode::Mark => {
                 let old = field.load(Ordering::Acquire);
                 field.store(new, Ordering::Release);
-                // The code may do other things first; here whoever else runs does them.
+                // The code may do other things first; in the model the other threads run here.
                 self.shade(old, ring);
             }
         }
@@ -78,7 +78,7 @@ impl Toy {
     pub fn swap_plain(&self, object: usize, new: usize) -> usize {
         self.field(object).swap(new, Ordering::AcqRel)
     }
-    /// Scans what is on `stack` until it is empty.
+    /// Scans the objects on `stack` until it is empty.
     pub fn scan(&self, stack: &mut Vec<usize>) {
         while let Some(object) = stack.pop() {
             let to = self.load(object);
@@ -87,14 +87,14 @@ impl Toy {
             }
         }
     }
-    /// Takes what `ring` holds and scans it.
+    /// Takes the objects in `ring` and scans them.
     pub fn drain(&self, ring: &GreyRing) {
         let mut stack = Vec::new();
         while ring.take(usize::MAX, |object| stack.push(object)) > 0 {
             self.scan(&mut stack);
         }
     }
-    /// At the end: whatever can be reached from `roots` is marked.
+    /// At the end: every object that is reachable from `roots` is marked.
     pub fn check(&self, roots: &[usize]) {
         for &root in roots {
             let (mut object, mut left) = (root, self.fields.len());
@@ -107,11 +107,13 @@ impl Toy {
     }
 }
 
-/// A point at which threads may take turns. loom remembers the last access of a word only, so that it does not see
-/// the race of one thread's load with another's load and store of the same word (tokio-rs/loom#392), and explores
-/// one order of the two. Exchanges of a word of their own are always seen.
+/// A point at which threads may take turns. loom remembers only the last access of a word. Take one
+/// thread's load and another's load and store of the same word. loom does not see their race
+/// (tokio-rs/loom#392), and explores one order of the two. Exchanges of a word of their own are
+/// always seen.
 ///
-/// Relaxed, so that it orders nothing; but not next to fences, with which it would.
+/// Relaxed, so that it orders nothing. Not for use next to fences, with which it would order
+/// accesses.
 #[derive(Debug)]
 pub struct Turn(AtomicUsize);
 

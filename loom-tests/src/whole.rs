@@ -1,10 +1,11 @@
-//! A whole heap in small, for models of a complete cycle: one span of four slots, two mutators and a collector, who do
-//! what `mutator.rs`, `cycle.rs` and `sweep.rs` do, with the protocol types that ship. Of the shipped code only the
-//! side tables and the trace functions are missing, whose place `Toy` and the words here take.
+//! A small whole heap, for models of a complete cycle: one span of four slots, two mutators and a
+//! collector. They do what `mutator.rs`, `cycle/mod.rs` and `sweep.rs` do, with the protocol types that
+//! ship. Only the side tables and the trace functions of the shipped code are missing; `Toy` and
+//! the words here replace them.
 //!
-//! Where the code loads a pointer field the model exchanges it for itself, so that loom sees every race of the
-//! two (tokio-rs/loom#392), and where it stores to one the model exchanges too (#282). What the weaker accesses are
-//! allowed to read is `snapshot.rs`'s and `prep_store.rs`'s business.
+//! Where the code loads a pointer field, the model exchanges it for itself, so that loom sees every
+//! race of the two (tokio-rs/loom#392). Where the code stores to one, the model exchanges too
+//! (#282). `snapshot.rs` and `prep_store.rs` explore what the weaker accesses may read.
 
 use crate::toy::{Toy, begin, wait};
 use gc_core::model::{
@@ -18,9 +19,9 @@ use loom::thread;
 /// The slots of the span; 0 is null.
 pub const SLOTS: std::ops::RangeInclusive<usize> = 1..=4;
 const ALL: u64 = 0b11110;
-/// What an object holds that was there before the model began.
+/// The content of an object that existed before the model began.
 pub const OLD: u32 = 7;
-/// What the sweep leaves in a slot.
+/// The content of a slot after the sweep.
 pub const FREED: u32 = 0;
 
 /// The step that a twin leaves out.
@@ -30,11 +31,11 @@ pub enum Step {
     Whole,
     /// Prep is set and not waited for.
     PrepNotCrossed,
-    /// A store shades nothing.
+    /// A store does not shade.
     NoShade,
-    /// Neither a round nor the gate compares what was pushed, or looks at the rings again.
+    /// Neither a round nor the gate compares the push counters, or looks at the rings again.
     NotCompared,
-    /// Nothing is born marked.
+    /// No object is born marked.
     BornWhite,
     /// A run taken before Mark is not marked by its owner's crossing into Mark.
     RunLeftWhite,
@@ -54,7 +55,7 @@ pub enum Step {
     SweptEarly,
 }
 
-/// What a thread's record keeps in plain cells (INV-3).
+/// The part of a thread's record that lies in plain cells (INV-3).
 #[derive(Debug)]
 struct Own {
     mode: Mode,
@@ -73,10 +74,10 @@ struct Thread {
     own: UnsafeCell<Own>,
 }
 
-/// How the heap looks when a model begins, in the sweep of cycle 0.
+/// The state of the heap when a model begins, in the sweep of cycle 0.
 #[derive(Debug, Clone, Copy)]
 pub struct Setup {
-    /// What each object points to.
+    /// The target of each object.
     pub fields: [usize; 4],
     /// Objects that are roots for good.
     pub roots: &'static [usize],
@@ -86,9 +87,11 @@ pub struct Setup {
     pub weak: usize,
     /// Slots without an object, as bits.
     pub free: u64,
-    /// Whether the span is in the cache of thread 0, and the free slots are its run; else it lies in its list.
+    /// Whether the span is in the cache of thread 0, with the free slots as its run. Else the span
+    /// lies in its list.
     pub cached: bool,
-    /// Whether the collector lets the mutators run after each root: other orders come early, and fewer of them late.
+    /// Whether the collector lets the mutators run after each root. Then loom explores other orders
+    /// early, and fewer of them late.
     pub lets: bool,
 }
 
@@ -135,7 +138,7 @@ impl Whole {
             setup,
             epoch: EpochWord::new(),
             toy: Toy::new(&setup.fields),
-            // Those of a thread's run are counted as allocated.
+            // The slots of a thread's run count as allocated.
             allocated: AtomicU64::new(if cached { ALL } else { ALL & !setup.free }),
             number: AtomicU32::new(0),
             lists: [Stack::new(), Stack::new()],
@@ -171,7 +174,7 @@ impl Whole {
     }
     fn own<R>(&self, thread: usize, f: impl FnOnce(&mut Own) -> R) -> R {
         self.threads[thread].own.with_mut(|p| {
-            // SAFETY: loom itself checks that nobody else touches it.
+            // SAFETY: loom itself checks that no other thread touches it.
             f(unsafe { &mut *p })
         })
     }
@@ -181,7 +184,7 @@ impl Whole {
             unsafe { *p = content }
         });
     }
-    /// What an object holds; loom checks that nobody writes to it at the same time.
+    /// Reads an object; loom checks that no thread writes to it at the same time.
     pub fn read(&self, object: usize) -> u32 {
         self.objects[object - 1].with(|p| {
             // SAFETY: as above.
@@ -206,7 +209,7 @@ impl Whole {
         assert_eq!(self.own(thread, |own| own.mode), mode, "the mode is the pin's");
         let result = work(&Pin { heap: self, thread, mode });
         record.pin.clear();
-        // To another thread, at no preemption's cost.
+        // Lets another thread run without a preemption.
         thread::yield_now();
         result
     }
@@ -309,7 +312,7 @@ impl Whole {
                 self.toy.scan(&mut vec![root]);
             }
             if self.setup.lets {
-                // To a mutator, at no preemption's cost.
+                // Lets a mutator run without a preemption.
                 thread::yield_now();
             }
         }
@@ -347,7 +350,7 @@ impl Whole {
         self.put_back(number);
         true
     }
-    /// `sweep_span`, with a write where drop glue runs.
+    /// `sweep_span`, with a write in place of drop glue.
     fn sweep_span(&self, number: u64) {
         let (allocated, marked) = (self.allocated.load(Ordering::Acquire), self.toy.marks.take());
         assert_eq!(marked & !allocated, 0, "INV-5: a mark without an object");
@@ -358,7 +361,8 @@ impl Whole {
         self.number.store(number as u32, Ordering::Release);
     }
 
-    /// When all threads are done: whatever can be reached from the roots is an object, and is handed to `each`.
+    /// After all threads are done: everything reachable from the roots is an object, and is passed
+    /// to `each`.
     pub fn check(&self, each: impl Fn(usize, u32)) {
         let allocated = self.allocated.load(Ordering::Acquire);
         let roots = self.setup.roots.iter().copied().chain(self.slot.scan());
@@ -413,7 +417,7 @@ impl Pin<'_> {
             }
         }
     }
-    /// A new object that holds `content` and points to nothing, if there is room.
+    /// Makes a new object with `content` and a null field, if there is room.
     pub fn alloc(&self, content: u32) -> Option<usize> {
         let heap = self.heap;
         let (rest, sweeps) = heap.own(self.thread, |own| (own.rest, own.sweeps));
@@ -461,7 +465,7 @@ impl Pin<'_> {
         });
         true
     }
-    /// The target of the weak box, if it is live.
+    /// Returns the target of the weak box, if it is live.
     pub fn upgrade(&self) -> Option<usize> {
         let heap = self.heap;
         if heap.weak.is_dead() && heap.step != Step::FlagNotAsked {

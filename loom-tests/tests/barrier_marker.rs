@@ -1,4 +1,5 @@
-//! INV-4: what is overwritten while marking is shaded by the mutator or was scanned by the marker, and grey once.
+//! INV-4: an object that is overwritten while marking is shaded by the mutator or was scanned by
+//! the marker. It is grey once.
 #![cfg(loom)]
 
 use gc_core::model::{GreyRing, MarkWord};
@@ -64,9 +65,10 @@ fn broken_a_store_without_the_shade() {
     loom_tests::check(None, || run(false));
 }
 
-/// The ring alone: full, emptied by two markers, nothing lost, doubled or reordered. With `turns` in any order; the
-/// markers take turns at the lock then, because loom gives the last one a flag that was cleared since
-/// (tokio-rs/loom#282). Their own race in any order is in `ring_order.rs`.
+/// The ring alone: full, emptied by two markers, with no entry lost, doubled or reordered. With
+/// `turns` in any order. The markers take turns at the lock then. loom gives the last one a flag
+/// that was cleared since (tokio-rs/loom#282). `ring_order.rs` explores their own race in any
+/// order.
 fn ring(turns: bool) {
     let world = Arc::new((GreyRing::new(), turns.then(|| (Turn::new(), Mutex::new(())))));
     let taken = Arc::new(AtomicUsize::new(0));

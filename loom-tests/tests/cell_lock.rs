@@ -1,4 +1,5 @@
-//! INV-14: what an exclusive borrow can change is shaded or scanned before; a scan never overlaps a borrow.
+//! INV-14: content that an exclusive borrow can change was shaded or scanned before; a scan never
+//! overlaps a borrow.
 #![cfg(loom)]
 
 use gc_core::model::{Borrow, CellLock, MarkWord};
@@ -22,7 +23,7 @@ impl World {
         }
     }
     fn read(&self) -> usize {
-        // SAFETY: loom itself checks that nobody writes at the same time.
+        // SAFETY: loom itself checks that no thread writes at the same time.
         self.content.with(|p| unsafe { *p })
     }
 }

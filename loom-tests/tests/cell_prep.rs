@@ -1,7 +1,7 @@
-//! INV-14 and rule 5 with content that loom watches: a borrower, another thread and a marker at one cell. In Mark the
-//! first borrow shades and records; in Prep every borrow shades at both ends and records nothing,
-//! or the pin keeps the cell: it shades at its first borrow and before it ends, and another thread
-//! that comes by in between makes it shade again.
+//! INV-14 and rule 5 with content that loom watches: a borrower, another thread and a marker at one
+//! cell. In Mark the first borrow shades and records. In Prep every borrow shades at both ends and
+//! records nothing, or the pin keeps the cell. Then the pin shades at its first borrow and before
+//! it ends, and another thread that uses the cell in between makes it shade again.
 #![cfg(loom)]
 
 use gc_core::model::{Borrow, CellLock, Epoch, EpochWord, GreyRing, Mode, PinWord};
@@ -13,7 +13,7 @@ use loom_tests::toy::{Toy, begin, handshake, pin, wait};
 const CYCLE: u64 = 1;
 /// A root, scanned before the cell; empty.
 const C: usize = 1;
-/// What the cell holds.
+/// The content of the cell.
 const X: usize = 2;
 /// White: made in Off or Prep.
 const Y: usize = 3;
@@ -27,19 +27,19 @@ enum Step {
     PrepRecords,
     /// A borrow in Mark shades nothing.
     NoShadeInMark,
-    /// The marker scans whoever borrows.
+    /// The marker scans although the cell is borrowed.
     ScanWithoutTheBit,
     /// The borrower does not wait for a scan.
     BorrowOverAScan,
     /// A pin that keeps the cell does not shade what it has changed before it ends.
     NoSettling,
-    /// Another's shared borrow of a kept cell leaves no trace.
+    /// Another thread's shared borrow of a kept cell leaves no trace.
     ReadUnseen,
-    /// Another's exclusive borrow takes what is kept for shaded.
+    /// Another thread's exclusive borrow takes the kept content for shaded.
     TakenForShaded,
 }
 
-/// The keeper's number, and another's.
+/// The keeper's number, and another thread's.
 const KEEPER: u64 = 5;
 const OTHER: u64 = 6;
 
@@ -55,12 +55,12 @@ struct World {
 impl World {
     fn read(&self) -> usize {
         self.content.with(|p| {
-            // SAFETY: loom itself checks that nobody writes at the same time.
+            // SAFETY: loom itself checks that no thread writes at the same time.
             unsafe { *p }
         })
     }
-    /// An exclusive borrow by thread `who` that leaves `new` in the cell; what it held, or `None` if somebody else
-    /// borrows it.
+    /// An exclusive borrow by thread `who` that leaves `new` in the cell. Returns the old content,
+    /// or `None` if another thread borrows the cell.
     fn replace(&self, step: Step, mode: Mode, who: usize, new: usize) -> Option<usize> {
         loop {
             match self.lock.exclude() {
@@ -116,7 +116,7 @@ impl World {
         self.lock.release_kept(true);
         old
     }
-    /// The end of that pin.
+    /// Ends that pin.
     fn settle(&self, step: Step) {
         self.lock.settle(KEEPER, || {
             if step != Step::NoSettling {
@@ -125,7 +125,7 @@ impl World {
         });
         self.pins[1].clear();
     }
-    /// A shared borrow by another thread: what the cell holds, or null if it is taken.
+    /// A shared borrow by another thread. Returns the content, or null if the cell is taken.
     fn look(&self, step: Step) -> usize {
         let borrow = match self.lock.share() {
             Borrow::Scanning => self.lock.share_kept(|_| step == Step::ReadUnseen),
@@ -221,7 +221,7 @@ fn in_mark(step: Step, reader: bool) {
     world.toy.check(&[seen]);
 }
 
-/// A borrower in Prep leaves Y, white, in the cell; the marker comes by.
+/// A borrower in Prep leaves Y, white, in the cell; the marker passes by.
 fn from_prep(step: Step) {
     let world = world();
     let prep = Epoch::prep(CYCLE);
@@ -243,7 +243,8 @@ fn from_prep(step: Step) {
     world.finish();
 }
 
-/// A thread in Prep has borrowed; one still in Off leaves Y there, and takes it behind the marker when it is in Mark.
+/// A thread in Prep has borrowed the cell. A thread still in Off leaves Y there. When it is in
+/// Mark, it takes Y out behind the marker.
 fn off_after_prep(step: Step) {
     let world = world();
     assert_eq!(pin(&world.pins[0], &world.epoch).mode(), Mode::Off);
@@ -292,7 +293,7 @@ enum Other {
     TakesAgain,
 }
 
-/// A pin in Prep leaves Y, white, in a cell that it keeps, and perhaps takes it out again; a thread
+/// A pin in Prep leaves Y, white, in a cell that it keeps, and perhaps takes it out again. A thread
 /// in Mark finds it there meanwhile, and puts it behind the marker.
 fn kept_in_prep(step: Step, other: Other, again: bool) {
     let world = world();
@@ -308,8 +309,8 @@ fn kept_in_prep(step: Step, other: Other, again: bool) {
         assert_eq!(world.take(Step::Whole), X);
     }
     if other != Other::Nobody {
-        // The marker has been here: with three at once there are too many orders, which are the
-        // SPIN model's.
+        // The marker has been here. With three threads at once there are too many orders; the SPIN
+        // model explores those.
         world.scan_root();
         world.scan(step);
     }

@@ -32,7 +32,8 @@ impl Unversioned {
     }
 }
 
-/// One thread pops; the other pops two and pushes the first back. Nobody may hold what another holds or the list has.
+/// One thread pops; the other pops two and pushes the first back. No thread may hold an index that
+/// the other thread or the list has.
 fn run<S: Send + Sync + 'static>(
     stack: S,
     push: fn(&S, u32, &[Link; 3]),

@@ -1,5 +1,5 @@
-//! INV-5: whoever pops a span sees what was done to it before it was pushed, also by the second of two pushers; three
-//! threads.
+//! INV-5: the thread that pops a span sees what was done to it before it was pushed, also by the
+//! second of two pushers. With three threads.
 #![cfg(loom)]
 
 use gc_core::model::{Link, Stack};
@@ -8,7 +8,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 
-/// What the model needs of a stack.
+/// The operations of a stack that the model needs.
 trait List: Send + Sync + 'static {
     fn new() -> Self;
     fn push(&self, index: u32, links: &[Link]);
@@ -75,7 +75,7 @@ struct World<S> {
 impl<S: List> World<S> {
     fn touch(&self, span: u32) {
         self.spans[span as usize].with_mut(|p| {
-            // SAFETY: loom itself checks that nobody else touches it.
+            // SAFETY: loom itself checks that no other thread touches it.
             unsafe { *p += 1 }
         });
     }
@@ -115,7 +115,7 @@ fn who_pops_a_span_sees_what_was_done_to_it() {
     loom_tests::check(Some(3), run::<Stack>);
 }
 
-/// The copy is faithful where nothing is left out.
+/// The copy is faithful if no step is left out.
 #[test]
 fn the_copy_with_everything_in_place() {
     loom_tests::check(Some(2), run::<Weak<true, true, true>>);

@@ -1,6 +1,6 @@
-//! INV-18: a dead object with a destructor is dropped once, its slot is not reused before, and no
-//! sweep misses its span, while one thread sweeps, one drops and one allocates (`Doomed`,
-//! `MarkWord`, `Stack`).
+//! INV-18 for a thread that sweeps, one that drops and one that allocates (`Doomed`, `MarkWord`,
+//! `Stack`). A dead object with a destructor is dropped once, its slot is not reused before, and no
+//! sweep misses its span.
 #![cfg(loom)]
 
 use gc_core::model::{Doomed, Link, MarkWord, Stack, Ward};
@@ -9,7 +9,7 @@ use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 
-/// What a slot holds.
+/// The contents of a slot.
 const FREE: u32 = 0;
 const LIVE: u32 = 1;
 const DROPPED: u32 = 2;
@@ -17,11 +17,11 @@ const DROPPED: u32 = 2;
 #[derive(Clone, Copy, PartialEq)]
 enum Broken {
     Nothing,
-    /// The alloc bits go before the destructors run.
+    /// The alloc bits are cleared before the destructors run.
     FreesFirst,
-    /// A sweep does not ask what is known to be dead.
+    /// A sweep does not ask which objects are known to be dead.
     ForgetsRunning,
-    /// A sweep looks at its lists first, and at the wards after that.
+    /// A sweep looks at its lists first, and then at the wards.
     ListsFirst,
 }
 
@@ -39,7 +39,7 @@ struct World {
 }
 
 impl World {
-    /// Cycle 1 found the first object dead, and not the second.
+    /// Cycle 1 found the first object dead, but not the second.
     fn new(broken: Broken) -> World {
         let mut doomed = Doomed::new();
         doomed.push(Ward::new(0, (), 16, Box::new([0b01]), 1));
@@ -69,7 +69,7 @@ impl World {
         });
     }
 
-    /// The sweep of cycle `number`, in which nothing is marked.
+    /// The sweep of cycle `number`, in which no object is marked.
     fn sweep(&self, number: u64) {
         if self.broken != Broken::ListsFirst {
             self.sweep_wards(number);
@@ -158,7 +158,8 @@ fn run(broken: Broken) {
     dropper.join().unwrap();
     mutator.join().unwrap();
     while world.drop_some() {}
-    // The second object died in cycle 2, so both slots are free, or hold what the mutator made.
+    // The second object died in cycle 2. So each slot is free, or holds an object that the mutator
+    // made.
     let made = world.alloc.load(Ordering::Acquire);
     for slot in 0..2 {
         let expected = if made >> slot & 1 == 0 { DROPPED } else { LIVE };

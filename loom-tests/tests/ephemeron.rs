@@ -1,5 +1,5 @@
-//! INV-15: what the collector sees of an ephemeron that is being filled, and from when on every thread knows that there
-//! are ephemerons.
+//! INV-15: what the collector sees of an ephemeron while it is filled, and from when on every
+//! thread knows that there are ephemerons.
 #![cfg(loom)]
 
 use gc_core::model::{EphemeronBox, Ephemerons, Epoch, EpochWord, PinWord, full_fence};
@@ -9,7 +9,8 @@ use loom::thread;
 const KEY: usize = 3;
 const VALUE: usize = 5;
 
-/// A box is filled while the collector looks at it; `acquire` says whether it looks as the code does.
+/// A box is filled while the collector looks at it. `acquire` is set if the collector looks as the
+/// code does.
 fn filled(acquire: bool) {
     let shared = Arc::new(EphemeronBox::new());
     let maker = {
@@ -34,8 +35,9 @@ fn twin_the_key_is_read_relaxed() {
     loom_tests::check(None, || filled(false));
 }
 
-/// One thread makes the first ephemeron, the collector sees that and begins a round, a third pins. A pin in the round
-/// knows; an older one need not, which is why the collector looks once more after the round that waited for it.
+/// One thread makes the first ephemeron, the collector sees that and begins a round, a third thread
+/// pins. A pin in the round knows of the ephemeron. An older one need not, so the collector looks
+/// once more after the round that waited for it.
 fn known(in_older_pins_too: bool) {
     let world = Arc::new((Ephemerons::new(), EpochWord::new(), PinWord::new()));
     let maker = {

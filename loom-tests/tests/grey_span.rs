@@ -1,5 +1,5 @@
-//! INV-16: of the objects of a span that are marked, each is scanned exactly once, whoever finds it in whatever order, or
-//! twice if it was near; and a slot that is born black never is.
+//! INV-16: each marked object of a span is scanned exactly once, in whatever order threads find it,
+//! or twice if it was near. A slot that is born black never is.
 #![cfg(loom)]
 
 use gc_core::model::{Grey, GreySpan, MarkWord};
@@ -16,13 +16,13 @@ const BLACK: u64 = 8;
 #[derive(Clone, Copy, PartialEq)]
 enum Twin {
     No,
-    /// The marks are looked at before the span is taken out of its queue.
+    /// The marks are read before the span is taken out of its queue.
     LooksThenTakes,
     /// The span is queued before the object is marked.
     QueuesThenMarks,
     /// A black slot is marked before it is entered as scanned.
     MarksThenEnters,
-    /// What is near is entered as scanned before it is scanned, and never is.
+    /// A near object is entered as scanned before its scan, and never scanned.
     EntersOnly,
 }
 
@@ -31,7 +31,8 @@ struct World {
     span: GreySpan,
     marks: MarkWord,
     scans: MarkWord,
-    /// The queue: objects by which the span waits. A lock, and so an order of its own between what it separates.
+    /// The queue: the objects under which the span waits. A lock, and so an order of its own
+    /// between the steps it separates.
     queue: Mutex<Vec<u64>>,
     queued: AtomicUsize,
     scanned: [AtomicU64; 4],
@@ -58,7 +59,7 @@ impl World {
             self.queued.fetch_add(1, Ordering::Relaxed);
         }
     }
-    /// Both at once, as a marker does with neighbours.
+    /// Marks both at once, as a marker does with neighbours.
     fn mark_all(&self, objects: u64) {
         let new = self.marks.test_and_set_all(objects);
         let queue = match new.count_ones() {
@@ -80,10 +81,10 @@ impl World {
             self.marks.set_own(BLACK);
         }
     }
-    /// A marker that scans the span finds an object in it, scans it, and marks and enters it after that.
+    /// A marker that scans the span finds an object in it, scans it, and then marks and enters it.
     fn near(&self, object: u64) {
         if self.marks.bits() & object != 0 {
-            // Somebody else's.
+            // Another marker has it.
             return;
         }
         if self.twin != Twin::EntersOnly {
@@ -94,7 +95,7 @@ impl World {
     }
     /// Takes the span out of the queue, if it is there, and scans.
     fn scan(&self) -> bool {
-        // A relaxed look first, so that an empty queue's lock orders nothing.
+        // A relaxed load first, so that an empty queue's lock orders nothing.
         if self.queued.load(Ordering::Relaxed) == 0 {
             return false;
         }
@@ -123,7 +124,7 @@ impl World {
         assert_eq!(counts[..3], expected, "scanned once");
         assert_eq!(counts[3], 0, "a slot was scanned that held no object yet");
     }
-    /// How often each was scanned in the end; every marked one was.
+    /// The number of scans of each object in the end; every marked one was scanned.
     fn counts(&self) -> ([u64; 4], [u64; 3]) {
         while self.scan() {}
         let counts = self.scanned.each_ref().map(|count| count.load(Ordering::Relaxed));
@@ -133,7 +134,7 @@ impl World {
     }
 }
 
-/// A marker marks A and B; another one marks B and scans.
+/// A marker marks A and B. Another one marks B and scans.
 fn two_markers(twin: Twin) {
     let world = Arc::new(World::new(twin));
     let other = {
@@ -149,7 +150,7 @@ fn two_markers(twin: Twin) {
     world.check();
 }
 
-/// A marker marks A and B, another one scans what the first has queued.
+/// A marker marks A and B. Another one scans what the first has queued.
 fn one_scans(twin: Twin) {
     let world = Arc::new(World::new(twin));
     let other = {
@@ -165,7 +166,8 @@ fn one_scans(twin: Twin) {
     world.check();
 }
 
-/// A marker scans the span and finds B in it, while another one marks B and A. What is near may be scanned twice.
+/// A marker scans the span and finds B in it, while another one marks B and A. A near object may be
+/// scanned twice.
 fn near(twin: Twin) {
     let world = Arc::new(World::new(twin));
     let other = {
@@ -197,8 +199,8 @@ fn black(twin: Twin) {
     world.check();
 }
 
-/// The span is queued with two objects; a marker marks a third while another one scans. Nothing but the order between mark and
-/// look says who sees what (fault `grey_unordered`).
+/// The span is queued with two objects. A marker marks a third while another one scans. Only the
+/// order between mark and look decides which of them sees it (fault `grey_unordered`).
 #[test]
 fn what_is_marked_without_queueing_is_seen() {
     loom_tests::check(None, || {

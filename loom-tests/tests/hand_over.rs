@@ -1,10 +1,11 @@
-//! INV-4, the hand-over of a full ring (`Record::hand_over`): the owner empties its ring itself, shares what it held with
-//! what did not fit through the shared queue, and counts that. All of it inside a pin: after a clean round nothing is
-//! grey. The count and the round's second look at the queue each suffice; without both, what is in the owner's hands
-//! at the first look is missed.
+//! INV-4, the hand-over of a full ring (`Record::hand_over`). The owner empties its ring itself,
+//! shares the entries and the one that did not fit through the shared queue, and counts them. It
+//! does all of this inside a pin, so after a clean round no object is grey. The count and the
+//! round's second look at the queue each suffice. Without both, the round misses what is in the
+//! owner's hands at the first look.
 //!
-//! A lock makes the two takers of the ring take turns, because loom gives an exchange a flag that was cleared since
-//! (tokio-rs/loom#282); their race is explored in `ring_order.rs`.
+//! A lock makes the two takers of the ring take turns, because loom gives an exchange a flag that
+//! was cleared since (tokio-rs/loom#282). `ring_order.rs` explores their race.
 #![cfg(loom)]
 
 use gc_core::model::{Detector, Epoch, EpochWord, GreyRing, PinWord};
@@ -12,7 +13,8 @@ use loom::sync::{Arc, Mutex};
 use loom::thread;
 use loom_tests::toy::{Toy, begin};
 
-/// Objects 1 and 2 fill the ring when the model begins, the third does not fit. Each points to one of 4 to 6.
+/// Objects 1 and 2 fill the ring when the model begins, and the third does not fit. Each points to
+/// one of 4 to 6.
 const FIRST: [usize; GreyRing::CAPACITY] = [1, 2];
 const THIRD: usize = 3;
 
@@ -23,13 +25,13 @@ enum Step {
     NotLooked,
     /// The owner counts nothing.
     NotCounted,
-    /// Neither.
+    /// Neither is done.
     Neither,
     /// The pin ends before the queue has the addresses.
     SharedLate,
-    /// What the ring held is not shared.
+    /// The entries of the ring are not shared.
     RingDropped,
-    /// The owner hands nothing over: its ring is full.
+    /// The owner hands nothing over, although its ring is full.
     NotHandedOver,
 }
 

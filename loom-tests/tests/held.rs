@@ -1,5 +1,4 @@
-//! `Held`: the count of a heap's external bytes is given back once, by its last user, and not
-//! before.
+//! `Held`: the last user of a heap's count of external bytes gives it back, once and not before.
 #![cfg(loom)]
 
 use gc_core::model::Held;
@@ -9,8 +8,8 @@ use loom::thread;
 
 const BYTES: u64 = 5;
 
-/// The heap ends beside two holders. One of them grows first. `settles`: the heap adds what its
-/// threads have counted before it ends, as the code does.
+/// The heap ends beside two holders. One of them grows first. With `settles`, the heap adds what
+/// its threads have counted before it ends, as the code does.
 fn ends_beside_holders(settles: bool) {
     let held = Arc::new((Held::new(), AtomicUsize::new(0)));
     let give_back = |held: &(Held, AtomicUsize), bytes| {
@@ -18,7 +17,7 @@ fn ends_beside_holders(settles: bool) {
             held.1.fetch_add(1, Ordering::Relaxed);
         }
     };
-    // One thread's share is added, the other's waits.
+    // One thread's share is added; the other's waits.
     held.0.take(BYTES);
     let grows = {
         let held = held.clone();

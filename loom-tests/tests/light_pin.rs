@@ -1,9 +1,9 @@
 //! INV-1, light pins: the collector's fence on all threads stands for theirs, also where the system
 //! refuses it in the middle of a handshake.
 //!
-//! A thread meets that fence wherever it is interrupted. In the model that is between any two of
-//! its steps, the inside of `PinWord::publish_light` included (`on_compiler_fence`): it looks
-//! whether the collector asks, and fences.
+//! A thread executes that fence wherever it is interrupted. In the model that is between any two of
+//! its steps, also inside `PinWord::publish_light` (`on_compiler_fence`). There it looks whether
+//! the collector asks, and fences.
 #![cfg(loom)]
 
 use gc_core::model::{Epoch, EpochWord, LightEpoch, PinWord, full_fence, on_compiler_fence};
@@ -19,7 +19,8 @@ struct World {
     /// Fences that the collector has asked for, and those that the thread has executed.
     asked: AtomicUsize,
     done: AtomicUsize,
-    /// What pins in each epoch write, and the collector reuses when none is left.
+    /// The cells that pins in each epoch write, and that the collector reuses when no such pin is
+    /// left.
     cells: [UnsafeCell<u32>; 2],
 }
 
@@ -56,7 +57,7 @@ impl World {
         true
     }
 
-    /// `Record::enter`: the light way for an epoch that it has seen, and the slow one.
+    /// `Record::enter`: the light path for an epoch that it has seen, and the slow path.
     fn enter(&self, seen: &mut Epoch) {
         let now = self.light.load();
         self.point();
@@ -113,10 +114,10 @@ fn run(pins: usize, handshakes: usize, fence: impl Fn(&World) + Copy + Send + Sy
         let thread = {
             let world = world.clone();
             thread::spawn(move || {
-                // As an address: what is left of a failed run must not drop one of loom's.
+                // As an address: the remains of a failed run must not drop one of loom's.
                 let at = std::ptr::from_ref(&*world);
-                // SAFETY: the hook is called by this thread only, inside of `thread`, while `world`
-                // is held here.
+                // SAFETY: only this thread calls the hook, inside `thread`, while `world` is held
+                // here.
                 on_compiler_fence(move || unsafe { &*at }.point());
                 world.thread(pins);
             })
@@ -151,8 +152,8 @@ fn broken_the_cores_are_not_visited_after_a_refusal() {
     run(1, 1, |world| world.light.fence_all(|| false, || true));
 }
 
-/// The cores are visited, and the light epoch stays open: the next handshake, which trusts the
-/// fences of the pins, is wrong.
+/// The cores are visited, and the light epoch stays open. The next handshake relies on the fences
+/// of the pins, and is wrong.
 #[test]
 #[should_panic(expected = "Causality violation")]
 fn broken_the_light_epoch_is_not_closed() {

@@ -1,4 +1,5 @@
-//! INV-1, the fences: each of the pair is needed, and a pin in the new epoch sees what the collector did before it.
+//! INV-1, the fences: each of the pair is needed. A pin in the new epoch sees what the collector
+//! did before it.
 #![cfg(loom)]
 
 use gc_core::model::{Epoch, EpochWord, PinWord, full_fence};
@@ -7,7 +8,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 
-/// What the model needs of a pin word.
+/// The operations of a pin word that the model needs.
 trait Pin: Send + Sync + 'static {
     fn new() -> Self;
     fn publish(&self, at: Epoch, epoch: &EpochWord) -> bool;
@@ -60,9 +61,9 @@ impl<const FENCE: bool, const RELEASE: bool> Pin for Weak<FENCE, RELEASE> {
 struct World<P> {
     epoch: EpochWord,
     pin: P,
-    /// Of the old epoch: its pins write it, the collector reads and reuses it after the handshake.
+    /// Of the old epoch: its pins write it; the collector reads and reuses it after the handshake.
     old: UnsafeCell<u32>,
-    /// Of the new epoch: written before it is set, read in its pins.
+    /// Of the new epoch: written before the epoch is set, read in its pins.
     new: UnsafeCell<u32>,
 }
 
@@ -87,7 +88,7 @@ fn run<P: Pin>(pins: usize, fence: bool) {
                 };
                 if at == old {
                     world.old.with_mut(|p| {
-                        // SAFETY: loom itself checks that nobody else touches it.
+                        // SAFETY: loom itself checks that no other thread touches it.
                         unsafe { *p += 1 }
                     });
                 } else {
@@ -130,7 +131,8 @@ fn two_pins_and_a_handshake() {
     loom_tests::check(None, || run::<PinWord>(2, true));
 }
 
-/// The copy is faithful where nothing is left out: the twins fail for what they leave out.
+/// The copy is faithful if no step is left out, so each twin fails because of the step that it
+/// leaves out.
 #[test]
 fn the_copy_with_everything_in_place() {
     loom_tests::check(None, || run::<Weak<true, true>>(1, true));

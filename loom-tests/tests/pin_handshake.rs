@@ -26,7 +26,7 @@ fn run(recheck: bool) {
             }
             if at == old {
                 world.old.with(|p| {
-                    // SAFETY: loom itself checks that nobody writes at the same time.
+                    // SAFETY: loom itself checks that no thread writes at the same time.
                     let _ = unsafe { *p };
                 });
             }

@@ -1,5 +1,6 @@
-//! INV-4 where a `trace` panics: whoever marks poisons the cycle before it counts itself idle, so that the collector knows
-//! after a clean round, and keeps everything (`Marking`). Healed, the next cycle is none the worse.
+//! INV-4 where a `trace` panics: the thread that marks poisons the cycle before it counts itself
+//! idle. So the collector knows after a clean round, and keeps everything (`Marking`). After that
+//! the next cycle is a normal one.
 #![cfg(loom)]
 
 use gc_core::model::Marking;

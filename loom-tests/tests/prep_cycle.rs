@@ -1,5 +1,6 @@
-//! Rule 2 from Off to Mark: a thread in Off stores a new object; one in Prep overwrites it; the first, now in Mark, has
-//! read it and moves it behind the marker. And the new value of a store in Prep.
+//! Rule 2 from Off to Mark: a thread in Off stores a new object, and one in Prep overwrites it. The
+//! first, now in Mark, has read it and moves it behind the marker. Also the new value of a store in
+//! Prep.
 #![cfg(loom)]
 
 use gc_core::model::{Epoch, EpochWord, GreyRing, Mode, PinWord};
@@ -11,7 +12,7 @@ use loom_tests::toy::{Toy, begin, handshake, pin, wait};
 const C: usize = 1;
 /// A root, scanned second; empty.
 const A: usize = 2;
-/// Made in Off, held by its maker only.
+/// Made in Off; only its maker has it.
 const X: usize = 3;
 /// Made in Prep.
 const N: usize = 4;
@@ -68,7 +69,7 @@ fn run(step: Step, preps_target: usize) {
             // As an exchange: loom does not order a plain store and an exchange of one word.
             world.toy.swap_plain(A, X);
             world.pins[0].clear();
-            // To another thread, at no preemption's cost.
+            // Lets another thread run without a preemption.
             thread::yield_now();
             let mode = pin(&world.pins[0], &world.epoch).mode();
             let x = world.toy.load(A);

@@ -1,5 +1,5 @@
-//! Rule 2 of the protocol: in Prep the value shaded is exactly what the exchange returned, because a thread still in
-//! Off may store at the same time.
+//! Rule 2 of the protocol: in Prep a store shades exactly the value that the exchange returned. A
+//! thread still in Off may store at the same time.
 #![cfg(loom)]
 
 use gc_core::model::{GreyRing, MarkWord};
@@ -13,7 +13,8 @@ fn run(exchange: bool) {
     let world = Arc::new((AtomicUsize::new(0), MarkWord::new(), GreyRing::new()));
     let in_off = {
         let world = world.clone();
-        // As an exchange: loom does not order two plain stores, which the coherence of one word does.
+        // As an exchange: loom does not order two plain stores, although the coherence of one word
+        // does.
         thread::spawn(move || {
             world.0.swap(Y, Ordering::Release);
         })
@@ -30,7 +31,8 @@ fn run(exchange: bool) {
         assert!(ring.push(old));
     }
     in_off.join().unwrap();
-    // A read-modify-write: loom may give a plain load a store that the exchange has already overwritten.
+    // A read-modify-write: loom may give a plain load a store that the exchange has already
+    // overwritten.
     let last = field.fetch_add(0, Ordering::AcqRel);
     assert!(last == Y || mark.is_set(1), "overwritten and not shaded");
 }

@@ -69,7 +69,7 @@ struct Record {
     old: Arc<UnsafeCell<u32>>,
 }
 
-/// Two threads come, register and pin; the collector makes a handshake with whom it finds.
+/// Two threads register and pin; the collector makes a handshake with the threads that it finds.
 fn first_pin(register_first: bool, comers: usize) {
     let epoch = Arc::new(EpochWord::new());
     let registry = Arc::new(Registry::new());
@@ -90,7 +90,7 @@ fn first_pin(register_first: bool, comers: usize) {
                 }
                 if at == old {
                     record.old.with_mut(|p| {
-                        // SAFETY: loom itself checks that nobody else touches it.
+                        // SAFETY: loom itself checks that no other thread touches it.
                         unsafe { *p += 1 }
                     });
                 }

@@ -8,7 +8,7 @@ use loom_tests::registry::Registry;
 use loom_tests::sync::FENCES;
 use std::sync::atomic::AtomicBool;
 
-/// Whether any execution missed a thread in the old epoch.
+/// Returns whether any execution missed a thread in the old epoch.
 fn missed(fence: bool, others: usize) -> bool {
     FENCES.store(fence, Ordering::Relaxed);
     let missed = std::sync::Arc::new(AtomicBool::new(false));
@@ -33,7 +33,7 @@ fn run(others: usize) -> bool {
             world.0.load(Ordering::Acquire)
         })
     };
-    // To the other thread, at no preemption's cost.
+    // Lets the other thread run without a preemption.
     thread::yield_now();
     world.0.store(1, Ordering::SeqCst);
     fence(Ordering::SeqCst);
@@ -45,10 +45,10 @@ fn run(others: usize) -> bool {
     !found && at == 0
 }
 
-/// One test, for the twin's switch is global.
+/// One test, since the twin's switch is global.
 #[test]
 fn a_late_comer_sees_the_new_epoch() {
     assert!(!missed(true, 0), "a thread in the old epoch was missed");
     assert!(!missed(true, 1), "a thread in the old epoch was missed");
-    assert!(missed(false, 0), "broken: registered without the fence, and nobody noticed");
+    assert!(missed(false, 0), "broken: registered without the fence, and no check noticed");
 }

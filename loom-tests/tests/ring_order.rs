@@ -1,5 +1,6 @@
-//! INV-4, the orderings of the grey ring: two takers and an owner that goes round the ring; each address is taken once,
-//! and is the one that was pushed. The twins are a copy with one ordering or the flag left out.
+//! INV-4, the orderings of the grey ring: two takers and an owner that goes round the ring. Each
+//! address is taken once, and is the one that was pushed. The twins are a copy with one ordering or
+//! the flag left out.
 #![cfg(loom)]
 
 use gc_core::model::GreyRing;
@@ -8,9 +9,9 @@ use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use loom::thread;
 use loom_tests::toy::Turn;
 
-/// What the model needs of a ring.
+/// The operations of a ring that the model needs.
 trait Ring: Send + Sync + 'static {
-    /// Whether loom orders all accesses of the flag of the takers.
+    /// Whether loom orders all accesses of the takers' flag.
     const EXACT: bool;
     fn new() -> Self;
     fn push(&self, addr: usize) -> bool;
@@ -73,7 +74,7 @@ impl<const TAIL: bool, const FLAG: bool, const ROOM: bool> Ring for Weak<TAIL, F
             sink(self.slots[i as usize % LEN].load(Ordering::Relaxed));
         }
         self.head.store(tail, Ordering::Release);
-        // As an exchange, which loom orders with the others.
+        // As an exchange, which loom orders with the other accesses.
         self.taking.swap(false, Ordering::Release);
     }
 }
@@ -115,8 +116,9 @@ fn run<R: Ring>(takers: usize) {
         got.sort_unstable();
         assert_eq!(got, pushed, "taken is what was pushed");
     } else {
-        // Not that everything was taken: loom may give the last taker a flag that is set although it has been
-        // cleared since, because it does not order a store and an exchange of one word (tokio-rs/loom#282).
+        // It does not check that everything was taken. loom may give the last taker a flag that is
+        // set although it has been cleared since. The reason: it does not order a store and an
+        // exchange of one word (tokio-rs/loom#282).
         got.sort_unstable();
         let first = &pushed[..got.len().min(pushed.len())];
         assert_eq!(got, first, "taken is what was pushed");
@@ -133,7 +135,7 @@ fn an_owner_and_two_takers() {
     loom_tests::check(Some(3), || run::<GreyRing>(2));
 }
 
-/// The copy is faithful where nothing is left out, and leaves nothing in the ring.
+/// The copy is faithful if no step is left out, and leaves nothing in the ring.
 #[test]
 fn the_copy_with_everything_in_place() {
     loom_tests::check(Some(3), || run::<Weak<true, true, true>>(2));

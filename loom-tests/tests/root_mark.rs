@@ -1,5 +1,5 @@
-//! INV-12 over a cycle: flagged slots are freed before Mark is set (rule 4), a slot goes round among two owners and a
-//! creator and is freed once for each time it was made.
+//! INV-12 over a cycle. Flagged slots are freed before Mark is set (rule 4). A slot goes round
+//! among two owners and a creator, and is freed once for each time it was made.
 #![cfg(loom)]
 
 use gc_core::model::{Epoch, EpochWord, GreyRing, Mode, PinWord, RootSlot};
@@ -11,7 +11,7 @@ use loom_tests::toy::{Toy, begin, handshake, pin};
 
 /// A root, scanned first; empty.
 const C: usize = 1;
-/// Kept by the slot only.
+/// Only the slot keeps it.
 const X: usize = 2;
 
 struct Marked {
@@ -22,7 +22,8 @@ struct Marked {
     slot: RootSlot,
 }
 
-/// The owner of a root stores its object behind the marker and drops the root, in one pin. After Prep's handshake.
+/// The owner of a root stores its object behind the marker and drops the root, in one pin, after
+/// Prep's handshake.
 fn last_drop(freed_in_prep: bool) {
     let world = Arc::new(Marked {
         epoch: EpochWord::new(),
@@ -76,7 +77,7 @@ fn broken_flagged_slots_freed_after_mark_is_set() {
     loom_tests::check(None, || last_drop(false));
 }
 
-/// What the model needs of a slot.
+/// The operations of a slot that the model needs.
 trait Slot: Send + Sync + 'static {
     fn new() -> Self;
     fn create(&self, addr: usize);
@@ -145,18 +146,19 @@ struct Round<S> {
     slot: S,
     /// The free list of the table, of at most this one slot.
     free: Mutex<bool>,
-    /// What the slot keeps: its owners read it, the collector reuses it.
+    /// The object that the slot keeps: its owners read it, the collector reuses it.
     object: UnsafeCell<u32>,
 }
 
-/// Two owners drop; the collector looks three times; a creator takes the slot if it finds it free, and keeps it.
+/// Two owners drop. The collector looks three times. A creator takes the slot if it finds it free,
+/// and keeps it.
 fn round<S: Slot>() {
     let world =
         Arc::new(Round { slot: S::new(), free: Mutex::new(false), object: UnsafeCell::new(7) });
     world.slot.create(16);
     let drop_one = |world: &Round<S>| {
         world.object.with(|p| {
-            // SAFETY: loom itself checks that nobody writes at the same time.
+            // SAFETY: loom itself checks that no thread writes at the same time.
             assert_eq!(unsafe { *p }, 7, "freed under an owner");
         });
         world.slot.release();
@@ -197,7 +199,7 @@ fn a_slot_goes_round() {
     loom_tests::check(None, round::<RootSlot>);
 }
 
-/// The copy is faithful where nothing is left out.
+/// The copy is faithful if no step is left out.
 #[test]
 fn the_copy_with_everything_in_place() {
     loom_tests::check(None, round::<Weak<true, true, true>>);

@@ -1,4 +1,5 @@
-//! INV-12: a root slot with an owner is never freed, and what it keeps is not touched after its last drop.
+//! INV-12: a root slot with an owner is never freed, and its object is not touched after its last
+//! drop.
 #![cfg(loom)]
 
 use gc_core::model::RootSlot;
@@ -19,7 +20,7 @@ fn run(look_at_count: bool) {
         let world = world.clone();
         thread::spawn(move || {
             world.object.with(|p| {
-                // SAFETY: loom itself checks that nobody writes at the same time.
+                // SAFETY: loom itself checks that no thread writes at the same time.
                 assert_eq!(unsafe { *p }, 7, "freed under an owner");
             });
             world.slot.release();

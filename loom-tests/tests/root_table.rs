@@ -1,5 +1,6 @@
-//! INV-12, the table: one thread makes a root, drops it and makes another; the collector frees what is flagged; a second
-//! thread takes a batch meanwhile, in which the freed slot may be. Every root is in the table once.
+//! INV-12, the table. One thread makes a root, drops it and makes another. The collector frees
+//! flagged slots. A second thread takes a batch meanwhile, which may contain the freed slot. Every
+//! root is in the table once.
 #![cfg(loom)]
 
 use gc_core::model::RootTable;
@@ -10,8 +11,8 @@ const DROPPED: usize = 16;
 const FIRST: usize = 32;
 const SECOND: usize = 48;
 
-/// With `taken` the first thread's second root gets a slot of its batch; else the one that it dropped, which is the
-/// collector's by then.
+/// With `taken`, the first thread's second root gets a slot of its batch. Else it gets the slot of
+/// the root that was dropped, which belongs to the collector by then.
 fn run(taken: bool) {
     let table = Arc::new(RootTable::new());
     let mut batch = table.take_batch();

@@ -1,5 +1,5 @@
-//! INV-4 on a small graph: two mutators in Mark move and cut pointers under a marker. Whatever anybody reads in such a
-//! pin is marked at the end, and scanned.
+//! INV-4 on a small graph: two mutators in Mark move and cut pointers under a marker. Every object
+//! that a thread reads in such a pin is marked at the end, and scanned.
 #![cfg(loom)]
 
 use gc_core::model::{GreyRing, Mode};

@@ -20,7 +20,7 @@ impl World {
             let Some(_right) = self.sweep.begin() else { return };
             let Some(span) = self.unswept.pop(|i| &self.links[i as usize]) else { return };
             self.spans[span as usize].with_mut(|p| {
-                // SAFETY: loom itself checks that nobody else touches it.
+                // SAFETY: loom itself checks that no other thread touches it.
                 unsafe { *p += 1 }
             });
         }
@@ -46,7 +46,7 @@ fn run(close: bool) {
     while close && !world.sweep.close() {
         thread::yield_now();
     }
-    // The next Prep: anybody may set marks in any span from here on.
+    // The next Prep: from here on any thread may set marks in any span.
     for span in &world.spans {
         span.with(|p| {
             // SAFETY: as above.

@@ -1,5 +1,5 @@
-//! INV-5 with marks: two sweepers and the collector; the marks of the next Prep are not erased, because the sweep is
-//! closed when nobody sweeps.
+//! INV-5 with marks: two sweepers and the collector. The marks of the next Prep are not erased,
+//! because the sweep is closed when no thread sweeps.
 #![cfg(loom)]
 
 use gc_core::model::{ActiveSweep, Link, MarkWord, Stack};
@@ -13,7 +13,7 @@ const NEXT: u64 = 2;
 #[derive(Clone, Copy, PartialEq)]
 enum Step {
     Whole,
-    /// The lists are empty, so the collector goes on.
+    /// The collector goes on because the lists are empty.
     NotClosed,
     /// A sweeper gives its right back when it has its span.
     RightTooShort,

@@ -1,4 +1,5 @@
-//! INV-3: a thread's cache is its owner's inside pins, and the collector's only while the owner is kept out.
+//! INV-3: a thread's cache belongs to its owner inside pins, and to the collector only while the
+//! owner is kept out.
 #![cfg(loom)]
 
 use gc_core::model::{Crossing, Epoch, EpochWord, PinWord, full_fence};
@@ -16,7 +17,7 @@ struct World {
 impl World {
     fn touch(&self) {
         self.cache.with_mut(|p| {
-            // SAFETY: loom itself checks that nobody else touches it.
+            // SAFETY: loom itself checks that no other thread touches it.
             unsafe { *p += 1 }
         });
     }

@@ -1,5 +1,5 @@
-//! INV-3 and rule 11 with spans: by the end of the Sweep crossing the span that a thread held is given up, once, and
-//! nobody allocates from it while it is swept.
+//! INV-3 and rule 11 with spans: by the end of the Sweep crossing the span that a thread held is
+//! given up, once. No thread allocates from it while it is swept.
 #![cfg(loom)]
 
 use gc_core::model::{Crossing, Epoch, EpochWord, PinWord};
@@ -12,8 +12,8 @@ use loom_tests::toy::{begin, wait};
 #[derive(Clone, Copy, PartialEq)]
 enum Step {
     Whole,
-    /// The collector does nothing for a thread whose published word is not zero; but a pin in the old epoch that
-    /// does not stand looks the same.
+    /// The collector does nothing for a thread whose published word is not zero. But a pin in the
+    /// old epoch that does not stand looks the same.
     Trusting,
     /// The owner crosses without the lock.
     OwnerNoLock,
@@ -21,7 +21,8 @@ enum Step {
     NoLock,
     /// The collector does not wait for pins.
     NoWait,
-    /// The collector does not ask who has been in the epoch: the published word says so little.
+    /// The collector does not ask which thread has been in the epoch, which the published word does
+    /// not tell.
     NotAsked,
 }
 
@@ -36,18 +37,18 @@ struct World {
     epoch: EpochWord,
     pin: PinWord,
     crossing: Crossing,
-    /// The cache: one span of the old epoch, nothing, or one of the new.
+    /// The cache: one span of the old epoch, nothing, or a span of the new epoch.
     cache: UnsafeCell<Cached>,
     given_up: AtomicU32,
-    /// The span of the old epoch: its owner allocates from it, the sweep looks at it.
+    /// The span of the old epoch: its owner allocates from it, the sweep reads it.
     span: UnsafeCell<u32>,
 }
 
 impl World {
-    /// Takes what is there: for the second of owner and collector that is nothing.
+    /// Takes the content of the cache. For the second of owner and collector it is empty.
     fn give_up(&self) {
         let held = self.cache.with_mut(|p| {
-            // SAFETY: loom itself checks that nobody else touches it.
+            // SAFETY: loom itself checks that no other thread touches it.
             std::mem::replace(unsafe { &mut *p }, Cached::Nothing)
         });
         if held == Cached::Old {
@@ -71,7 +72,7 @@ impl World {
             }
         }
     }
-    /// From the cached span, or from a new one.
+    /// Allocates from the cached span, or from a new one.
     fn allocate(&self) {
         let old = self.cache.with_mut(|p| {
             // SAFETY: as above.

@@ -1,4 +1,4 @@
-//! Rule 7: after a clean round nothing is grey, in a ring, a queue or anybody's hands.
+//! Rule 7: after a clean round no object is grey, in a ring, in a queue or in a thread's hands.
 #![cfg(loom)]
 
 use gc_core::model::{Detector, Epoch, EpochWord, GreyRing, MarkWord, PinWord, full_fence};
@@ -58,8 +58,9 @@ fn broken_a_round_without_the_crossing() {
     loom_tests::check(None, || round(false));
 }
 
-/// X is white, and cut from the heap by the first mutator, who will shade it before its pin, an old one, ends. Meanwhile it
-/// can be reached by way of A, which is black. The second mutator, in a pin of its own, cuts that as well.
+/// X is white. The first mutator cut it from the heap, and will shade it before its old pin ends.
+/// Meanwhile X is reachable through A, which is black. The second mutator, in a pin of its own,
+/// cuts that path as well.
 fn two_shades(count_first: bool) {
     const A: usize = 1;
     const X: usize = 2;
@@ -164,7 +165,7 @@ fn assist(count_first: bool) {
     }
     let found = scanned.load(Ordering::Relaxed);
     mutator.join().unwrap();
-    assert_eq!(found, 2, "work was in somebody's hands");
+    assert_eq!(found, 2, "work was in a thread's hands");
 }
 
 #[test]
@@ -173,7 +174,7 @@ fn work_in_an_assistants_hands_is_grey() {
 }
 
 #[test]
-#[should_panic(expected = "somebody's hands")]
+#[should_panic(expected = "in a thread's hands")]
 fn broken_an_assistant_that_does_not_count_itself() {
     loom_tests::check(None, || assist(false));
 }

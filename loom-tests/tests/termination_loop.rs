@@ -1,6 +1,6 @@
-//! Rule 7, the collector's whole loop (`cycle.rs`, `Collector::mark`): drain, park, wait for quiet, record, look, cross,
-//! compare. Work is in a ring, in the shared queue (a locked list here), or in the hands of a mutator that assists or
-//! of a marker.
+//! Rule 7, the collector's whole loop (`cycle/mod.rs`, `Collector::mark`): drain, park, wait for quiet,
+//! record, look, cross, compare. Work is in a ring, in the shared queue (a locked list here), or in
+//! a thread's hands. That thread is a mutator that assists, or a marker.
 #![cfg(loom)]
 
 use gc_core::model::{Detector, Epoch, EpochWord, GreyRing, Mode, PinWord};
@@ -21,9 +21,9 @@ enum Step {
     Uncounted,
     /// The assistant counts itself idle before its work is in the queue.
     IdleTooEarly,
-    /// Nobody is kept from starting during a round.
+    /// Threads may start during a round.
     NotParked,
-    /// After the crossing nothing is compared.
+    /// After the crossing the push counters are not compared.
     NotCompared,
     /// The shade ends after its pin.
     LateShade,
@@ -36,7 +36,7 @@ struct World {
     ring: GreyRing,
     queue: Mutex<Vec<usize>>,
     detector: Detector,
-    /// Objects in somebody's hands, for the check only.
+    /// Number of objects in threads' hands, for the check only.
     held: AtomicUsize,
     turn: Option<Turn>,
 }
@@ -64,7 +64,8 @@ impl World {
         }
         self.held.fetch_sub(1, Ordering::Relaxed);
     }
-    /// One object, and its child back into the queue: an assist, or a marker's shortest turn.
+    /// Takes one object and puts its child back into the queue: an assist, or a marker's shortest
+    /// turn.
     fn assist(&self, step: Step) {
         if step != Step::Uncounted && !self.detector.start() {
             return;
@@ -104,7 +105,7 @@ impl World {
         }
         step == Step::NotCompared || self.ring.pushed() == recorded && self.is_empty()
     }
-    /// The collector, until a clean round.
+    /// The collector's part, until a clean round.
     fn collect(&self, step: Step, mut epoch: Epoch) {
         loop {
             self.step();
@@ -178,8 +179,8 @@ fn cut(step: Step, turns: bool) {
     mutator.join().unwrap();
 }
 
-/// X is grey in the queue; another thread takes turns: a mutator outside of the crossing (its pin is in the newest
-/// epoch), or a marker.
+/// X is grey in the queue, and another thread takes turns. It is a mutator outside of the crossing
+/// (its pin is in the newest epoch), or a marker.
 fn assist(step: Step, turns: usize) {
     let world = world(false);
     assert!(world.toy.mark(A) && world.toy.mark(X));
@@ -193,7 +194,7 @@ fn assist(step: Step, turns: usize) {
     other.join().unwrap();
 }
 
-/// Both at once.
+/// Both cases at once.
 fn cut_and_assist() {
     let world = world(false);
     let mark = Epoch::mark(1);
@@ -222,7 +223,7 @@ fn a_clean_round_leaves_nothing_of_a_pin() {
     loom_tests::check(None, || cut(Step::Whole, false));
 }
 
-/// As above, with turns, which explore more orders and less of what the fences are for.
+/// As above, with turns, which explore more orders but less of the fences' effect.
 #[test]
 fn a_clean_round_leaves_nothing_of_a_pin_in_any_order() {
     loom_tests::check(None, || cut(Step::Whole, true));

@@ -1,5 +1,6 @@
-//! INV-11 from Mark to the reuse of the slot: gate, dead flags, Sweep crossing, reset. A mutator upgrades in each of two
-//! pins. All its answers in one cycle agree, what it got is there, and the slot of what it did not get is reused.
+//! INV-11 from Mark to the reuse of the slot: gate, dead flags, Sweep crossing, reset. A mutator
+//! upgrades in each of two pins. All its answers in one cycle agree. A target that it got is alive,
+//! and the slot of one that it did not get is reused.
 #![cfg(loom)]
 
 use gc_core::model::{Epoch, EpochWord, Gate, GreyRing, Mode, PinWord, WeakBox};
@@ -9,15 +10,15 @@ use loom::thread;
 use loom_tests::toy::{Toy, begin, handshake, pin};
 
 const TARGET: usize = 1;
-/// What the target points to.
+/// The object that the target points to.
 const CHILD: usize = 2;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Step {
     Whole,
-    /// Upgrades look at the mark alone.
+    /// Upgrades read the mark only.
     NoGate,
-    /// The collector closes the gate whatever was shaded.
+    /// The collector closes the gate even if an object was shaded.
     NotCompared,
     /// The gate is reset before the Sweep crossing.
     ResetEarly,
@@ -25,7 +26,7 @@ enum Step {
     FlaggedLate,
     /// The slot of a dead target is reused before the Sweep crossing, by a thread in Mark.
     Early,
-    /// ... and upgrades that have begun are not waited for.
+    /// The same, and the collector does not wait for upgrades that have begun.
     EarlyUnsettled,
 }
 
@@ -56,7 +57,7 @@ impl World {
     }
     fn use_target(&self) {
         self.object.with(|p| {
-            // SAFETY: loom itself checks that nobody writes at the same time.
+            // SAFETY: loom itself checks that no thread writes at the same time.
             assert_eq!(unsafe { *p }, 7, "the slot was reused");
         });
     }
@@ -100,7 +101,7 @@ fn run(step: Step, strong: bool) {
     while !world.gate.resolve(|| {
         step == Step::NotCompared || world.ring.pushed() == recorded && world.ring.is_empty()
     }) {
-        // The collector makes another round; what it must find is in the ring.
+        // The collector makes another round. The work that it must find is in the ring.
         world.toy.drain(&world.ring);
         recorded = world.ring.pushed();
     }
@@ -124,7 +125,7 @@ fn run(step: Step, strong: bool) {
             world.gate.settle();
         }
         reuse();
-        assert!(world.toy.mark(TARGET), "whoever takes a slot in Mark marks it");
+        assert!(world.toy.mark(TARGET), "a thread that takes a slot in Mark marks it");
     }
     handshake(&world.epoch, &[&world.pin], Epoch::sweep(1));
     if step == Step::FlaggedLate {

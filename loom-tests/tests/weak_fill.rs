@@ -1,6 +1,6 @@
-//! INV-11: a weak box made while the dead flags are set. Its slot still holds the flag and the target of a box that
-//! died; it is emptied before its alloc bit is set, and its new target is black before it is filled in. The pass
-//! never flags it.
+//! INV-11: a weak box made while the dead flags are set. Its slot still holds the flag and the
+//! target of a box that died. The slot is emptied before its alloc bit is set, and its new target
+//! is black before it is filled in. So the pass never flags it.
 #![cfg(loom)]
 
 use gc_core::model::{MarkWord, WeakBox};
@@ -8,7 +8,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 
-/// Dead since the last cycle, and what its slot holds now unmarked.
+/// The old target, dead since the last cycle, and the new target, unmarked at first.
 const OLD: usize = 1;
 const NEW: usize = 2;
 

@@ -1,4 +1,4 @@
-//! INV-11: an upgrade that succeeds keeps its target; one that fails is never contradicted.
+//! INV-11: an upgrade that succeeds keeps its target; a failed one is never contradicted.
 #![cfg(loom)]
 
 use gc_core::model::{Gate, GreyRing, MarkWord, WeakBox};

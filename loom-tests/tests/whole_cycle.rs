@@ -1,7 +1,8 @@
-//! A complete cycle: Prep, roots, marking, a clean round, the weak gate, the Sweep crossing with what is taken back, the
-//! sweep, and the reuse of a slot (INV-1, 3, 4, 5, 11, 12). Two mutators in two pins each, wherever these fall in it.
-//! Nothing that anybody can reach is freed, what nobody could reach at the start is, and a weak pointer does not lead
-//! to what came in its target's place.
+//! A complete cycle (INV-1, 3, 4, 5, 11, 12). It has Prep, roots, marking, a clean round, the weak
+//! gate, the Sweep crossing, the sweep, and the reuse of a slot. At the crossing caches are taken
+//! back. Two mutators have two pins each, at any moment of the cycle. No reachable object is freed.
+//! An object that was unreachable at the start is freed. A weak pointer does not lead to the new
+//! object in its target's slot.
 #![cfg(loom)]
 
 use loom::sync::Arc;
@@ -13,13 +14,13 @@ const C: usize = 1;
 /// A root, scanned second.
 const A: usize = 2;
 const X: usize = 3;
-/// Nobody's.
+/// Not reachable.
 const G: usize = 4;
-/// What new objects of the first mutator and of the second hold.
+/// The contents of new objects of the first and of the second mutator.
 const MADE: u32 = 8;
 const NEW: u32 = 9;
 
-/// `first` and `second` are what the mutators do; the collector makes its cycle.
+/// `first` and `second` are the mutators' actions; the collector makes its cycle.
 fn run<F, S>(step: Step, setup: Setup, first: F, second: S)
 where
     F: FnOnce(&Whole) + Send + 'static,
@@ -47,7 +48,7 @@ where
 const FULL: Setup =
     Setup { fields: [0; 4], roots: &[C, A], slot: 0, weak: 0, free: 0, cached: false, lets: true };
 
-/// Allocates, perhaps in a slot that the cycle freed, and drops what it made.
+/// Allocates, perhaps in a slot that the cycle freed, and drops the new object.
 fn reuse(heap: &Whole) {
     heap.pinned(1, |pin| {
         if let Some(new) = pin.alloc(NEW) {
@@ -88,17 +89,18 @@ fn born(step: Step, cached: bool) {
     run(step, setup, maker, reuse);
 }
 
-/// In the run that it held when the cycle began.
+/// In the run that the mutator held when the cycle began.
 fn born_in_run(step: Step) {
     born(step, true);
 }
 
-/// In a run that it takes whenever that is.
+/// In a run that the mutator takes at any moment.
 fn born_in_list(step: Step) {
     born(step, false);
 }
 
-/// X, which points to A, is reachable by the weak box only. Who gets it stores it in C.
+/// X, which points to A, is reachable by the weak box only. The mutator that gets it stores it in
+/// C.
 fn weak(step: Step) {
     let setup = Setup { fields: [0, 0, A, 0], roots: &[C], weak: X, lets: false, ..FULL };
     let upgrader = |heap: &Whole| {
@@ -132,7 +134,8 @@ fn root_drop(step: Step) {
     run(step, setup, owner, reuse);
 }
 
-/// Both allocate from one span, which one of them holds when the cycle begins; each keeps what it made.
+/// Both mutators allocate from one span, which one of them holds when the cycle begins. Each keeps
+/// its object.
 fn reuse_race(step: Step) {
     let setup = Setup { free: 1 << X, cached: true, ..FULL };
     let keep = |heap: &Whole, thread: usize, root: usize, content: u32| {
@@ -149,7 +152,7 @@ fn reuse_race(step: Step) {
     run(step, setup, first, move |heap| keep(heap, 1, A, NEW));
 }
 
-/// A model of all steps, and its twins.
+/// A model with all steps, and its twins.
 macro_rules! scenario {
     ($scenario:ident, $bound:expr, $whole:ident, $($twin:ident: $step:ident, $message:literal;)*) => {
         #[test]

@@ -1,6 +1,7 @@
 //! One run as a child process, with a time limit.
 //!
-//! The parent sleeps until the child closes its output: a parent that polls would take a core from what it measures.
+//! The parent sleeps until the child closes its output: a parent that polls would take a core from
+//! what it measures.
 
 #![forbid(unsafe_code)]
 
@@ -10,7 +11,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::json::{self, Object};
+use super::record::Object;
 
 /// Runs `command`: the object that it printed and the time that it took, or why there is none.
 pub(crate) fn run(command: &[String], limit: Duration) -> Result<(Object, Duration), String> {
@@ -53,7 +54,8 @@ pub(crate) fn run(command: &[String], limit: Duration) -> Result<(Object, Durati
         return Err(reason(&complained, code.as_deref()));
     }
     let line = said.lines().find(|line| line.starts_with('{')).ok_or("it printed no result")?;
-    let object = json::parse(line).map_err(|e| format!("its result cannot be read: {e}"))?;
+    let object =
+        serde_json::from_str(line).map_err(|e| format!("its result cannot be read: {e}"))?;
     Ok((object, took))
 }
 
@@ -70,7 +72,7 @@ fn reason(complaint: &str, status: Option<&str>) -> String {
     let Some(line) = complaint.lines().map(str::trim).find(|line| !line.is_empty()) else {
         return format!("it said nothing ({})", status.unwrap_or("refused"));
     };
-    let known = ["gc-bench-mimalloc: ", "gc-bench: ", "gc-bench-go: ", "GcBench: "];
+    let known = ["error: ", "gc-bench-go: ", "GcBench: "];
     let line = known.iter().find_map(|name| line.strip_prefix(name)).unwrap_or(line);
     status.map_or(line.into(), |status| format!("{line} ({status})"))
 }
@@ -87,15 +89,15 @@ mod tests {
     #[test]
     fn a_good_child() {
         let (object, took) = shell("sleep 0.02; echo note; echo '{\"wall_s\":1.5}'", 20.0).unwrap();
-        assert_eq!(object.number("wall_s"), Some(1.5));
+        assert_eq!(super::super::record::number(&object, "wall_s"), Some(1.5));
         assert!(took >= Duration::from_millis(20));
     }
 
     #[test]
     fn bad_children_say_why() {
         for (script, part) in [
-            ("echo 'gc-bench: no such engine' >&2; exit 2", "no such engine"),
-            ("echo 'gc-bench: wrong' >&2; exit 1", "wrong (exit status: 1)"),
+            ("echo 'error: no such engine' >&2; exit 2", "no such engine"),
+            ("echo 'gc-bench alloc: wrong' >&2; exit 1", "wrong (exit status: 1)"),
             ("exit 3", "it said nothing (exit status: 3)"),
             ("kill -SEGV $$", "signal: 11"),
             ("true", "printed no result"),

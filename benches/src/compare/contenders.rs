@@ -1,7 +1,8 @@
 //! Who takes part, and the command line of each.
 //!
-//! Everybody gets the same cores. Ours and the Rust engines run with `--pin`: mutators on the first cores, our markers
-//! on the last. Go and the JVM get the cores that ours uses for both, by `taskset`, and place their threads themselves.
+//! All get the same cores. Ours and the Rust engines run with `--pin`: mutators on the first cores,
+//! our markers on the last. Go and the JVM get the cores that ours uses for both, by `taskset`, and
+//! place their threads themselves.
 
 #![forbid(unsafe_code)]
 
@@ -9,6 +10,7 @@ use std::path::Path;
 
 use super::rows::{Field, Row};
 use super::tools::Tools;
+use crate::engines::{self, Entry};
 
 /// What a contender is run as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,21 +37,7 @@ pub(crate) struct Contender {
 pub(crate) const OURS: Contender = Contender { engine: "gc", kind: Kind::Ours };
 pub(crate) const IDLE: Contender = Contender { engine: "gc-idle", kind: Kind::Idle };
 
-/// The yardsticks: no collector.
-const YARDSTICKS: [&str; 5] = ["rc", "arc", "box", "bumpalo", "typed-arena"];
-/// Collectors of other crates.
-pub(crate) const CRATES: [&str; 8] = [
-    "gc-crate",
-    "gc-arena",
-    "gc-arena-stw",
-    "boa",
-    "dumpster",
-    "dumpster-sync",
-    "rust-cc",
-    "bacon-cc",
-];
-
-/// Everybody, in the order of the tables. Ours is first: its time limits the others'.
+/// All contenders, in the order of the tables. Ours is first: its time limits the others'.
 pub(crate) fn all() -> Vec<Contender> {
     let java = |engine, option| Contender { engine, kind: Kind::Java(option) };
     let mut all = vec![
@@ -59,7 +47,10 @@ pub(crate) fn all() -> Vec<Contender> {
         java("java-zgc", "-XX:+UseZGC"),
         java("java-shenandoah", "-XX:+UseShenandoahGC"),
     ];
-    for engine in YARDSTICKS.into_iter().chain(CRATES) {
+    let mut engines: Vec<_> = engines::all().filter(|e| e.kind != engines::Kind::Ours).collect();
+    // What has no collector comes first.
+    engines.sort_by_key(|entry| entry.kind == engines::Kind::Collector);
+    for Entry { name: engine, .. } in engines {
         all.push(Contender { engine, kind: Kind::Rust });
         all.push(Contender { engine, kind: Kind::Mimalloc });
     }
@@ -84,36 +75,34 @@ impl Contender {
         }
     }
 
+    /// What the engine is, if it is one of this program.
+    fn engine_kind(&self) -> Option<engines::Kind> {
+        let is_rust = matches!(self.kind, Kind::Rust | Kind::Mimalloc);
+        engines::find(self.engine).filter(|_| is_rust).map(|entry| entry.kind)
+    }
+
+    /// Whether it is a collector of another crate.
+    pub(crate) fn is_crates_collector(&self) -> bool {
+        self.engine_kind() == Some(engines::Kind::Collector)
+    }
+
     /// Whether it takes part in the row.
     pub(crate) fn is_in(&self, row: &Row) -> bool {
         match (self.kind, row.field) {
             (Kind::Idle, _) => row.idle.is_some(),
             (Kind::Rust | Kind::Mimalloc, Field::Concurrent) => false,
-            (Kind::Rust, Field::Fast) => ["bumpalo", "typed-arena"].contains(&self.engine),
-            (Kind::Mimalloc, Field::Fast) => {
-                YARDSTICKS.contains(&self.engine) && self.engine != "arc"
-            }
+            (Kind::Rust, Field::Fast) => self.engine_kind() == Some(engines::Kind::Arena),
+            (Kind::Mimalloc, Field::Fast) => !self.is_crates_collector() && self.engine != "arc",
             _ => true,
         }
     }
 
-    /// Its command line for the row, the program first; an error if its tool is missing.
-    ///
-    /// `heap_mb` bounds a JVM's heap, `more` are options that this run alone has.
-    pub(crate) fn command(
-        &self,
-        tools: &Tools,
-        row: &Row,
-        heap_mb: u64,
-        more: &[String],
-    ) -> Result<Vec<String>, String> {
+    /// The words of its command line up to the workload; an error if its tool is missing.
+    fn program(&self, tools: &Tools, row: &Row, heap_mb: u64) -> Result<Vec<String>, String> {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let mut command = Vec::new();
         match self.kind {
-            Kind::Ours | Kind::Idle => command.push(text(&tools.own)),
-            Kind::Rust => {
-                command.push(text(&tools.own));
-            }
+            Kind::Ours | Kind::Idle | Kind::Rust => command.push(text(&tools.own)),
             Kind::Mimalloc => command.push(text(tools.mimalloc.as_ref().map_err(Clone::clone)?)),
             Kind::Go => {
                 let program = text(tools.go.as_ref().map_err(Clone::clone)?);
@@ -133,6 +122,20 @@ impl Contender {
                 command.extend(["-cp".into(), text(&java.classes), "GcBench".into()]);
             }
         }
+        Ok(command)
+    }
+
+    /// Its command line for the row, the program first; an error if its tool is missing.
+    ///
+    /// `heap_mb` bounds a JVM's heap, `more` are options that this run alone has.
+    pub(crate) fn command(
+        &self,
+        tools: &Tools,
+        row: &Row,
+        heap_mb: u64,
+        more: &[String],
+    ) -> Result<Vec<String>, String> {
+        let mut command = self.program(tools, row, heap_mb)?;
         command.push(row.workload.into());
         match (self.kind, &row.idle) {
             (Kind::Idle, Some((size, mb))) => {
@@ -151,7 +154,8 @@ impl Contender {
             Kind::Rust | Kind::Mimalloc => {
                 command.extend(["--engine".into(), self.engine.into(), "--pin".into()]);
             }
-            // What bounds Go's markers bounds its mutators too; in a forced collection only markers run.
+            // What bounds Go's markers bounds its mutators too; in a forced collection only markers
+            // run.
             Kind::Go => {
                 if let Some(markers) = row.markers {
                     command.extend(["--procs".into(), markers.to_string()]);

@@ -5,35 +5,59 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::tools::{PACKAGE, Tools};
-use crate::json::{Json, Object};
 
 /// The header: what is unknown is left out.
-pub(crate) fn header(tools: &Tools, quick: bool) -> Object {
-    let mut header = Object::default();
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    header.text("date", date(since.as_secs()));
-    let mut add = |key: &str, value: Option<String>| {
-        if let Some(value) = value {
-            header.text(key, value);
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Header {
+    pub(crate) date: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cpu: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) memory_gib: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) kernel: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rustc: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) go: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) java: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) commit: Option<String>,
+    pub(crate) cores: usize,
+    /// Whether the sizes are the small ones.
+    pub(crate) quick: bool,
+}
+
+impl Header {
+    /// The header of a session that begins now.
+    pub(crate) fn of_now(tools: &Tools, quick: bool) -> Header {
+        let java = tools.java.as_ref().ok();
+        Header {
+            date: date(SystemTime::now()),
+            cpu: cpu(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default()),
+            memory_gib: memory_gib(),
+            kernel: fs::read_to_string("/proc/sys/kernel/osrelease").ok().map(|s| s.trim().into()),
+            rustc: first_line("rustc", &["--version"]),
+            go: tools.go.as_ref().ok().and_then(|_| first_line("go", &["version"])),
+            java: java.and_then(|java| first_line(&java.program.to_string_lossy(), &["--version"])),
+            commit: commit(),
+            cores: tools.cores.len(),
+            quick,
         }
-    };
-    add("cpu", cpu(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default()));
-    add("memory_gib", memory_gib());
-    add("kernel", fs::read_to_string("/proc/sys/kernel/osrelease").ok().map(|s| s.trim().into()));
-    add("rustc", first_line("rustc", &["--version"]));
-    if tools.go.is_ok() {
-        add("go", first_line("go", &["version"]));
     }
-    if let Ok(java) = &tools.java {
-        add("java", first_line(&java.program.to_string_lossy(), &["--version"]));
-    }
-    add("commit", commit());
-    header.count("cores", tools.cores.len() as u64);
-    header.0.push(("quick".into(), Json::Bool(quick)));
-    header
+}
+
+/// A date and time of day in UTC.
+fn date(time: SystemTime) -> String {
+    DateTime::<Utc>::from(time).format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 fn cpu(cpuinfo: &str) -> Option<String> {
@@ -65,31 +89,14 @@ fn first_line(program: &str, args: &[&str]) -> Option<String> {
     text.lines().next().filter(|_| output.status.success()).map(String::from)
 }
 
-/// Seconds since 1970 as a date and time of day in UTC (Hinnant's days-to-civil: years begin in March, so that the
-/// leap day is the last).
-fn date(seconds: u64) -> String {
-    let (days, time) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!("{year}-{month:02}-{day:02} {:02}:{:02} UTC", time / 3600, time / 60 % 60)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn dates() {
-        assert_eq!(date(0), "1970-01-01 00:00 UTC");
-        assert_eq!(date(951_782_399), "2000-02-28 23:59 UTC");
-        assert_eq!(date(951_782_400), "2000-02-29 00:00 UTC");
-        assert_eq!(date(1_735_689_599), "2024-12-31 23:59 UTC");
+        let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(951_782_399);
+        assert_eq!(date(time), "2000-02-28 23:59 UTC");
     }
 
     #[test]
@@ -100,9 +107,8 @@ mod tests {
 
     #[test]
     fn a_header_says_where() {
-        let header = header(&Tools::only_ours("x".into()), true);
-        assert!(header.str("date").unwrap().ends_with("UTC"));
-        assert_eq!(header.get("quick"), Some(&Json::Bool(true)));
-        assert_eq!(header.str("go"), None);
+        let header = Header::of_now(&Tools::only_ours("x".into()), true);
+        assert!(header.date.ends_with("UTC"));
+        assert_eq!((header.quick, header.go), (true, None));
     }
 }

@@ -1,7 +1,7 @@
 //! The raw results: a file of JSON lines, to which every run is appended as soon as it is over.
 //!
-//! A session begins with a line that says on what machine and with what it ran; then come its runs. The report is made
-//! from this file, so nothing needs to be measured again for it.
+//! A session begins with a line that says on what machine and with what it ran; then come its runs.
+//! The report is made from this file, so nothing needs to be measured again for it.
 
 #![forbid(unsafe_code)]
 
@@ -9,15 +9,28 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::machine::Header;
 use super::stats::Series;
-use crate::json::{self, Json, Object};
+
+/// What a child printed: the keys and values of its report.
+pub(crate) type Object = Map<String, Value>;
+
+/// The number under a key.
+pub(crate) fn number(object: &Object, key: &str) -> Option<f64> {
+    object.get(key)?.as_f64()
+}
 
 /// One run of one contender.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "RunLine", into = "RunLine")]
 pub(crate) struct Run {
     pub(crate) row: String,
     pub(crate) round: u32,
     pub(crate) label: String,
+    pub(crate) command: String,
     /// What the child printed, or why there is nothing.
     pub(crate) outcome: Result<Object, String>,
 }
@@ -25,47 +38,67 @@ pub(crate) struct Run {
 /// A session: the header and the runs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Session {
-    pub(crate) header: Object,
+    pub(crate) header: Header,
     pub(crate) runs: Vec<Run>,
 }
 
-/// The keys that a run's line has before those of the child.
-const ROW: &str = "row";
-const ROUND: &str = "round";
-const LABEL: &str = "contender";
-const REASON: &str = "reason";
-const RECORD: &str = "record";
-const COMMAND: &str = "command";
+/// A line of the file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "lowercase")]
+enum Line {
+    Session(Header),
+    Run(Run),
+}
+
+/// A run as a flat object: its own keys, then those of the child.
+#[derive(Serialize, Deserialize)]
+struct RunLine {
+    row: String,
+    round: u32,
+    contender: String,
+    #[serde(default)]
+    command: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(flatten)]
+    child: Object,
+}
+
+impl From<RunLine> for Run {
+    fn from(line: RunLine) -> Run {
+        let RunLine { row, round, contender: label, command, reason, child } = line;
+        Run { row, round, label, command, outcome: reason.map_or(Ok(child), Err) }
+    }
+}
+
+impl From<Run> for RunLine {
+    fn from(run: Run) -> RunLine {
+        let Run { row, round, label: contender, command, outcome } = run;
+        let (child, reason) = match outcome {
+            Ok(child) => (child, None),
+            Err(reason) => (Object::new(), Some(reason)),
+        };
+        RunLine { row, round, contender, command, reason, child }
+    }
+}
 
 impl Run {
-    /// The run as a line of the file.
-    pub(crate) fn line(&self, command: &str) -> String {
-        let mut object = Object::default();
-        object.text(RECORD, "run");
-        object.text(ROW, &self.row);
-        object.count(ROUND, self.round.into());
-        object.text(LABEL, &self.label);
-        object.text(COMMAND, command);
-        match &self.outcome {
-            Ok(child) => object.0.extend(child.0.iter().cloned()),
-            Err(reason) => object.text(REASON, reason),
-        }
-        object.line()
+    /// A figure of the run.
+    pub(crate) fn number(&self, key: &str) -> Option<f64> {
+        number(self.outcome.as_ref().ok()?, key)
     }
 
-    fn read(object: Object) -> Option<Run> {
-        let text = |key| object.str(key).map(String::from);
-        let (row, label) = (text(ROW)?, text(LABEL)?);
-        let round = object.str(ROUND)?.parse().ok()?;
-        let outcome = match text(REASON) {
-            Some(reason) => Err(reason),
-            None => {
-                let own = [RECORD, ROW, ROUND, LABEL, COMMAND];
-                let child = object.0.into_iter().filter(|(key, _)| !own.contains(&key.as_str()));
-                Ok(Object(child.collect()))
-            }
-        };
-        Some(Run { row, round, label, outcome })
+    /// Why the run has no figures.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        self.outcome.as_ref().err().map(String::as_str)
+    }
+
+    /// A run for a test: `child` is an object in JSON, or else the reason why there is none.
+    #[cfg(test)]
+    pub(crate) fn of(row: &str, round: u32, label: &str, child: &str) -> Run {
+        let outcome = serde_json::from_str(child).map_err(|_| child.to_string());
+        let (row, label, command) = (row.into(), label.into(), String::new());
+        Run { row, round, label, command, outcome }
     }
 }
 
@@ -73,18 +106,18 @@ impl Session {
     /// A figure of one contender in one row, by round.
     pub(crate) fn series(&self, row: &str, label: &str, key: &str) -> Series {
         let runs = self.runs.iter().filter(|run| run.row == row && run.label == label);
-        runs.filter_map(|run| Some((run.round, run.outcome.as_ref().ok()?.number(key)?))).collect()
+        runs.filter_map(|run| Some((run.round, run.number(key)?))).collect()
     }
 
     /// Why a contender has no figures in a row; the first reason if there are several.
     pub(crate) fn reason(&self, row: &str, label: &str) -> Option<&str> {
         let mut runs = self.runs.iter().filter(|run| run.row == row && run.label == label);
-        runs.find_map(|run| run.outcome.as_ref().err()).map(String::as_str)
+        runs.find_map(Run::reason)
     }
 
     /// Whether the sizes were the small ones.
     pub(crate) fn is_quick(&self) -> bool {
-        self.header.get("quick") == Some(&Json::Bool(true))
+        self.header.quick
     }
 }
 
@@ -94,23 +127,26 @@ pub(crate) struct Sink(File);
 
 impl Sink {
     /// Opens or makes it, with the folder that it is in, and writes the session's header.
-    pub(crate) fn open(path: &Path, header: &Object) -> Result<Sink, String> {
+    pub(crate) fn open(path: &Path, header: &Header) -> Result<Sink, String> {
         let fail = |e: std::io::Error| format!("cannot write {}: {e}", path.display());
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(fail)?;
         }
         let file = OpenOptions::new().create(true).append(true).open(path).map_err(fail)?;
         let mut sink = Sink(file);
-        let mut line = Object::default();
-        line.text(RECORD, "session");
-        line.0.extend(header.0.iter().cloned());
-        sink.write(&line.line())?;
+        sink.write_line(&Line::Session(header.clone()))?;
         Ok(sink)
     }
 
-    /// Appends a line.
-    pub(crate) fn write(&mut self, line: &str) -> Result<(), String> {
-        writeln!(self.0, "{line}").map_err(|e| format!("cannot write the results: {e}"))
+    /// Appends a run.
+    pub(crate) fn write(&mut self, run: &Run) -> Result<(), String> {
+        self.write_line(&Line::Run(run.clone()))
+    }
+
+    fn write_line(&mut self, line: &Line) -> Result<(), String> {
+        let text = serde_json::to_string(line).map_err(|e| e.to_string());
+        text.and_then(|text| writeln!(self.0, "{text}").map_err(|e| e.to_string()))
+            .map_err(|e| format!("cannot write the results: {e}"))
     }
 }
 
@@ -125,17 +161,11 @@ fn parse(text: &str) -> Result<Vec<Session>, String> {
     let mut sessions: Vec<Session> = Vec::new();
     for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let wrong = |what: &str| format!("line {}: {what}", i + 1);
-        let object = json::parse(line).map_err(|e| wrong(&e))?;
-        match object.str(RECORD) {
-            Some("session") => sessions.push(Session { header: object, runs: Vec::new() }),
-            Some("run") => {
-                let session =
-                    sessions.last_mut().ok_or_else(|| wrong("a run without a session"))?;
-                session
-                    .runs
-                    .push(Run::read(object).ok_or_else(|| wrong("a run without its keys"))?);
+        match serde_json::from_str(line).map_err(|e| wrong(&e.to_string()))? {
+            Line::Session(header) => sessions.push(Session { header, runs: Vec::new() }),
+            Line::Run(run) => {
+                sessions.last_mut().ok_or_else(|| wrong("a run without a session"))?.runs.push(run);
             }
-            _ => return Err(wrong("neither a session nor a run")),
         }
     }
     Ok(sessions)
@@ -144,8 +174,8 @@ fn parse(text: &str) -> Result<Vec<Session>, String> {
 /// What the rows of a report's own sweeps begin with.
 pub(crate) const SWEEP: &str = "sweep ";
 
-/// The newest runs of each row, and the header of the newest comparison. Comparisons of the other sizes are left out;
-/// sweeps are taken from whatever session.
+/// The newest runs of each row, and the header of the newest comparison. Comparisons of the other
+/// sizes are left out; sweeps are taken from whatever session.
 pub(crate) fn newest(sessions: &[Session]) -> Option<Session> {
     let compares = |session: &&Session| session.runs.iter().any(|run| !run.row.starts_with(SWEEP));
     let last = sessions.iter().rev().find(compares).or(sessions.last())?;
@@ -168,19 +198,27 @@ pub(crate) fn newest(sessions: &[Session]) -> Option<Session> {
 mod tests {
     use super::*;
 
-    pub(crate) fn run(row: &str, round: u32, label: &str, child: &str) -> Run {
-        let outcome = json::parse(child).map_err(|_| child.to_string());
-        Run { row: row.into(), round, label: label.into(), outcome }
+    const RUN: &str =
+        "{\"record\":\"run\",\"row\":\"a\",\"round\":1,\"contender\":\"gc\",\"wall_s\":1.250}";
+
+    fn run(row: &str, round: u32, label: &str, child: &str) -> Run {
+        Run::of(row, round, label, child)
+    }
+
+    fn line(run: &Run) -> String {
+        serde_json::to_string(&Line::Run(run.clone())).unwrap()
     }
 
     #[test]
     fn lines_are_read_as_written() {
-        let good = run("window", 2, "go", "{\"engine\":\"go\",\"wall_s\":1.25}");
+        let most = u64::MAX;
+        let child = format!("{{\"engine\":\"go\",\"checksum\":{most},\"wall_s\":1.25}}");
+        let good = run("window", 2, "go", &child);
         let bad = run("window", 2, "boa", "not over");
         let text = format!(
             "{{\"record\":\"session\",\"quick\":true}}\n\n{}\n{}\n",
-            good.line("x"),
-            bad.line("y")
+            line(&good),
+            line(&bad)
         );
         let sessions = parse(&text).unwrap();
         assert_eq!(sessions.len(), 1);
@@ -192,12 +230,20 @@ mod tests {
     }
 
     #[test]
+    fn lines_of_older_builds_are_read() {
+        let header = "{\"record\":\"session\",\"date\":\"d\",\"memory_gib\":\"23.5\",\"cores\":2}";
+        let sessions = parse(&format!("{header}\n{RUN}")).unwrap();
+        assert_eq!((sessions[0].header.cores, sessions[0].is_quick()), (2, false));
+        assert_eq!(sessions[0].runs[0].number("wall_s"), Some(1.25));
+    }
+
+    #[test]
     fn bad_files_say_where() {
         for (text, part) in [
-            ("x", "line 1: 'x'"),
-            ("{\"record\":\"run\"}", "without a session"),
-            ("{\"record\":\"session\"}\n{\"record\":\"run\"}", "line 2: a run without its keys"),
-            ("{\"a\":1}", "neither"),
+            ("x", "line 1: expected value"),
+            (RUN, "line 1: a run without a session"),
+            ("{\"record\":\"session\"}\n{\"record\":\"run\"}", "line 2: missing field `row`"),
+            ("{\"a\":1}", "missing field `record`"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.contains(part), "{text}: {error}");
@@ -207,7 +253,7 @@ mod tests {
 
     #[test]
     fn newest_by_row() {
-        let session = |runs: Vec<Run>| Session { header: Object::default(), runs };
+        let session = |runs: Vec<Run>| Session { header: Header::default(), runs };
         let old = session(vec![run("a", 1, "gc", "{\"x\":1}"), run("b", 1, "gc", "{\"x\":2}")]);
         let new = session(vec![run("a", 1, "gc", "{\"x\":3}"), run("a", 2, "gc", "{\"x\":4}")]);
         let all = newest(&[old, new]).unwrap();
@@ -218,11 +264,8 @@ mod tests {
 
     #[test]
     fn sizes_are_not_mixed() {
-        let session = |quick, runs: Vec<Run>| {
-            let mut session = Session { header: Object::default(), runs };
-            session.header.0.push(("quick".into(), Json::Bool(quick)));
-            session
-        };
+        let session =
+            |quick, runs: Vec<Run>| Session { header: Header { quick, ..Header::default() }, runs };
         let full = session(false, vec![run("a", 1, "gc", "{\"x\":1}")]);
         let quick = session(true, vec![run("b", 1, "gc", "{\"x\":2}")]);
         let sweep = session(true, vec![run("sweep c 1", 1, "gc", "{\"x\":3}")]);
@@ -241,8 +284,8 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("gc-bench-record-{}", std::process::id()));
         let path = folder.join("deep").join("x.jsonl");
         for _ in 0..2 {
-            let mut sink = Sink::open(&path, &Object::default()).unwrap();
-            sink.write(&run("a", 1, "gc", "{\"x\":3}").line("gc-bench a")).unwrap();
+            let mut sink = Sink::open(&path, &Header::default()).unwrap();
+            sink.write(&run("a", 1, "gc", "{\"x\":3}")).unwrap();
         }
         assert_eq!(read(&path).unwrap().len(), 2);
         std::fs::remove_dir_all(folder).unwrap();

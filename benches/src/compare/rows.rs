@@ -5,7 +5,7 @@
 /// Who takes part in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Field {
-    /// Everybody; who cannot express the workload refuses it.
+    /// All; an engine that cannot express the workload refuses it.
     All,
     /// Only those that finish in seconds where others take minutes: a deep tree.
     Fast,
@@ -26,7 +26,8 @@ pub(crate) struct Row {
     /// The marker threads, if the row prescribes them.
     pub(crate) markers: Option<usize>,
     pub(crate) field: Field,
-    /// The size of a run of ours whose collector stays idle, and the MB that it takes: the floor for a tail.
+    /// The size of a run of ours whose collector stays idle, and the MB that it takes: the floor
+    /// for a tail.
     pub(crate) idle: Option<(Vec<String>, u32)>,
 }
 
@@ -49,7 +50,8 @@ impl Row {
         figures(self.workload)
     }
 
-    /// Whether equal work means equal checksums: with one mutator `mutate` hashes what it made in its time.
+    /// Whether equal work means equal checksums: with one mutator `mutate` hashes what it made in
+    /// its time.
     pub(crate) fn has_fixed_checksum(&self) -> bool {
         self.workload != "mutate" || self.threads > 1
     }
@@ -148,7 +150,7 @@ pub(crate) fn words(line: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::{self, Command};
+    use crate::cli;
     use std::collections::BTreeSet;
 
     #[test]
@@ -157,12 +159,11 @@ mod tests {
             let mut sizes = vec![row.size.clone()];
             sizes.extend(row.idle.clone().map(|(size, _)| size));
             for size in sizes {
-                let line: Vec<String> =
-                    [row.workload.to_string()].into_iter().chain(size).collect();
-                match args::parse(&line) {
-                    Ok(Command::Run(args)) => assert_eq!(args.threads, row.threads, "{line:?}"),
-                    other => panic!("{line:?}: {other:?}"),
-                }
+                let words = ["gc-bench", row.workload].map(String::from);
+                let line: Vec<String> = words.into_iter().chain(size).collect();
+                let command = cli::parse(&line).unwrap_or_else(|error| panic!("{line:?}: {error}"));
+                let threads = command.workload().map(|(_, workload)| workload.threads());
+                assert_eq!(threads, Some(row.threads), "{line:?}");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Rounds: in each, every contender runs once, so that neighbours in time are compared.
 //!
-//! Who failed once in a row (refused, crashed, too slow, a wrong checksum) is not run again in it, and the reason is
-//! recorded.
+//! Who failed once in a row (refused, crashed, too slow, a wrong checksum) is not run again in it,
+//! and the reason is recorded.
 
 #![forbid(unsafe_code)]
 
@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use super::child;
 use super::contenders::{Contender, Kind, OURS};
-use super::record::Run;
+use super::record::{Object, Run, number};
 use super::rows::Row;
 use super::tools::Tools;
-use crate::json::Object;
 
 /// What is to be run.
 #[derive(Debug)]
@@ -25,18 +24,18 @@ pub(crate) struct Plan {
     pub(crate) patience: Duration,
 }
 
-/// How often the time of ours anybody may take.
+/// How many times the time of ours a contender may take.
 const TIMES_OURS: u32 = 10;
 /// The limit for ours, which nothing else bounds.
 const OURS_LIMIT: Duration = Duration::from_secs(1800);
 /// The least heap of a JVM.
 const LEAST_JAVA_MB: u64 = 64;
 
-/// Runs all; `done` gets each run and its command line.
+/// Runs all; `done` gets each run.
 pub(crate) fn run(
     plan: &Plan,
     tools: &Tools,
-    done: &mut dyn FnMut(&Run, &str) -> Result<(), String>,
+    done: &mut dyn FnMut(&Run) -> Result<(), String>,
 ) -> Result<(), String> {
     let mut groups: Vec<&str> = plan.rows.iter().map(|row| row.group).collect();
     groups.dedup();
@@ -46,8 +45,8 @@ pub(crate) fn run(
         for round in 1..=plan.rounds {
             for state in &mut states {
                 for contender in plan.contenders.iter().filter(|c| c.is_in(state.row)) {
-                    if let Some((run, command)) = state.run(plan, tools, round, contender) {
-                        done(&run, &command)?;
+                    if let Some(run) = state.run(plan, tools, round, contender) {
+                        done(&run)?;
                     }
                 }
             }
@@ -72,14 +71,14 @@ impl<'r> State<'r> {
         State { row, failed, ours_took: None, checksum: None, rss_mb }
     }
 
-    /// One run, and its command line; none if the contender failed before.
+    /// One run; none if the contender failed before.
     fn run(
         &mut self,
         plan: &Plan,
         tools: &Tools,
         round: u32,
         contender: &Contender,
-    ) -> Option<(Run, String)> {
+    ) -> Option<Run> {
         if self.failed.contains(contender) {
             return None;
         }
@@ -96,35 +95,36 @@ impl<'r> State<'r> {
         });
         match &outcome {
             Ok(object) => {
-                if let Some(mb) = object.number("rss_mb") {
+                if let Some(mb) = number(object, "rss_mb") {
                     self.rss_mb.entry(contender.label()).or_insert(mb);
                 }
             }
             Err(_) => self.failed.push(*contender),
         }
-        let run = Run { row: self.row.id.into(), round, label: contender.label(), outcome };
-        Some((run, line))
+        let (row, label) = (self.row.id.into(), contender.label());
+        Some(Run { row, round, label, command: line, outcome })
     }
 
     fn limit(&self, patience: Duration) -> Duration {
         patience.max(self.ours_took.unwrap_or_default() * TIMES_OURS)
     }
 
-    /// Twice what Go took at its peak, and without Go twice what ours took: a JVM without room collects all the time,
-    /// and one with all the room of the machine never does.
+    /// Twice what Go took at its peak, and without Go twice what ours took: a JVM without room
+    /// collects all the time, and one with all the room of the machine never does.
     fn java_heap_mb(&self) -> u64 {
         let peak = self.rss_mb.get("go").or(self.rss_mb.get(OURS.engine));
         peak.map_or(LEAST_JAVA_MB, |mb| (2.0 * mb) as u64).max(LEAST_JAVA_MB)
     }
 
-    /// Equal work has equal checksums; the first one seen is the one to agree with. The idle run has a size of its own.
+    /// Equal work has equal checksums; the first one seen is the one to agree with. The idle run
+    /// has a size of its own.
     fn agree(&mut self, contender: &Contender, object: &Object) -> Result<(), String> {
-        let checksum = object.str("checksum").ok_or("it printed no checksum")?;
+        let checksum = object.get("checksum").ok_or("it printed no checksum")?.to_string();
         if !self.row.has_fixed_checksum() || contender.kind == Kind::Idle {
             return Ok(());
         }
-        let known = self.checksum.get_or_insert_with(|| checksum.into());
-        if known == checksum {
+        let known = self.checksum.get_or_insert_with(|| checksum.clone());
+        if *known == checksum {
             return Ok(());
         }
         Err(format!("its checksum is {checksum}, that of the others {known}"))
@@ -147,8 +147,8 @@ mod tests {
             let folder =
                 std::env::temp_dir().join(format!("gc-bench-{name}-{}", std::process::id()));
             fs::create_dir_all(&folder).unwrap();
-            // Another process writes it: one that is started by another test while this one has the file open for
-            // writing would keep it open, and what is open for writing cannot be run.
+            // Another process writes it: one that is started by another test while this one has the
+            // file open for writing would keep it open, and what is open for writing cannot be run.
             let make = "printf '#!/bin/sh\\n%s\\n' \"$1\" > gc-bench && chmod +x gc-bench";
             let mut shell = Command::new("sh");
             shell.current_dir(&folder).args(["-c", make, "sh", script]);
@@ -174,7 +174,7 @@ mod tests {
         };
         let tools = Tools::only_ours(fake.0.join("gc-bench"));
         let mut runs = Vec::new();
-        run(&plan, &tools, &mut |run, _| {
+        run(&plan, &tools, &mut |run| {
             runs.push(run.clone());
             Ok(())
         })

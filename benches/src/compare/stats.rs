@@ -1,11 +1,13 @@
 //! Medians and paired ratios.
 //!
-//! On a shared machine the speed of everything drifts, so a ratio is taken inside one round, where both sides ran
-//! close together, and the median is that of the ratios, not the ratio of medians.
+//! On a shared machine the speed of everything drifts, so a ratio is taken inside one round, where
+//! both sides ran close together, and the median is that of the ratios, not the ratio of medians.
 
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
+
+use statrs::statistics::{Data, Max, Min, OrderStatistics};
 
 /// A figure by round.
 pub(crate) type Series = BTreeMap<u32, f64>;
@@ -20,19 +22,13 @@ pub(crate) struct Spread {
 
 /// The spread of some values; none of no values.
 pub(crate) fn spread(values: impl IntoIterator<Item = f64>) -> Option<Spread> {
-    let mut values: Vec<f64> = values.into_iter().collect();
-    values.sort_by(f64::total_cmp);
-    let (least, most) = (*values.first()?, *values.last()?);
-    let middle = values.len() / 2;
-    let median = if values.len() % 2 == 1 {
-        values[middle]
-    } else {
-        (values[middle - 1] + values[middle]) / 2.0
-    };
-    Some(Spread { median, least, most })
+    let mut values = Data::new(values.into_iter().collect::<Vec<f64>>());
+    let median = (!values.is_empty()).then(|| OrderStatistics::median(&mut values))?;
+    Some(Spread { median, least: values.min(), most: values.max() })
 }
 
-/// The ratios `ours / theirs` of the rounds that both have; a zero on either side says only that the clock is coarse.
+/// The ratios `ours / theirs` of the rounds that both have; a zero on either side says only that
+/// the clock is coarse.
 pub(crate) fn paired_ratios(ours: &Series, theirs: &Series) -> Option<Spread> {
     spread(ours.iter().filter_map(|(round, &ours)| {
         let theirs = *theirs.get(round)?;

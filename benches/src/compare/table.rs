@@ -2,7 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use std::fmt::Write;
+use comfy_table::CellAlignment;
+use comfy_table::presets::ASCII_MARKDOWN;
 
 /// A table: the first column is text, the others are numbers.
 #[derive(Clone, Debug, Default)]
@@ -21,33 +22,22 @@ impl Table {
 
     /// The table with its columns aligned. A missing cell is an empty one.
     pub(crate) fn render(&self) -> String {
-        let columns = self.rows.iter().chain([&self.head]).map(Vec::len).max().unwrap_or(0);
-        let cell = |row: &[String], i: usize| row.get(i).map_or(String::new(), |c| escape(c));
-        let width = |i: usize| {
-            let rows = self.rows.iter().chain([&self.head]);
-            rows.map(|row| cell(row, i).chars().count()).max().unwrap_or(0).max(3)
-        };
-        let widths: Vec<usize> = (0..columns).map(width).collect();
-        let mut text = String::new();
-        let mut line = |row: &[String]| {
-            for (i, &width) in widths.iter().enumerate() {
-                let cell = cell(row, i);
-                // Formatting counts characters, as `width` does.
-                let padded =
-                    if i == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") };
-                write!(text, "| {padded} ").expect("a String takes every write");
-            }
-            text.push_str("|\n");
-        };
-        line(&self.head);
-        let rule = |(i, &width): (usize, &usize)| {
+        let rule = |(i, width): (usize, u16)| {
+            let width = usize::from(width).max(3);
             if i == 0 { "-".repeat(width) } else { "-".repeat(width - 1) + ":" }
         };
-        line(&widths.iter().enumerate().map(rule).collect::<Vec<_>>());
-        for row in &self.rows {
-            line(row);
-        }
-        text
+        let widths = self.with_rule(None).column_max_content_widths();
+        self.with_rule(Some(widths.into_iter().enumerate().map(rule).collect())).to_string() + "\n"
+    }
+
+    /// The rule says how a column is aligned; the preset's own does not.
+    fn with_rule(&self, rule: Option<Vec<String>>) -> comfy_table::Table {
+        let rows = [&self.head].into_iter().chain(&rule).chain(&self.rows);
+        let mut table = comfy_table::Table::new();
+        table.load_preset(ASCII_MARKDOWN);
+        table.add_rows(rows.map(|row| row.iter().map(|cell| escape(cell)).collect::<Vec<_>>()));
+        table.column_iter_mut().skip(1).for_each(|c| c.set_cell_alignment(CellAlignment::Right));
+        table
     }
 }
 

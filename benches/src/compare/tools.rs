@@ -1,7 +1,8 @@
-//! What runs the contenders: this program, the one with mimalloc beside it, Go and a JVM from the PATH, `taskset`.
+//! What runs the contenders: this program, the one with mimalloc beside it, Go and a JVM from the
+//! PATH, `taskset`.
 //!
-//! The Go program and the Java classes are built once, into the folder of this program, or into the system's folder
-//! for temporary files if that cannot be written.
+//! The Go program and the Java classes are built once, into the folder of this program, or into the
+//! system's folder for temporary files if that cannot be written.
 
 #![forbid(unsafe_code)]
 
@@ -43,7 +44,7 @@ impl Tools {
     /// Looks for what the contenders need, and builds what must be built.
     pub(crate) fn find(contenders: &[Contender]) -> Result<Tools, String> {
         let is_wanted = |is: fn(Kind) -> bool| contenders.iter().any(|c| is(c.kind));
-        let unwanted = || "nobody needs it here".to_string();
+        let unwanted = || "no contender here needs it".to_string();
         let own =
             std::env::current_exe().map_err(|e| format!("cannot find my own program: {e}"))?;
         let beside = own.with_file_name(MIMALLOC);
@@ -88,7 +89,8 @@ impl Tools {
         }
     }
 
-    /// What stands before a command to give it the cores that ours uses in this row: its mutators' and markers'.
+    /// What stands before a command to give it the cores that ours uses in this row: its mutators'
+    /// and markers'.
     pub(crate) fn same_cores(&self, row: &Row) -> Vec<String> {
         let Some(taskset) = &self.taskset else { return Vec::new() };
         let n = self.cores.len();

@@ -1,7 +1,9 @@
-//! The cache in a `gc_core` heap: entries linked by `GcCell`, and the ends of each recency list in a `GcMutex`.
+//! The cache in a `gc_core` heap: entries linked by `GcCell`, and the ends of each recency list in
+//! a `GcMutex`.
 //!
-//! The lock holds only the ends and the count: its first borrow in a cycle shades all that it holds, and the links
-//! have barriers of their own. The table lies beside it, and is only touched by who holds the lock.
+//! The lock holds only the ends and the count, because its first borrow in a cycle shades all that
+//! it holds. The links have barriers of their own. The table lies beside the lock, and only its
+//! holder touches it.
 
 #![forbid(unsafe_code)]
 
@@ -20,7 +22,7 @@ struct Entry<'gc> {
     chain: GcCell<'gc, Entry<'gc>>,
 }
 
-/// The recency list: the entry used last is the first.
+/// The recency list: the entry used last comes first.
 #[derive(Trace)]
 struct Recency<'gc> {
     first: Option<Gc<'gc, Entry<'gc>>>,
@@ -133,7 +135,7 @@ impl<'gc> Shard<'gc> {
         at
     }
 
-    /// Takes an entry out of the table.
+    /// Removes an entry from the table.
     #[inline(always)]
     fn unchain(&self, mc: &Mutation<'gc>, entry: Gc<'gc, Entry<'gc>>) {
         let (_, bucket) = place(entry.key, self.table.len());
@@ -160,7 +162,7 @@ impl<'gc> Shard<'gc> {
             );
             (prev, at) = (at, entry.next.get());
         }
-        // A list that is longer or shorter than its count, or ends elsewhere, is no list.
+        // A list that is longer or shorter than its count, or ends elsewhere, is broken.
         if at.is_none() && same(prev, recency.last) { intact } else { 0 }
     }
 }

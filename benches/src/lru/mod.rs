@@ -1,16 +1,19 @@
 //! `lru`: a cache of N entries under Zipf-distributed keys, shared by T threads for S seconds.
 //!
-//! 64 shards, each with a lock, a chained hash table with a fixed number of buckets, and a doubly linked recency
-//! list, hold N/64 entries each. A key of 4N is drawn with skew 0.99 and looked up. A hit checks the first and
-//! the last byte and the length of the value and moves the entry to the front. A miss makes the value, 64 to 512
-//! bytes, and the entry; the last entry of a shard that is then over its capacity leaves it. A batch of
-//! 16 operations is timed, draws included, and is one `mutate`. The keys N-1 to 0 are looked up before
-//! the clock starts, which fills the cache but for the few shards to which fewer keys belong; misses fill those.
+//! 64 shards, each with a lock, a chained hash table with a fixed number of buckets, and a doubly
+//! linked recency list, hold N/64 entries each. A key of 4N is drawn with skew 0.99 and looked up.
+//! A hit checks the first and the last byte and the length of the value and moves the entry to the
+//! front. A miss makes the value, 64 to 512 bytes, and the entry; the last entry of a shard that is
+//! then over its capacity leaves it. A batch of 16 operations is timed, draws included, and is one
+//! `mutate`. The keys N-1 to 0 are looked up before the clock starts, which fills the cache but for
+//! the few shards to which fewer keys belong; misses fill those.
 //!
-//! The hash table is written by hand in every engine, so that memory managers are compared and not maps.
+//! The hash table is written by hand in every engine, so that memory managers are compared and not
+//! maps.
 //!
-//! The checksum counts the entries that are intact at the end: the list runs the same way in both directions, the
-//! value is that of the key, and the table finds the entry again. It must be the sum of the capacities.
+//! The checksum counts the entries that are intact at the end, and must be the sum of the
+//! capacities. An intact entry has the value of its key, the table finds it, and its list runs the
+//! same way in both directions.
 
 #![forbid(unsafe_code)]
 
@@ -18,36 +21,73 @@ mod gc;
 mod owned;
 mod zipf;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::args::Args;
-use crate::engines::Engine;
+use gc_core::{Heap, Pauses};
+
+use crate::cli::{Common, MOST, Timed, Workload, number, seconds, threads};
+use crate::engines::given;
 use crate::measure::{Elapsed, Latencies, Stopwatch, noise_floor};
-#[cfg(feature = "peers")]
-use crate::peers::{Pacing, dumpster_sync::DumpsterCache, gc_arena::ArenaCache};
 use crate::random::{Random, mix};
 use crate::report::Report;
-use crate::{Outcome, check, heap_for, pin};
-use owned::SlabCache;
-use zipf::Zipf;
+use crate::{Outcome, check, pin};
+pub(crate) use owned::SlabCache;
+pub(crate) use zipf::Zipf;
 
+/// Entries of the smallest cache: the checksum supposes that every shard gets full.
+const LEAST: usize = 1000;
 /// Operations in one `mutate`.
-const BATCH: usize = 16;
+pub(crate) const BATCH: usize = 16;
 pub(crate) const SHARDS: usize = 64;
 const LEAST_VALUE: usize = 64;
 const MOST_VALUE: usize = 512;
 
-/// One thread's hold of the cache.
+/// One thread's access to the cache.
 pub(crate) trait Cache {
     /// Looks up each key, in one batch.
     fn look_up(&mut self, keys: impl Iterator<Item = u64>) -> Tally;
 
-    /// How many entries of a shard are intact.
+    /// The number of intact entries of a shard.
     fn intact(&mut self, shard: usize) -> u64;
+
+    /// Looks up batches of random keys until the time is over.
+    fn play(&mut self, zipf: Zipf, thread: u64, seconds: f64) -> Played {
+        let (mut ops, mut tally, mut latencies) = (0, Tally::default(), Latencies::new());
+        let mut random = Random::new(seed(thread));
+        let end = Instant::now() + Duration::from_secs_f64(seconds);
+        loop {
+            let now = latencies.time(|| {
+                let keys = (0..BATCH).map(|_| zipf.draw(&mut random));
+                tally.add(self.look_up(keys));
+            });
+            ops += BATCH as u64;
+            if now >= end {
+                return Played { ops, tally, latencies };
+            }
+        }
+    }
 }
 
-/// What some lookups gave.
+/// The seed of a thread's random numbers.
+pub(crate) fn seed(thread: u64) -> u64 {
+    1000 + thread
+}
+
+/// What one thread did.
+#[derive(Debug)]
+pub(crate) struct Played {
+    pub(crate) ops: u64,
+    pub(crate) tally: Tally,
+    pub(crate) latencies: Latencies,
+}
+
+impl Played {
+    pub(crate) fn new() -> Played {
+        Played { ops: 0, tally: Tally::default(), latencies: Latencies::new() }
+    }
+}
+
+/// The result of some lookups.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     hits: u64,
@@ -56,7 +96,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, other: Tally) {
+    pub(crate) fn add(&mut self, other: Tally) {
         self.hits += other.hits;
         self.broken += other.broken;
     }
@@ -70,66 +110,118 @@ impl Tally {
     }
 }
 
-pub(crate) fn run(args: &Args, report: &mut Report) -> Outcome {
-    let heap = heap_for(args)?;
-    let floor = noise_floor(args.pin);
-    let zipf = Zipf::new(4 * args.n as u64);
-    let mut before = None;
-    let game = match (&heap, args.engine) {
-        (Some(heap), _) => {
-            let cache = pin::on_one_thread(args.pin, || gc::GcCache::new_in(heap, args.n));
-            let player = || gc::Player { mutator: heap.mutator(), cache: &cache };
-            pin::on_one_thread(args.pin, || fill(&mut player(), args.n));
-            before = Some(heap.pauses());
-            together(args, zipf, player)
-        }
-        #[cfg(feature = "peers")]
-        (None, Engine::GcArena | Engine::GcArenaStw) => pin::on_one_thread(args.pin, || {
-            let mut cache = ArenaCache::new(Pacing::of(args.engine), args.n);
-            fill(&mut cache, args.n);
-            alone(args, zipf, &mut cache)
-        }),
-        #[cfg(feature = "peers")]
-        (None, Engine::DumpsterSync) => shared(args, zipf, || DumpsterCache::new(args.n)),
-        (None, Engine::Arc) => shared(args, zipf, || SlabCache::<Arc<[u8]>>::new(args.n)),
-        (None, _) => shared(args, zipf, || SlabCache::<Box<[u8]>>::new(args.n)),
-    };
-    if game.tally.broken > 0 {
-        return Err(format!("{} hits found a wrong value", game.tally.broken));
-    }
-    report.count("n", args.n as u64);
-    report.count("ops", game.ops);
-    report.number("mops_per_s", game.ops as f64 / game.elapsed.wall_s / 1e6);
-    report.number("hit_rate", game.tally.hits as f64 / game.ops as f64);
-    report.latencies(&game.latencies);
-    report.floor(&floor);
-    report.elapsed(game.elapsed);
-    if let Some(heap) = &heap {
-        report.heap(heap, before.as_ref(), args.pauses);
-    }
-    check(report, game.intact, (SHARDS * capacity(args.n)) as u64)
+/// What follows `lru` on the command line.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Entries of the cache
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    #[arg(value_parser = number(LEAST, MOST))]
+    n: usize,
+    /// How long the threads run
+    #[arg(long, value_name = "S", default_value_t = 20.0, value_parser = seconds())]
+    seconds: f64,
+    /// Mutator threads, which share the cache
+    #[arg(long, value_name = "T", default_value_t = 2, value_parser = threads())]
+    threads: usize,
+    #[command(flatten)]
+    timed: Timed,
+    #[command(flatten)]
+    common: Common,
 }
 
-/// A run on a cache outside of any closure.
-fn shared<C: Send + Sync>(args: &Args, zipf: Zipf, new: impl Fn() -> C + Sync) -> Game
+/// Makes the cache, fills it, looks up, and checks it.
+pub(crate) type Body = fn(&Options, Option<&Heap>, Zipf) -> Game;
+
+impl Workload for Options {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn timed(&self) -> Option<&Timed> {
+        Some(&self.timed)
+    }
+
+    fn threads(&self) -> usize {
+        self.threads
+    }
+
+    fn refusal(&self) -> Option<&'static str> {
+        self.common.engine.can(|engine| engine.lru(self.threads)).err()
+    }
+
+    fn run(&self, report: &mut Report) -> Outcome {
+        let body = self.common.engine.can(|engine| engine.lru(self.threads))?;
+        let heap = self.common.heap()?;
+        let floor = noise_floor(self.common.pin);
+        let game = body(self, heap.as_ref(), Zipf::new(4 * self.n as u64));
+        let Played { ops, tally, latencies } = &game.played;
+        if tally.broken > 0 {
+            return Err(format!("{} hits found a wrong value", tally.broken));
+        }
+        report.count("n", self.n as u64);
+        report.count("ops", *ops);
+        report.number("mops_per_s", *ops as f64 / game.elapsed.wall_s / 1e6);
+        report.number("hit_rate", tally.hits as f64 / *ops as f64);
+        report.latencies(latencies);
+        report.floor(&floor);
+        report.elapsed(game.elapsed);
+        report.heap(heap.as_ref(), game.before.as_ref(), self.common.pauses);
+        check(report, game.intact, (SHARDS * capacity(self.n)) as u64)
+    }
+}
+
+pub(crate) fn ours(options: &Options, heap: Option<&Heap>, zipf: Zipf) -> Game {
+    let Options { n, common: Common { pin, .. }, .. } = *options;
+    let heap = given(heap);
+    let cache = pin::on_one_thread(pin, || gc::GcCache::new_in(heap, n));
+    let player = || gc::Player { mutator: heap.mutator(), cache: &cache };
+    pin::on_one_thread(pin, || fill(&mut player(), n));
+    let before = Some(heap.pauses());
+    Game { before, ..together(options, zipf, player) }
+}
+
+/// A cache outside of any closure, of a number of entries.
+pub(crate) trait Shareable: Send + Sync {
+    fn new(n: usize) -> Self;
+}
+
+/// A run on a cache that all threads borrow.
+pub(crate) fn shared<C: Shareable>(options: &Options, _: Option<&Heap>, zipf: Zipf) -> Game
 where
     for<'c> &'c C: Cache,
 {
-    let cache = pin::on_one_thread(args.pin, || {
-        let cache = new();
-        fill(&mut &cache, args.n);
+    let cache = pin::on_one_thread(options.common.pin, || {
+        let cache = C::new(options.n);
+        fill(&mut &cache, options.n);
         cache
     });
-    together(args, zipf, || &cache)
+    together(options, zipf, || &cache)
+}
+
+/// A run on a cache that does not leave its thread.
+#[cfg(feature = "peers")]
+pub(crate) fn local<C: Cache>(
+    options: &Options,
+    zipf: Zipf,
+    new: impl Fn(usize) -> C + Sync,
+) -> Game {
+    pin::on_one_thread(options.common.pin, || {
+        let mut cache = new(options.n);
+        fill(&mut cache, options.n);
+        let watch = Stopwatch::start();
+        let played = cache.play(zipf, 0, options.seconds);
+        let elapsed = watch.stop();
+        Game { played, elapsed, intact: intact(&mut cache), before: None }
+    })
 }
 
 /// What a run gave.
-struct Game {
-    ops: u64,
-    tally: Tally,
-    latencies: Latencies,
+pub(crate) struct Game {
+    played: Played,
     elapsed: Elapsed,
     intact: u64,
+    /// The pauses of our heap while the cache was filled.
+    before: Option<Pauses>,
 }
 
 fn fill(cache: &mut impl Cache, n: usize) {
@@ -142,50 +234,23 @@ fn fill(cache: &mut impl Cache, n: usize) {
 }
 
 /// A run on `--threads` threads.
-fn together<C: Cache>(args: &Args, zipf: Zipf, cache: impl Fn() -> C + Sync) -> Game {
+fn together<C: Cache>(options: &Options, zipf: Zipf, cache: impl Fn() -> C + Sync) -> Game {
+    let Options { seconds, threads, common: Common { pin, .. }, .. } = *options;
     let watch = Stopwatch::start();
-    let parts = pin::on_threads(args.threads, args.pin, |i| {
-        play(&mut cache(), zipf, i as u64, args.seconds)
-    });
+    let parts = pin::on_threads(threads, pin, |i| cache().play(zipf, i as u64, seconds));
     let elapsed = watch.stop();
-    let (mut ops, mut tally, mut latencies) = (0, Tally::default(), Latencies::new());
-    for (part_ops, part_tally, part) in &parts {
-        ops += part_ops;
-        tally.add(*part_tally);
-        latencies.merge(part);
+    let mut played = Played::new();
+    for part in &parts {
+        played.ops += part.ops;
+        played.tally.add(part.tally);
+        played.latencies.merge(&part.latencies);
     }
-    let intact = pin::on_one_thread(args.pin, || intact(&mut cache()));
-    Game { ops, tally, latencies, elapsed, intact }
-}
-
-/// A run on this thread.
-#[cfg(feature = "peers")]
-fn alone(args: &Args, zipf: Zipf, cache: &mut impl Cache) -> Game {
-    let watch = Stopwatch::start();
-    let (ops, tally, latencies) = play(cache, zipf, 0, args.seconds);
-    let elapsed = watch.stop();
-    Game { ops, tally, latencies, elapsed, intact: intact(cache) }
+    let intact = pin::on_one_thread(pin, || intact(&mut cache()));
+    Game { played, elapsed, intact, before: None }
 }
 
 fn intact(cache: &mut impl Cache) -> u64 {
     (0..SHARDS).map(|shard| cache.intact(shard)).sum()
-}
-
-/// Operations of one thread until the time is over.
-fn play(cache: &mut impl Cache, zipf: Zipf, thread: u64, seconds: f64) -> (u64, Tally, Latencies) {
-    let (mut ops, mut tally, mut latencies) = (0, Tally::default(), Latencies::new());
-    let mut random = Random::new(1000 + thread);
-    let end = Instant::now() + Duration::from_secs_f64(seconds);
-    loop {
-        let now = latencies.time(|| {
-            let keys = (0..BATCH).map(|_| zipf.draw(&mut random));
-            tally.add(cache.look_up(keys));
-        });
-        ops += BATCH as u64;
-        if now >= end {
-            return (ops, tally, latencies);
-        }
-    }
 }
 
 /// Entries of a shard.
@@ -198,7 +263,7 @@ pub(crate) fn buckets(n: usize) -> usize {
     capacity(n).next_power_of_two()
 }
 
-/// The shard of a key, and its bucket of so many.
+/// The shard of a key, and its bucket among `buckets`.
 #[inline(always)]
 pub(crate) fn place(key: u64, buckets: usize) -> (usize, usize) {
     let hash = mix(key);
@@ -217,17 +282,18 @@ pub(crate) fn byte_of(key: u64) -> u8 {
     key as u8
 }
 
-/// Whether a value is, to its last byte, that of its key.
+/// Returns whether a value is, to its last byte, that of its key.
 pub(crate) fn is_value_of(key: u64, value: &[u8]) -> bool {
     value.len() == len_of(key) && value.iter().all(|&b| b == byte_of(key))
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use std::sync::Arc;
 
     /// Least recently used entries leave, others stay, in whatever engine.
-    fn evicts_the_least_recent(mut cache: impl Cache) {
+    pub(crate) fn evicts_the_least_recent(mut cache: impl Cache) {
         // The first keys of shard 0, which holds two.
         let keys: Vec<u64> = (0..).filter(|&key| place(key, 2).0 == 0).take(3).collect();
         let mut hits = |keys: &[u64]| cache.look_up(keys.iter().copied()).hits;
@@ -246,11 +312,6 @@ mod tests {
         evicts_the_least_recent(gc::Player { mutator: heap.mutator(), cache: &cache });
         evicts_the_least_recent(&SlabCache::<Box<[u8]>>::new(2 * SHARDS));
         evicts_the_least_recent(&SlabCache::<Arc<[u8]>>::new(2 * SHARDS));
-        #[cfg(feature = "peers")]
-        {
-            evicts_the_least_recent(ArenaCache::new(Pacing::Incremental, 2 * SHARDS));
-            evicts_the_least_recent(&DumpsterCache::new(2 * SHARDS));
-        }
     }
 
     #[test]

@@ -1,26 +1,28 @@
-//! The cache as safe Rust without a collector has it: entries in a slab for each shard, linked by their numbers, and
-//! each value an allocation of its own.
+//! The cache as safe Rust without a collector has it: entries in a slab for each shard, linked by
+//! their numbers, and each value an allocation of its own.
 //!
-//! Entries cannot own each other in two directions, so a slab is what a Rust programmer writes; only the value is
-//! allocated at a miss and freed at an eviction. Engine `box`: the value is a `Box<[u8]>`, looked at under
-//! the lock. Engine `arc`: it is an `Arc<[u8]>`, which a hit clones and looks at after the lock is free, as a
-//! cache does that hands its values out.
+//! Entries cannot own each other in two directions, so a slab is what a Rust programmer writes;
+//! only the value is allocated at a miss and freed at an eviction. Engine `box`: the value is a
+//! `Box<[u8]>`, looked at under the lock. Engine `arc`: it is an `Arc<[u8]>`, which a hit clones
+//! and looks at after the lock is free, as a cache does that hands its values out.
 
 #![forbid(unsafe_code)]
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Cache, SHARDS, Tally, buckets, byte_of, capacity, is_value_of, len_of, place};
+use super::{
+    Cache, SHARDS, Shareable, Tally, buckets, byte_of, capacity, is_value_of, len_of, place,
+};
 
 /// No entry.
 const NONE: u32 = u32::MAX;
 
 /// What owns the bytes of a value.
-pub(super) trait Value: AsRef<[u8]> + Send + Sync + Sized {
+pub(crate) trait Value: AsRef<[u8]> + Send + Sync + Sized {
     /// The value of a key.
     fn make(key: u64) -> Self;
 
-    /// Looks at the value of an entry, and ends the lock.
+    /// Reads the value of an entry, and releases the lock.
     fn look<R>(shard: MutexGuard<'_, Shard<Self>>, entry: u32, look: impl FnOnce(&[u8]) -> R) -> R;
 }
 
@@ -62,7 +64,7 @@ struct Entry<V> {
 }
 
 #[derive(Debug)]
-pub(super) struct Shard<V> {
+pub(crate) struct Shard<V> {
     /// Full once the shard is: from then on a new entry takes the place of the last.
     entries: Vec<Entry<V>>,
     table: Box<[u32]>,
@@ -72,14 +74,14 @@ pub(super) struct Shard<V> {
 
 /// The cache.
 #[derive(Debug)]
-pub(super) struct SlabCache<V> {
+pub(crate) struct SlabCache<V> {
     shards: Vec<Mutex<Shard<V>>>,
     capacity: usize,
     buckets: usize,
 }
 
-impl<V: Value> SlabCache<V> {
-    pub(super) fn new(n: usize) -> SlabCache<V> {
+impl<V: Value> Shareable for SlabCache<V> {
+    fn new(n: usize) -> SlabCache<V> {
         let (capacity, buckets) = (capacity(n), buckets(n));
         assert!(capacity < NONE as usize, "a shard numbers its entries in 32 bits");
         let shard = |_| {
@@ -89,7 +91,9 @@ impl<V: Value> SlabCache<V> {
         };
         SlabCache { shards: (0..SHARDS).map(shard).collect(), capacity, buckets }
     }
+}
 
+impl<V: Value> SlabCache<V> {
     fn lock(&self, shard: usize) -> MutexGuard<'_, Shard<V>> {
         self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -135,7 +139,7 @@ impl<V: Value> Shard<V> {
 
     #[inline(always)]
     fn insert(&mut self, key: u64, bucket: usize, capacity: usize) {
-        // The last entry goes first, so that its place is free: nobody can see the difference under the lock.
+        // The last entry goes first, so that its place is free. The lock hides the difference.
         let full = self.entries.len() == capacity;
         let at = if full { self.last } else { self.entries.len() as u32 };
         if full {
@@ -177,7 +181,7 @@ impl<V: Value> Shard<V> {
         }
     }
 
-    /// Takes an entry out of the table.
+    /// Removes an entry from the table.
     #[inline(always)]
     fn unchain(&mut self, entry: u32) {
         let Entry { key, chain, .. } = self.entries[entry as usize];
@@ -212,7 +216,7 @@ impl<V: Value> Shard<V> {
             );
             (prev, at) = (at, entry.next);
         }
-        // A list that is longer than the slab is full, or ends elsewhere, is no list.
+        // A list that is longer than the slab is full, or ends elsewhere, is broken.
         if at == NONE && prev == self.last { intact } else { 0 }
     }
 }

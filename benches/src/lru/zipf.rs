@@ -1,5 +1,6 @@
-//! Zipf-distributed ranks by the method of Gray et al. ("Quickly generating billion-record synthetic databases",
-//! 1994), as YCSB has it: one uniform number and at most one power for each draw.
+//! Zipf-distributed ranks by the method of Gray et al. ("Quickly generating billion-record
+//! synthetic databases", 1994), as YCSB has it: one uniform number and at most one power for each
+//! draw.
 
 #![forbid(unsafe_code)]
 

@@ -1,10 +1,11 @@
-//! `boa_gc`: the mark-sweep collector of the Boa JavaScript engine, for one thread, behind a pointer that can be held
-//! anywhere.
+//! `boa_gc`: the mark-sweep collector of the Boa JavaScript engine, for one thread, behind a
+//! pointer that can be held anywhere.
 //!
-//! A collection first counts for each object the pointers from other objects; one that is counted less often than it
-//! is pointed to is a root. Policy: the crate's own. An allocation collects when the bytes since passed a
-//! threshold (1 MB at first), which grows so that at most 70 percent of it are live after a collection. `mark` forces
-//! collections with `force_collect`; the marker has a queue and does not recurse.
+//! A collection first counts for each object the pointers from other objects; one that is counted
+//! less often than it is pointed to is a root. Policy: the crate's own. An allocation collects when
+//! the bytes since passed a threshold (1 MB at first), which grows so that at most 70 percent of it
+//! are live after a collection. `mark` forces collections with `force_collect`; the marker has a
+//! queue and does not recurse.
 
 #![forbid(unsafe_code)]
 
@@ -12,15 +13,27 @@ use std::ops::Range;
 
 use boa_gc::{Finalize, Gc, GcRefCell, Trace, force_collect};
 
-use super::{Field, pointers};
+use super::pointers::{Field, pointers};
+use crate::engines::{Can, on_one_thread, pointer_engine};
 use crate::mark::{Edges, Graph};
 use crate::objects::MESSAGE;
+use crate::{mark, mutate};
 
 /// `--engine boa`.
 #[derive(Debug)]
 pub(crate) struct Boa;
 
 pointers!(Boa: Gc, GcRefCell, rest: ());
+
+pointer_engine!(Boa {
+    fn mark(&self) -> Can<mark::Body> {
+        Ok(|options, _, watch| Ok(mark::alone(options, watch, BoaGraph::new, BoaGraph::collect)))
+    }
+
+    fn mutate(&self, threads: usize) -> Can<mutate::Body> {
+        on_one_thread(threads, mutate::local::<Boa>)
+    }
+});
 
 #[derive(Trace, Finalize)]
 pub(crate) struct Pair {
@@ -78,15 +91,15 @@ struct Vertex {
 }
 
 /// The graph of `mark`: the array is an object too.
-pub(crate) struct BoaGraph(Gc<GcRefCell<Vec<Gc<Vertex>>>>);
+struct BoaGraph(Gc<GcRefCell<Vec<Gc<Vertex>>>>);
 
 impl BoaGraph {
-    pub(crate) fn new() -> BoaGraph {
+    fn new(_: usize) -> BoaGraph {
         BoaGraph(Gc::new(GcRefCell::new(Vec::new())))
     }
 
     /// A full collection.
-    pub(crate) fn collect(&mut self) {
+    fn collect(&mut self) {
         force_collect();
     }
 }

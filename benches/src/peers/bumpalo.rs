@@ -1,8 +1,9 @@
 //! `bumpalo`: a bump arena for objects of any type, which die together when it is reset.
 //!
-//! Not a collector, but the least that such trees can cost: `btree` and `gcbench` reset one arena after each tree, and the
-//! long-lived objects have one of their own. `alloc` has two arenas that take turns, one batch each, so that the last node
-//! outlives its batch. What dies one by one (`window`, `mutate`, `lru`) would never be freed, and is refused.
+//! Not a collector, but the least that such trees can cost: `btree` and `gcbench` reset one arena
+//! after each tree, and the long-lived objects have one of their own. `alloc` has two arenas that
+//! take turns, one batch each, so that the last node outlives its batch. What dies one by one
+//! (`window`, `mutate`, `lru`) would never be freed, and is refused.
 
 #![forbid(unsafe_code)]
 
@@ -10,9 +11,11 @@ use std::hint::black_box;
 
 use bumpalo::Bump;
 
-use super::regions::{Node, Pair, Region, take_turns};
+use super::regions::{ALL_AT_ONCE, Node, Pair, Region, take_turns};
 use crate::btree::Forest;
+use crate::engines::{Can, Engine};
 use crate::gcbench::{ARRAY_SIZE, Garden, LONG_LIVED_DEPTH, element};
+use crate::{alloc, btree, gcbench, lru, mutate, window};
 
 impl<T> Region<T> for Bump {
     #[inline(always)]
@@ -21,14 +24,39 @@ impl<T> Region<T> for Bump {
     }
 }
 
-/// `alloc` on one thread.
-pub(crate) fn alloc(n: usize) -> u64 {
-    take_turns(n, Bump::new, Bump::reset)
+/// `--engine bumpalo`.
+#[derive(Debug)]
+pub(super) struct Bumpalo;
+
+impl Engine for Bumpalo {
+    fn alloc(&self) -> Can<alloc::Body> {
+        Ok(|_, n| take_turns(n, Bump::new, Bump::reset))
+    }
+
+    fn btree(&self) -> Can<btree::Body> {
+        Ok(|options, _| btree::play(options, Trees::default))
+    }
+
+    fn gcbench(&self) -> Can<gcbench::Body> {
+        Ok(|_| gcbench::bench(&mut Trees::default()))
+    }
+
+    fn window(&self) -> Can<window::Body> {
+        Err(ALL_AT_ONCE)
+    }
+
+    fn mutate(&self, _threads: usize) -> Can<mutate::Body> {
+        Err(ALL_AT_ONCE)
+    }
+
+    fn lru(&self, _threads: usize) -> Can<lru::Body> {
+        Err(ALL_AT_ONCE)
+    }
 }
 
 /// Trees, one after the other in one arena.
 #[derive(Debug, Default)]
-pub(crate) struct Trees(Bump);
+struct Trees(Bump);
 
 impl Forest for Trees {
     fn count_one(&mut self, depth: u32) -> u64 {

@@ -1,23 +1,37 @@
-//! `gc` (Manishearth's rust-gc): a mark-sweep collector for one thread, behind a pointer that can be held anywhere.
+//! `gc` (Manishearth's rust-gc): a mark-sweep collector for one thread, behind a pointer that can
+//! be held anywhere.
 //!
-//! A pointer knows whether it is in an object or outside, and an object counts the pointers outside: it is a root
-//! while there are any. Policy: the crate's own. An allocation collects when the bytes since passed a
-//! threshold, which grows so that at most 70 percent of it are live after a collection. Marking recurses, so that a graph
-//! of millions overflows the stack: `mark` is refused.
+//! A pointer knows whether it is in an object or outside, and an object counts the pointers
+//! outside: it is a root while there are any. Policy: the crate's own. An allocation collects when
+//! the bytes since passed a threshold, which grows so that at most 70 percent of it are live after
+//! a collection. Marking recurses, so that a graph of millions overflows the stack: `mark` is
+//! refused.
 
 #![forbid(unsafe_code)]
 #![expect(non_local_definitions, reason = "gc_derive puts its impls into a named constant")]
 
 use gc::{Finalize, Gc, GcCell, Trace};
 
-use super::{Field, pointers};
+use super::pointers::{Field, pointers};
+use crate::engines::{Can, on_one_thread, pointer_engine};
 use crate::objects::MESSAGE;
+use crate::{mark, mutate};
 
 /// `--engine gc-crate`.
 #[derive(Debug)]
 pub(crate) struct GcCrate;
 
 pointers!(GcCrate: Gc, GcCell, rest: ());
+
+pointer_engine!(GcCrate {
+    fn mark(&self) -> Can<mark::Body> {
+        Err("its marker recurses, and a random graph overflows the stack")
+    }
+
+    fn mutate(&self, threads: usize) -> Can<mutate::Body> {
+        on_one_thread(threads, mutate::local::<GcCrate>)
+    }
+});
 
 #[derive(Trace, Finalize)]
 pub(crate) struct Pair {

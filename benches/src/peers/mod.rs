@@ -1,205 +1,69 @@
-//! The peers: other collectors and arenas for Rust, each doing what it can express of the same work.
+//! The peers: other collectors and arenas for Rust, each doing what it can express of the same
+//! work.
 //!
-//! A peer whose pointers a program can hold anywhere gets the macro `pointers!`, and so runs the
-//! code of the yardsticks; its file says what the crate is, what its collector does by itself, and what it was asked
-//! to do. `gc-arena` and the plain arenas implement the workloads' own traits.
+//! A peer's file says what the crate is, what its collector does by itself, and what it was asked
+//! to do. To add one: write its file with an [`Engine`](crate::engines::Engine), and name the file
+//! and the engine below. A peer whose pointers a program can hold anywhere gets the macros
+//! `pointers!` and `pointer_engine!`, and so runs the code of the yardsticks; the others implement
+//! the workloads' own traits.
 //!
-//! They are compiled with the feature `peers` only.
+//! The feature `peers` compiles them. Without it the list still has their names, for results of
+//! other builds.
 
 #![forbid(unsafe_code)]
 
-use std::cell::RefCell;
-use std::sync::{Mutex, PoisonError};
+use crate::engines::{Entry, Kind};
 
-use crate::engines::Engine;
-
-pub(crate) mod bacon_cc;
-pub(crate) mod boa;
-pub(crate) mod bumpalo;
-pub(crate) mod dumpster;
-pub(crate) mod dumpster_sync;
-pub(crate) mod gc_arena;
-pub(crate) mod gc_crate;
+#[cfg(feature = "peers")]
+mod bacon_cc;
+#[cfg(feature = "peers")]
+mod boa;
+#[cfg(feature = "peers")]
+mod bumpalo;
+#[cfg(feature = "peers")]
+mod dumpster;
+#[cfg(feature = "peers")]
+mod dumpster_sync;
+#[cfg(feature = "peers")]
+mod gc_arena;
+#[cfg(feature = "peers")]
+mod gc_crate;
+#[cfg(feature = "peers")]
+mod pointers;
+#[cfg(feature = "peers")]
 mod regions;
-pub(crate) mod rust_cc;
-pub(crate) mod typed_arena;
+#[cfg(feature = "peers")]
+mod rust_cc;
+#[cfg(feature = "peers")]
+mod sandpit;
+#[cfg(feature = "peers")]
+mod typed_arena;
 
-/// When `gc-arena` collects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pacing {
-    Incremental,
-    StopTheWorld,
-}
-
-impl Pacing {
-    pub(crate) fn of(engine: Engine) -> Pacing {
-        if engine == Engine::GcArenaStw { Pacing::StopTheWorld } else { Pacing::Incremental }
-    }
-}
-
-/// A field of an object that holds a pointer or none, and changes.
-trait Field<T> {
-    fn holding(value: Option<T>) -> Self;
-    fn load(&self) -> Option<T>;
-    /// Returns what the field held.
-    fn put(&self, value: Option<T>) -> Option<T>;
-    /// Lends what the field holds.
-    fn lend<R>(&self, look: impl FnOnce(Option<&T>) -> R) -> R;
-}
-
-impl<T: Clone> Field<T> for RefCell<Option<T>> {
-    #[inline(always)]
-    fn holding(value: Option<T>) -> Self {
-        RefCell::new(value)
-    }
-
-    #[inline(always)]
-    fn load(&self) -> Option<T> {
-        self.borrow().clone()
-    }
-
-    #[inline(always)]
-    fn put(&self, value: Option<T>) -> Option<T> {
-        RefCell::replace(self, value)
-    }
-
-    #[inline(always)]
-    fn lend<R>(&self, look: impl FnOnce(Option<&T>) -> R) -> R {
-        look(self.borrow().as_ref())
-    }
-}
-
-impl<T: Clone> Field<T> for Mutex<Option<T>> {
-    #[inline(always)]
-    fn holding(value: Option<T>) -> Self {
-        Mutex::new(value)
-    }
-
-    #[inline(always)]
-    fn load(&self) -> Option<T> {
-        self.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    #[inline(always)]
-    fn put(&self, value: Option<T>) -> Option<T> {
-        std::mem::replace(&mut *self.lock().unwrap_or_else(PoisonError::into_inner), value)
-    }
-
-    #[inline(always)]
-    fn lend<R>(&self, look: impl FnOnce(Option<&T>) -> R) -> R {
-        look(self.lock().unwrap_or_else(PoisonError::into_inner).as_ref())
-    }
-}
-
-/// Implements [`Pointers`](crate::objects) and `SharedPointers` for `$engine` with the objects `Pair`, `Node`, `Link` and
-/// `Message`, which each file defines because the crates' derives do not see through a macro: `$ptr` is their pointer,
-/// `$cell` the field that changes, `$rest` what the crate has to be asked for after a batch.
-macro_rules! pointers {
-    ($engine:ident: $ptr:ident, $cell:ident, rest: $rest:expr) => {
-        impl Node {
-            fn populate(&self, depth: u32) {
-                if depth == 0 {
-                    return;
-                }
-                let new = || Some(<$engine as $crate::objects::Pointers>::node(None, None));
-                drop($crate::peers::Field::put(&self.left, new()));
-                drop($crate::peers::Field::put(&self.right, new()));
-                for child in [&self.left, &self.right] {
-                    $crate::peers::Field::lend(child, |node| {
-                        node.expect("it was just stored").populate(depth - 1);
-                    });
-                }
-            }
-
-            fn size(&self) -> u64 {
-                debug_assert!(self.i == 0 && self.j == 0);
-                let below = |child| {
-                    $crate::peers::Field::lend(child, |node| {
-                        node.map_or(0, |node: &$ptr<Node>| node.size())
-                    })
-                };
-                1 + below(&self.left) + below(&self.right)
-            }
-        }
-
-        impl $crate::objects::Pointers for $engine {
-            type Pair = $ptr<Pair>;
-            type Node = $ptr<Node>;
-            type Message = $ptr<Message>;
-
-            #[inline(always)]
-            fn pair(left: Option<Self::Pair>, right: Option<Self::Pair>) -> Self::Pair {
-                $ptr::new(Pair { left, right })
-            }
-
-            #[inline(always)]
-            fn sides(pair: &Self::Pair) -> (Option<&Self::Pair>, Option<&Self::Pair>) {
-                (pair.left.as_ref(), pair.right.as_ref())
-            }
-
-            #[inline(always)]
-            fn node(left: Option<Self::Node>, right: Option<Self::Node>) -> Self::Node {
-                let field = $crate::peers::Field::holding;
-                let (left, right) = (field(left), $crate::peers::Field::holding(right));
-                $ptr::new(Node { left, right, i: 0, j: 0 })
-            }
-
-            fn populate(node: &mut Self::Node, depth: u32) {
-                node.populate(depth);
-            }
-
-            fn size(node: &Self::Node) -> u64 {
-                node.size()
-            }
-
-            #[inline(always)]
-            fn message(fill: u8) -> Self::Message {
-                $ptr::new(Message { bytes: [fill; $crate::objects::MESSAGE] })
-            }
-
-            fn bytes(message: &Self::Message) -> &[u8; $crate::objects::MESSAGE] {
-                &message.bytes
-            }
-
-            #[inline(always)]
-            fn rest() {
-                $rest
-            }
-        }
-
-        impl $crate::objects::SharedPointers for $engine {
-            type Link = $ptr<Link>;
-            type Slot = $cell<Option<$ptr<Link>>>;
-
-            #[inline(always)]
-            fn link(next: Option<Self::Link>, val: u64, words: [u64; 3]) -> Self::Link {
-                $ptr::new(Link { next: $crate::peers::Field::holding(next), val, words })
-            }
-
-            #[inline(always)]
-            fn next(link: &Self::Link) -> &Self::Slot {
-                &link.next
-            }
-
-            fn words(link: &Self::Link) -> (u64, [u64; 3]) {
-                (link.val, link.words)
-            }
-
-            #[inline(always)]
-            fn slot(link: Option<Self::Link>) -> Self::Slot {
-                $crate::peers::Field::holding(link)
-            }
-
-            #[inline(always)]
-            fn load(slot: &Self::Slot) -> Option<Self::Link> {
-                $crate::peers::Field::load(slot)
-            }
-
-            #[inline(always)]
-            fn replace(slot: &Self::Slot, link: Option<Self::Link>) -> Option<Self::Link> {
-                $crate::peers::Field::put(slot, link)
-            }
-        }
+/// The list, from `name: kind, engine` for each.
+macro_rules! peers {
+    ($($name:literal: $kind:ident, $engine:expr;)*) => {
+        &[$(Entry {
+            name: $name,
+            kind: Kind::$kind,
+            #[cfg(feature = "peers")]
+            engine: Some(&$engine),
+            #[cfg(not(feature = "peers"))]
+            engine: None,
+        }),*]
     };
 }
-use pointers;
+
+/// All peers, in the order of the tables.
+pub(crate) static PEERS: &[Entry] = peers! {
+    "gc-crate": Collector, gc_crate::GcCrate;
+    "gc-arena": Collector, gc_arena::GcArena::<false>;
+    "gc-arena-stw": Collector, gc_arena::GcArena::<true>;
+    "sandpit": Collector, sandpit::Sandpit;
+    "boa": Collector, boa::Boa;
+    "dumpster": Collector, dumpster::Dumpster;
+    "dumpster-sync": Collector, dumpster_sync::DumpsterSync;
+    "rust-cc": Collector, rust_cc::RustCc;
+    "bacon-cc": Collector, bacon_cc::BaconCc;
+    "bumpalo": Arena, bumpalo::Bumpalo;
+    "typed-arena": Arena, typed_arena::TypedArena;
+};

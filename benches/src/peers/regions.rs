@@ -1,4 +1,4 @@
-//! Trees in an arena whose objects die together: what `bumpalo` and `typed-arena` share.
+//! Trees in an arena whose objects die together: the code that `bumpalo` and `typed-arena` share.
 
 #![forbid(unsafe_code)]
 
@@ -6,6 +6,9 @@ use std::cell::Cell;
 use std::hint::black_box;
 
 use crate::alloc::BATCH;
+
+/// Why an arena does not run a workload whose objects die one by one.
+pub(super) const ALL_AT_ONCE: &str = "objects die one by one, and an arena frees all at once";
 
 /// An arena that objects are moved into; they live as long as it is borrowed.
 pub(super) trait Region<T> {
@@ -36,7 +39,8 @@ impl<'r> Pair<'r> {
     }
 }
 
-/// `alloc` on one thread: two arenas take turns, one batch each, so that the last node outlives its batch.
+/// `alloc` on one thread: two arenas take turns, one batch each, so that the last node outlives its
+/// batch.
 pub(super) fn take_turns<R: Region<Pair<'static>>>(
     n: usize,
     new: impl Fn() -> R,

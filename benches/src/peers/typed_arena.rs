@@ -1,7 +1,7 @@
 //! `typed-arena`: an arena for objects of one type, which die together with it.
 //!
-//! Not a collector; as `bumpalo`, but such an arena cannot be emptied and used again, so each tree has a new one, and
-//! in `alloc` each batch. What dies one by one is refused.
+//! Not a collector; as `bumpalo`, but such an arena cannot be emptied and used again, so each tree
+//! has a new one, and in `alloc` each batch. What dies one by one is refused.
 
 #![forbid(unsafe_code)]
 
@@ -9,10 +9,12 @@ use std::hint::black_box;
 
 use typed_arena::Arena;
 
-use super::regions::{Node, Pair, Region, take_turns};
+use super::regions::{ALL_AT_ONCE, Node, Pair, Region, take_turns};
 use crate::alloc::BATCH;
 use crate::btree::Forest;
+use crate::engines::{Can, Engine};
 use crate::gcbench::{ARRAY_SIZE, Garden, LONG_LIVED_DEPTH, element};
+use crate::{alloc, btree, gcbench, lru, mutate, window};
 
 impl<T> Region<T> for Arena<T> {
     #[inline(always)]
@@ -21,15 +23,42 @@ impl<T> Region<T> for Arena<T> {
     }
 }
 
-/// `alloc` on one thread.
-pub(crate) fn alloc(n: usize) -> u64 {
-    let new = || Arena::with_capacity(BATCH);
-    take_turns(n, new, |arena| *arena = new())
+/// `--engine typed-arena`.
+#[derive(Debug)]
+pub(super) struct TypedArena;
+
+impl Engine for TypedArena {
+    fn alloc(&self) -> Can<alloc::Body> {
+        Ok(|_, n| {
+            let new = || Arena::with_capacity(BATCH);
+            take_turns(n, new, |arena| *arena = new())
+        })
+    }
+
+    fn btree(&self) -> Can<btree::Body> {
+        Ok(|options, _| btree::play(options, || Trees))
+    }
+
+    fn gcbench(&self) -> Can<gcbench::Body> {
+        Ok(|_| gcbench::bench(&mut Trees))
+    }
+
+    fn window(&self) -> Can<window::Body> {
+        Err(ALL_AT_ONCE)
+    }
+
+    fn mutate(&self, _threads: usize) -> Can<mutate::Body> {
+        Err(ALL_AT_ONCE)
+    }
+
+    fn lru(&self, _threads: usize) -> Can<lru::Body> {
+        Err(ALL_AT_ONCE)
+    }
 }
 
 /// Trees, each in an arena of its own.
 #[derive(Debug)]
-pub(crate) struct Trees;
+struct Trees;
 
 impl Forest for Trees {
     fn count_one(&mut self, depth: u32) -> u64 {

@@ -1,12 +1,9 @@
-//! Plots as SVG: axes (`scale`), drawing (`svg`), and line charts (`chart`). Pure: data in, text out.
-//!
-//! No plotting crate: what is needed is one kind of chart, and a text that is the same for the same data is easy to
-//! review when it changes.
+//! Line charts as SVG, drawn with plotters: `chart` draws, `theme` has the colours for light and
+//! dark pages. Data in, text out, and the same text for the same data.
 
 #![forbid(unsafe_code)]
 
 mod chart;
-mod scale;
-mod svg;
+mod theme;
 
 pub(crate) use chart::{Axis, Chart, Line};

@@ -1,19 +1,23 @@
 //! A lock-free list whose nodes die once and for ever, in safe Rust.
 //!
 //! 1. A node is pushed at the head, and nowhere else, with a compare-and-exchange.
-//! 2. It dies by a flag of its own (`is_dead`), which never goes back.
-//! 3. Anybody unlinks dead nodes at any time: [`prune`] makes a cell point past them.
+//! 2. A flag of its own (`is_dead`) ends its life, and never goes back.
+//! 3. Any thread unlinks dead nodes at any time: [`prune`] makes a cell point past them.
 //!
-//! Why no live node is ever lost: nothing is inserted behind a node, so a `next` only ever moves forward over
-//! dead nodes, and from any cell all live nodes behind it stay reachable, from an unlinked node's cell too.
-//! Why ABA does no harm: if the head is `a` again, all that was pushed above `a` meanwhile is dead.
-//! Why nothing is left behind: whoever sets a flag and then prunes leaves no path to that node. Another pruner
-//! that makes a cell point to the node must have read it as live, so before the flag, and the node that the
-//! cell pointed to as dead before that; the first pruner then sees that one dead too, and does not pass the
-//! cell before it has replaced its value. (Flags are sequentially consistent for this argument.)
+//! Why no live node is ever lost: no node is inserted after another one, so a `next` only ever
+//! moves forward over dead nodes. From any cell all later live nodes stay reachable, also from an
+//! unlinked node's cell.
 //!
-//! With a collector this is all: no marked pointers, no counted references, no hazard pointers, no epochs. A
-//! reader that stands on an unlinked node just goes on.
+//! Why ABA does no harm: if the head is `a` again, every node pushed above `a` meanwhile is dead.
+//!
+//! Why no dead node stays linked: a thread that sets a flag and then prunes leaves no path to that
+//! node. Take another pruner that makes a cell point to the node. It must have read the node as
+//! live, so before the flag was set. It had read the node that the cell pointed to as dead, before
+//! that. The first pruner sees that node dead too, and does not pass the cell before it has
+//! replaced its value. (Flags are sequentially consistent for this argument.)
+//!
+//! With a collector this is all: no marked pointers, no counted references, no hazard pointers, no
+//! epochs. A reader that stands on an unlinked node just goes on.
 
 use gc_core::{Gc, GcCell, Mutation, Trace};
 
@@ -63,7 +67,8 @@ pub(crate) fn prune<'gc, T: Node<'gc>>(
             live = node.next().get();
             dead += 1;
         }
-        // If the exchange fails, somebody else pushed or unlinked here: look at the same cell again.
+        // If the exchange fails, another thread pushed or unlinked here: look at the same cell
+        // again.
         if dead > 0 && cell.compare_exchange(mc, first, live).is_err() {
             continue;
         }
@@ -113,7 +118,7 @@ mod tests {
     fn no_live_node_is_lost_and_no_dead_one_left() {
         const THREADS: u64 = 4;
         const EACH: u64 = 20_000;
-        // One node in this many lives, so the list stays short and everybody meets at its head.
+        // One node in this many lives, so the list stays short and all threads meet at its head.
         const KEPT: u64 = 1_000;
         let heap = Heap::new();
         let list = heap.mutate(|mc| Gc::root(Gc::new(mc, List { head: GcCell::new(None) }), mc));

@@ -26,7 +26,8 @@ pub(crate) fn plain_index(corpus: &Corpus, jobs: usize) -> Plain {
     plain
 }
 
-/// Unlinks what is dead in every list, now that nobody works; gives the number of dead postings that were left.
+/// Unlinks the dead postings of every list, when no thread works any more. Returns how many were
+/// left.
 pub(crate) fn compact(heap: &Heap, index: &Root<Index<'static>>) -> u64 {
     let mutator = heap.mutator();
     let buckets = mutator.mutate(|mc| index.get(mc).buckets());

@@ -1,8 +1,9 @@
 //! The files: found, read once, and revised by a fixed plan.
 //!
-//! The texts stay in ordinary memory, so that a file which changes on disk meanwhile cannot upset the check at
-//! the end. The plan says what every file contains in each round, as a function of the two numbers: writers and
-//! the sequential check read the same plan and share nothing else.
+//! The texts stay in ordinary memory, so that a file which changes on disk meanwhile cannot upset
+//! the check at the end. The plan is a function of a file and a round, and gives the contents of
+//! every file in each round. Writers and the sequential check read the same plan and share nothing
+//! else.
 
 use crate::token::{self, Counts, mix};
 use std::fs;
@@ -117,8 +118,8 @@ impl Corpus {
         self.files.push(File { path: path.display().to_string(), text: text.into() });
     }
 
-    /// Which file the job number `job` revises, and to which revision: every round has each file once, and
-    /// odd rounds run backwards, so that around a turn two writers meet at the same file.
+    /// Which file the job number `job` revises, and to which revision. Every round has each file
+    /// once. Odd rounds run backwards, so that around a turn two writers meet at the same file.
     pub(crate) fn job(&self, job: usize) -> (u32, u32) {
         let (round, at) = (job / self.files.len(), job % self.files.len());
         let file = if round.is_multiple_of(2) { at } else { self.files.len() - 1 - at };
@@ -139,10 +140,10 @@ impl Corpus {
         (0..rounds).rev().find(done).map(|round| round as u32)
     }
 
-    /// The terms of a revision; `None` if it says that the document is dropped.
+    /// The terms of a revision; `None` if it drops the document.
     ///
-    /// Revision 0 is the file. Every later one drops the document (one in eight) or replaces it: a part of the
-    /// text is cut out, and two terms that nobody else has are added.
+    /// Revision 0 is the file. Every later one drops the document (one in eight) or replaces it. A
+    /// replacement cuts a part of the text out, and adds two terms of its own.
     pub(crate) fn terms(&self, file: u32, revision: u32) -> Option<Counts> {
         let text = &self.files[file as usize].text;
         let mut counts = Counts::new();

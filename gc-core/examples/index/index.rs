@@ -2,16 +2,21 @@
 //!
 //! Life of a document:
 //! 1. A writer makes a [`Doc`] ([`Index::begin`]) and pushes one [`Posting`] for each of its terms
-//!    ([`Index::post`]), a batch in each pin, so that no pin is long. Nobody sees the document yet.
-//! 2. [`Index::install`] puts it into the table, in the place of the older revision: one exchange makes all its
-//!    postings visible and all of the older one invisible, because a posting counts only if the table holds
-//!    its document. A higher revision wins, whoever comes first. A dropped document is a revision without terms.
-//! 3. The displaced revision is retired ([`Index::retire`]): from now on its postings are dead. A list in which
-//!    every second posting is dead is pruned, so unlinking costs a constant for each posting.
-//! 4. A term without postings is closed: its head becomes the index's one `closed` posting, after which no push
-//!    can succeed, and the term is unlinked from its bucket. Who meets it closed makes a new one.
+//!    ([`Index::post`]). It pushes a batch in each pin, so that no pin is long. Readers do not see
+//!    the document yet.
+//! 2. [`Index::install`] puts it into the table, in the place of the older revision. One exchange
+//!    makes all its postings visible and all of the older one invisible, because a posting counts
+//!    only if the table holds its document. A higher revision wins, in whatever order they come. A
+//!    dropped document is a revision without terms.
+//! 3. The displaced revision is retired ([`Index::retire`]): from now on its postings are dead. A
+//!    list in which every second posting is dead is pruned, so unlinking costs a constant for each
+//!    posting.
+//! 4. A term without postings is closed: its head becomes the index's one `closed` posting. After
+//!    that no push can succeed, and the term is unlinked from its bucket. A writer that finds it
+//!    closed makes a new one.
 //!
-//! Then nothing points to the old revision, its postings, and the closed terms: they are the collector's.
+//! Then nothing points to the old revision, its postings, and the closed terms, and the collector
+//! frees them.
 
 use crate::chain::{self, Node};
 use crate::token;
@@ -247,7 +252,8 @@ impl<'gc> Index<'gc> {
                 };
                 Gc::new(mc, term)
             });
-            // The head is as it was when the list was searched, so nobody has inserted this term since.
+            // The head is as it was when the list was searched, so no other thread has inserted
+            // this term since.
             match chain::push(mc, home, seen, term) {
                 Ok(()) => return term,
                 Err(now) => seen = now,

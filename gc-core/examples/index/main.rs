@@ -71,7 +71,7 @@ fn failure(error: String) -> Failure {
     Failure { code: 1, error }
 }
 
-/// Writes to standard output, all the way: what is buffered would fail when nobody looks.
+/// Writes to standard output and flushes it: a later flush would fail where no code looks.
 fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());

@@ -97,8 +97,8 @@ fn existing(folder: PathBuf) -> Result<PathBuf, String> {
     }
 }
 
-/// The sources of the crates of this workspace's lock file; all that cargo has, if there is no lock file or
-/// none of its crates; the workspace, if cargo has none.
+/// The sources of the crates of this workspace's lock file. If there is no lock file or none of its
+/// crates: all that cargo has. If cargo has none: the workspace.
 fn default_folders() -> Result<Vec<PathBuf>, String> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| {

@@ -52,8 +52,9 @@ fn paragraphs(rows: &[Row], width: Option<usize>) -> String {
     page.into_text()
 }
 
-/// Bars of how many pauses were how long, both on a logarithmic scale: a line for each doubling of the time, a
-/// bar whose length is the logarithm of the number. `counts` are pairs of nanoseconds and a number.
+/// Bars that show how many pauses were how long, both on a logarithmic scale. A line stands for
+/// each doubling of the time; the length of its bar is the logarithm of the number. `counts` are
+/// pairs of nanoseconds and a number.
 pub(crate) fn bars(counts: impl IntoIterator<Item = (u64, u64)>, width: Option<usize>) -> String {
     let mut buckets = [0_u64; 64];
     for (ns, count) in counts {

@@ -1,5 +1,5 @@
-//! A program that tries to break the collector: all threads change one graph, with a heap so small that a cycle is
-//! nearly always under way. Run it in the verifying build:
+//! A program that tries to break the collector. All threads change one graph, with a heap so small
+//! that a cycle is nearly always under way. Run it in the verifying build:
 //!
 //! ```text
 //! RUSTFLAGS="--cfg gc_verify" cargo run --release --example stress -- [--seconds N] [--threads T]
@@ -7,9 +7,9 @@
 //!     [--markers M] [--memory-limit MIB] [--heap-limit MIB]
 //! ```
 //!
-//! 1. *Tokens*: a fixed set of objects that only ever move: between the cells of a table, guarded vectors, once-cells,
-//!    roots, and the hands of a thread. At the end each is there exactly once. A token that is lost, or freed while in
-//!    a hand, is a hole in the barrier.
+//! 1. *Tokens*: a fixed set of objects that only ever move. They move between the cells of a table,
+//!    guarded vectors, once-cells, roots, and the hands of a thread. At the end each is there
+//!    exactly once. A token that is lost, or freed while in a hand, is a hole in the barrier.
 //! 2. *Nodes*: a random graph behind a table, which grows, is rewired and cut by every thread.
 //! 3. *Shelves*: guarded vectors of pointers of all kinds, weak ones too.
 //! 4. *Short heaps*: others beside the large one, made, used and dropped.
@@ -451,47 +451,73 @@ fn report(heap: &Heap, since: Instant) {
     );
 }
 
-fn main() {
-    let (mut seconds, mut threads, mut markers) = (10u64, 4usize, 2usize);
-    let (mut soft, mut hard) = (0usize, 0usize);
-    let mut seed = Instant::now().elapsed().as_nanos() as u64 ^ u64::from(std::process::id());
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        let value: Option<u64> = args.next().and_then(|v| v.parse().ok());
-        match (arg.as_str(), value) {
-            ("--seconds", Some(n)) => seconds = n,
-            ("--threads", Some(n)) => threads = n as usize,
-            ("--seed", Some(n)) => seed = n,
-            ("--markers", Some(n)) => markers = n as usize,
-            // In MiB. A heap at its hard limit refuses, and the threads panic inside `mutate`.
-            ("--memory-limit", Some(n)) => soft = (n as usize) << 20,
-            ("--heap-limit", Some(n)) => hard = (n as usize) << 20,
-            _ => {
-                eprintln!(
-                    "usage: stress [--seconds N] [--threads T] [--seed S] [--markers M] \
-                     [--memory-limit MIB] [--heap-limit MIB]"
-                );
-                std::process::exit(2);
+/// What the command line asks for.
+struct Options {
+    seconds: u64,
+    threads: usize,
+    markers: usize,
+    seed: u64,
+    /// In MiB, like the next. A heap at its hard limit refuses, and the threads panic in `mutate`.
+    memory_limit: usize,
+    heap_limit: usize,
+}
+
+const USAGE: &str = "usage: stress [--seconds N] [--threads T] [--seed S] [--markers M] \
+                     [--memory-limit MIB] [--heap-limit MIB]";
+
+impl Options {
+    fn parse() -> Result<Options, lexopt::Error> {
+        use lexopt::prelude::*;
+        let (seconds, threads, markers, memory_limit, heap_limit) = (10, 4, 2, 0, 0);
+        let seed = Instant::now().elapsed().as_nanos() as u64 ^ u64::from(std::process::id());
+        let mut options = Options { seconds, threads, markers, seed, memory_limit, heap_limit };
+        let mut args = lexopt::Parser::from_env();
+        while let Some(arg) = args.next()? {
+            match arg {
+                Long("seconds") => options.seconds = args.value()?.parse()?,
+                Long("threads") => options.threads = args.value()?.parse()?,
+                Long("seed") => options.seed = args.value()?.parse()?,
+                Long("markers") => options.markers = args.value()?.parse()?,
+                Long("memory-limit") => options.memory_limit = args.value()?.parse()?,
+                Long("heap-limit") => options.heap_limit = args.value()?.parse()?,
+                Long("help") => {
+                    println!("{USAGE}");
+                    std::process::exit(0);
+                }
+                _ => return Err(arg.unexpected()),
             }
         }
+        Ok(options)
     }
-    println!(
-        "stress: --seconds {seconds} --threads {threads} --seed {seed} --markers {markers} \
-         --memory-limit {} --heap-limit {}",
-        soft >> 20,
-        hard >> 20
-    );
-    count_refusals();
+}
+
+/// The heap, with limits in bytes; zero is no limit.
+fn heap(markers: usize, soft: usize, hard: usize) -> Heap {
     let heap = Heap::builder().min_heap(256 << 10).markers(markers).scavenge_rate(4 << 30);
     // What is free is given away all the time, so that what a thread gets has been away.
     #[cfg(gc_verify)]
     let heap = heap.scavenge_all();
     let heap = if soft > 0 { heap.memory_limit(soft) } else { heap };
     let heap = if hard > 0 { heap.heap_limit(hard) } else { heap };
-    let heap = heap.build().unwrap_or_else(|error| {
+    heap.build().unwrap_or_else(|error| {
         eprintln!("stress: {error}");
         std::process::exit(2);
+    })
+}
+
+fn main() {
+    let options = Options::parse().unwrap_or_else(|error| {
+        eprintln!("stress: {error}\n{USAGE}");
+        std::process::exit(2);
     });
+    let Options { seconds, threads, markers, seed, memory_limit, heap_limit } = options;
+    println!(
+        "stress: --seconds {seconds} --threads {threads} --seed {seed} --markers {markers} \
+         --memory-limit {memory_limit} --heap-limit {heap_limit}"
+    );
+    count_refusals();
+    let soft = memory_limit << 20;
+    let heap = heap(markers, soft, heap_limit << 20);
     let world = build(&heap);
     let shared = Shared {
         heap,
@@ -561,8 +587,8 @@ fn main() {
     println!("stress: ok");
 }
 
-/// Bytes of the process's allocator that are in use when everything is dropped: what a leak would show in, while the
-/// resident memory shows what malloc keeps for later too. Zero where malloc cannot say.
+/// Bytes of the process's allocator that are in use when everything is dropped. A leak shows here;
+/// the resident memory also has what malloc keeps for later. Zero where malloc cannot tell.
 fn in_use_at_rest() -> usize {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: the call reads the allocator's counters.

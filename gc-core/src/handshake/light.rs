@@ -2,26 +2,26 @@
 //! Pins without a fence of their own: the collector makes every thread execute one instead.
 //!
 //! A pin needs a full fence between publishing its epoch and reading the global one again (INV-1).
-//! It is the hot side of the handshake, so on Linux and Windows the pair is asymmetric: the pin has
-//! a compiler fence ([`publish_light`](super::PinWord::publish_light)), and the handshake a call by
-//! which every other thread executes a full one (`platform::barrier`). Such a pin reads the epoch,
-//! both times, in a word of its own, the [`LightEpoch`]:
+//! It is the frequent side of the handshake, so on Linux and Windows the pair is asymmetric. The
+//! pin has a compiler fence ([`publish_light`](super::PinWord::publish_light)). The handshake makes
+//! a call by which every other thread executes a full fence (`platform::barrier`). Such a pin reads
+//! the epoch, both times, in a word of its own, the [`LightEpoch`]:
 //!
-//! 1. The collector sets the epoch, sets the light epoch to the same, and fences all
+//! 1. The collector sets the epoch, sets the light epoch to the same, and fences all threads
 //!    ([`LightEpoch::fence_all`]).
-//! 2. Where there is no such call the light epoch is *closed* from the start: it equals no epoch,
+//! 2. Where there is no such call, the light epoch is *closed* from the start. It equals no epoch,
 //!    so every pin takes the slow path, which has a fence ([`publish`](super::PinWord::publish)).
 //! 3. The system may refuse the call later, in the middle of a handshake. Then the collector closes
-//!    the light epoch and visits every core, once; after that each thread has executed a full fence
+//!    the light epoch and visits every core, once. After that each thread has executed a full fence
 //!    since the closing.
 //!
 //! Why 3 is enough: a light pin stands only if its second read still found its epoch. If the read
 //! came before the fence of the visit, that fence has made the pin visible to the collector. If it
-//! came after, it found the light epoch closed. The order of the pin's store and the second read is
-//! the whole proof, and a flag that says which fence to use would have to be read between them as
-//! well (loom `light_pin.rs`, with twins).
+//! came after, it found the light epoch closed. The proof rests on the order of the pin's store and
+//! the second read alone. A flag that selects the fence would have to be read between them as well
+//! (loom `light_pin.rs`, with twins).
 
-use super::pin::Epoch;
+use super::epoch::Epoch;
 use crate::sync::{AtomicU64, Ordering, full_fence};
 
 /// Equal to no epoch.
@@ -37,16 +37,16 @@ const CLOSED: Epoch = Epoch::LAST;
 pub struct LightEpoch(AtomicU64);
 
 impl LightEpoch {
-    /// For a new heap, whose epoch is `epoch`; closed where light pins are not `allowed`.
+    /// For a new heap at epoch `epoch`; closed where light pins are not `allowed`.
     pub fn new(epoch: Epoch, allowed: bool) -> LightEpoch {
         LightEpoch(AtomicU64::new(if allowed { epoch } else { CLOSED }.word()))
     }
-    /// Whether the system fences the other threads of this process: asked of it once, at the first
-    /// call.
+    /// Returns whether the system can fence the other threads of this process. The first call asks
+    /// the system.
     #[cfg(not(loom))]
     pub(crate) fn is_allowed() -> bool {
-        // A schedule is sequentially consistent, so it needs no fence at all. ThreadSanitizer would
-        // see none.
+        // A schedule is sequentially consistent, so it needs no fence. ThreadSanitizer would not
+        // see one.
         if cfg!(any(shuttle, gc_tsan)) {
             return cfg!(shuttle);
         }
@@ -54,20 +54,20 @@ impl LightEpoch {
         *REGISTERED.get_or_init(crate::platform::barrier::register)
     }
 
-    /// The current epoch, or one that no thread has seen. Acquire, as
+    /// Returns the current epoch, or one that no thread has seen. Acquire, as in
     /// [`EpochWord::load`](super::EpochWord::load).
     #[inline(always)]
     pub fn load(&self) -> Epoch {
         Epoch::of_word(self.0.load(Ordering::Acquire))
     }
-    /// Follows the heap's epoch. The collector, before the handshake's fence.
+    /// Sets the light epoch to the heap's. By the collector, before the handshake's fence.
     pub fn advance(&self, to: Epoch) {
         if self.load() != CLOSED {
             self.0.store(to.word(), Ordering::SeqCst);
         }
     }
-    /// The collector's side of the pair: after it, every thread has executed a full fence, or its
-    /// pin does not stand before it has. `fence_others` and `visit_all_cores` say whether the
+    /// The collector's side of the pair. After it, every thread has executed a full fence, or its
+    /// pin does not stand until it has. `fence_others` and `visit_all_cores` return whether the
     /// system did what they ask.
     pub fn fence_all(
         &self,

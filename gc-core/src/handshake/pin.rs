@@ -1,122 +1,16 @@
 #![forbid(unsafe_code)]
-//! The two words of a handshake: the heap's [`EpochWord`] and each thread's [`PinWord`].
+//! The pin: each thread's [`PinWord`], the answer to the heap's [`EpochWord`].
 //!
-//! 1. A thread pins: it reads the epoch, publishes it, fences, and reads it again ([`PinWord::publish`]).
-//! 2. The collector advances the epoch ([`EpochWord::advance`]), fences, and waits until each thread is
-//!    unpinned or has published at least the new epoch ([`PinWord::crossed`]).
-//! 3. By the pair of fences (INV-1), either the collector sees the older pin and waits for it, or the thread
-//!    sees the newer epoch and takes its pin back.
+//! 1. A thread pins: it reads the epoch, publishes it, fences, and reads it again
+//!    ([`PinWord::publish`]).
+//! 2. The collector advances the epoch ([`EpochWord::advance`]), fences, and waits for each thread.
+//!    A thread must be unpinned or have published at least the new epoch ([`PinWord::crossed`]).
+//! 3. The pair of fences (INV-1) leaves two cases. Either the collector sees the older pin and
+//!    waits for it, or the thread sees the newer epoch and takes its pin back.
 
+use super::epoch::{Epoch, EpochWord};
 use super::light::LightEpoch;
 use crate::sync::{AtomicU64, Ordering, compiler_fence, full_fence};
-
-/// Bits of an [`Epoch`] below the cycle number.
-const SEQ_BITS: u32 = 24;
-const SEQ_PREP: u64 = 1;
-const SEQ_MARK: u64 = 2;
-const SEQ_SWEEP: u64 = (1 << SEQ_BITS) - 1;
-
-/// A moment of the protocol: the cycle's number and the step within it. Later moments are larger, and none is
-/// zero (which is how a [`PinWord`] says *unpinned*).
-///
-/// 40 bits of cycles last for more than three years at ten thousand cycles a second.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Epoch(u64);
-
-/// What a mutator does at a store and an allocation; fixed for a whole pin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Mode {
-    /// No marking: plain stores, white objects. The sweep may be running.
-    Off = 0,
-    /// Every store shades the new value, exchanges, and shades the old one; white objects.
-    Prep = 1,
-    /// Every store shades the old value; black objects. The mark phase and every termination round.
-    Mark = 2,
-}
-
-impl Epoch {
-    /// The sweep of `cycle`, and all the time after it until the next cycle.
-    pub fn sweep(cycle: u64) -> Epoch {
-        Epoch(cycle << SEQ_BITS | SEQ_SWEEP)
-    }
-    /// The preparation of `cycle` (at least 1).
-    pub fn prep(cycle: u64) -> Epoch {
-        Epoch(cycle << SEQ_BITS | SEQ_PREP)
-    }
-    /// The mark phase of `cycle`.
-    pub fn mark(cycle: u64) -> Epoch {
-        Epoch(cycle << SEQ_BITS | SEQ_MARK)
-    }
-    /// The next termination round after this epoch, which is a mark or a termination round.
-    pub fn next_round(self) -> Epoch {
-        assert!(
-            (SEQ_MARK..SEQ_SWEEP - 1).contains(&(self.0 & SEQ_SWEEP)),
-            "a round follows a mark"
-        );
-        Epoch(self.0 + 1)
-    }
-    /// The number of the cycle.
-    pub fn cycle(self) -> u64 {
-        self.0 >> SEQ_BITS
-    }
-    /// What a mutator does in this epoch.
-    pub fn mode(self) -> Mode {
-        match self.0 & SEQ_SWEEP {
-            SEQ_PREP => Mode::Prep,
-            SEQ_SWEEP => Mode::Off,
-            _ => Mode::Mark,
-        }
-    }
-    /// How many sweeps had begun as of this epoch (rule 10): the number that a span must carry for a thread of
-    /// this epoch to take slots of it.
-    pub fn sweeps_begun(self) -> u64 {
-        if self.mode() == Mode::Off { self.cycle() } else { self.cycle() - 1 }
-    }
-    /// Later than any moment that comes.
-    pub(super) const LAST: Epoch = Epoch(u64::MAX);
-
-    pub(super) fn of_word(word: u64) -> Epoch {
-        Epoch(word)
-    }
-    /// The epoch as one word, never zero.
-    pub fn word(self) -> u64 {
-        self.0
-    }
-}
-
-impl std::fmt::Debug for Epoch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 & SEQ_SWEEP {
-            SEQ_PREP => write!(f, "{}:prep", self.cycle()),
-            SEQ_MARK => write!(f, "{}:mark", self.cycle()),
-            SEQ_SWEEP => write!(f, "{}:sweep", self.cycle()),
-            round => write!(f, "{}:term{}", self.cycle(), round - SEQ_MARK),
-        }
-    }
-}
-
-/// The heap's epoch. Written by the collector thread only, upwards; read by every pin.
-#[derive(Debug)]
-pub struct EpochWord(AtomicU64);
-
-impl EpochWord {
-    /// The epoch of a new heap: the sweep of cycle 0, with nothing to sweep.
-    #[allow(clippy::new_without_default, reason = "an epoch has no natural default")]
-    pub fn new() -> Self {
-        EpochWord(AtomicU64::new(Epoch::sweep(0).word()))
-    }
-    /// The current epoch. Acquire: whoever sees an epoch sees what the collector did before it.
-    #[inline(always)]
-    pub fn load(&self) -> Epoch {
-        Epoch(self.0.load(Ordering::Acquire))
-    }
-    /// Sets the next epoch. The handshake's fence comes after, in `cycle::Collector::begin_handshake`.
-    pub fn advance(&self, to: Epoch) {
-        debug_assert!(to > self.load(), "epochs only grow");
-        self.0.store(to.word(), Ordering::SeqCst);
-    }
-}
 
 /// A thread's published pin: zero (unpinned) or the epoch of its pin.
 ///
@@ -133,8 +27,8 @@ impl PinWord {
     pub fn new() -> Self {
         PinWord(AtomicU64::new(0))
     }
-    /// Publishes a pin at `at` and says whether it stands. If not, the word is unpinned again and the caller
-    /// starts over with the newer epoch (INV-1).
+    /// Publishes a pin at `at`. Returns whether it stands. If not, the word is unpinned again and
+    /// the caller starts over with the newer epoch (INV-1).
     #[inline(always)]
     #[must_use]
     pub fn publish(&self, at: Epoch, epoch: &EpochWord) -> bool {
@@ -153,7 +47,7 @@ impl PinWord {
         compiler_fence();
         self.stands(at, || epoch.load())
     }
-    /// The second read, behind the fence: returns whether the pin at `at` stands, and takes it back
+    /// The second read, after the fence. Returns whether the pin at `at` stands, and takes it back
     /// if not.
     #[inline(always)]
     fn stands(&self, at: Epoch, now: impl FnOnce() -> Epoch) -> bool {
@@ -164,25 +58,27 @@ impl PinWord {
         self.0.store(0, Ordering::Release);
         false
     }
-    /// Whether the epoch has moved since the pin began: a handshake waits for it, or will. For its
-    /// owner. Relaxed: a late look costs a delay.
+    /// Returns whether the epoch has moved since the pin began, so that a handshake waits for it,
+    /// or will. For its owner. Relaxed: a late look costs a delay.
     #[inline(always)]
     #[must_use]
     pub fn is_awaited(&self, epoch: &EpochWord) -> bool {
-        epoch.0.load(Ordering::Relaxed) != self.0.load(Ordering::Relaxed)
+        epoch.has_left(self.0.load(Ordering::Relaxed))
     }
-    /// Ends the pin. Release: all that the pin did happens before whoever sees the thread unpinned.
+    /// Ends the pin. Release: all that the pin did happens before the look of a thread that sees it
+    /// unpinned.
     #[inline(always)]
     pub fn clear(&self) {
         self.0.store(0, Ordering::Release);
     }
-    /// Whether a handshake to `to` need not wait for this thread any more. Acquire: pairs with the stores above.
+    /// Returns whether a handshake to `to` need not wait for this thread any more. Acquire: pairs
+    /// with the stores above.
     #[must_use]
     pub fn crossed(&self, to: Epoch) -> bool {
         let at = self.0.load(Ordering::Acquire);
         at == 0 || at >= to.word()
     }
-    /// Whether the thread is outside of every pin, as far as the caller can know.
+    /// Returns whether the thread is outside of every pin, as far as the caller can know.
     pub fn is_unpinned(&self) -> bool {
         self.0.load(Ordering::Acquire) == 0
     }
@@ -191,25 +87,6 @@ impl PinWord {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn epochs_grow_along_a_cycle_and_name_their_mode() {
-        let line = [
-            Epoch::sweep(0),
-            Epoch::prep(1),
-            Epoch::mark(1),
-            Epoch::mark(1).next_round(),
-            Epoch::mark(1).next_round().next_round(),
-            Epoch::sweep(1),
-            Epoch::prep(2),
-        ];
-        assert!(line.is_sorted());
-        let modes = line.map(Epoch::mode);
-        let m = Mode::Mark;
-        assert_eq!(modes, [Mode::Off, Mode::Prep, m, m, m, Mode::Off, Mode::Prep]);
-        assert_eq!(line.map(Epoch::sweeps_begun), [0, 0, 0, 0, 0, 1, 1]);
-        assert_eq!(format!("{:?}", line[4]), "1:term2");
-    }
 
     #[test]
     fn a_pin_in_an_old_epoch_does_not_stand() {

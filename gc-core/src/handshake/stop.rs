@@ -1,9 +1,11 @@
 #![forbid(unsafe_code)]
 //! The stop: threads wait at the start of a pin until the collector lets them go on.
 //!
-//! Only the stopped mode (for debugging and comparison) and the verifying build use it. 1. The collector closes
-//! ([`Stop::close`]) and then sets a new epoch: whoever sees the epoch sees the stop. 2. It waits until every thread is
-//! outside of its pins. 3. It opens ([`Stop::open`]), and whoever waited looks at the epoch again.
+//! Only the stopped mode (for debugging and comparison) and the verifying build use it.
+//! 1. The collector closes ([`Stop::close`]) and then sets a new epoch. A thread that sees the
+//!    epoch sees the stop.
+//! 2. The collector waits until every thread is outside of its pins.
+//! 3. The collector opens ([`Stop::open`]), and the waiting threads read the epoch again.
 
 use crate::sync::{AtomicBool, Condvar, Mutex, Ordering};
 
@@ -17,22 +19,24 @@ pub(crate) struct Stop {
 }
 
 impl Stop {
-    /// Nobody goes on from here on. The epoch that is set after this carries it to the threads.
+    /// Keeps threads from beginning a pin. The epoch that is set after this carries the stop to the
+    /// threads.
     pub(crate) fn close(&self) {
         let _lock = self.lock.lock();
         self.closed.store(true, Ordering::Release);
     }
-    /// Everybody goes on.
+    /// Lets all threads go on.
     pub(crate) fn open(&self) {
         let _lock = self.lock.lock();
         self.closed.store(false, Ordering::Release);
         self.opened.notify_all();
     }
-    /// Whether a thread that begins a pin must wait. Acquire: whoever finds it open sees what the stop did.
+    /// Returns whether a thread that begins a pin must wait. Acquire: a thread that finds it open
+    /// sees what the stop did.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
-    /// Waits until it is open.
+    /// Waits until the stop is open.
     pub(crate) fn wait(&self) {
         let mut lock = self.lock.lock();
         while self.is_closed() {

@@ -1,19 +1,19 @@
 #![forbid(unsafe_code)]
-//! Tables by the address of an object: a hash of one multiplication.
+//! Tables by the address of an object, with a hash of one multiplication.
 //!
-//! The keys are addresses that the heap gave out, so no user can choose them to collide, and std's
-//! hash with its random keys would cost more than the look-up.
+//! The keys are addresses that the heap gave out, so no user can choose them to collide. std's hash
+//! with its random keys would cost more than the look-up.
 
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// What a `HashMap` by address is built with.
+/// The hasher of a `HashMap` by address.
 pub(crate) type ByAddressHash = BuildHasherDefault<AddressHasher>;
 
-/// Hashes an address: a multiplication, and both halves of the product together.
+/// Hashes an address by a multiplication, and combines both halves of the product.
 ///
-/// The table takes its place from the low bits and a tag from the top seven. Objects lie near each
-/// other, so their addresses differ in low bits only, and both ends of the hash must depend on
-/// those: the upper half gives the places, the lower half the tags.
+/// The table takes a place from the low bits and a tag from the top seven. Objects lie near each
+/// other, so their addresses differ in low bits only. Both ends of the hash must depend on those:
+/// the upper half gives the places, the lower half the tags.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct AddressHasher(u64);
 impl Hasher for AddressHasher {

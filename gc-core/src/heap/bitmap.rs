@@ -1,27 +1,29 @@
-//! Bits on the side: one for every 16 bytes of the heap, so that the bit of an object follows from its address
-//! alone, without a division and without its span. No object is smaller than 16 bytes, so no two share a bit.
+//! Bitmaps on the side, with a bit for every 16 bytes of the heap. The bit of an object follows
+//! from its address alone, without a division and without its span. No object is smaller than 16
+//! bytes, so no two share a bit.
 //!
-//! The same encoding serves marks and allocation. Mark words are shared by markers, by mutators that shade and
-//! by owners that mark whole runs, so they change by read-modify-write only (INV-13).
+//! The same encoding serves marks and allocation. Mark words are shared by markers, by mutators
+//! that shade and by owners that mark whole runs. So they change by read-modify-write only
+//! (INV-13).
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// One word of marks as a protocol: bits are only ever set by whoever finds the object, and cleared by the
-/// owner of the slot or, after every thread has crossed into the sweep, by the sweeper of the span.
+/// One word of marks as a protocol. Threads that find objects only set bits. The owner of the slot
+/// clears them, or the sweeper of the span after every thread has crossed into the sweep.
 #[derive(Debug)]
 #[repr(transparent)]
 pub struct MarkWord(AtomicU64);
 
 impl MarkWord {
-    /// No marks.
+    /// Without marks.
     #[cfg(any(test, loom))]
     #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
     pub fn new() -> Self {
         MarkWord(AtomicU64::new(0))
     }
-    /// Sets the bits of `mask`, of which there is one, and says whether this call set it: exactly one of all
-    /// concurrent callers is told so. The plain load first spares the locked instruction for what is marked
-    /// already.
+    /// Sets the single bit of `mask`. Returns whether this call set it, which is true for exactly
+    /// one of all concurrent callers. A plain load first saves the locked instruction if the bit is
+    /// set already.
     #[inline(always)]
     #[must_use]
     pub fn test_and_set(&self, mask: u64) -> bool {
@@ -33,8 +35,8 @@ impl MarkWord {
         self.0.load(Ordering::Relaxed) & mask == 0
             && self.0.fetch_or(mask, Ordering::SeqCst) & mask == 0
     }
-    /// The same for any number of bits; returns those that this call set. One locked instruction for all that a marker
-    /// finds in a word.
+    /// The same for any number of bits. Returns the bits that this call set, with one locked
+    /// instruction for all objects that a marker finds in a word.
     #[inline(always)]
     #[must_use]
     pub fn test_and_set_all(&self, mask: u64) -> u64 {
@@ -45,7 +47,8 @@ impl MarkWord {
         }
         if new == 0 { 0 } else { new & !self.0.fetch_or(new, Ordering::SeqCst) }
     }
-    /// The word as it is. Sequentially consistent, as is [`test_and_set`](Self::test_and_set): `GreySpan` says why.
+    /// The word as it is. Sequentially consistent, as is [`test_and_set`](Self::test_and_set);
+    /// `GreySpan` has the reason.
     #[inline(always)]
     pub fn bits(&self) -> u64 {
         self.0.load(if fault!("grey_unordered") { Ordering::Acquire } else { Ordering::SeqCst })
@@ -55,12 +58,12 @@ impl MarkWord {
     pub fn add(&self, mask: u64) -> u64 {
         mask & !self.0.fetch_or(mask, Ordering::AcqRel)
     }
-    /// Whether any bit of `mask` is set.
+    /// Returns whether any bit of `mask` is set.
     #[inline(always)]
     pub fn is_set(&self, mask: u64) -> bool {
         self.0.load(Ordering::Acquire) & mask != 0
     }
-    /// Marks slots that nobody else can mark: the free slots of the caller's own run.
+    /// Marks slots that no other thread can mark: the free slots of the caller's own run.
     pub fn set_own(&self, mask: u64) {
         if mask != 0 {
             self.0.fetch_or(mask, Ordering::AcqRel);
@@ -72,7 +75,7 @@ impl MarkWord {
             self.0.fetch_and(!mask, Ordering::AcqRel);
         }
     }
-    /// The word, and zero in its place: the sweep of the span that owns it.
+    /// Returns the word and clears it. By the sweep that owns the span.
     pub fn take(&self) -> u64 {
         let marks = self.0.load(Ordering::Acquire);
         if marks != 0 {

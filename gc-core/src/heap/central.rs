@@ -1,9 +1,9 @@
 #![forbid(unsafe_code)]
 //! Central lists: lock-free stacks of spans (or of free blocks), linked through the span table.
 //!
-//! A Treiber stack of indices. The head carries a counter beside the index, so a head that comes back is not
-//! taken for the one that was read (ABA); links live in a table that is never freed, so reading the link of a
-//! span that somebody else has popped meanwhile is harmless.
+//! A Treiber stack of indices. The head carries a counter beside the index, so that a head which
+//! comes back is not taken for the one that was read (ABA). Links lie in a table that is never
+//! freed. So a thread may read the link of a span that another thread has popped meanwhile.
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering, chaos};
 
@@ -25,7 +25,8 @@ impl Stack {
         Stack { head: AtomicU64::new(0) }
     }
 
-    /// Pushes `index`, which is in no stack. Release: whoever pops it sees what was done to it before.
+    /// Pushes `index`, which is in no stack. Release: the thread that pops it sees what was done to
+    /// it before.
     pub fn push<'a>(&self, index: u32, link: impl Fn(u32) -> &'a Link) {
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
@@ -53,12 +54,12 @@ impl Stack {
         }
     }
 
-    /// The index that was on top: a hint, for it may be gone by now.
+    /// Returns the index that was on top: a hint, since another thread may have popped it.
     pub(crate) fn top(&self) -> Option<u32> {
         (self.head.load(Ordering::Relaxed) as u32).checked_sub(1)
     }
 
-    /// Whether the stack was empty.
+    /// Returns whether the stack was empty.
     #[cfg(loom)]
     pub fn is_empty(&self) -> bool {
         self.head.load(Ordering::Acquire) as u32 == 0

@@ -1,17 +1,20 @@
 #![forbid(unsafe_code)]
-//! Free slots of a span: what a thread takes of a span that it holds, and gives back.
+//! Free slots of a span: a thread that holds the span takes them, and gives back those that it does
+//! not use.
 //!
-//! 1. A thread takes a span's free slots piece by piece, in order of address ([`Tables::next_free`]): a *run* where many
-//!    adjoin, which the cursor bumps through, or the *holes* of one bitmap word where few are free, which it takes out of the
-//!    word bit by bit. In a span of which half is in use a run has two slots on average: finding each takes branches that
-//!    nobody can predict, and a hole takes none.
-//! 2. What it takes counts as allocated, all of a piece at once ([`Tables::take_run`], [`Tables::take_holes`]).
-//! 3. Free slots share lines with objects, so they are cold. With the holes of a word, those of the next are asked for
-//!    ([`Tables::prefetch_holes`]).
-//! 4. When the thread gives the span up, what it has not used goes back ([`Tables::give_rest`]).
+//! 1. A thread takes a span's free slots piece by piece, in order of address
+//!    ([`Tables::next_free`]). Where many free slots adjoin, a piece is a *run*, which the cursor
+//!    bumps through. Where few are free, it is the *holes* of one bitmap word, which the cursor
+//!    takes out bit by bit. In a span that is half in use a run has two slots on average. Finding
+//!    each run takes branches that mispredict; a hole takes none.
+//! 2. All slots of a piece that a thread takes count as allocated ([`Tables::take_run`],
+//!    [`Tables::take_holes`]).
+//! 3. Free slots share cache lines with objects, so they are cold. With the holes of a word, those
+//!    of the next word are prefetched ([`Tables::prefetch_holes`]).
+//! 4. When the thread gives the span up, unused slots go back ([`Tables::give_rest`]).
 //!
-//! Black allocation marks every free slot of a span, taken or not, when the span is taken in Mark (`mutator`), so
-//! [`Tables::for_unused`] speaks of both.
+//! Black allocation marks every free slot of a span, taken or not, when the span is taken in Mark
+//! (`mutator`). So [`Tables::for_unused`] covers both.
 
 use super::asan;
 use super::bitmap::range_mask;
@@ -27,23 +30,23 @@ pub(crate) struct Run {
     pub(crate) to: usize,
 }
 
-/// Free slots that lie scattered: bits of one word of a span.
+/// Scattered free slots: bits of one word of a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Holes {
     /// Which word of the span.
     pub(crate) word: usize,
-    /// A bit for each granule in which one begins.
+    /// A bit for each granule in which a slot begins.
     pub(crate) bits: u64,
 }
 
-/// What a thread takes next of a span.
+/// The slots of a span that a thread takes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Free {
     Run(Run),
     Holes(Holes),
 }
 
-/// What a cursor holds, moved out of its place.
+/// The content of a cursor, moved out of it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Held {
     pub(crate) class: &'static SpanClass,
@@ -55,8 +58,8 @@ pub(crate) struct Held {
 }
 
 impl Tables {
-    /// The first free slots of a span that begin at or after `at`: a run, or the holes of a word in which few are free.
-    /// The caller owns the span.
+    /// Returns the first free slots of a span that begin at or after `at`. They are a run, or the
+    /// holes of a word in which few are free. The caller owns the span.
     pub(crate) fn next_free(&self, class: &SpanClass, span: u32, at: usize) -> Option<Free> {
         let start = self.address(span);
         let first_word = self.first_word(span);
@@ -99,14 +102,15 @@ impl Tables {
         Run { from: at + from * class.slot, to: at + to * class.slot }
     }
 
-    /// Calls `each(word index, mask)` for the bits of the slots of `run`, which lies in one span of `class`.
+    /// Calls `each(word index, mask)` for the bits of the slots of `run`, which lies in one span of
+    /// `class`.
     fn for_bits(&self, class: &SpanClass, span: u32, run: Run, mut each: impl FnMut(usize, u64)) {
         if run.from == run.to {
             return;
         }
         let start = self.address(span);
         let from = (run.from - start) >> GRANULE_SHIFT;
-        // Exclusive: the granule of an object that starts at `run.to` is that object's.
+        // Exclusive: the granule of an object that starts at `run.to` belongs to that object.
         let to = (run.to - start) >> GRANULE_SHIFT;
         let first_word = self.first_word(span);
         for word in from / 64..to.div_ceil(64).min(class.starts.len()) {
@@ -117,8 +121,8 @@ impl Tables {
         }
     }
 
-    /// Calls `each(word index, mask)` for the slots of a span that are free, those of a thread that holds it included. The
-    /// caller owns the span.
+    /// Calls `each(word index, mask)` for the free slots of a span, including those in the hands of
+    /// the thread that holds it. The caller owns the span.
     pub(crate) fn for_unused(&self, held: &Held, mut each: impl FnMut(usize, u64)) {
         let (start, first) = (self.address(held.span), self.first_word(held.span));
         let from = (held.rest.from - start) >> GRANULE_SHIFT;
@@ -145,13 +149,13 @@ impl Tables {
             self.set_allocated(word, bits | mask);
         });
     }
-    /// The same for holes; returns the address at which their word ends.
+    /// The same for holes. Returns the address at which their word ends.
     pub(crate) fn take_holes(&self, span: u32, holes: Holes) -> usize {
         let word = self.first_word(span) + holes.word;
         self.set_allocated(word, self.allocated(word) | holes.bits);
         self.address(span) + (((holes.word + 1) * 64) << GRANULE_SHIFT)
     }
-    /// Asks for the lines in which the free slots of a word begin.
+    /// Prefetches the lines in which the free slots of a word begin.
     #[inline(always)]
     pub(crate) fn prefetch_holes(&self, class: &SpanClass, span: u32, word: usize) {
         let Some(starts) = class.starts.get(word) else { return };
@@ -164,14 +168,16 @@ impl Tables {
             lines &= lines - 1;
         }
     }
-    /// The inverse of both, for the rest that was not used; returns how many slots of the span are free then.
+    /// Undoes `take_run` and `take_holes` for the unused rest. Returns how many slots of the span
+    /// are free then.
     pub(crate) fn give_rest(&self, held: &Held) -> usize {
         let class = held.class;
         let mut free = 0;
         self.for_unused(held, |word, mask| {
             let bits = self.allocated(word);
             if bits & mask != 0 {
-                // The pass over the weak boxes may have read the alloc bits already, and looks.
+                // The pass over the weak boxes may have read the alloc bits already, and may still
+                // read the slots.
                 if cfg!(gc_asan) && !class.info.weak_box {
                     let i = word - self.first_word(held.span);
                     self.each_slot(
@@ -215,7 +221,7 @@ mod tests {
     use crate::config::Config;
     use crate::pointers::Gc;
 
-    /// A space with one span of a class, of whose slots those are allocated for which `live` says so.
+    /// A space with one span of a class; `live` decides which of its slots are allocated.
     fn span(
         info: &'static TypeInfo,
         slot: usize,
@@ -236,7 +242,7 @@ mod tests {
         (space, class, span, free)
     }
 
-    /// Moves the cursor to what is free next; says whether there is something.
+    /// Moves the cursor to the next free slots. Returns whether there are any.
     fn refill(space: &Space, class: &'static SpanClass, span: u32, cursor: &Cursor) -> bool {
         let at = cursor.held().map_or(space.address(span), |held| held.rest.to);
         match space.next_free(class, span, at) {
@@ -290,7 +296,7 @@ mod tests {
         check(InfoOf::<Option<Gc<'static, u64>>>::ARRAY, 72);
     }
 
-    /// Slots in use: none, some of a kind, all but few.
+    /// Slots in use: none, some of a kind, all but a few.
     const PATTERNS: [fn(usize) -> bool; 7] = [
         |_| false,
         |i| i % 2 == 0,

@@ -1,48 +1,21 @@
-//! Which spans have grey objects, so that a marker scans those of a span together.
-//!
-//! 1. Whoever marks an object of such a class calls [`GreySpan::add`]. The first since the span was looked at puts the
-//!    span into a queue, by that object's address; the others only leave word that there are more.
-//! 2. A marker takes the span out of the queue and calls [`GreySpan::take`], *then* looks at the marks. What it finds
-//!    marked and not in the *scans* bitmap is grey; it enters that there ([`MarkWord::add`]: of two markers that look at
-//!    once one gets each object) and scans it ([`Tables::take_grey`]). If there was only one, it need not look.
-//!    What the objects that it scans point to in the same span is not queued: the marker scans that next, and marks and
-//!    enters all of it before it goes on to another span ([`Near`], [`Tables::settle_near`]).
-//! 3. A span in a queue is grey work like any address, so termination counts it (rule 7).
-//!
-//! The scans bitmap has a bit for each object that is scanned *or need not be*: slots that are born black are entered
-//! before they are marked, so a marker never takes a slot for an object before it is one. While marking, bits are only ever
-//! added, and no span is given up with a bit over a free slot (`Record::give_up_at_end`); the sweep
-//! of the span clears them with its marks (INV-16).
-//!
-//! Why: an address at a time, each object is a miss in the cache and in the TLB. A queue of spans, first in first out, lets
-//! grey objects gather: in a random graph of ten million nodes a span is looked at a dozen times for its 682 nodes.
-//!
-//! Source: Go 1.26's garbage collector, "Green Tea" (golang/go issue 73581), which also has the case of the only object.
+#![forbid(unsafe_code)]
+//! Whether a span with grey objects is queued: one byte, [`GreySpan`]. [`scans`](super::scans) tells what it is for.
 
-use super::span::SpanClass;
-use super::tables::Tables;
-use crate::config::{BLOCK_WORDS, GRANULE_SHIFT};
-use crate::sync::{AtomicU8, Ordering, chaos, prefetch};
-use crate::trace::near::{Bits, Near};
+use crate::sync::{AtomicU8, Ordering, chaos};
 
-/// No grey objects that are not in somebody's hands.
+/// Not queued: each grey object of the span is in a marker's hands.
 const IDLE: u8 = 0;
-/// Queued, and the object by which it is queued is the only one.
+/// Queued; the object that queued the span is the only one.
 const ONE: u8 = 1;
-/// Queued, and there may be more.
+/// Queued; there may be more objects.
 const MANY: u8 = 2;
 
-/// Objects of a span that is scanned as one, at most.
-pub(crate) const MOST: usize = BLOCK_WORDS * 64;
-/// Room for their addresses.
-pub(crate) type GreyList = [usize; MOST];
-
-/// What a marker has to look for in a span that it takes out of a queue.
+/// What a marker looks for in a span that it takes out of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grey {
-    /// Only the object by which the span was queued.
+    /// Only the object that queued the span.
     One,
-    /// All that is marked and not scanned.
+    /// Every object that is marked and not scanned.
     Many,
 }
 
@@ -66,9 +39,10 @@ impl GreySpan {
         GreySpan(AtomicU8::new(IDLE))
     }
 
-    /// An object of the span has been marked; says whether the caller must queue the span by it. If not, whoever takes it
-    /// out of the queue sees the mark: the mark and this load are sequentially consistent, as are `take` and the look
-    /// at the marks.
+    /// Records that an object of the span has been marked. Returns whether the caller must queue
+    /// the span under it. If not, the marker that takes the span out of the queue sees the mark.
+    /// The reason: the mark and this load are sequentially consistent, and so are `take` and the
+    /// read of the marks.
     #[inline(always)]
     #[must_use]
     pub fn add(&self) -> bool {
@@ -99,7 +73,7 @@ impl GreySpan {
         self.0.swap(MANY, Ordering::SeqCst) == IDLE
     }
 
-    /// The span has been taken out of its queue; the caller looks at the marks after this.
+    /// Records that the span was taken out of its queue. The caller reads the marks after this.
     #[inline(always)]
     #[must_use]
     pub fn take(&self) -> Grey {
@@ -109,130 +83,9 @@ impl GreySpan {
     }
 }
 
-/// Calls `each` with the address of every object of `bits` in the span at `start`, in order; `halves` says which begin in the
-/// second half of their granule.
-#[inline(always)]
-pub(crate) fn each_object(start: usize, halves: &[u64], bits: &Bits, mut each: impl FnMut(usize)) {
-    for (i, (word, halves)) in bits.iter().zip(halves).enumerate() {
-        let mut left = *word;
-        while left != 0 {
-            let bit = left.trailing_zeros();
-            let half = (halves >> bit & 1) as usize;
-            each(start + ((i * 64 + bit as usize) << GRANULE_SHIFT) + 8 * half);
-            left &= left - 1;
-        }
-    }
-}
-
-/// Writes these objects down, and says how many there are.
-#[inline(always)]
-fn write_down(start: usize, halves: &[u64], bits: &Bits, list: &mut GreyList) -> usize {
-    let mut n = 0;
-    each_object(start, halves, bits, |addr| {
-        // There are no more granules than places: no test is needed.
-        list[n % MOST] = addr;
-        n += 1;
-    });
-    n
-}
-
-impl Tables {
-    /// Notes that `addr` of a class that is scanned by spans has been marked, or `several` objects of which it is one; says
-    /// whether to queue its span by it.
-    #[inline(always)]
-    #[must_use]
-    pub(crate) fn add_grey(&self, addr: usize, several: bool) -> bool {
-        let span = self.grey_span(self.block_of(addr));
-        if several { span.add_several() } else { span.add() }
-    }
-
-    /// Writes down the grey objects of the span that was queued by `addr`, in order of address, and says how many there are;
-    /// they are the caller's to scan.
-    pub(crate) fn take_grey(&self, addr: usize, list: &mut GreyList) -> usize {
-        let block = self.block_of(addr);
-        if self.grey_span(block).take() == Grey::One {
-            let (word, bit) = self.bit_of(addr);
-            list[0] = addr;
-            return usize::from(self.scan_word(word).add(bit) != 0);
-        }
-        let first = self.first_word(block as u32);
-        let start = self.address(block as u32);
-        let mine = std::array::from_fn(|i| {
-            let grey = self.mark_word(first + i).bits() & !self.scan_word(first + i).bits();
-            // Read-modify-write: a slot that was born black is entered before its mark, so it is not among these.
-            if grey != 0 { self.scan_word(first + i).add(grey) } else { 0 }
-        });
-        write_down(start, &self.class_of(start).halves, &mine, list)
-    }
-
-    /// The span of `addr` is scanned from now on.
-    pub(crate) fn open_near(&self, near: &mut Near, addr: usize) {
-        let block = self.block_of(addr) as u32;
-        let first = self.first_word(block);
-        near.open(self.address(block), std::array::from_fn(|i| self.mark_word(first + i).bits()));
-    }
-    /// Writes down what was found in the span that is being scanned, in order of address, and says how many objects that is.
-    pub(crate) fn take_near(&self, near: &mut Near, list: &mut GreyList) -> usize {
-        let start = near.from();
-        write_down(start, &self.class_of(start).halves, &near.take().0, list)
-    }
-    /// Marks what was found in the span that is being scanned, and enters it as scanned; says how many objects this call
-    /// marked.
-    pub(crate) fn settle_near(&self, near: &mut Near) -> u64 {
-        let first = self.first_word(self.block_of(near.from()) as u32);
-        let mut marked = 0;
-        near.settle(|i, taken| {
-            if !fault!("near_unmarked") {
-                let new = self.mark_word(first + i).test_and_set_all(taken);
-                marked += u64::from(new.count_ones());
-            }
-            chaos();
-            let _ = self.scan_word(first + i).add(taken);
-        });
-        marked
-    }
-
-    /// Says that the slots of `mask` in one word are black without being scanned; before they are marked.
-    pub(crate) fn set_scanned(&self, class: &SpanClass, word: usize, mask: u64) {
-        if class.by_span && mask != 0 {
-            let _ = self.scan_word(word).add(mask);
-        }
-    }
-    /// Forgets what was scanned: the sweep of the span.
-    pub(crate) fn clear_scanned(&self, class: &SpanClass, word: usize) {
-        if class.by_span && !fault!("scans_kept") {
-            self.scan_word(word).take();
-        }
-    }
-    /// Whether no bit of a word is entered.
-    pub(crate) fn is_unscanned(&self, word: usize) -> bool {
-        !self.scan_word(word).is_set(u64::MAX)
-    }
-    /// Whether an object of a class that is scanned by spans is scanned, or need not be.
-    #[cfg(gc_verify)]
-    pub(crate) fn is_scanned(&self, addr: usize) -> bool {
-        let (word, bit) = self.bit_of(addr);
-        self.scan_word(word).is_set(bit)
-    }
-
-    /// Asks for the bitmaps of the span in which `addr` lies, for which a marker will look soon.
-    #[inline(always)]
-    pub(crate) fn prefetch_grey(&self, addr: usize) {
-        let first = self.first_word(self.block_of(addr) as u32);
-        for line in [0, BLOCK_WORDS / 2] {
-            prefetch(std::ptr::from_ref(self.mark_word(first + line)));
-            prefetch(std::ptr::from_ref(self.scan_word(first + line)));
-        }
-    }
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::super::Space;
-    use super::super::object::InfoOf;
     use super::*;
-    use crate::config::{BLOCK, Config};
-    use crate::pointers::Gc;
 
     #[test]
     fn the_first_queues_and_the_second_says_that_there_are_more() {
@@ -246,76 +99,5 @@ mod tests {
         assert!(span.add() && !span.add_several());
         assert_eq!(span.take(), Grey::Many);
         assert!(span.add(), "idle again");
-    }
-
-    #[test]
-    fn what_is_near_is_marked_and_scanned_when_it_is_settled() {
-        type Node<'gc> = (Option<Gc<'gc, u64>>, [u64; 4]);
-        let space = Space::new(&Config { reserve: Some(16 << 20), ..Config::default() }).unwrap();
-        let info = InfoOf::<'static, Node<'static>>::ONE;
-        let class = space.class_for(info, 0, |id| SpanClass::small(info, id, 40));
-        let span = space.fresh_span(class, 0).unwrap();
-        let all: Vec<usize> =
-            (0..class.slots).map(|i| space.address(span) + i * class.slot).collect();
-        let (mut near, mut list) = (Near::new(), [0; MOST]);
-        // The first was queued, the second is marked and somebody else's.
-        assert!(space.mark(all[0]) && space.add_grey(all[0], false) && space.mark(all[1]));
-        assert_eq!(space.take_grey(all[0], &mut list), 1);
-        space.open_near(&mut near, all[0]);
-        for addr in [all[1], all[3], all[5], all[3]] {
-            near.note(addr - near.from());
-        }
-        let n = space.take_near(&mut near, &mut list);
-        assert_eq!(list[..n], [all[3], all[5]]);
-        assert!(!space.is_marked(all[3]));
-        // Meanwhile somebody shades one.
-        assert!(space.mark(all[5]));
-        assert_eq!(space.settle_near(&mut near), 1);
-        let scanned = |addr: usize| {
-            let (word, bit) = space.bit_of(addr);
-            space.scan_word(word).is_set(bit)
-        };
-        assert!(space.is_marked(all[3]) && [0, 3, 5].map(|i| scanned(all[i])) == [true; 3]);
-        assert!(!scanned(all[1]) && !space.is_marked(all[4]));
-    }
-
-    #[test]
-    fn grey_is_marked_and_not_scanned_at_every_slot_size() {
-        fn check<T: crate::Trace<'static>>(slot: usize) {
-            let space =
-                Space::new(&Config { reserve: Some(16 << 20), ..Config::default() }).unwrap();
-            let class = space.class_for(InfoOf::<'static, T>::ONE, 0, |id| {
-                SpanClass::small(InfoOf::<'static, T>::ONE, id, slot)
-            });
-            assert!(class.by_span, "{slot}");
-            let span = space.fresh_span(class, 0).unwrap();
-            let object = |i: usize| space.address(span) + i * slot;
-            let all: Vec<usize> = (0..BLOCK / slot).map(object).collect();
-            let mark = |addrs: &[usize]| -> Vec<usize> {
-                let fresh = addrs.iter().copied().filter(|&a| space.mark(a));
-                fresh.filter(|&a| space.add_grey(a, false)).collect()
-            };
-            let take = |by: usize| {
-                let mut list = [0; MOST];
-                let n = space.take_grey(by, &mut list);
-                list[..n].to_vec()
-            };
-            assert_eq!(mark(&all[1..2]), &all[1..2]);
-            assert_eq!(take(all[1]), &all[1..2], "the only one");
-            assert_eq!(mark(&all[..5]), &all[..1]);
-            assert_eq!(take(all[0]), [all[0], all[2], all[3], all[4]]);
-            // Born black: entered, then marked.
-            let (word, bit) = space.bit_of(all[5]);
-            space.set_scanned(class, word, bit);
-            space.mark_word(word).set_own(bit);
-            assert_eq!(mark(&all[5..]), &all[6..7]);
-            assert_eq!(take(all[6]), &all[6..]);
-        }
-        type Node<'gc, const N: usize> = (Option<Gc<'gc, u64>>, [u64; N]);
-        check::<Node<'static, 1>>(16);
-        check::<Node<'static, 2>>(24);
-        check::<Node<'static, 4>>(40);
-        check::<Node<'static, 9>>(80);
-        check::<Node<'static, 62>>(504);
     }
 }

@@ -1,22 +1,25 @@
 //! The heap: from the operating system's pages to the slot of an object, and back.
 //!
 //! Allocation, down:
-//! 1. A thread bumps the cursor of the object's class within its current run of free slots (`cache`).
-//! 2. At the end of the run the cursor moves to what is free next in the same span, a run or scattered slots (`free`).
-//! 3. At the end of the span the thread takes another from the central list of the class (`central`): a swept
-//!    one, or one that it sweeps itself (`crate::sweep`).
-//! 4. When there is none, the page heap gives fresh blocks (`page_alloc`, [`Space::fresh_span`]).
-//! 5. Blocks of new ground are opened in steps (`os`); these, and blocks that were given back, come
-//!    from the system at their first touch.
+//! 1. A thread bumps the cursor of the object's class within its current run of free slots
+//!    (`cache`).
+//! 2. At the end of the run the cursor moves to the next free slots of the same span, a run or
+//!    scattered slots (`free`).
+//! 3. At the end of the span the thread takes another one from the central list of the class
+//!    (`central`). That span is swept, or the thread sweeps it (`crate::sweep`).
+//! 4. If there is none, the page heap gives fresh blocks (`page_alloc`, [`Space::fresh_span`]).
+//! 5. The page heap opens new blocks in steps (`os`). The system gives the memory of these, and of
+//!    blocks that were given back, at the first touch.
 //!
-//! Freeing, up: the sweep makes `allocated := marked` for a span, which goes back to its central list with
-//! its free slots, or to the page heap when it is empty ([`Space::free_span`]); idle blocks are given to the
-//! system by `release`.
+//! Freeing, up: the sweep makes `allocated := marked` for a span. The span goes back to its central
+//! list with its free slots, or to the page heap when it is empty ([`Space::free_span`]). `release`
+//! gives idle blocks to the system.
 //!
-//! All metadata lies in dense side tables indexed by block number, never in the blocks and never in the
-//! objects. Within this folder: `os`, `bitmap`, `central`, `size_class`, `object` know nothing of each other;
-//! `span` builds on them, `page_map` on `bitmap`, `page_alloc` on `page_map` and `central`, `tables` on `span`, `free`
-//! and `grey` on `tables`, `cache` on `free`; this file on all, and `waste` on this file.
+//! All metadata lies in dense side tables indexed by block number, never in the blocks and never in
+//! the objects. Within this folder `os`, `bitmap`, `central`, `size_class`, `object` and `grey` do not
+//! know each other. `span` builds on them, `page_map` on `bitmap`, `page_alloc` on `page_map` and
+//! `central`, `tables` on `span` and `grey`. `free` and `scans` build on `tables`, `cache` on `free`, this file
+//! on all, and `waste` on this file.
 
 pub(crate) mod address;
 pub(crate) mod asan;
@@ -29,6 +32,7 @@ pub(crate) mod object;
 pub(crate) mod os;
 pub(crate) mod page_alloc;
 mod page_map;
+pub(crate) mod scans;
 pub(crate) mod size_class;
 pub(crate) mod span;
 pub(crate) mod tables;
@@ -51,7 +55,7 @@ use tables::{TABLES, Tables};
 #[derive(Debug)]
 pub(crate) struct Space {
     mem: Reservation,
-    /// The system gave less than was asked for.
+    /// Whether the system gave less than was asked for.
     is_short: bool,
     _alive: Alive,
     /// The memory of the tables, in their order.
@@ -70,11 +74,11 @@ struct ClassMap {
 /// Bytes of a bitmap for a word of 64 blocks.
 const WORD_BITMAP: usize = 64 * BLOCK_WORDS * size_of::<u64>();
 
-/// One of the heaps of this process, counted while it is there. A hint for the size of the next
-/// one's reservation.
+/// Counts a heap of this process as long as it exists: a hint for the size of the next heap's
+/// reservation.
 #[derive(Debug)]
 struct Alive {
-    /// Heaps that there were before.
+    /// Number of heaps that existed before.
     others: usize,
 }
 
@@ -100,14 +104,15 @@ impl Deref for Space {
 }
 
 impl Space {
-    /// Reserves a heap, smaller than asked if the system refuses.
+    /// Reserves a heap, or a smaller one if the system refuses.
     pub(crate) fn new(config: &Config) -> Result<Space, ConfigError> {
         let alive = Alive::new();
         let asked = config.reserve_beside(alive.others);
         let (mem, table_memory) = os::with_fallback(asked, |bytes| {
             let closed = |bytes| {
                 let reservation = Reservation::closed(bytes)?;
-                // A first touch that zeroes two megabytes would be a pause of its own.
+                // With huge pages, a first touch would zero two megabytes, which would be a pause
+                // of its own.
                 reservation.no_huge_pages();
                 Ok::<_, std::io::Error>(reservation)
             };
@@ -138,7 +143,7 @@ impl Space {
         })
     }
 
-    /// Whether the system gave less address space than was asked for.
+    /// Returns whether the system gave less address space than was asked for.
     pub(crate) fn is_short(&self) -> bool {
         self.is_short
     }
@@ -146,7 +151,7 @@ impl Space {
     ///
     /// # Safety
     ///
-    /// The heap has ended: no thread looks at an object or a table any more (INV-10).
+    /// The heap has ended: no thread reads an object or a table any more (INV-10).
     pub(crate) unsafe fn unmap(&self) {
         if self.is_mapped() {
             asan::unpoison(self.address(0), self.high() * BLOCK);
@@ -156,7 +161,7 @@ impl Space {
             unsafe { reservation.unmap() };
         }
     }
-    /// Whether it has not been given back.
+    /// Returns whether the address space has not been given back.
     pub(crate) fn is_mapped(&self) -> bool {
         self.mem.is_mapped()
     }
@@ -197,7 +202,7 @@ impl Space {
         let first = self.pages.alloc(blocks, |b| self.link(b)).ok()?;
         class.count_fresh();
         asan::unpoison(self.address(first), bytes);
-        // Only the first block speaks: the address of a large object lies in it.
+        // Only the first block's entry counts: the address of a large object lies in it.
         self.publish_span(first, blocks, class, number);
         Some(first)
     }
@@ -228,21 +233,22 @@ impl Space {
         self.pages.free(span, blocks, |b| self.link(b));
     }
 
-    /// Bytes of memory in use: spans, and the side tables as far as they are resident.
+    /// Bytes of memory in use: spans, and the resident part of the side tables.
     pub(crate) fn resident(&self) -> usize {
         self.pages.used() * BLOCK + self.tables_resident()
     }
-    /// Bytes of the side tables, as far as they are resident.
+    /// Bytes of the resident part of the side tables.
     pub(crate) fn tables_resident(&self) -> usize {
         let bitmaps = self.pages.tables() * 64 * BLOCK_WORDS * 2 * size_of::<u64>();
         let entries = self.high() * (size_of::<SpanMeta>() + size_of::<usize>());
         bitmaps + entries
     }
-    /// Gives the memory of idle blocks to the system, up to `most` bytes; returns how many bytes of blocks it took.
+    /// Gives the memory of idle blocks to the system, up to `most` bytes. Returns how many bytes of
+    /// blocks the system took.
     pub(crate) fn release(&self, most: usize) -> usize {
         self.pages.release(most / BLOCK, self) * BLOCK
     }
-    /// The same with all that is not in use.
+    /// The same for all memory that is not in use.
     pub(crate) fn release_all(&self) -> usize {
         self.pages.release_all(self) * BLOCK
     }
@@ -260,16 +266,16 @@ impl Space {
             return class;
         }
         let id = map.all.len() as u32;
-        // Freed in `Drop`, when nobody can hold a class any more.
+        // Freed in `Drop`, when no thread can hold a class any more.
         let class: &'static SpanClass = Box::leak(Box::new(make(id)));
         map.by_key.insert(at, class);
         map.all.push(class);
         class
     }
 
-    /// The value that a live object has at `addr` (the object, or the element of an array): its
-    /// address and its type. None if `addr` lies outside of the heap, or beyond the first block of
-    /// a large object.
+    /// Returns the address and the type of the value of a live object at `addr` (the object, or the
+    /// element of an array). `None` if `addr` lies outside of the heap, or beyond the first block
+    /// of a large object.
     pub(crate) fn value_at(&self, addr: usize) -> Option<(usize, &'static TypeInfo)> {
         let block = addr.checked_sub(self.address(0))? / BLOCK;
         if block >= self.high() {
@@ -314,14 +320,14 @@ impl Pages for Space {
     fn release_blocks(&self, first: usize, n: usize) -> bool {
         self.mem.release(self.address(first as u32), n * BLOCK)
     }
-    /// The words of free blocks are zero and stay so until one of them is taken (INV-17), so for whoever reads one
-    /// nothing changes.
+    /// The words of free blocks are zero and stay so until one of the blocks is taken (INV-17). So
+    /// a thread that reads such a word sees no change.
     fn release_bitmaps(&self, word: usize) -> bool {
-        // Of all words that share its page.
+        // The group of all words that share its page.
         let group = (self.mem.page() / WORD_BITMAP).max(1);
         let words = group * 64 * BLOCK_WORDS;
         let first = word * 64 * BLOCK_WORDS;
-        // In a schedule every look at a word is a step.
+        // Under a scheduler every look at a word is a step.
         if cfg!(all(any(debug_assertions, gc_verify), not(shuttle))) {
             // Blocks that were never taken may not be open.
             let end = (first + words).min(self.high().next_multiple_of(64) * BLOCK_WORDS);
@@ -338,20 +344,20 @@ impl Pages for Space {
         let bytes = group * WORD_BITMAP;
         let go =
             |table: &Reservation| table.release_zeroes(table.base() + word * WORD_BITMAP, bytes);
-        // All, whatever the first says.
+        // All of them, whatever the first returns.
         Tables::BITMAPS.iter().fold(true, |all, &i| go(&self.table_memory[i]) & all)
     }
 }
 
 impl Drop for Space {
     fn drop(&mut self) {
-        // Whoever gets these addresses next is not to blame.
+        // The sanitizer must not blame the next user of these addresses.
         // SAFETY: INV-10: code that looks at an object or a table holds the space.
         unsafe { self.unmap() };
         for class in std::mem::take(&mut self.by_key.lock().all) {
             let class = std::ptr::from_ref(class).cast_mut();
-            // SAFETY: INV-10: made by `Box::leak` in `class_for`; the block table and the caches, its only
-            // users, are gone with the heap.
+            // SAFETY: INV-10: made by `Box::leak` in `class_for`. Its only users, the block table
+            // and the caches, are gone with the heap.
             drop(unsafe { Box::from_raw(class) });
         }
     }

@@ -1,22 +1,23 @@
 //! What the collector knows of a type: one constant for each, in place of a header in each object.
 
-use super::grey::each_object;
 use crate::sync::prefetch;
-use crate::trace::near::Bits;
+use crate::trace::near::{Bits, each_object};
 use crate::trace::{Trace, Tracer};
 use std::any::TypeId;
 use std::marker::PhantomData;
 
-/// How far ahead of the value that is traced those of a list are asked for: about so many bytes, and values.
+/// How far ahead of the traced value of a list the values are prefetched: about so many bytes, with
+/// bounds in values.
 const AHEAD_BYTES: usize = 1024;
 const AHEAD: [usize; 2] = [16, 64];
 
 /// Runs `trace` over `n` values at an address.
 pub(crate) type TraceFn = unsafe fn(*const u8, usize, *mut Tracer<'static>);
-/// Runs `trace` over the first of a list of single values, which lie where they lie: so many of so many.
+/// Runs `trace` over the first `n` of a list of addresses of single values. The list is longer than
+/// `n` where more of them are to be prefetched.
 pub(crate) type TraceEachFn = unsafe fn(&[usize], usize, *mut Tracer<'static>);
-/// Runs `trace` over the values of a span that have a bit: the span's first byte, which objects begin in the second half of
-/// their granule, and the bits.
+/// Runs `trace` over the values of a span that have a bit. The arguments are the span's first byte,
+/// the class's `halves` (see `SpanClass`) and the bits.
 pub(crate) type TraceBitsFn = unsafe fn(usize, &[u64], &Bits, *mut Tracer<'static>);
 /// Runs drop glue over `n` values at an address.
 pub(crate) type DropFn = unsafe fn(*mut u8, usize);
@@ -33,11 +34,13 @@ pub(crate) struct TypeInfo {
     pub(crate) needs_drop: bool,
     /// Whether objects are arrays of the type, with their length in a header word before the first element.
     pub(crate) array: bool,
-    /// Whether leaf data has spans of its own all the same: its type then follows from its address.
+    /// Whether leaf data of this type has spans of its own, so that its type follows from its
+    /// address.
     pub(crate) own_spans: bool,
-    /// Whether this is the box of weak pointers (`sweep::weak`), whose live objects are looked at one by one.
+    /// Whether this is the box of weak pointers (`sweep::weak`). The collector looks at each live
+    /// box.
     pub(crate) weak_box: bool,
-    /// Whether it is the box of ephemerons (`sweep::ephemeron`), a weak box with a value.
+    /// Whether this is the box of ephemerons (`sweep::ephemeron`): a weak box with a value.
     pub(crate) ephemeron: bool,
     /// Traces values.
     pub(crate) trace: TraceFn,
@@ -49,9 +52,9 @@ pub(crate) struct TypeInfo {
     pub(crate) drop: DropFn,
     /// The type's name, for traces and profiles.
     pub(crate) name: fn() -> &'static str,
-    /// The type's identity, its lifetimes erased; of a private type for what has no type of its own.
-    /// The address of a `TypeInfo` is no identity: the compiler may make several of one constant, or
-    /// one of several.
+    /// The type's identity with lifetimes erased. Data without a type of its own has the identity
+    /// of a private type. The address of a `TypeInfo` is no identity: the compiler may duplicate a
+    /// constant or merge two.
     pub(crate) id: fn() -> TypeId,
 }
 
@@ -71,24 +74,26 @@ impl TypeInfo {
     pub(crate) const fn of_ephemeron(size: usize) -> TypeInfo {
         TypeInfo { size, weak_box: true, ephemeron: true, name: || "Ephemeron", ..LEAF }
     }
-    /// Leaf data: neither traced nor dropped, so it shares size classes with all other leaf data. Their slots
-    /// are aligned to 16 bytes where the size is a multiple of 16, and to 8 elsewhere.
+    /// Returns whether this is leaf data: neither traced nor dropped, so it shares size classes
+    /// with all other leaf data. Slots are aligned to 16 bytes where the size is a multiple of 16,
+    /// and to 8 elsewhere.
     pub(crate) const fn is_leaf(&self) -> bool {
         let is_plain = !self.needs_trace && !self.needs_drop && !self.weak_box;
         is_plain && !self.own_spans && self.align <= 16
     }
-    /// Bytes of a slot for one value of a type that has spans of its own.
+    /// Size of the slot for one value of a type that has spans of its own, in bytes.
     pub(crate) const fn slot(&self) -> usize {
         let size = if self.size < 16 { 16 } else { self.size.next_multiple_of(8) };
         size.next_multiple_of(self.align)
     }
-    /// Bytes before the object's address within its slot: the length of an array, if anybody asks for it.
+    /// Bytes from the start of a slot to the object's address. Arrays that are traced or dropped
+    /// have their length there.
     pub(crate) const fn origin(&self) -> usize {
         if self.array && !self.is_leaf() { if self.align > 8 { self.align } else { 8 } } else { 0 }
     }
 }
 
-/// Leaf data of any type.
+/// The type information of leaf data of any type.
 pub(crate) static LEAF_INFO: TypeInfo = LEAF;
 const LEAF: TypeInfo = TypeInfo {
     size: 1,
@@ -106,7 +111,7 @@ const LEAF: TypeInfo = TypeInfo {
     name: || "leaf data",
     id: TypeId::of::<Untyped>,
 };
-/// Stands for the type of what shares its spans, which no object has.
+/// The type whose identity leaf data in shared spans has. No object is of this type.
 struct Untyped;
 
 unsafe fn no_trace(_: *const u8, _: usize, _: *mut Tracer<'static>) {}
@@ -114,18 +119,19 @@ unsafe fn trace_none(_: &[usize], _: usize, _: *mut Tracer<'static>) {}
 unsafe fn trace_no_bits(_: usize, _: &[u64], _: &Bits, _: *mut Tracer<'static>) {}
 unsafe fn no_drop(_: *mut u8, _: usize) {}
 
-/// The place of the constants for `T`.
+/// The home of the constants for `T`.
 #[derive(Debug)]
 pub(crate) struct InfoOf<'gc, T>(std::marker::PhantomData<(&'gc (), T)>);
 
 impl<'gc, T: Trace<'gc>> InfoOf<'gc, T> {
     const fn make(array: bool, own_spans: bool) -> TypeInfo {
-        // An array's header takes one alignment, and an object's address must lie in its first block.
+        // An array's header takes one alignment, and the object's address must lie in its first
+        // block.
         assert!(align_of::<T>() <= 4096, "alignments above 4096 are not supported");
         TypeInfo {
             size: size_of::<T>(),
             align: align_of::<T>(),
-            // What has no size holds no pointer; and an array may have 2^64 - 1 of it, too many to
+            // A type of size zero holds no pointer. An array may have 2^64 - 1 of them, too many to
             // look at each.
             needs_trace: T::NEEDS_TRACE && size_of::<T>() != 0,
             needs_drop: std::mem::needs_drop::<T>(),
@@ -143,18 +149,19 @@ impl<'gc, T: Trace<'gc>> InfoOf<'gc, T> {
     }
     /// Single values.
     pub(crate) const ONE: &'static TypeInfo = &Self::make(false, false);
-    /// Single values whose span knows their type, leaf data too.
+    /// Single values whose type the span knows, leaf data too.
     pub(crate) const KNOWN: &'static TypeInfo =
         if Self::ONE.is_leaf() { &Self::make(false, true) } else { Self::ONE };
     /// Arrays.
     pub(crate) const ARRAY: &'static TypeInfo = &Self::make(true, false);
 }
 
-/// The identity of `T` with its lifetimes erased: that of the same type at `'static`.
+/// Returns the identity of `T` with its lifetimes erased, which is that of the same type at
+/// `'static`.
 ///
-/// `TypeId::of` asks for `T: 'static`, which a branded type is not. No code is generated for a
-/// lifetime, so the compiler's answer is the same for all of them. The trait object only takes the
-/// demand away.
+/// `TypeId::of` requires `T: 'static`, which a branded type does not fulfil. No code is generated
+/// for a lifetime, so `TypeId` is the same for all of them. The trait object only removes the
+/// bound.
 fn id_of<T: ?Sized>() -> TypeId {
     trait Identify {
         fn id(&self) -> TypeId
@@ -192,8 +199,8 @@ unsafe fn trace_values<'gc, T: Trace<'gc>>(at: *const u8, n: usize, tracer: *mut
 
 /// # Safety
 ///
-/// Each of `list` is the address of a valid value of `T`, and `n` is at most their number; `tracer` is a `Tracer<'gc>` with
-/// its brand erased.
+/// The first `n` entries of `list` are addresses of valid values of `T`, and `n` is at most its
+/// length. `tracer` is a `Tracer<'gc>` with its brand erased.
 unsafe fn trace_each<'gc, T: Trace<'gc>>(list: &[usize], n: usize, tracer: *mut Tracer<'static>) {
     // SAFETY: INV-7: the caller lends its tracer for this call; the brand is only a brand.
     let tracer = unsafe { &mut *tracer.cast::<Tracer<'gc>>() };
@@ -209,7 +216,8 @@ unsafe fn trace_each<'gc, T: Trace<'gc>>(list: &[usize], n: usize, tracer: *mut 
 
 /// # Safety
 ///
-/// `bits` and `halves` speak of valid values of `T` in the span at `start`; `tracer` is a `Tracer<'gc>` with its brand erased.
+/// Each bit of `bits`, with `halves`, stands for a valid value of `T` in the span at `start`.
+/// `tracer` is a `Tracer<'gc>` with its brand erased.
 unsafe fn trace_bits<'gc, T: Trace<'gc>>(
     start: usize,
     halves: &[u64],
@@ -224,7 +232,7 @@ unsafe fn trace_bits<'gc, T: Trace<'gc>>(
 
 /// # Safety
 ///
-/// `at` points to `n` valid values of `T` that nobody uses any more.
+/// `at` points to `n` valid values of `T` that no thread uses any more.
 unsafe fn drop_values<T>(at: *mut u8, n: usize) {
     // SAFETY: INV-9: a sweep found the object dead, and the thread that drops it calls this once.
     unsafe { std::ptr::drop_in_place(std::ptr::slice_from_raw_parts_mut(at.cast::<T>(), n)) }
@@ -266,7 +274,7 @@ mod tests {
         assert_eq!((strings.name)(), std::any::type_name::<String>());
     }
 
-    /// Says where it lies.
+    /// Reports its own address.
     struct Here<const WORDS: usize>(#[allow(dead_code, reason = "for its size")] [u64; WORDS]);
     // SAFETY: INV-8: it holds no `Gc`, and what it reports is only compared.
     unsafe impl<'gc, const WORDS: usize> Trace<'gc> for Here<WORDS> {

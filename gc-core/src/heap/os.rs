@@ -1,17 +1,17 @@
-//! The reservations of a heap: address space that is opened from its start on, and whose pages go
-//! back.
+//! The reservations of a heap: address space that is opened from its start on, and whose pages can
+//! be given back.
 //!
-//! A reservation is closed at first: address space without access, which no rule of overcommit
-//! counts and which `mlockall` does not fill. The page heap opens it in steps as the heap grows
-//! ([`Opener`]). Pages come at the first touch, zeroed. The tables of the heap are reservations
-//! too, so a table for 64 GiB costs nothing until its part is used.
+//! A reservation is closed at first: address space without access. No rule of overcommit counts it,
+//! and `mlockall` does not fill it. The page heap opens it in steps as the heap grows ([`Opener`]).
+//! Pages come at the first touch, zeroed. The tables of the heap are reservations too, so a table
+//! for 64 GiB costs nothing until its part is used.
 
 use crate::config::{BLOCK, MIN_RESERVE};
 use crate::error::ConfigError;
 use crate::platform::memory::{self, DISCARD, Discard};
 use crate::sync::plain;
 
-/// A range of reserved address space. What is open of it is zeroed and gets its memory at the first
+/// A range of reserved address space. Its open part is zeroed and gets its memory at the first
 /// touch.
 #[derive(Debug)]
 pub(crate) struct Reservation {
@@ -26,8 +26,8 @@ pub(crate) struct Reservation {
     is_mapped: plain::AtomicU32,
 }
 
-/// What opens a reservation: `entry` bytes of it for each block of the heap. It must not outlive
-/// the reservation.
+/// Opens a reservation: `entry` bytes of it for each block of the heap. It must not outlive the
+/// reservation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Opener {
     base: usize,
@@ -37,8 +37,8 @@ pub(crate) struct Opener {
 }
 
 impl Opener {
-    /// Opens the part for the blocks `[from, to)`; that of the blocks before is open. Bounds are
-    /// rounded up to pages.
+    /// Opens the part for the blocks `[from, to)`; the part before is open. Bounds are rounded up
+    /// to pages.
     pub(crate) fn open(&self, from: usize, to: usize) -> std::io::Result<()> {
         let offset = |block: usize| (block * self.entry).next_multiple_of(self.page);
         let (from, to) = (offset(from), offset(to));
@@ -71,7 +71,7 @@ impl Reservation {
         Ok(reservation)
     }
 
-    /// What opens it, `entry` bytes for each block of the heap.
+    /// Returns the opener of the reservation, with `entry` bytes for each block of the heap.
     pub(crate) fn opener(&self, entry: usize) -> Opener {
         Opener { base: self.base, bytes: self.bytes, page: self.page, entry }
     }
@@ -89,27 +89,26 @@ impl Reservation {
         self.base as *const T
     }
 
-    /// Gives the whole pages inside of `[from, from + len)` back, whose content is lost
-    /// ([`Discard`] says what they hold then). Returns whether there were any and the system took
-    /// them.
+    /// Gives the whole pages inside `[from, from + len)` back, whose content is lost ([`Discard`]
+    /// defines what they hold then). Returns whether there were any and the system took them.
     pub(crate) fn release(&self, from: usize, len: usize) -> bool {
         assert!(from >= self.base && from + len <= self.base + self.bytes, "release inside only");
         let (first, end) = (from.next_multiple_of(self.page), (from + len) & !(self.page - 1));
         // SAFETY: INV-10: the caller owns the range, which is open, and gives up what it holds.
         first < end && unsafe { memory::discard(first, end - first) }.is_ok()
     }
-    /// The same for a range that is zero, and must be after it: `len` bytes in whole pages.
+    /// The same for a range that is zero, and must be zero after it: `len` bytes in whole pages.
     pub(crate) fn release_zeroes(&self, from: usize, len: usize) -> bool {
         let is_whole = from.is_multiple_of(self.page) && len.is_multiple_of(self.page);
         DISCARD != Discard::Undefined && is_whole && self.release(from, len)
     }
 
-    /// Asks for no huge pages over the whole reservation; best effort.
+    /// Asks the system for no huge pages in the whole reservation; best effort.
     pub(crate) fn no_huge_pages(&self) {
         memory::no_huge_pages(self.at, self.mapped);
     }
 
-    /// Whether the mapping has not ended.
+    /// Returns whether the mapping has not ended.
     pub(crate) fn is_mapped(&self) -> bool {
         self.is_mapped.load(plain::Ordering::Relaxed) == 1
     }
@@ -133,7 +132,8 @@ impl Drop for Reservation {
     }
 }
 
-/// Tries `reserve` with ever smaller sizes, from `bytes` down to the smallest that is still a heap.
+/// Tries `reserve` with smaller and smaller sizes, from `bytes` down to the smallest that a heap
+/// can work in.
 pub(crate) fn with_fallback<T>(
     bytes: usize,
     mut reserve: impl FnMut(usize) -> std::io::Result<T>,
@@ -174,7 +174,7 @@ mod tests {
         let r = Reservation::new(4 * BLOCK).unwrap();
         // SAFETY: the reservation is ours alone, and the word lies at its start.
         unsafe { (r.base() as *mut u64).write(7) };
-        assert!(!r.release(r.base(), 100), "the rest of the page is somebody else's");
+        assert!(!r.release(r.base(), 100), "the rest of the page is not in the range");
         assert_eq!(read(r.base()), 7);
         assert!(r.release(r.base(), BLOCK));
         assert!(read(r.base()) == 0 || DISCARD != Discard::Zeroed);
@@ -189,7 +189,7 @@ mod tests {
         unsafe { (at as *mut u8).write_bytes(1, 16 * BLOCK) };
         assert!(r.release(at, 16 * BLOCK), "192 KiB of it are whole pages");
         let (first, last) = (read(at), read(at + 16 * BLOCK - 8));
-        assert!(first != 0 && last != 0, "the rest of a page is somebody else's");
+        assert!(first != 0 && last != 0, "the rest of a page is not in the range");
         assert!(read(at + 3 * BLOCK) == 0 || DISCARD != Discard::Zeroed);
         assert!(!r.release(at, 3 * BLOCK), "no whole page");
         assert!(!r.release_zeroes(at, 16 * BLOCK), "not all of it can go");

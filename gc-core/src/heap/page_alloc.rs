@@ -1,39 +1,41 @@
 #![forbid(unsafe_code)]
 //! The page heap: which blocks of the reservation are in use, and which free ones still hold memory.
 //!
-//! Single blocks, nearly all requests, go through a lock-free stack of free blocks in front of the map (`page_map`). It
-//! is refilled in batches under the lock, holds [`SINGLES`] at most, and is emptied when a longer run is wanted or
-//! memory is given back. What happens under the lock is short, whatever the heap's size: a refill may wait for it.
+//! Single blocks are nearly all requests. They come from a lock-free stack of free blocks in front
+//! of the map (`page_map`). The stack is refilled in batches under the lock, and holds about
+//! [`SINGLES`] blocks. It is emptied when a longer run is needed or memory is given back. A refill
+//! may wait for the lock, so each hold of it is short, whatever the heap's size.
 //!
-//! Memory goes back to the system in slices ([`PageAlloc::release`]). A slice is *lent* meanwhile, neither free nor in
-//! use, and the lock is free, so that no refill waits for the system; one that finds nothing else waits for the slice.
+//! Memory goes back to the system in slices ([`PageAlloc::release`]). Meanwhile a slice is *lent*:
+//! neither free nor in use. The lock is not held during the call, so a refill does not wait for the
+//! system. A refill that finds no other block waits for the slice.
 //!
-//! The reservation is closed at first. Where no open block is left, the next step of it is opened,
-//! under the lock (`PageAlloc::grow`): some 16 µs, 49 times until a heap has a gigabyte. The system
-//! may refuse that; then the allocation fails, and [`Refusal`] says why.
+//! The reservation is closed at first. When no open block is left, the page heap opens the next
+//! step of it under the lock (`PageAlloc::grow`). A step takes some 16 µs; a heap of a gigabyte
+//! takes 49. The system may refuse. Then the allocation fails, and [`Refusal`] holds the reason.
 
 use super::central::{Link, Stack};
 use super::page_map::PageMap;
 use crate::sync::{AtomicUsize, Backoff, Mutex, Ordering, chaos, plain};
 
-/// Free blocks fetched at once for the stack of singles.
+/// Free blocks that one refill takes for the stack of singles.
 const BATCH: usize = 16;
-/// Free blocks in that stack, about: 16 MiB. A sweep that frees more gives them to the map, or the stack would be as long
-/// as a burst was large, and emptying it would take as long.
+/// Bound on the free blocks in that stack, approximately: 16 MiB. Beyond it, freed blocks go to the
+/// map. Without a bound, the stack and the time to empty it would grow with each burst.
 const SINGLES: usize = 1024;
 /// Singles moved to the map under one hold of the lock: some 5 µs.
 const DRAIN: usize = 256;
-/// Blocks given back to the system in one call: 4 MiB, some 100 µs.
+/// Most blocks given back to the system in one call: 4 MiB, some 100 µs.
 const PIECE: usize = 256;
-/// Words looked at under one hold of the lock, for bitmaps to give back.
+/// Most words searched under one hold of the lock, for bitmaps to give back.
 const GLANCE: usize = 4096;
-/// Pieces that the system may refuse before a slice gives up.
+/// Pieces that the system may refuse before the slice ends.
 const REFUSALS: usize = 8;
-/// Blocks of the largest page of any system, 64 KiB. A piece that is refused is tried again without
-/// its rests of such pages.
+/// Blocks of the largest page of any system, 64 KiB. A refused piece is tried again without the
+/// partial pages of this size at its ends.
 const COARSE: usize = 4;
-/// Blocks opened at a time: an eighth of what is open already, within these bounds. Where all
-/// memory is locked the system fills what is opened, so a step is a small part of the heap.
+/// Bounds on the blocks opened at a time, which are an eighth of the open ones. Where all memory is
+/// locked, the system fills what is opened, so a step is a small part of the heap.
 const STEP: (usize, usize) = (64, 4096);
 
 /// Which blocks are in use.
@@ -41,40 +43,41 @@ const STEP: (usize, usize) = (64, 4096);
 pub(crate) struct PageAlloc {
     map: Mutex<PageMap>,
     singles: Stack,
-    /// Blocks in `singles`, roughly: a hint for when to empty it.
+    /// Blocks in `singles`, approximately: a hint for when to empty it.
     single_count: AtomicUsize,
-    /// Blocks in spans. Every block is counted before it is taken, so the limit holds at every moment.
+    /// Blocks in spans. Each block is counted before it is taken, so the limit holds at every
+    /// moment.
     used: AtomicUsize,
-    /// The most of them at once since somebody asked.
+    /// Peak number of blocks in use since the last call of `take_peak`.
     peak: plain::AtomicU64,
-    /// No block at or above was ever taken.
+    /// Blocks at or above this index were never taken.
     high: AtomicUsize,
-    /// Blocks that may be in use, and how many there are. Changed at any time; blocks in use stay
-    /// so.
+    /// The most blocks that may be in use. May change at any time; blocks in use beyond it stay so.
     limit: plain::AtomicU64,
-    /// Blocks of the reservation.
+    /// Blocks of the reservation, open or not.
     blocks: usize,
     ground: Option<Ground>,
-    /// Why the last allocation that failed did: a [`Refusal`] as a number.
+    /// The reason of the last failed allocation: a [`Refusal`] as a number.
     refusal: plain::AtomicU64,
-    /// Words whose part of the bitmaps may be resident, as of the last change under the lock.
+    /// Words of 64 blocks whose part of the bitmaps may be resident, as last published under the
+    /// lock.
     tables: AtomicUsize,
-    /// Blocks that were given back so far.
+    /// Blocks given back so far; a block counts each time.
     released: plain::AtomicU64,
 }
 
-/// The blocks asked for cannot be had.
+/// The requested blocks cannot be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NoSpace;
 
-/// Why they cannot.
+/// Why the requested blocks cannot be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// They would exceed the limit.
     Limit,
     /// The reservation has no free run that long.
     Reservation,
-    /// The system does not open more of it, by the number of its error.
+    /// The system refused to open more of the reservation; with its error number.
     System(i32),
 }
 
@@ -95,12 +98,13 @@ impl Refusal {
     }
 }
 
-/// A reservation that is opened as the heap grows.
+/// How the page heap opens a reservation as the heap grows.
 pub(crate) struct Ground {
-    /// Blocks in a page of the system, and words of the map whose part of a bitmap fills one.
+    /// Blocks in a page of the system, and words of the map whose part of a bitmap fills such a
+    /// page.
     pub(crate) grain: usize,
     pub(crate) group: usize,
-    /// Opens the blocks `[from, to)` and their part of the tables; those before are open.
+    /// Opens the blocks `[from, to)` and their part of the tables; lower blocks are open.
     pub(crate) open: OpenBlocks,
 }
 /// See [`Ground`].
@@ -112,13 +116,15 @@ impl std::fmt::Debug for Ground {
     }
 }
 
-/// What the page heap needs to give memory back: the links of blocks, and the system.
+/// The operations that the page heap needs to give memory back: the links of blocks, and the
+/// system's calls.
 pub(crate) trait Pages {
     /// The link of a block.
     fn link(&self, block: u32) -> &Link;
-    /// Gives the memory of `n` blocks back; says whether the system took it.
+    /// Gives the memory of `n` blocks back. Returns whether the system took it.
     fn release_blocks(&self, first: usize, n: usize) -> bool;
-    /// Gives the part of the bitmaps for the 64 blocks of a word back; says whether the system took it.
+    /// Gives back the part of the bitmaps for the 64 blocks of a word. Returns whether the system
+    /// took it.
     fn release_bitmaps(&self, word: usize) -> bool;
 }
 
@@ -128,7 +134,7 @@ impl PageAlloc {
     pub(crate) fn new(blocks: usize, limit: usize) -> Self {
         PageAlloc::with_map(blocks, limit, PageMap::new(blocks), None)
     }
-    /// A page heap over `blocks` blocks that `ground` opens.
+    /// A page heap over a reservation of `blocks` blocks, which `ground` opens step by step.
     pub(crate) fn growing(blocks: usize, limit: usize, ground: Ground) -> Self {
         let map = PageMap::with_pages(0, ground.grain, ground.group);
         PageAlloc::with_map(blocks, limit, map, Some(ground))
@@ -150,11 +156,11 @@ impl PageAlloc {
         }
     }
 
-    /// Blocks that may be in use at most.
+    /// The most blocks that may be in use.
     pub(crate) fn limit(&self) -> usize {
         self.limit.load(Ordering::Relaxed) as usize
     }
-    /// From now on so many may be. What is in use beyond that stays so.
+    /// Sets the most blocks that may be in use. Blocks in use beyond it stay so.
     pub(crate) fn set_limit(&self, blocks: usize) {
         self.limit.store(blocks.min(self.blocks) as u64, Ordering::Relaxed);
     }
@@ -162,7 +168,7 @@ impl PageAlloc {
     pub(crate) fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }
-    /// The most blocks that were in use at once since the last call.
+    /// Returns the peak number of blocks in use since the last call.
     pub(crate) fn take_peak(&self) -> usize {
         let used = self.used();
         (self.peak.swap(used as u64, Ordering::Relaxed) as usize).max(used)
@@ -171,11 +177,11 @@ impl PageAlloc {
     pub(crate) fn tables(&self) -> usize {
         self.tables.load(Ordering::Relaxed)
     }
-    /// Blocks whose memory was given back, each time that it was.
+    /// Blocks given back so far; a block counts each time.
     pub(crate) fn released(&self) -> u64 {
         self.released.load(Ordering::Relaxed)
     }
-    /// Blocks below which everything that was ever taken lies.
+    /// Every block that was ever taken lies below this index.
     pub(crate) fn high(&self) -> usize {
         self.high.load(Ordering::Acquire)
     }
@@ -184,7 +190,7 @@ impl PageAlloc {
         self.map.lock().idle() + self.single_count.load(Ordering::Relaxed)
     }
 
-    /// Why the last allocation that failed did.
+    /// The reason of the last failed allocation.
     pub(crate) fn refusal(&self) -> Refusal {
         Refusal::of_word(self.refusal.load(Ordering::Relaxed))
     }
@@ -218,18 +224,18 @@ impl PageAlloc {
         })
     }
 
-    /// Tells those without the lock what has changed.
+    /// Publishes the values that threads read without the lock.
     fn publish(&self, map: &PageMap) {
         self.high.fetch_max(map.high(), Ordering::Release);
         self.tables.store(map.tables(), Ordering::Relaxed);
     }
 
-    /// A run of free blocks, of new ground if there is none in the old.
+    /// Takes a run of free blocks. Opens more of the reservation if the open part has no such run.
     fn take_run(&self, map: &mut PageMap, n: usize) -> Option<u32> {
         map.take_run(n).or_else(|| self.grow(map, n).then(|| map.take_run(n)).flatten())
     }
 
-    /// Opens the reservation's next blocks, so that there is a run of `n` free ones at the end.
+    /// Opens the next blocks of the reservation, so that it ends with a run of `n` free ones.
     #[cold]
     fn grow(&self, map: &mut PageMap, n: usize) -> bool {
         let (open, needed) = (map.blocks(), map.tail() + n);
@@ -237,7 +243,7 @@ impl PageAlloc {
             self.refuse(Refusal::Reservation);
             return false;
         };
-        // Whole words, so that a word's part of each table is open or not.
+        // Whole words, so that the part of each table for a word is open or closed as a whole.
         let whole = |blocks: usize| blocks.next_multiple_of(64).min(self.blocks);
         let step = (open / 8).clamp(STEP.0, STEP.1);
         for to in [whole(needed.max(open + step)), whole(needed)] {
@@ -278,7 +284,7 @@ impl PageAlloc {
     }
 
     fn alloc_run<'a>(&self, n: usize, link: impl Fn(u32) -> &'a Link) -> Option<u32> {
-        // A run among free blocks that are only waiting in the stack is better than new memory.
+        // A run that the stack's blocks complete is better than new memory.
         if self.single_count.load(Ordering::Relaxed) >= n.max(64) {
             self.drain_singles(&link);
         }
@@ -300,7 +306,7 @@ impl PageAlloc {
         }
     }
 
-    /// Moves the singles to the map, as many as there are now, and returns how many it moved.
+    /// Moves singles to the map, up to as many as the stack holds now. Returns the number moved.
     fn drain_singles<'a>(&self, link: impl Fn(u32) -> &'a Link) -> usize {
         let most = self.single_count.load(Ordering::Relaxed);
         let mut moved = 0;
@@ -327,8 +333,9 @@ impl PageAlloc {
         self.used.fetch_sub(n, Ordering::Relaxed);
     }
 
-    /// Gives the memory of up to `most` idle blocks back, the highest first: what lies low is used first. Where it frees
-    /// the last blocks of a word, the word's part of the bitmaps goes too. Returns how many blocks the system took.
+    /// Gives the memory of up to `most` idle blocks back, the highest first, since low blocks are
+    /// reused first. If all blocks of a word that it touches are free, the word's part of the
+    /// bitmaps goes too. Returns how many blocks the system took.
     pub(crate) fn release(&self, most: usize, pages: &impl Pages) -> usize {
         self.drain_singles(|b| pages.link(b));
         let (mut released, mut refused) = (0, 0);
@@ -342,14 +349,14 @@ impl PageAlloc {
                 released += gone;
                 self.release_bitmaps(first / 64, (first + n).div_ceil(64), pages);
             } else {
-                // What is smaller than any whole page says nothing of the next piece.
+                // A piece smaller than any whole page tells nothing about the next piece.
                 refused += usize::from(n >= COARSE);
             }
         }
         released
     }
 
-    /// Gives all memory back that is not in use; returns how many blocks the system took.
+    /// Gives back all memory that is not in use. Returns how many blocks the system took.
     pub(crate) fn release_all(&self, pages: &impl Pages) -> usize {
         let (mut released, mut at) = (0, usize::MAX);
         self.drain_singles(|b| pages.link(b));
@@ -361,8 +368,8 @@ impl PageAlloc {
         released
     }
 
-    /// Gives back the memory of the highest idle blocks below `at`, in a row and `most` at most.
-    /// Returns which they were, as a first one and how many, and how many of them the system took.
+    /// Gives back the memory of the highest run of idle blocks below `at`, `most` blocks at most.
+    /// Returns the run's first block, its length, and how many of its blocks the system took.
     fn release_piece(
         &self,
         at: usize,
@@ -378,7 +385,7 @@ impl PageAlloc {
     }
 
     /// Gives the memory of a run of lent blocks back. Returns which of them the system took: all,
-    /// or those in whole pages of the largest size, or none.
+    /// those in whole pages of the largest size, or none.
     fn give_to_system(first: usize, n: usize, pages: &impl Pages) -> (usize, usize) {
         if pages.release_blocks(first, n) {
             return (first, n);
@@ -389,7 +396,7 @@ impl PageAlloc {
         (inner, if is_worth_it && pages.release_blocks(inner, len) { len } else { 0 })
     }
 
-    /// Gives back what it may of the bitmaps of the words `[from, to)`.
+    /// Gives back those bitmaps of the words `[from, to)` that are not in use.
     fn release_bitmaps(&self, from: usize, to: usize, pages: &impl Pages) {
         let mut at = from;
         while at < to {
@@ -414,7 +421,7 @@ mod tests {
     use std::sync::atomic::AtomicBool;
     use std::time::Duration;
 
-    /// A page heap with its links and a system that takes everything but what lies in `locked`.
+    /// A page heap's links, and a system that takes every block except the one at `locked`.
     struct World {
         links: Vec<Link>,
         locked: AtomicUsize,
@@ -487,7 +494,7 @@ mod tests {
         assert_eq!((released, pages.idle()), (pages.high(), 0));
         let d = pages.alloc(1, link).unwrap();
         pages.free(d, 1, link);
-        assert_eq!(pages.alloc(1024, link), Ok(0), "the singles stand in nobody's way");
+        assert_eq!(pages.alloc(1024, link), Ok(0), "singles do not keep a long run from forming");
     }
 
     #[test]
@@ -533,7 +540,8 @@ mod tests {
         pages.free(rest, 1000, link);
         assert_eq!(pages.release(64, &world), 64);
         assert_eq!(*world.pieces.lock(), [(946, 64)]);
-        // Blocks 946 to 1009 lie in words 14 and 15; in word 14 idle ones are left, which does not matter.
+        // Blocks 946 to 1009 lie in words 14 and 15. Idle blocks are left in word 14, which does
+        // not matter.
         assert_eq!(*world.bitmaps.lock(), [14, 15]);
         assert_eq!((pages.idle(), pages.release(usize::MAX, &world)), (936, 936));
         let word_0 = world.bitmaps.lock().contains(&0);
@@ -566,7 +574,7 @@ mod tests {
         let taken: Vec<u32> = (0..3000).map(|_| pages.alloc(1, link).unwrap()).collect();
         taken.iter().for_each(|b| pages.free(*b, 1, link));
         assert!(pages.single_count.load(Ordering::Relaxed) <= SINGLES);
-        // A batch may hold a few that were never used.
+        // A batch may contain some that were never used.
         assert!((3000..3016).contains(&pages.idle()), "{}", pages.idle());
         assert_eq!(pages.alloc(4096, link), Ok(0));
     }
@@ -588,7 +596,7 @@ mod tests {
         });
     }
 
-    /// Blocks that a system opened, and the most that it opens.
+    /// A system that opens at most `most` blocks, and the number that it has opened.
     fn ground(most: usize) -> (Ground, std::sync::Arc<AtomicUsize>) {
         let open = std::sync::Arc::new(AtomicUsize::new(0));
         let seen = open.clone();
@@ -650,7 +658,7 @@ mod tests {
         assert_eq!(pages.alloc(150, link), Ok(0));
     }
 
-    /// With pages of four blocks, of which only whole ones go.
+    /// A system whose pages have four blocks; it takes whole pages only.
     struct Coarse(World);
     impl Pages for Coarse {
         fn link(&self, block: u32) -> &Link {
@@ -664,8 +672,8 @@ mod tests {
         }
     }
 
-    /// The free blocks of a burst, of which every 21st is kept, go in slices and then all at once.
-    /// Returns how many went each time.
+    /// Gives back the free blocks of a burst, of which every 21st is kept: in two slices, then all
+    /// at once. Returns how many went each time.
     fn release_a_burst(pages: &PageAlloc, system: &Coarse) -> [usize; 3] {
         let link = |b| system.link(b);
         let taken: Vec<u32> = (0..4000).map(|_| pages.alloc(1, link).unwrap()).collect();
@@ -685,7 +693,7 @@ mod tests {
 
     #[test]
     fn of_large_pages_the_whole_ones_go() {
-        // The page heap does not know, and finds out.
+        // The page heap does not know the size of a page, and finds out.
         let system = Coarse(World::new(4096));
         let unknown = release_a_burst(&PageAlloc::new(4000, 4000), &system);
         let system = Coarse(World::new(4096));

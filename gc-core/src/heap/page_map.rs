@@ -1,63 +1,66 @@
 #![forbid(unsafe_code)]
-//! The map of blocks, under the page heap's lock: which are taken, which may hold memory, and where to look first.
+//! The map of blocks, under the page heap's lock: which are taken, which may hold memory, and where
+//! to search first.
 //!
-//! A block is *taken* (in a span, in the stack of singles, or lent to whoever gives its memory back) or free. A free
-//! block is *idle* while its pages may be resident. A word is 64 blocks, 1 MiB of heap; its part of the two bitmaps is
-//! 8 KiB, which may be given back while all of its blocks are free.
+//! A block is free or *taken*. A taken block is in a span, in the stack of singles, or lent to a
+//! thread that gives its memory back. A free block is *idle* while its pages may be resident. A
+//! word is 64 blocks, 1 MiB of heap. Its part of the two bitmaps is 8 KiB, which may be given back
+//! while all of its blocks are free.
 //!
-//! Nothing here scans what it has scanned in vain before: a search for a run starts at the hint of its length, counts
-//! are kept and not taken, and the search for idle blocks starts below the highest. The longest scan left, over every
-//! word of the map, reads a bit for each block: 64 µs in a heap of 64 GiB that is full.
+//! No search repeats a scan that found nothing. A search for a run starts at the hint of its
+//! length, and the search for idle blocks starts below the highest. Counts are maintained, not
+//! computed. The longest scan that is left goes over every word of the map and reads a bit for each
+//! block. It takes 64 µs in a full heap of 64 GiB.
 
 use super::bitmap::range_mask;
 use std::ops::Range;
 
-/// Lengths of runs, by their logarithm: as many as there are bits in the number of a block.
+/// Lengths of runs, by their logarithm: as many as a block number has bits.
 const LENGTHS: usize = 32;
 
 /// Which blocks are taken.
 #[derive(Debug)]
 pub(super) struct PageMap {
-    /// A bit for each block that is taken; words as far as `high`, for a heap that stays small must not pay for its
-    /// whole address space.
+    /// A bit for each block that is taken. Words exist as far as `high`, so that a small heap does
+    /// not pay for its whole address space.
     taken: Vec<u64>,
     /// A bit for each block whose pages may be resident; as many words.
     dirty: Vec<u64>,
     /// For each word, whether its part of the bitmaps may be resident.
     tables: Vec<bool>,
-    /// How many of them.
+    /// The number of such words.
     table_count: usize,
-    /// Blocks that are open: those from here on cannot be taken yet.
+    /// Number of open blocks. Blocks from this index on cannot be taken yet.
     blocks: usize,
     /// Blocks in a page of the system, and words whose part of a bitmap fills one; both at least 1.
     grain: usize,
     group: usize,
     /// No `2^k` free blocks in a row begin below `hints[k]`.
     hints: [usize; LENGTHS],
-    /// No block at or above was ever taken.
+    /// Blocks at or above this index were never taken.
     high: usize,
-    /// Idle blocks, and a block at or above which there is none.
+    /// Number of idle blocks, and an index at or above which there is none.
     idle: usize,
     idle_top: usize,
-    /// Runs that are lent.
+    /// Number of runs that are lent.
     lent: usize,
 }
 
-/// The words that `[first, first + n)` touches, and its bits in each.
+/// The words that `[first, first + n)` touches, with its bits in each.
 fn words(first: usize, n: usize) -> impl Iterator<Item = (usize, u64)> {
     let end = first + n;
     (first / 64..end.div_ceil(64)).map(move |word| (word, range_mask(word, first, end)))
 }
 
 impl PageMap {
-    /// A map of `blocks` free blocks that were never used, with pages of a block at most.
+    /// A map of `blocks` free blocks that were never used, with pages of at most a block.
     #[cfg(test)]
     pub(super) fn new(blocks: usize) -> PageMap {
         PageMap::with_pages(blocks, 1, 1)
     }
 
-    /// The same with pages of `grain` blocks, a divisor of 64. A page has the part of a bitmap for
-    /// `group` words.
+    /// The same with pages of `grain` blocks, a divisor of 64. One page holds the part of a bitmap
+    /// for `group` words.
     pub(super) fn with_pages(blocks: usize, grain: usize, group: usize) -> PageMap {
         debug_assert!(64 % grain == 0, "whole pages of blocks do not cross words");
         PageMap {
@@ -76,7 +79,7 @@ impl PageMap {
         }
     }
 
-    /// No block at or above was ever taken.
+    /// Blocks at or above this index were never taken.
     pub(super) fn high(&self) -> usize {
         self.high
     }
@@ -88,7 +91,7 @@ impl PageMap {
     pub(super) fn tables(&self) -> usize {
         self.table_count
     }
-    /// Whether some free blocks are only lent.
+    /// Returns whether some free blocks are lent.
     pub(super) fn has_lent(&self) -> bool {
         self.lent > 0
     }
@@ -97,21 +100,21 @@ impl PageMap {
     pub(super) fn blocks(&self) -> usize {
         self.blocks
     }
-    /// The first of the free blocks at the end of what is open.
+    /// The first of the free blocks at the end of the open part.
     pub(super) fn tail(&self) -> usize {
         let words = self.blocks.div_ceil(64).min(self.taken.len());
         let last = (0..words).rev().find(|word| self.taken[*word] != 0);
         last.map_or(0, |word| (word + 1) * 64 - self.taken[word].leading_zeros() as usize)
     }
-    /// The blocks up to `blocks` are open.
+    /// Records that the blocks below `blocks` are open.
     pub(super) fn grow(&mut self, blocks: usize) {
         self.note_free(self.blocks);
         self.blocks = blocks;
     }
-    /// A run of free blocks begins at `first`, or earlier.
+    /// Records that a run of free blocks begins at `first`, or earlier.
     fn note_free(&mut self, first: usize) {
         for (length, hint) in self.hints.iter_mut().enumerate() {
-            // The earliest run that has one of these blocks in it.
+            // The earliest run that contains one of these blocks.
             *hint = (*hint).min((first + 1).saturating_sub(1 << length));
         }
     }
@@ -138,7 +141,7 @@ impl PageMap {
         limit
     }
 
-    /// Takes `n` free blocks in a row, the first that there are.
+    /// Takes the first `n` free blocks in a row.
     pub(super) fn take_run(&mut self, n: usize) -> Option<u32> {
         let length = n.ilog2() as usize;
         let mut at = self.hints[length];
@@ -190,11 +193,12 @@ impl PageMap {
         self.idle_top = self.idle_top.max(first + n);
     }
 
-    /// Idle blocks of a word that fill whole pages.
+    /// The idle blocks of a word that fill whole pages.
     fn idle_bits(&self, word: usize) -> u64 {
         let mut bits = self.dirty[word] & !self.taken[word];
         let mut n = 1;
-        // At each step a bit stands for twice as many blocks; the last spreads it over them again.
+        // At each step a bit stands for twice as many blocks. The last expression spreads it over
+        // them again.
         while n < self.grain {
             bits &= bits >> n;
             n *= 2;
@@ -203,8 +207,8 @@ impl PageMap {
         (bits & starts) * (u64::MAX >> (64 - self.grain))
     }
 
-    /// Lends the highest idle blocks below `at` that fill whole pages, at most `most` in a row (a
-    /// page at least).
+    /// Lends the highest idle blocks below `at` that fill whole pages, at most `most` in a row (but
+    /// at least a page).
     pub(super) fn lend_idle_below(&mut self, at: usize, most: usize) -> Option<(usize, usize)> {
         let at = at.min(self.idle_top).next_multiple_of(self.grain);
         let most = (most / self.grain * self.grain).max(self.grain);
@@ -236,8 +240,8 @@ impl PageMap {
         Some((first, end - first))
     }
 
-    /// Takes back what [`lend_idle_below`](Self::lend_idle_below) lent; the pages of `gone` (a
-    /// first block and how many) have gone to the system.
+    /// Takes back blocks from [`lend_idle_below`](Self::lend_idle_below). The pages of `gone` (a
+    /// first block and a number) have gone to the system.
     pub(super) fn take_back(&mut self, first: usize, n: usize, gone: (usize, usize)) {
         words(gone.0, gone.1).for_each(|(word, mask)| self.dirty[word] &= !mask);
         if !fault!("slice_not_lent") {
@@ -246,15 +250,15 @@ impl PageMap {
         self.lent -= 1;
     }
 
-    /// The words whose part of a bitmap lies in one page with that of `word`.
+    /// The words whose part of a bitmap lies in the same page as that of `word`.
     fn group(&self, word: usize) -> Range<usize> {
         let first = word / self.group * self.group;
         first..(first + self.group).min(self.taken.len())
     }
 
-    /// Lends all blocks of the first group of words with one at or above `word`, and below `limit`,
-    /// that are all free and whose part of the bitmaps may be resident. Returns the group's first
-    /// word.
+    /// Lends all blocks of a group of words that are all free and whose part of the bitmaps may be
+    /// resident. Takes the first such group with a word in `[word, limit)`. Returns the group's
+    /// first word.
     pub(super) fn lend_word(&mut self, word: usize, limit: usize) -> Option<usize> {
         let limit = limit.min(self.taken.len());
         let is_due = |w: &usize| {
@@ -272,7 +276,8 @@ impl PageMap {
         Some(first)
     }
 
-    /// Takes back what [`lend_word`](Self::lend_word) lent; `clean` if its part of the bitmaps is gone.
+    /// Takes back words from [`lend_word`](Self::lend_word). `clean` tells that their part of the
+    /// bitmaps has gone to the system.
     pub(super) fn take_word_back(&mut self, first: usize, clean: bool) {
         for word in self.group(first) {
             if clean && std::mem::take(&mut self.tables[word]) {
@@ -297,7 +302,7 @@ impl PageMap {
 mod tests {
     use super::*;
 
-    /// The same by the book: a flag for each block.
+    /// A plain version: a flag for each block.
     struct Plain {
         taken: Vec<bool>,
         dirty: Vec<bool>,

@@ -1,21 +1,24 @@
 #![forbid(unsafe_code)]
 //! Size classes of leaf data (objects without pointers and without drop glue) and of arrays.
 //!
-//! Steps of 8 or 16 bytes while small, then eight classes for every doubling: at most 12.5 % of a slot is
-//! unused above 128 bytes. One more behind each power of two of [`WITH_LENGTH`]: an array that is traced or dropped has its length
-//! before its elements, and most arrays have a power of two of them. Above [`LARGEST`] an object gets a span of its own.
+//! Classes go up in steps of 8 or 16 bytes while small, then there are eight for every doubling. So
+//! above 128 bytes at most 12.5 % of a slot is unused. There is one more class above each power of
+//! two of [`WITH_LENGTH`]. An array that is traced or dropped has its length before its elements,
+//! and most arrays have a power of two of bytes. An object above [`LARGEST`] gets a span of its
+//! own.
 
 use crate::config::BLOCK;
 
 /// The slot sizes, ascending.
 pub(crate) const SIZES: [u32; COUNT] = sizes();
-/// How many classes there are.
+/// The number of classes.
 pub(crate) const COUNT: usize = 81;
 /// The largest slot; larger objects are large objects.
 pub(crate) const LARGEST: usize = 32 << 10;
-/// The first and the last exponent of a power of two with a class for an array of so many bytes with its length, and what
-/// that takes, so aligned as what holds leaf data must be. Smaller ones lose less than a step, and of larger ones a span would hold no
-/// more.
+/// The first and the last exponent of a power of two with a class for an array of so many bytes and
+/// its length. `LENGTH` is the room for that length, aligned as leaf data must be. Smaller arrays
+/// lose less than a step without such a class. With larger ones, a span would not hold more of
+/// them.
 const WITH_LENGTH: [u32; 2] = [8, 13];
 const LENGTH: usize = 16;
 
@@ -43,7 +46,8 @@ const fn sizes() -> [u32; COUNT] {
     table
 }
 
-/// The class of every size up to `FINE` in steps of 8, and of every size in steps of 16, which all larger classes are.
+/// The class of every size up to `FINE` in steps of 8, and of every size in steps of 16. All
+/// classes above `FINE` are multiples of 16.
 const FINE: usize = 1 << 10;
 static FINE_CLASS: [u8; FINE / 8 + 1] = classes(8);
 static CLASS: [u8; LARGEST / 16 + 1] = classes(16);
@@ -61,7 +65,8 @@ const fn classes<const N: usize>(step: usize) -> [u8; N] {
     table
 }
 
-/// Class of `bytes`, at most [`LARGEST`]. Inlined, so that it is a constant where the type is known; a load where it is not.
+/// Returns the class of `bytes`, at most [`LARGEST`]. Inlined: a constant where the type is known,
+/// a load where it is not.
 #[inline(always)]
 pub(crate) const fn class_of(bytes: usize) -> usize {
     if bytes <= FINE {
@@ -76,9 +81,10 @@ pub(crate) const fn span_blocks(size: usize) -> usize {
     at_most((size * 8).div_ceil(BLOCK), 8)
 }
 
-/// The same for leaf data in a heap that may have `limit` blocks: for 64 slots, in four blocks at most. A refill costs as
-/// much as five allocations, and with each span the processor's prefetchers start anew; and what is not traced is not
-/// scanned by spans, which wants them small. Not where every block counts: below 64 MiB.
+/// The same for leaf data in a heap that may have `limit` blocks: for 64 slots, but in at most four
+/// blocks. A refill costs as much as five allocations, and with each span the processor's
+/// prefetchers start again. Leaf data is not scanned by spans, which need small ones. A heap below
+/// 64 MiB keeps the small spans, since every block counts there.
 pub(crate) const fn leaf_span_blocks(size: usize, limit: usize) -> usize {
     let least = span_blocks(size);
     let many = at_most((size * 64).div_ceil(BLOCK), at_most(limit / 1024, 4));
@@ -121,7 +127,7 @@ mod tests {
             let array = words * 8 + 8;
             let slot = SIZES[class_of(array)] as usize;
             assert_eq!(slot, words * 8 + 16);
-            // The class after it holds fewer in a span, or it would not be worth it.
+            // The next class must hold fewer objects in a span, or this one would not be worth it.
             let slots = |size: usize| span_blocks(size) * BLOCK / size;
             let next = SIZES[class_of(array) + 1] as usize;
             assert!(slots(slot) * span_blocks(next) > slots(next) * span_blocks(slot), "{slot}");

@@ -6,14 +6,15 @@ use super::size_class;
 use crate::config::{BLOCK, BLOCK_WORDS, GRANULE_SHIFT};
 use crate::sync::{AtomicU32, Ordering, plain};
 
-/// What is known of a block; for a span, the entry of its first block speaks. Zero is a free block, so a table
-/// of these is a zeroed reservation.
+/// The entry of a block; for a span, the entry of its first block counts. Zero is a free block, so
+/// a table of entries is a zeroed reservation.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct SpanMeta {
     link: Link,
-    /// The sweep that this span was last swept in (or is fresh from), modulo 2^32: a number, not a flag.
-    /// Written by the sweeper or the maker of the span, who own it then; read by whoever shades (rule 10).
+    /// The number of the sweep that last swept this span (or from which it is fresh), modulo 2^32.
+    /// It is a number, not a flag. Written by the sweeper or the maker of the span, which owns it
+    /// then; read by threads that shade (rule 10).
     sweep: AtomicU32,
     /// First block of the span that this block belongs to. Written before the span's class is published.
     first: AtomicU32,
@@ -30,7 +31,7 @@ impl SpanMeta {
     pub(crate) fn sweep(&self) -> u32 {
         self.sweep.load(Ordering::Acquire)
     }
-    /// Release: whoever reads the number sees the swept bitmaps.
+    /// Release: a thread that reads the number sees the swept bitmaps.
     pub(crate) fn set_sweep(&self, number: u64) {
         self.sweep.store(number as u32, Ordering::Release);
     }
@@ -74,11 +75,12 @@ pub(crate) struct SpanClass {
     pub(crate) starts: Box<[u64]>,
     /// Bit for each granule in whose second half an object starts.
     pub(crate) halves: Box<[u64]>,
-    /// Whether markers scan the grey objects of a span together (`grey`): small ones, in spans of one block.
+    /// Whether markers scan the grey objects of a span together (`grey`). So it is for small
+    /// objects in spans of one block.
     pub(crate) by_span: bool,
-    /// Whether slots of this class hold leaf data whatever its type.
+    /// Whether slots of this class hold leaf data of any type.
     pub(crate) leaf: bool,
-    /// Spans with free slots and without, by the parity of their sweep number (`sweep`).
+    /// Spans with free slots, and spans without, by the parity of their sweep number (`sweep`).
     partial: [Stack; 2],
     full: [Stack; 2],
     /// Refills served by spans in use (partly free or just swept), and by fresh blocks.
@@ -149,16 +151,16 @@ impl SpanClass {
         let offset = granule << GRANULE_SHIFT;
         offset.saturating_sub(self.origin).div_ceil(self.slot)
     }
-    /// Whether each object has a span of its own.
+    /// Returns whether each object has a span of its own.
     pub(crate) fn is_large(&self) -> bool {
         self.slot == 0
     }
-    /// Whether objects are traced.
+    /// Returns whether objects are traced.
     #[inline(always)]
     pub(crate) fn needs_trace(&self) -> bool {
         !self.leaf && self.info.needs_trace
     }
-    /// Whether there is something to run for each dead object.
+    /// Returns whether dead objects have drop glue to run.
     pub(crate) fn needs_drop(&self) -> bool {
         !self.leaf && self.info.needs_drop
     }
@@ -178,7 +180,7 @@ impl SpanClass {
     pub(crate) fn partial(&self, number: u64) -> &Stack {
         &self.partial[(number & 1) as usize]
     }
-    /// Spans of sweep number `number` that have none.
+    /// Spans of sweep number `number` that have no free slots.
     pub(crate) fn full(&self, number: u64) -> &Stack {
         &self.full[(number & 1) as usize]
     }

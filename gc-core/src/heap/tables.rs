@@ -1,8 +1,8 @@
-//! The side tables: all that is known of an address follows from it by a shift and a load.
+//! The side tables: everything known of an address follows from it by a shift and a load.
 //!
-//! Addresses of tables and nothing else, so that a marker can keep a copy in registers while it works: what it reaches
-//! through [`Space`](super::Space) the compiler loads again after every store. Whoever holds a copy lives in the heap's
-//! time (INV-10).
+//! The type holds only addresses of tables, so that a marker can keep a copy in registers while it
+//! works. Through [`Space`](super::Space) the compiler would load them again after every store. The
+//! holder of a copy does not outlive the heap (INV-10).
 
 use super::bitmap::MarkWord;
 use super::grey::GreySpan;
@@ -12,17 +12,18 @@ use super::span::{SpanClass, SpanMeta};
 use crate::config::{BLOCK, BLOCK_SHIFT, BLOCK_WORDS, GRANULE_SHIFT};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering, prefetch};
 
-/// How many tables there are.
+/// The number of tables.
 pub(super) const TABLES: usize = 6;
 
-/// Where the tables are.
+/// The addresses of the tables.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tables {
     base: usize,
     blocks: usize,
     /// One bit a granule: objects that the current cycle found (or made) live.
     marks: *const MarkWord,
-    /// One bit a granule: objects that are scanned, or need not be; of classes that are scanned by spans (`grey`).
+    /// One bit a granule: objects that are scanned, or need not be, of classes that are scanned by
+    /// spans (`grey`).
     scans: *const MarkWord,
     /// One bit a granule: slots that are allocated, or in a thread's hands.
     allocs: *const AtomicU64,
@@ -33,7 +34,7 @@ pub(crate) struct Tables {
     classes: *const AtomicPtr<SpanClass>,
 }
 
-// SAFETY: INV-10: the tables hold atomics, and live as long as whoever uses them.
+// SAFETY: INV-10: the tables hold atomics, and live as long as their users.
 unsafe impl Send for Tables {}
 // SAFETY: INV-10: as above.
 unsafe impl Sync for Tables {}
@@ -48,7 +49,7 @@ impl Tables {
         size_of::<SpanMeta>(),
         size_of::<AtomicPtr<SpanClass>>(),
     ];
-    /// Those of them that are bitmaps.
+    /// The indices of the tables that are bitmaps.
     pub(super) const BITMAPS: [usize; 3] = [0, 1, 2];
 
     /// The tables of `blocks` blocks from address `base` on.
@@ -106,7 +107,7 @@ impl Tables {
         // SAFETY: INV-6: `addr` is an allocated object, so its block has a class; classes outlive the heap.
         unsafe { &*class }
     }
-    /// What is known of the type of a live object, if the address is one of this heap's.
+    /// Returns the type information of a live object, if the address is one of this heap's.
     pub(crate) fn type_at(&self, addr: usize) -> Option<&'static TypeInfo> {
         let block = addr.checked_sub(self.base)? >> BLOCK_SHIFT;
         (block < self.blocks).then(|| self.class_at(block)).flatten().map(|class| class.info)
@@ -129,26 +130,26 @@ impl Tables {
         let granule = (addr - self.base) >> GRANULE_SHIFT;
         (granule / 64, 1 << (granule % 64))
     }
-    /// Asks for the mark word and the class of an object that will be marked soon.
+    /// Prefetches the mark word and the class of an object that will be marked soon.
     #[inline(always)]
     pub(crate) fn prefetch_mark(&self, addr: usize) {
         prefetch(std::ptr::from_ref(self.mark_word(self.bit_of(addr).0)));
         prefetch(std::ptr::from_ref(self.class_word(self.block_of(addr))));
     }
-    /// Marks an object; says whether this call did it.
+    /// Marks an object. Returns whether this call did it.
     #[inline(always)]
     #[must_use]
     pub(crate) fn mark(&self, addr: usize) -> bool {
         let (word, bit) = self.bit_of(addr);
         self.mark_word(word).test_and_set(bit)
     }
-    /// Whether an object is marked.
+    /// Returns whether an object is marked.
     #[inline(always)]
     pub(crate) fn is_marked(&self, addr: usize) -> bool {
         let (word, bit) = self.bit_of(addr);
         self.mark_word(word).is_set(bit)
     }
-    /// Whether an object is allocated or lies in a thread's current run.
+    /// Returns whether an object is allocated or lies in a thread's current run.
     #[cfg(gc_verify)]
     pub(crate) fn is_allocated(&self, addr: usize) -> bool {
         let (word, bit) = self.bit_of(addr);
@@ -169,7 +170,7 @@ impl Tables {
     pub(crate) fn allocated(&self, index: usize) -> u64 {
         self.alloc_word(index).load(Ordering::Acquire)
     }
-    /// Sets the alloc bits of one word: the sweeper or the owner of the span.
+    /// Sets the alloc bits of one word. By the sweeper or the owner of the span.
     pub(crate) fn set_allocated(&self, index: usize, bits: u64) {
         self.alloc_word(index).store(bits, Ordering::Release);
     }

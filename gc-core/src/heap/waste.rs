@@ -1,7 +1,7 @@
 #![forbid(unsafe_code)]
-//! What each class takes: a walk over the spans that counts alloc bits, for people and not for the collector. It takes a
-//! millisecond or two for each gigabyte of spans, and nobody waits for it. What changes meanwhile may be counted
-//! twice or not at all.
+//! What each class takes: a walk over the spans that counts alloc bits, for people and not for the
+//! collector. It takes a millisecond or two for each gigabyte of spans, and no thread waits for it.
+//! What changes meanwhile may be counted twice or not at all.
 
 use super::Space;
 use crate::config::BLOCK;
@@ -29,7 +29,7 @@ impl Space {
             })
             .collect();
         self.each_span(|span, class| {
-            // One made since the list was.
+            // The class was made after the list.
             let Some(stats) = all.get_mut(class.id as usize) else { return };
             let first = self.first_word(span);
             let bits = |i: usize| u64::from(self.allocated(first + i).count_ones());

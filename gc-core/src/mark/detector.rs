@@ -1,18 +1,21 @@
 #![forbid(unsafe_code)]
-//! Termination: no grey object anywhere, and none to come (rule 7).
+//! Termination: no object is grey, and none can become grey (rule 7).
 //!
-//! 1. Whoever marks counts itself active *before* it takes anything ([`Detector::start`]) and idle only after
-//!    everything it took is scanned or back in a shared queue ([`Detector::stop`]). Work in anybody's hands
-//!    therefore counts as grey, a mutator's that assists as well.
-//! 2. For a round the collector lets nobody start ([`Detector::park`]), waits for active = 0
-//!    ([`Detector::is_quiet`]), then looks at the queues, then records the push counters and looks again.
-//! 3. After the next handshake it compares. Anything new: [`Detector::resume`], drain, and another round.
+//! 1. A thread that marks counts itself active *before* it takes anything ([`Detector::start`]). It
+//!    counts itself idle only after everything that it took is scanned or back in a shared queue
+//!    ([`Detector::stop`]). So work in a thread's hands counts as grey, also in those of a mutator
+//!    that assists.
+//! 2. For a round the collector keeps threads from starting ([`Detector::park`]) and waits for
+//!    active = 0 ([`Detector::is_quiet`]). Then it records the push counters and looks at the
+//!    queues.
+//! 3. After the next handshake it compares. If there is anything new it calls [`Detector::resume`],
+//!    drains, and begins another round.
 
 use crate::sync::{AtomicU64, Ordering, chaos};
 
 const PARKED: u64 = 1 << 32;
 
-/// How many threads hold grey work, and whether anybody may start: one word.
+/// The number of threads that hold grey work, and whether more may start: one word.
 ///
 /// | from | to | by | when |
 /// |---|---|---|---|
@@ -24,12 +27,13 @@ const PARKED: u64 = 1 << 32;
 pub struct Detector(AtomicU64);
 
 impl Detector {
-    /// Nobody active, and nobody may start.
+    /// No thread is active, and none may start.
     #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
     pub fn new() -> Self {
         Detector(AtomicU64::new(PARKED))
     }
-    /// Counts the caller active, unless nobody may start. The caller takes work only if this says `true`.
+    /// Counts the caller active, unless the detector is parked. The caller takes work only if this
+    /// returns `true`.
     #[must_use]
     pub fn start(&self) -> bool {
         let mut now = self.0.load(Ordering::Relaxed);
@@ -41,14 +45,16 @@ impl Detector {
             if fault!("marker_uncounted") {
                 return true;
             }
-            // One read-modify-write: between the look at PARKED and the count nothing can happen.
+            // One read-modify-write, so that nothing happens between the test of PARKED and the
+            // count.
             match self.0.compare_exchange_weak(now, now + 1, Ordering::SeqCst, Ordering::Relaxed) {
                 Ok(_) => return true,
                 Err(other) => now = other,
             }
         }
     }
-    /// Counts the caller idle. Release: what it put back into the queues is seen by whoever finds it idle.
+    /// Counts the caller idle. Release: a thread that finds it idle sees what it put back into the
+    /// queues.
     pub fn stop(&self) {
         if fault!("marker_uncounted") {
             return;
@@ -56,20 +62,20 @@ impl Detector {
         let before = self.0.fetch_sub(1, Ordering::SeqCst);
         debug_assert!(before & (PARKED - 1) > 0, "stop without start");
     }
-    /// Lets nobody start from now on.
+    /// Keeps threads from starting, from now on.
     pub fn park(&self) {
         self.0.fetch_or(PARKED, Ordering::SeqCst);
     }
-    /// Lets everybody start again.
+    /// Lets threads start again.
     pub fn resume(&self) {
         self.0.fetch_and(!PARKED, Ordering::SeqCst);
     }
-    /// Whether nobody is active. Acquire: their last work is visible.
+    /// Returns whether no thread is active. Acquire: the last work of all threads is visible.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.0.load(Ordering::SeqCst) & (PARKED - 1) == 0
     }
-    /// Whether the collector wants everybody to stop soon.
+    /// Returns whether the collector wants active threads to stop soon.
     #[must_use]
     pub fn is_parked(&self) -> bool {
         self.0.load(Ordering::Relaxed) & PARKED != 0

@@ -1,23 +1,28 @@
 //! Marking: concurrent tri-colour, on the fly, with a snapshot-at-the-beginning barrier.
 //!
-//! White: mark bit clear. Grey: bit set, and the address in a thread's grey ring, in a shared queue or in a
-//! marker's hands. Black: bit set and scanned, or born marked. (What lies in the span that a marker scans it scans before it
-//! sets the bits: in its hands all the same, `trace::near`.) A cycle of marking:
-//! 1. *Prep*: the barrier starts in every thread (`mutator`); shades only queue (rule 3).
+//! White: the mark bit is clear. Grey: the bit is set, and the address is in a thread's grey ring,
+//! in a shared queue or in a marker's hands. Black: the bit is set and the object is scanned, or it
+//! was born marked. One exception: a marker scans objects of its open span before it sets their
+//! bits; they too count as in its hands (`trace::near`). A cycle of marking:
+//! 1. *Prep*: the barrier starts in every thread (`mutator`). Shades only queue (rule 3).
 //! 2. *Mark*: the roots become work ([`roots::RootTable::each_live`]), and markers drain it
-//!    ([`worker::Marker::drain`]): take an address, scan the object with its type's trace function, mark what
-//!    it points to, and keep what was white.
-//! 3. *Term*: rounds until one finds nothing grey, nobody active and no new shade ([`detector::Detector`]).
-//! 4. The weak gate closes (`sweep::weak`), and what is not marked is dead.
+//!    ([`worker::Marker::drain`]). They take an address, scan the object with its type's trace
+//!    function, mark its targets, and keep those that were white.
+//! 3. *Term*: rounds until one finds no grey object, no active thread and no new shade
+//!    ([`detector::Detector`]).
+//! 4. The weak gate closes (`sweep::weak`), and every unmarked object is dead.
 //!
-//! Why nothing live is lost (INV-4): a white object that becomes reachable only from a black one must have
-//! been reached by another path before; whoever cut that path shaded the object (deletion barrier). New
-//! objects are black from Mark on. The start needs Prep because threads learn of a phase at different times.
+//! Why no live object is lost (INV-4): take a white object that becomes reachable only from a black
+//! one. Another path led to it before. The thread that cut that path shaded the object (deletion
+//! barrier). New objects are black from Mark on. Prep is needed because threads learn of a phase at
+//! different times.
 //!
-//! Why it ends: bits are only set while marking, each object is grey once, and objects born in Mark are black.
+//! Why it ends: marking only sets bits, each object is grey once, and objects born in Mark are
+//! black.
 //!
-//! Work is shared as packets of addresses through `crossbeam-deque`; no recursion anywhere, so neither the
-//! depth nor the width of the graph matters. Arrays are scanned in pieces (Go's oblets).
+//! Work is shared as packets of addresses through `crossbeam-deque`. There is no recursion, so
+//! neither the depth nor the width of the graph matters. Arrays are scanned in pieces (Go's
+//! oblets).
 //!
 //! Literature: Dijkstra et al. 1978 (tri-colour); Yuasa 1990 (snapshot); Doligez and Gonthier 1994 (ragged
 //! start); Go's `mgcmark.go` (work packets, oblets); Cher, Hosking and Vitek 2004 (prefetch before scanning).
@@ -39,37 +44,38 @@ use detector::Detector;
 pub(crate) enum Work {
     /// Marked objects to scan.
     Objects(Vec<usize>),
-    /// Spans with grey objects, each by the object by which it was queued.
+    /// Spans with grey objects; each by the address of the object that queued it.
     Spans(Vec<usize>),
-    /// What a mutator has shaded.
+    /// Objects that a mutator has shaded.
     Shaded(Vec<usize>),
     /// The elements `[from, to)` of the array at `addr`.
     Piece { addr: usize, from: usize, to: usize },
 }
 
-/// On lines of its own: markers read it every few microseconds, and next to it lie counters that they change.
+/// On cache lines of its own: markers read it every few microseconds, and its neighbours are
+/// counters that they change.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Hungry(AtomicUsize);
 
-/// The work that markers share, and what they found.
+/// The work that markers share, and counts of what they marked.
 #[derive(Debug)]
 pub(crate) struct Marking {
     pub(crate) detector: Detector,
     injector: Injector<Work>,
     stealers: Vec<Stealer<Work>>,
-    /// Markers that found nothing to do: the others share early.
+    /// Markers without work. Others share early while there are any.
     hungry: Hungry,
     /// Bytes and objects that markers marked in this cycle, for the pacing.
     found_bytes: AtomicU64,
     found_objects: AtomicU64,
     /// Those of the bytes that mutators marked.
     assisted_bytes: AtomicU64,
-    /// A `trace` panicked in this cycle: the marks are not to be trusted, so the sweep keeps everything.
+    /// A `trace` panicked in this cycle. The marks are incomplete, so the sweep keeps everything.
     poisoned: AtomicBool,
 }
 
-/// What the markers of a cycle found.
+/// What the markers of a cycle marked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Found {
     pub(crate) bytes: u64,
@@ -79,7 +85,7 @@ pub(crate) struct Found {
 }
 
 impl Marking {
-    /// No work, and nobody may start.
+    /// Without work, and with the detector parked.
     pub(crate) fn new(stealers: Vec<Stealer<Work>>) -> Marking {
         Marking {
             detector: Detector::new(),
@@ -93,12 +99,12 @@ impl Marking {
         }
     }
 
-    /// Shares work with everybody.
+    /// Puts work into the shared queue.
     pub(crate) fn share(&self, work: Work) {
         self.injector.push(work);
     }
 
-    /// Takes shared work. The caller counts itself active.
+    /// Takes shared work. The caller must count as active.
     fn take(&self) -> Option<Work> {
         loop {
             let got = self
@@ -113,12 +119,14 @@ impl Marking {
         }
     }
 
-    /// Whether no shared queue holds work. With nobody active and the threads' rings empty, nothing is grey.
+    /// Returns whether no shared queue holds work. If also no thread is active and the threads'
+    /// rings are empty, no object is grey.
     pub(crate) fn is_empty(&self) -> bool {
         self.injector.is_empty() && self.stealers.iter().all(Stealer::is_empty)
     }
 
-    /// Bytes and objects marked by markers since the last call, and the bytes of them that mutators marked.
+    /// Returns the bytes and objects marked since the last call, and how many of the bytes mutators
+    /// marked.
     pub(crate) fn take_found(&self) -> Found {
         Found {
             bytes: self.found_bytes.swap(0, Ordering::Relaxed),
@@ -135,15 +143,15 @@ impl Marking {
         self.assisted_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Says that an object could not be traced: nothing dies in this cycle.
+    /// Records that an object could not be traced: nothing dies in this cycle.
     pub(crate) fn poison(&self) {
         self.poisoned.store(true, Ordering::SeqCst);
     }
-    /// Whether nothing may die in this cycle.
+    /// Returns whether nothing may die in this cycle.
     pub(crate) fn is_poisoned(&self) -> bool {
         self.poisoned.load(Ordering::SeqCst)
     }
-    /// The cycle is over.
+    /// Ends the poisoned state with the cycle.
     pub(crate) fn heal(&self) {
         self.poisoned.store(false, Ordering::SeqCst);
     }

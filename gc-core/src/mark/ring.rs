@@ -1,25 +1,28 @@
-//! The grey ring of a thread: where its barrier puts what it shades, and markers find it.
+//! The grey ring of a thread: its barrier puts shaded objects into it, and markers take them.
 //!
-//! 1. The owner, inside a pin, stores an address and then the new tail ([`GreyRing::push`]): two plain stores.
-//!    Nothing is left to hand over when the pin ends, and the mutator never wakes or waits for anybody.
-//! 2. A marker copies what lies between head and tail and then moves the head ([`GreyRing::take`]). Markers
-//!    exclude each other by a flag that the owner never looks at.
-//!    The slots are made at the first push, because most threads of a process never shade: their
-//!    address is stored before the tail, so a thread that sees an entry in the ring sees it too.
-//! 3. The tail never wraps: it is a part of the thread's *push counter* for the termination (rule 7). The other part
-//!    counts each shade once more, before its mark ([`GreyRing::begin`]), and what does not go through the ring
-//!    ([`GreyRing::count_elsewhere`]).
+//! 1. The owner, inside a pin, stores an address and then the new tail ([`GreyRing::push`]): two
+//!    plain stores. Nothing is left to hand over when the pin ends, and the mutator never wakes
+//!    another thread or waits for one.
+//! 2. A marker copies the entries between head and tail and then moves the head
+//!    ([`GreyRing::take`]). Markers exclude each other by a flag that the owner never reads. The
+//!    slots are allocated at the first push, because most threads of a process never shade. Their
+//!    address is stored before the tail, so a thread that sees an entry in the ring sees the
+//!    address too.
+//! 3. The tail never wraps: it is a part of the thread's *push counter* for termination (rule 7).
+//!    The other part counts each shade once more, before its mark ([`GreyRing::begin`]). It also
+//!    counts shades that do not go through the ring ([`GreyRing::count_elsewhere`]).
 //!
-//! Why before the mark: two threads may come to shade one object, the first in a pin that a round does not wait for, the
-//! other in one that it does. The other finds the object marked, has nothing to do and ends its pin, while the first has
-//! not pushed yet. Whoever sees the mark, and whoever waits for him, must see the count. The SPIN model found this one
-//! (`COUNTAFTER`), after the stress program had.
+//! Why before the mark: two threads may shade one object at once. The first does so in a pin that a
+//! round does not wait for, the second in a pin that it does. The second finds the object marked,
+//! has nothing to do and ends its pin, while the first has not pushed yet. So every thread that
+//! sees the mark, and the collector that waits for it, must see the count. The SPIN model found
+//! this case (`COUNTAFTER`), after the stress program had.
 
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, chaos};
 use std::ptr;
 
-/// Entries: two words per store of a pin, and a marker looks every few microseconds.
-/// A checker's are short, so that they run full.
+/// Number of entries. A pin pushes two words for each store, and a marker looks every few
+/// microseconds. Under a checker the ring is short, so that it runs full.
 const LEN: usize = if cfg!(any(loom, shuttle)) { 2 } else { 4096 };
 
 /// A single-producer ring of grey addresses.
@@ -41,7 +44,7 @@ pub struct GreyRing {
 
 type Slots = [AtomicUsize; LEN];
 
-/// What the owner writes, on a line of its own.
+/// Words that the owner writes, on a cache line of their own.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Owner {
@@ -49,7 +52,7 @@ struct Owner {
     counted: AtomicU64,
 }
 
-/// What markers write.
+/// Words that markers write.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Taker {
@@ -58,7 +61,7 @@ struct Taker {
 }
 
 impl GreyRing {
-    /// How many addresses fit.
+    /// Number of addresses that fit.
     #[cfg(loom)]
     pub const CAPACITY: usize = LEN;
 
@@ -72,7 +75,7 @@ impl GreyRing {
         }
     }
 
-    /// Puts a shaded object in; `false` if there is no room. Owner only, inside a pin.
+    /// Pushes a shaded object. Returns `false` if there is no room. Owner only, inside a pin.
     #[inline]
     #[must_use]
     pub fn push(&self, addr: usize) -> bool {
@@ -89,7 +92,7 @@ impl GreyRing {
         true
     }
 
-    /// The slots, made if this is the first push. Owner only.
+    /// Returns the slots, and allocates them at the first push. Owner only.
     #[inline]
     fn own_slots(&self) -> &Slots {
         let slots = self.slots.load(Ordering::Relaxed);
@@ -109,7 +112,7 @@ impl GreyRing {
         unsafe { &*slots }
     }
 
-    /// Whether there is no room. Owner only.
+    /// Returns whether there is no room. Owner only.
     #[must_use]
     pub fn is_full(&self) -> bool {
         let tail = self.owner.tail.load(Ordering::Relaxed);
@@ -123,7 +126,8 @@ impl GreyRing {
             self.count();
         }
     }
-    /// Counts a shade that was handed over through the shared queue, or that of a leaf, after it was. Owner only.
+    /// Counts a shade after it was handed over through the shared queue, or after it was made if
+    /// the object is a leaf. Owner only.
     pub fn count_elsewhere(&self) {
         self.count();
     }
@@ -133,21 +137,24 @@ impl GreyRing {
         self.owner.counted.store(n + 1, Ordering::Release);
     }
 
-    /// A number that grows when this thread begins a shade, and when it has handed it over.
+    /// Returns a number that grows when this thread begins a shade, and again when it has handed it
+    /// over.
     #[must_use]
     pub fn pushed(&self) -> u64 {
         self.owner.tail.load(Ordering::Acquire) + self.owner.counted.load(Ordering::Acquire)
     }
 
-    /// Whether everything pushed so far has been taken.
+    /// Returns whether everything pushed so far has been taken.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        // Head first: it never passes the tail, so equal numbers mean that the ring was empty in between.
+        // Head first: it never passes the tail, so equal numbers mean that the ring was empty in
+        // between.
         let head = self.taker.head.load(Ordering::Acquire);
         self.owner.tail.load(Ordering::Acquire) == head
     }
 
-    /// Moves up to `most` addresses to `sink`; returns how many. A marker that counts itself active.
+    /// Moves up to `most` addresses to `sink`, and returns their number. For a marker that counts
+    /// as active.
     pub fn take(&self, most: usize, mut sink: impl FnMut(usize)) -> usize {
         if self.is_empty() || self.taker.taking.swap(true, Ordering::Acquire) {
             return 0;
@@ -155,7 +162,7 @@ impl GreyRing {
         let head = self.taker.head.load(Ordering::Relaxed);
         let tail = self.owner.tail.load(Ordering::Acquire);
         let n = (tail - head).min(most as u64);
-        // Acquire of the tail: something was pushed, so the slots are made.
+        // Acquire of the tail: something was pushed, so the slots are allocated.
         let slots = self.slots.load(Ordering::Relaxed);
         for i in head..head + n {
             // SAFETY: INV-4: made before the tail that was read, and they live as long as the ring.

@@ -1,11 +1,12 @@
 //! The root table: slots that keep objects alive between pins.
 //!
-//! 1. A thread inside a pin publishes an object in a free slot of its own batch ([`RootSlot::create`]); in Prep
-//!    it shades the object first (rule 2).
-//! 2. Clones count ([`RootSlot::share`]). The last drop, on any thread at any time, leaves the count at zero and
-//!    the value where it is: a *flagged* slot ([`RootSlot::release`]).
+//! 1. A thread inside a pin publishes an object in a free slot of its own batch
+//!    ([`RootSlot::create`]). In Prep it shades the object first (rule 2).
+//! 2. Each clone counts ([`RootSlot::share`]). The last drop, on any thread at any time, leaves the
+//!    count at zero and the value as it is: a *flagged* slot ([`RootSlot::release`]).
 //! 3. The collector frees flagged slots after Prep is set and strictly before Mark is set (rule 4,
-//!    [`RootTable::free_flagged`]); a slot flagged later is live for the rest of the cycle.
+//!    [`RootTable::free_flagged`]). A slot that is flagged later stays live for the rest of the
+//!    cycle.
 //! 4. At Mark every slot with a value is a root ([`RootTable::each_live`]).
 
 use crate::sync::{AtomicUsize, Mutex, Ordering};
@@ -30,35 +31,36 @@ impl RootSlot {
     pub fn new() -> Self {
         RootSlot { value: AtomicUsize::new(0), count: AtomicUsize::new(0) }
     }
-    /// free to live: the owner of the free slot.
+    /// Free to live. By the owner of the free slot.
     pub fn create(&self, addr: usize) {
         self.count.store(1, Ordering::Relaxed);
         self.value.store(addr, Ordering::Release);
     }
-    /// One more owner; the caller is one.
+    /// Counts one more owner. The caller is an owner.
     pub fn share(&self) {
         if self.count.fetch_add(1, Ordering::Relaxed) > usize::MAX / 2 {
             crate::error::fatal("a root was cloned (and leaked) more often than can be counted");
         }
     }
-    /// One owner less. Release: the last reads through the root happen before the slot is freed.
+    /// Counts one owner less. Release: the last reads through the root happen before the slot is
+    /// freed.
     pub fn release(&self) {
         let before = self.count.fetch_sub(1, Ordering::Release);
         if fault!("drop_frees_root") && before == 1 {
             self.value.store(0, Ordering::Relaxed);
         }
     }
-    /// The address in a live or flagged slot; for the scan.
+    /// Returns the address in a live or flagged slot, for the scan.
     pub fn scan(&self) -> Option<usize> {
         let addr = self.value.load(Ordering::Acquire);
         (addr != 0).then_some(addr)
     }
-    /// Whether the slot was flagged.
+    /// Returns whether the slot is flagged.
     pub fn is_flagged(&self) -> bool {
         // Value first: a slot that is being created has its count before its value.
         self.value.load(Ordering::Acquire) != 0 && self.count.load(Ordering::Acquire) == 0
     }
-    /// flagged to free; says whether it was flagged. The collector.
+    /// Flagged to free. Returns whether the slot was flagged. By the collector.
     #[must_use]
     pub fn free_if_flagged(&self) -> bool {
         if !self.is_flagged() {
@@ -79,16 +81,16 @@ unsafe impl Send for SlotRef {}
 unsafe impl Sync for SlotRef {}
 
 impl SlotRef {
-    /// The slot; the caller keeps the table alive.
+    /// Returns the slot. The caller keeps the table alive.
     #[inline]
     pub(crate) fn slot(&self) -> &RootSlot {
-        // SAFETY: INV-12: slots live as long as their table, and whoever holds a `SlotRef` holds the heap's
-        // shared state, which owns the table.
+        // SAFETY: INV-12: slots live as long as their table. The holder of a `SlotRef` holds the
+        // heap's shared state, which owns the table.
         unsafe { self.0.as_ref() }
     }
 }
 
-/// In a schedule few, or a scan of free slots would be most of a cycle.
+/// Few under a scheduler, where a scan of free slots would otherwise be most of a cycle.
 const CHUNK: usize = if cfg!(shuttle) { 16 } else { 256 };
 
 /// All root slots of a heap.
@@ -98,8 +100,8 @@ pub(crate) struct RootTable {
     free: Mutex<Vec<SlotRef>>,
 }
 
-/// Bytes that a new chunk of slots costs, counted as allocation so that a program which only makes and drops
-/// roots has its slots back after a cycle.
+/// Bytes of a new chunk of slots. They count as allocation, so that a program which only makes and
+/// drops roots gets its slots back by a cycle.
 pub(crate) const CHUNK_BYTES: u64 = (CHUNK * size_of::<RootSlot>()) as u64;
 
 impl RootTable {
@@ -107,7 +109,7 @@ impl RootTable {
         RootTable { chunks: Mutex::new(Vec::new()), free: Mutex::new(Vec::new()) }
     }
 
-    /// Moves free slots to `batch`; says whether the table had to grow.
+    /// Moves free slots to `batch`. Returns whether the table had to grow.
     pub(crate) fn take_batch(&self, batch: &mut Vec<SlotRef>) -> bool {
         let mut free = self.free.lock();
         let grow = free.is_empty();
@@ -126,8 +128,8 @@ impl RootTable {
         self.free.lock().append(batch);
     }
 
-    /// The slots as of now; the locks are held for the copying of one word a chunk only, so that no mutator
-    /// waits for a scan.
+    /// Returns the slots as of now. The lock is held only to copy one word for each chunk, so that
+    /// no mutator waits for a scan.
     fn all(&self) -> Vec<SlotRef> {
         let chunks: Vec<(NonNull<RootSlot>, usize)> = self
             .chunks
@@ -142,7 +144,7 @@ impl RootTable {
         slots.collect()
     }
 
-    /// Whether a slot is flagged, so that a cycle would free something.
+    /// Returns whether a slot is flagged, so that a cycle would free something.
     pub(crate) fn any_flagged(&self) -> bool {
         self.all().iter().any(|s| s.slot().is_flagged())
     }

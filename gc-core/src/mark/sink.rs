@@ -1,26 +1,29 @@
 #![forbid(unsafe_code)]
-//! What edges lead to: a marker's part that marks, and keeps what it has marked until it is scanned.
+//! The part of a marker that marks the targets of edges and keeps what it has marked until it is
+//! scanned.
 //!
-//! 1. Edges are looked at in batches ([`Sink::edges`]). What they point to is tested with a plain load before the locked
-//!    instruction, and neighbours in memory share that.
-//! 2. The span of a marked object of a class that is scanned by spans is queued, once ([`crate::heap::grey`]); others go to
-//!    the stack. What lies in the span that is being scanned does not come here ([`crate::trace::near`]).
+//! 1. Edges are looked at in batches ([`Sink::edges`]). A plain load tests a target's mark before
+//!    the locked instruction. Targets that are neighbours in memory share the locked instruction.
+//! 2. Small objects are scanned by spans: the span of such an object is queued, once
+//!    ([`crate::heap::scans`]). Other objects go to the stack. Targets in the span that is being
+//!    scanned do not come here ([`crate::trace::near`]).
 //!
-//! All of it is in one marker's hands: grey, for whoever asks whether something is.
+//! Everything in a sink is in one marker's hands and counts as grey.
 
 use crate::heap::tables::Tables;
 use crate::trace::PACKET;
 use std::collections::VecDeque;
 
-/// What the tracer's spill needs; apart from the rest of the marker, which is borrowed meanwhile.
+/// What the tracer's spill function needs. It is separate, since the rest of the marker is borrowed
+/// while an object is traced.
 #[derive(Debug)]
 pub(super) struct Sink {
     pub(super) tables: Tables,
-    /// Marked, to be scanned.
+    /// Marked objects that wait to be scanned.
     pub(super) stack: Vec<usize>,
-    /// Spans with grey objects, each by the object by which it was queued.
+    /// Queued spans with grey objects; each by the address of the object that queued it.
     pub(super) spans: VecDeque<usize>,
-    /// Marked since somebody asked.
+    /// Bytes and objects marked since the last time that the marker published them.
     pub(super) bytes: u64,
     pub(super) objects: u64,
 }
@@ -36,8 +39,8 @@ impl Sink {
         }
     }
 
-    /// Marks what `edges` point to. Neighbours in the list that are neighbours in memory, as children of one parent often
-    /// are, share the locked instructions.
+    /// Marks the objects that `edges` point to. Adjacent entries of the list that lie in one mark
+    /// word share the locked instruction; children of one parent often do.
     #[inline(always)]
     pub(super) fn edges(&mut self, edges: &[usize]) {
         let tables = self.tables;
@@ -69,7 +72,7 @@ impl Sink {
             }
         }
     }
-    /// `addr` is marked, by us.
+    /// Counts and keeps `addr`, which this call has marked.
     #[inline(always)]
     fn found(&mut self, addr: usize, tables: Tables) {
         let class = tables.class_of(addr);
@@ -81,8 +84,9 @@ impl Sink {
             self.stack.push(addr);
         }
     }
-    /// The bits of `new`, of one mark word, are set, by us; `near` are addresses that the word speaks of. They lie in one
-    /// block, so they are of one class; and large objects have a block each.
+    /// The same for several objects of one mark word: the bits of `new` were set by this call.
+    /// `near` holds addresses in that word. They lie in one block, so they are of one class. Large
+    /// objects do not come here in numbers: each has a block of its own.
     #[inline(always)]
     fn found_in_word(&mut self, near: &[usize], mut new: u64, tables: Tables) {
         let class = tables.class_of(near[0]);
@@ -100,14 +104,15 @@ impl Sink {
             }
         }
     }
-    /// `addr` of a class that is scanned by spans is marked, or `several` of which it is one.
+    /// Queues the span of `addr`, unless it is queued. `addr` is marked and of a class that is
+    /// scanned by spans; `several` tells that more objects of the span were marked with it.
     #[inline(always)]
     fn queue(&mut self, addr: usize, several: bool, tables: Tables) {
         if tables.add_grey(addr, several) && !fault!("span_dropped") {
             self.spans.push_back(addr);
         }
     }
-    /// A mutator has marked `addr`.
+    /// Keeps `addr`, which a mutator has marked.
     pub(super) fn shaded(&mut self, addr: usize) {
         if self.tables.class_of(addr).by_span {
             self.queue(addr, false, self.tables);
@@ -115,7 +120,7 @@ impl Sink {
             self.stack.push(addr);
         }
     }
-    /// Whether nothing is left that was found.
+    /// Returns whether nothing waits to be scanned.
     pub(super) fn is_empty(&self) -> bool {
         self.stack.is_empty() && self.spans.is_empty()
     }

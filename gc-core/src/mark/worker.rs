@@ -1,59 +1,62 @@
-//! A marker: the loop that turns grey into black.
+//! A marker: the loop that turns grey objects into black ones.
 //!
-//! 1. The *stack* holds addresses of objects to scan. They leave it through a short ring ([`RING`]), where the object is
-//!    prefetched; by the time an address leaves the ring its object is in the cache.
-//! 2. Scanning an object only notes its *edges*. Every [`EDGES`] of them are looked at together: their mark words and
-//!    classes are prefetched, then tested with a plain load before the locked instruction.
-//! 3. A marked object of a small class is not put on the stack: its span is queued, once ([`crate::heap::grey`]). When the
-//!    stack is empty, the oldest span of the queue puts its grey objects there, in order of address; if they are many
-//!    ([`DENSE`]) they are scanned where they lie. What they point to in their own span is scanned right after them
+//! 1. The *stack* holds addresses of objects to scan. Each address passes through a short ring
+//!    ([`RING`]) that prefetches the object, so the object is in the cache when it is scanned.
+//! 2. Scanning an object only notes its *edges*. The marker handles [`EDGES`] of them together: it
+//!    prefetches their mark words and classes. Then it tests each mark with a plain load before the
+//!    locked instruction.
+//! 3. A marked object of a small class does not go to the stack: its span is queued, once
+//!    ([`crate::heap::scans`]). When the stack is empty, the marker takes the grey objects of the
+//!    oldest queued span, in order of address. If they are many ([`DENSE`]) it scans them in place,
+//!    else through the stack. Edges into the open span are scanned right after them
 //!    ([`crate::trace::near`]). Arrays and large objects go to the stack directly.
-//! 4. Full halves of the stack go to this marker's deque, oldest first, where other markers steal them, and half of the
-//!    queue to the shared one when another marker is hungry.
+//! 4. When the stack is long, its oldest objects go to this marker's deque, where other markers
+//!    steal them. When another marker is hungry, half of what waits goes to the shared queue.
 
 use super::ring::GreyRing;
 use super::sink::Sink;
 use super::{Marking, Work};
 use crate::config::BLOCK;
 use crate::heap::Space;
-use crate::heap::grey::{GreyList, MOST};
+use crate::heap::scans::{GreyList, MOST};
 use crate::heap::span::SpanClass;
 use crate::sync::{Ordering, prefetch};
 use crate::trace::near::Near;
 use crate::trace::{PACKET, Tracer};
 use crossbeam_deque::Worker;
 
-/// Objects prefetched ahead of the scan, edges looked at together, and spans whose bitmaps are prefetched ahead: by
-/// measurement (docs/DESIGN.md).
+/// Objects prefetched ahead of the scan; edges handled together; spans whose bitmaps are prefetched
+/// ahead. The numbers come from measurements (docs/DESIGN.md).
 const RING: usize = 32;
 const EDGES: usize = 64;
 const SPANS: usize = 4;
-/// Grey objects in a span from which on they are scanned in place, not through the stack and the ring; and those of them
-/// that one call traces.
+/// Number of grey objects in a span from which they are scanned in place; and how many of those one
+/// call traces.
 const DENSE: usize = 16;
 const TOGETHER: usize = 32;
-/// Spans that are scanned in place, after one whose objects pointed into it.
+/// After a span whose objects pointed into it, so many more spans are scanned in place.
 const LOCAL: u32 = 8;
-/// Bytes of a line of the caches, and such lines of the next span that are asked for at once.
+/// Bytes of a cache line, and the most lines of the next span that are prefetched at once.
 const LINE: usize = 64;
 const LINES: usize = 64;
-/// Bytes of an array scanned at once, and by a mutator that assists.
+/// Bytes of an array scanned at once: by a marker, and by a mutator that assists.
 const PIECE: usize = 16 << 10;
 const ASSIST_PIECE: usize = 512;
-/// Addresses that an assist hands on at once, and takes at most of what it finds shared or in rings: what it cannot scan it
-/// has to give back.
+/// Addresses that an assist hands on at once. It takes no more than that of shared work or from
+/// rings, since it must give back what it cannot scan.
 const SHARE: usize = 128;
-/// Bytes of an object that cost as much as another small object: what a drain may do is counted in such.
+/// Bytes of an object that cost as much as one small object: the unit of a drain's budget.
 const COST: usize = 64;
-/// Small objects between two looks at what others need.
+/// Small objects between two looks at the needs of other markers.
 const STRIDE: usize = 128;
-/// Strides between two looks at the threads' rings, and between two additions to the counters that markers share.
+/// Strides between two looks at the threads' rings, and between two additions to the shared
+/// counters.
 const RINGS_EVERY: usize = 4;
 
 /// Calls its argument for the grey ring of every registered thread.
 pub(crate) type EachRing<'a> = &'a dyn Fn(&mut dyn FnMut(&GreyRing));
 
-/// At most [`SHARE`] addresses of what was found shared; the rest stays so.
+/// Returns at most [`SHARE`] addresses of shared work, and shares the rest again.
 fn part_of(work: Work, marking: &Marking) -> Work {
     let part = |mut list: Vec<usize>, make: fn(Vec<usize>) -> Work| {
         let part = list.split_off(list.len().saturating_sub(SHARE));
@@ -70,7 +73,8 @@ fn part_of(work: Work, marking: &Marking) -> Work {
     }
 }
 
-/// What scanning an object costs, in small objects: one of a kilobyte may hold a hundred pointers.
+/// Returns the cost of scanning an object, in small objects: an object of a kilobyte may hold a
+/// hundred pointers.
 #[inline(always)]
 fn cost_of(class: &SpanClass) -> usize {
     1 + class.slot / COST
@@ -80,14 +84,14 @@ fn cost_of(class: &SpanClass) -> usize {
 ///
 /// `tracer` is live, its buffer holds `len` addresses, and its owner is a live `Sink`.
 unsafe fn spill(tracer: *mut Tracer<'static>) {
-    // SAFETY: INV-7: the caller's promise; nobody else uses the tracer during the call.
+    // SAFETY: INV-7: the caller's promise; nothing else uses the tracer during the call.
     let tracer = unsafe { &mut *tracer };
-    // SAFETY: INV-7: `Marker::new` made the owner a boxed `Sink` that only this function and the marker use,
-    // and the marker holds no reference to it while it traces.
+    // SAFETY: INV-7: `Marker::new` made the owner a boxed `Sink` that only this function and the
+    // marker use. The marker holds no reference to it while it traces.
     let sink = unsafe { &mut *tracer.owner.cast::<Sink>() };
     // SAFETY: INV-7: `len` entries of the buffer are written.
     let edges = unsafe { std::slice::from_raw_parts(tracer.buf, tracer.len) };
-    // A piece of an array has more of them than there are outstanding misses.
+    // A piece of an array has more edges than a core has outstanding misses.
     for batch in edges.chunks(EDGES) {
         batch.iter().for_each(|&addr| sink.tables.prefetch_mark(addr));
         sink.edges(batch);
@@ -118,33 +122,33 @@ impl Gathered {
 pub(crate) struct Marker {
     sink: *mut Sink,
     edges: Box<[usize; PACKET]>,
-    /// How many of them are not looked at yet.
+    /// How many entries of `edges` have not been handled yet.
     pending: usize,
     ahead: [usize; RING],
-    /// First entry of `ahead`, and how many.
+    /// Index of the first entry of `ahead`, and the number of entries.
     first: usize,
     len: usize,
     own: Worker<Work>,
-    /// Grey objects of one span in order of address, and how many of them are scanned.
+    /// Grey objects of the open span in order of address, and how many of them are scanned.
     grey: Gathered,
     grey_at: usize,
-    /// What is found in their span.
+    /// The objects found in the open span.
     near: *mut Near,
-    /// How many more spans are scanned in place although little is grey in them ([`LOCAL`]).
+    /// How many more spans are scanned in place although they have few grey objects ([`LOCAL`]).
     local: u32,
-    /// Those of the span after it, and how many of its bytes were asked for.
+    /// Grey objects of the next span, and how many of its bytes were prefetched.
     next: Gathered,
     fetched: usize,
     /// Bytes of an array scanned at once.
     piece: usize,
-    /// Bytes marked since somebody asked.
+    /// Bytes marked since the last `take_marked`.
     marked: u64,
     /// The number of the cycle, for guarded cells.
     pub(crate) cycle: u64,
 }
 
-// SAFETY: INV-7: the sink and what is near are owned by the marker like boxes; they are raw only because the tracer aliases
-// them.
+// SAFETY: INV-7: the marker owns the sink and `near` like boxes. They are raw only because the
+// tracer aliases them.
 unsafe impl Send for Marker {}
 
 impl std::fmt::Debug for Marker {
@@ -161,7 +165,8 @@ impl Drop for Marker {
 }
 
 impl Marker {
-    /// A marker of `space`, which outlives it (the caller keeps the heap's shared state alive).
+    /// A marker of `space`. The caller keeps the heap's shared state alive for as long as the
+    /// marker.
     pub(crate) fn new(space: &Space, own: Worker<Work>) -> Marker {
         let sink = Sink::new(**space);
         Marker {
@@ -184,7 +189,8 @@ impl Marker {
         }
     }
 
-    /// A marker for a mutator that assists: nobody steals from it, and it scans arrays in small pieces.
+    /// A marker for a mutator that assists. No other marker steals from it, and it scans arrays in
+    /// small pieces.
     pub(crate) fn assistant(space: &Space) -> Marker {
         let mut marker = Marker::new(space, Worker::new_lifo());
         marker.piece = ASSIST_PIECE;
@@ -197,14 +203,16 @@ impl Marker {
     }
 
     fn sink(&mut self) -> &mut Sink {
-        // SAFETY: INV-7: the sink lives as long as the marker, and nobody traces while `&mut self` is used.
+        // SAFETY: INV-7: the sink lives as long as the marker, and no tracer runs while `&mut self`
+        // is used.
         unsafe { &mut *self.sink }
     }
     fn near(&mut self) -> &mut Near {
         // SAFETY: INV-7: as in `sink`.
         unsafe { &mut *self.near }
     }
-    /// A tracer that notes edges behind those that wait, and in `near`.
+    /// A tracer that appends edges to those not handled yet, and notes edges into the open span in
+    /// `near`.
     #[inline(always)]
     fn tracer(&mut self) -> Tracer<'static> {
         let tracer = Tracer::new(self.edges.as_mut_ptr(), spill, self.sink.cast(), self.cycle);
@@ -212,10 +220,11 @@ impl Marker {
         unsafe { tracer.with_near(self.near, self.pending) }
     }
 
-    /// Drains until there is nothing to take, or about `budget` small objects are scanned; says whether everything
-    /// is drained. The caller counts itself active (`Detector`), and until it is idle what this marker holds
-    /// is grey. A panic in a `trace` unwinds through here and leaves the marker usable; only the object that
-    /// panicked, and those after it that were to be traced by the same call, are not scanned.
+    /// Drains until there is nothing to take, or about `budget` small objects are scanned. Returns
+    /// whether everything is drained. The caller counts itself active (`Detector`); until it is
+    /// idle, what this marker holds is grey. A panic in a `trace` unwinds through here and leaves
+    /// the marker usable. Not scanned are only the object that panicked, and those after it in the
+    /// same call.
     pub(crate) fn drain(&mut self, marking: &Marking, rings: EachRing<'_>, budget: usize) -> bool {
         let mut left = budget;
         let mut strides = 0;
@@ -223,7 +232,7 @@ impl Marker {
             let n = STRIDE.min(left);
             strides += 1;
             if strides % RINGS_EVERY == 0 {
-                // Before they run full, which costs their owners a hand-over.
+                // Before the rings run full, which costs their owners a hand-over.
                 self.take_rings(rings, usize::MAX);
                 self.publish_found(marking);
             }
@@ -245,11 +254,11 @@ impl Marker {
                     self.take_rings(rings, usize::MAX);
                 }
                 if self.sink().is_empty() && !self.take_work(marking) {
-                    // Whoever assists leaves rings to the markers if there is something else: a full one is as long as ten
-                    // assists.
+                    // An assist leaves the rings to the markers if there is other work: a full ring
+                    // is as long as ten assists.
                     if !self.assists() || !self.take_rings(rings, SHARE) {
                         if !fault!("near_kept") {
-                            // What was seen in it is of this cycle.
+                            // Its mark bits belong to this cycle.
                             self.near().close();
                         }
                         return true;
@@ -259,10 +268,10 @@ impl Marker {
         }
     }
 
-    /// Puts everything that this marker holds into the shared queue: the end of an assist.
+    /// Puts everything that this marker holds into the shared queue, at the end of an assist.
     pub(crate) fn give_all(&mut self, marking: &Marking) {
         self.look_at_edges();
-        // In portions, so that others who assist find some too.
+        // In portions, so that other assists find some too.
         let spans: Vec<usize> = std::mem::take(&mut self.sink().spans).into();
         spans.chunks(SHARE).for_each(|some| marking.share(Work::Spans(some.to_vec())));
         let mut all = std::mem::take(&mut self.sink().stack);
@@ -290,7 +299,7 @@ impl Marker {
         self.publish_found(marking);
     }
 
-    /// Marks `addr` and keeps it if it was white: a root.
+    /// Marks `addr`, a root's object, and keeps it if it was white.
     pub(crate) fn root(&mut self, addr: usize) {
         self.sink().edges(&[addr]);
     }
@@ -299,14 +308,15 @@ impl Marker {
     pub(crate) fn take_over(&mut self, addr: usize) {
         self.sink().shaded(addr);
     }
-    /// Counts what the caller has marked beside this marker.
+    /// Counts objects that the caller has marked without this marker.
     pub(crate) fn found_elsewhere(&mut self, objects: u64, bytes: u64) {
         let sink = self.sink();
         sink.objects += objects;
         sink.bytes += bytes;
     }
 
-    /// Says that this marker finds nothing to do (or does again), so that the others share early.
+    /// Records that this marker has no work, or has some again. Other markers share early with
+    /// hungry ones.
     pub(crate) fn set_hungry(marking: &Marking, hungry: bool) {
         if hungry {
             marking.hungry.0.fetch_add(1, Ordering::Relaxed);
@@ -325,7 +335,8 @@ impl Marker {
         }
     }
 
-    /// Gives half of what waits to be scanned to whoever is hungry: spans, if there are some.
+    /// Gives half of what waits to be scanned to hungry markers: spans, if there are enough of
+    /// them.
     fn share_half(&mut self, marking: &Marking) {
         let sink = self.sink();
         let (spans, objects) = (sink.spans.len(), sink.stack.len());
@@ -336,7 +347,7 @@ impl Marker {
         }
     }
 
-    /// Moves the oldest `n` of the stack to this marker's deque.
+    /// Moves the oldest `n` objects of the stack to this marker's deque.
     fn spare(&mut self, n: usize) {
         let oldest = self.sink().stack.drain(..n).collect();
         if !fault!("packet_dropped") {
@@ -344,14 +355,14 @@ impl Marker {
         }
     }
 
-    /// Takes up to `most` addresses from the threads' rings; says whether there were some.
+    /// Takes up to `most` addresses from the threads' rings. Returns whether there were any.
     fn take_rings(&mut self, rings: EachRing<'_>, most: usize) -> bool {
         let sink = self.sink();
         let mut taken = 0;
         rings(&mut |ring| taken += ring.take(most - taken, |addr| sink.shaded(addr)));
         taken > 0
     }
-    /// Whether this is a mutator's, for a bounded piece of work.
+    /// Returns whether this marker is a mutator's, for a bounded piece of work.
     fn assists(&self) -> bool {
         self.piece != PIECE
     }
@@ -381,9 +392,10 @@ impl Marker {
         }
     }
 
-    /// The stack is empty: looks for more of this marker's own, and says at what cost in objects; `None` if there is
-    /// nothing. Spans come last, and the longer they wait the more gathers in them: an array of a million nodes is looked
-    /// at from end to end before any of them is.
+    /// The stack is empty: takes more of this marker's own work. Returns its cost in objects, or
+    /// `None` if there is no work. Spans come last, since more grey objects gather in them the
+    /// longer they wait. So an array of a million nodes is scanned from end to end before any of
+    /// the nodes.
     #[inline(never)]
     fn refill(&mut self) -> Option<usize> {
         if self.near().has_noted() {
@@ -404,8 +416,9 @@ impl Marker {
         }
     }
 
-    /// Makes the grey objects of the span that was taken last the current ones, and takes those of the oldest queued span;
-    /// says whether there was a span. They are scanned in place if they are many, else through the stack.
+    /// Opens the span that was taken last, and takes the oldest queued span as the next one.
+    /// Returns whether there was a span. Many grey objects are scanned in place, few through the
+    /// stack.
     fn open_span(&mut self) -> bool {
         if self.next.len == 0 && !self.take_span() {
             return false;
@@ -418,11 +431,11 @@ impl Marker {
             let first = self.grey.list[0];
             tables.open_near(self.near(), first);
         } else {
-            // Not worth the copy of its marks.
+            // One object is not worth the copy of the span's marks.
             self.near().close();
         }
         if !self.assists() {
-            // So that its objects are on their way while those of this span are scanned.
+            // Its objects are prefetched while those of this span are scanned.
             self.take_span();
         }
         if self.grey.len < DENSE && self.local == 0 {
@@ -432,7 +445,7 @@ impl Marker {
         }
         true
     }
-    /// Takes the grey objects of the oldest queued span to be the next ones.
+    /// Takes the grey objects of the oldest queued span as the next ones.
     fn take_span(&mut self) -> bool {
         // SAFETY: INV-7: as in `sink`.
         let sink = unsafe { &mut *self.sink };
@@ -448,7 +461,7 @@ impl Marker {
         false
     }
 
-    /// Marks what was found in the span that is scanned, so that this marker may let go of it.
+    /// Marks what was found in the open span, so that this marker may leave it.
     #[inline(always)]
     fn settle_near(&mut self) {
         if !self.near().is_settled() {
@@ -466,12 +479,13 @@ impl Marker {
     fn has_grey(&self) -> bool {
         self.grey_at < self.grey.len
     }
-    /// Whether there is something to scan in the span that is open.
+    /// Returns whether there is something to scan in the open span.
     fn has_open(&mut self) -> bool {
         self.has_grey() || self.near().has_noted()
     }
 
-    /// Scans some of the objects that are scanned in place, at a cost of about `most` at most; returns the cost.
+    /// Scans some of the objects that are scanned in place, at a cost of about `most`. Returns the
+    /// cost.
     fn scan_grey(&mut self, most: usize) -> usize {
         if self.pending >= EDGES {
             self.look_at_edges();
@@ -482,10 +496,10 @@ impl Marker {
         let cost = cost_of(class);
         let n = (self.grey.len - from).min(TOGETHER).min((most / cost).max(1));
         if self.grey.len - from == n {
-            // The last of this span: those of the next one.
+            // These are the last of this span: prefetches the first of the next one.
             self.next.addrs().iter().take(TOGETHER).for_each(|&addr| prefetch(addr as *const u8));
         }
-        // If a `trace` panics, those after this call's stay.
+        // If a `trace` panics, the objects after this call's remain.
         self.grey_at += n;
         let mut tracer = self.tracer();
         // SAFETY: INV-6: the list holds objects of one span, of which `n` are left; INV-7 for the tracer.
@@ -494,15 +508,15 @@ impl Marker {
         n * cost
     }
 
-    /// Makes what was found in the span that is open the current list.
+    /// Makes the objects found in the open span the current list.
     fn list_near(&mut self) {
         self.grey_at = 0;
         // SAFETY: INV-7: as in `sink`.
         let (sink, near) = unsafe { (&*self.sink, &mut *self.near) };
         self.grey.len = sink.tables.take_near(near, &mut self.grey.list);
     }
-    /// Scans what was found in the span that is open, which has been on its way to the caches since; returns the cost. Whoever
-    /// assists makes a list of it, of which it may do a part.
+    /// Scans the objects found in the open span, which were prefetched when they were noted.
+    /// Returns the cost. An assist makes a list of them instead, since it may scan only a part.
     #[inline(never)]
     fn scan_near(&mut self) -> usize {
         self.local = LOCAL;
@@ -521,22 +535,23 @@ impl Marker {
         // SAFETY: INV-7: as in `sink`.
         let class = unsafe { &*self.sink }.tables.class_of(start);
         self.fetch_next(n, class.slot);
-        // If a `trace` panics, the others of this call are not scanned.
+        // If a `trace` panics, the other objects of this call are not scanned.
         let mut tracer = self.tracer();
         // SAFETY: INV-6: what is noted are objects of the span; INV-7 for the tracer.
         unsafe { (class.info.trace_bits)(start, &class.halves, &bits, &mut tracer) };
         self.pending = tracer.len;
         n * cost_of(class)
     }
-    /// Asks for some of the span that is scanned next, in order: as many lines as there are objects to scan before it (`n`).
-    /// Trees and lists fill whole spans, and come while a marker is in the one before; where a span holds little, little is
-    /// asked for. Not where a slot has several lines, of which most may not be looked at.
+    /// Prefetches some of the next span, in order: as many lines as there are objects to scan
+    /// before it (`n`). Trees and lists fill whole spans, so this helps them; where a span holds
+    /// little, little is prefetched. Slots of several lines are left out, since most of those lines
+    /// may not be read.
     #[inline(always)]
     fn fetch_next(&mut self, n: usize, slot: usize) {
         if self.next.len == 0 || slot > LINE || self.fetched >= BLOCK {
             return;
         }
-        // A span's blocks lie at multiples of their size.
+        // A small class has spans of one block, which are aligned to the block's size.
         let start = self.next.list[0] & !(BLOCK - 1);
         let to = BLOCK.min(self.fetched + n.min(LINES) * LINE);
         for at in (self.fetched..to).step_by(LINE) {
@@ -556,7 +571,8 @@ impl Marker {
         Some(addr)
     }
 
-    /// Scans objects at a cost of about `most`, and returns it; less only if nothing of this marker's own is left.
+    /// Scans objects at a cost of about `most`. Returns the cost, which is less only if no work of
+    /// this marker's own is left.
     fn scan_some(&mut self, most: usize) -> usize {
         let mut done = 0;
         while done < most {
@@ -601,7 +617,7 @@ impl Marker {
         done
     }
 
-    /// Scans an object, and says at what cost.
+    /// Scans an object and returns the cost.
     #[inline(always)]
     fn scan(&mut self, addr: usize) -> usize {
         // SAFETY: INV-7: as in `sink`.
@@ -622,9 +638,10 @@ impl Marker {
         1 + len.saturating_mul(info.size).min(self.piece) / COST
     }
 
-    /// Scans the first piece of an array's elements `[from, to)` and puts the rest where others may steal it. In halves, so
-    /// that whoever steals has half of it for itself: with one remainder it would be stolen to and fro, and whoever lacks it
-    /// would go on to spans in which little has gathered. One that assists shares all it has and leaves one remainder.
+    /// Scans the first piece of an array's elements `[from, to)` and puts the rest into the deque,
+    /// where other markers may steal it. A marker halves the rest, so that a thief gets half of it.
+    /// With one remainder, markers would steal it to and fro, and scan spans with few grey objects
+    /// meanwhile. An assist leaves one remainder, since it shares all that it has.
     fn scan_piece(&mut self, addr: usize, from: usize, mut to: usize) {
         let info = self.sink().tables.class_of(addr).info;
         let piece = (self.piece / info.size.max(1)).max(1);
@@ -641,10 +658,10 @@ impl Marker {
 
     #[inline(always)]
     fn trace(&mut self, info: &crate::heap::object::TypeInfo, at: usize, n: usize) {
-        // If a `trace` panics, what was noted before stays noted.
+        // If a `trace` panics, the edges noted before stay noted.
         let mut tracer = self.tracer();
-        // SAFETY: INV-6: `n` values of the span's type lie at `at`, allocated and initialised, because a
-        // marked address was found in an object, a root or a shade; INV-7 for the tracer.
+        // SAFETY: INV-6: `n` values of the span's type lie at `at`, allocated and initialised: an
+        // object, a root or a shade had the marked address. INV-7 for the tracer.
         unsafe { (info.trace)(at as *const u8, n, &mut tracer) };
         self.pending = tracer.len;
     }

@@ -6,15 +6,19 @@
 //! Mark, Term  note(field); field = new; and before the pin ends, shade all that is noted
 //! ```
 //!
-//! 1. `shade(old)` keeps what the snapshot could reach: whoever cuts the last white path to an object makes it grey.
-//! 2. `shade(new)` in Prep, because another thread may still be in Off and cut paths without a shade.
-//! 3. The exchange in Prep, because such a thread may store between a read of the old value and the write: its value
-//!    would be overwritten and never shaded. The SPIN model found this one.
-//! 4. A shade that begins in a pin ends in it (counter, bit, ring), so that a termination round can trust the pins. In Mark
-//!    it may end after its store: what was white and is cut from the heap is in [`Late`], and termination waits for its
-//!    pin. So stores do not wait for the mark words of what they overwrite, which are looked at together.
+//! 1. `shade(old)` keeps what the snapshot could reach: a thread that cuts the last white path to
+//!    an object makes it grey.
+//! 2. `shade(new)` in Prep, because another thread may still be in Off and cut paths without a
+//!    shade.
+//! 3. The exchange in Prep, because such a thread may store between a read of the old value and the
+//!    write. Its value would be overwritten and never shaded. The SPIN model found this case.
+//! 4. A shade that begins in a pin ends in it (counter, bit, ring), so that a termination round can
+//!    rely on the pins. In Mark it may end after its store. The white object that was cut from the
+//!    heap is then in [`Late`], and termination waits for its pin. So a store does not wait for the
+//!    mark word of the object that it overwrites: those words are read together later.
 //!
-//! Publication: stores are release and the marker's loads acquire, so a marker sees an object initialised.
+//! Publication: stores are release and the marker's loads acquire, so a marker sees an object
+//! initialised.
 
 use super::{Core, Record};
 use crate::error::AllocError;
@@ -30,13 +34,14 @@ use crate::trace::{PACKET, Trace, Tracer};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Old values that are shaded together. A checker's are few, so that they run over.
+/// Number of old values that are shaded together. Few under a checker, so that the list runs full.
 const LATE: usize = if cfg!(any(gc_verify, shuttle)) { 3 } else { 64 };
 
-/// Entries of a full ring that are handed over at once: some 2 µs.
+/// Number of entries of a full ring that are handed over at once: some 2 µs.
 const HANDOVER: usize = 256;
 
-/// Old values that the stores of a pin have overwritten in Mark, and that are not shaded yet. Empty outside of pins.
+/// Old values that the stores of a pin have overwritten in Mark, and that are not shaded yet. Empty
+/// outside of pins.
 #[derive(Debug)]
 pub(super) struct Late {
     len: Cell<usize>,
@@ -51,7 +56,7 @@ impl Late {
     pub(super) fn is_empty(&self) -> bool {
         self.len.get() == 0
     }
-    /// Notes an address, or null; says whether there is no room for another.
+    /// Notes an address, or null. Returns whether there is no room for another.
     #[inline(always)]
     #[must_use]
     pub(super) fn note(&self, addr: usize) -> bool {
@@ -63,8 +68,8 @@ impl Late {
 }
 
 impl Record {
-    /// Shades what this pin has overwritten so far; in Prep, at its end, what it has changed in the
-    /// cells that it keeps.
+    /// Shades what this pin has overwritten so far. At the end of a pin in Prep, shades what the
+    /// pin has changed in the cells that it keeps.
     #[cold]
     #[inline(never)]
     pub(super) fn shade_late(&self) {
@@ -77,26 +82,27 @@ impl Record {
         }
         self.settle_kept();
     }
-    /// Stores `new` into a pointer field, whatever the mode.
+    /// Stores `new` into a pointer field, in any mode.
     #[inline(always)]
     pub(crate) fn store(&self, field: &AtomicUsize, new: usize) {
         if self.mode.get() == Mode::Off || fault!("barrier_off") {
-            // Release: whoever reads the pointer sees the object initialised.
+            // Release: a thread that reads the pointer sees the object initialised.
             field.store(new, Ordering::Release);
         } else {
             self.store_barrier(field, new);
         }
     }
-    /// The same where the collector marks. Short, and with its calls last, so that it saves no registers: what a store waits
-    /// for here is the old value, and the fewer instructions there are, the more such loads are under way at once.
+    /// The same while the collector marks. Short, and with its calls last, so that it saves no
+    /// registers. A store waits here for the load of the old value. With fewer instructions, more
+    /// such loads are under way at once.
     #[cold]
     #[inline(never)]
     fn store_barrier(&self, field: &AtomicUsize, new: usize) {
         if self.mode.get() == Mode::Prep {
             return self.store_prep(field, new);
         }
-        // A plain read of the old value is enough from Mark on: what another thread stores meanwhile is its
-        // local, and all threads shade or have crossed.
+        // A plain read of the old value is enough from Mark on. A value that another thread stores
+        // meanwhile is known to that thread, and all threads shade or have crossed.
         let old = if fault!("mark_old_unshaded") { 0 } else { field.load(Ordering::Acquire) };
         chaos();
         field.store(new, Ordering::Release);
@@ -109,7 +115,7 @@ impl Record {
     fn store_prep(&self, field: &AtomicUsize, new: usize) {
         self.swap(field, new);
     }
-    /// Exchanges a pointer field, whatever the mode.
+    /// Exchanges a pointer field, in any mode.
     pub(crate) fn swap(&self, field: &AtomicUsize, new: usize) -> usize {
         if self.mode.get() == Mode::Prep && !fault!("prep_new_unshaded") {
             self.shade(new);
@@ -124,12 +130,13 @@ impl Record {
         };
         chaos();
         if self.mode.get() != Mode::Off {
-            // In Prep exactly what the exchange returned: a plain read would miss a store by a thread in Off.
+            // In Prep exactly the value that the exchange returned: a plain read would miss a store
+            // by a thread in Off.
             self.shade(old);
         }
         old
     }
-    /// Exchanges a pointer field that holds `current`, whatever the mode.
+    /// Exchanges a pointer field that holds `current`, in any mode.
     pub(crate) fn compare_exchange(
         &self,
         field: &AtomicUsize,
@@ -153,20 +160,22 @@ impl Record {
         if addr == 0 || core.space.is_marked(addr) {
             return;
         }
-        // An object in a span that is ahead of this pin was born in the coming sweep: it counts as marked.
+        // An object in a span that is ahead of this pin was born in the coming sweep, so it counts
+        // as marked.
         if core.space.sweep_of(addr) != self.sweeps.get() as u32 {
             return;
         }
-        // A leaf has nothing to hand over; but it may be the key of an ephemeron, or its box.
+        // A leaf need not be handed over. But it may be the key of an ephemeron, or its box.
         let is_leaf = !core.space.class_of(addr).needs_trace();
         let counts = !is_leaf || core.ephemerons.exist() && !fault!("key_uncounted");
         if counts {
-            // Before the mark: whoever finds it marked, and the collector who waits for him, sees the count (rule 7).
+            // Before the mark: a thread that finds the object marked sees the count, and so does
+            // the collector that waits for that thread (rule 7).
             self.ring.begin();
         }
         chaos();
         if !core.space.mark(addr) {
-            // Acquire: what the one who marked it has counted.
+            // Acquire: makes the count of the thread that marked it visible.
             let _marked = core.space.is_marked(addr);
             return;
         }
@@ -185,7 +194,7 @@ impl Record {
     #[inline(never)]
     fn hand_over(&self, core: &Core, addr: usize) {
         let since = ticks();
-        // Another taker may be at it; then there is room soon.
+        // Another thread may be taking from the ring; then there is room soon.
         let mut all = Vec::with_capacity(HANDOVER + 1);
         all.push(addr);
         self.ring.take(HANDOVER, |addr| all.push(addr));
@@ -196,7 +205,7 @@ impl Record {
         self.pauses.record(PauseKind::Handover, since);
     }
 
-    /// Shades all that `value` holds, and says in which cycle to the guarded cells inside.
+    /// Shades everything that `value` holds. The guarded cells in it record the cycle.
     pub(crate) fn shade_all<'gc, T: Trace<'gc> + ?Sized>(&self, value: &T) {
         unsafe fn spill(tracer: *mut Tracer<'static>) {
             // SAFETY: INV-7: `shade_all` made the tracer with a record as owner and lends both for the call.
@@ -213,7 +222,7 @@ impl Record {
             return;
         }
         let mut buf = [0usize; PACKET];
-        // In Prep nothing may be remembered (rule 5).
+        // In Prep no cell may record a cycle (rule 5).
         let cycle = if self.mode.get() == Mode::Mark { self.cycle.get() } else { 0 };
         let owner = std::ptr::from_ref(self).cast_mut().cast();
         let mut tracer = Tracer::new(buf.as_mut_ptr(), spill, owner, cycle);
@@ -226,14 +235,14 @@ impl Record {
         }
     }
 
-    /// Before `value` becomes the first content of a cell: in Prep what is stored is shaded.
+    /// Shades `value` before it becomes the first content of a cell in Prep.
     pub(crate) fn shade_initial<'gc, T: Trace<'gc>>(&self, value: &T) {
         if self.mode.get() == Mode::Prep {
             self.shade_all(value);
         }
     }
 
-    /// A root slot that keeps `addr` alive.
+    /// Returns a root slot that keeps `addr` alive.
     pub(crate) fn root(&self, addr: usize) -> SlotRef {
         if self.mode.get() == Mode::Prep && !fault!("root_prep_unshaded") {
             // Shade first, then publish (rule 2).
@@ -250,21 +259,21 @@ impl Record {
         slot
     }
 
-    /// Room for a weak box, zeroed.
+    /// Allocates a zeroed weak box.
     pub(crate) fn alloc_weak_box<const MUST: bool>(&self) -> Result<usize, AllocError> {
         self.alloc::<MUST>(&WEAK_BOX)
     }
 
-    /// Room for an ephemeron's box, its key zeroed.
+    /// Allocates an ephemeron's box with a zeroed key.
     pub(crate) fn alloc_ephemeron<const MUST: bool>(&self) -> Result<usize, AllocError> {
         let at = self.alloc::<MUST>(&EPHEMERON)?;
         self.core().ephemerons.appear();
         Ok(at)
     }
 
-    /// Whether the target of a weak box may be used; if so it is kept for this pin.
+    /// Returns whether the target of a weak box may be used. If so, it stays live for this pin.
     pub(crate) fn upgrade(&self, weak: &WeakBox) -> bool {
-        // The dead flag first, always.
+        // The dead flag is always tested first.
         if weak.is_dead() {
             return false;
         }

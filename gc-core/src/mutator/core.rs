@@ -14,6 +14,7 @@ use crate::mark::Marking;
 use crate::mark::ring::GreyRing;
 use crate::mark::roots::RootTable;
 use crate::observe::Stats;
+use crate::observe::event::Events;
 use crate::observe::metrics::Totals;
 use crate::observe::pressure::Listeners;
 use crate::pacing::{Credit, Limits, Plan};
@@ -51,6 +52,7 @@ pub(crate) struct Core {
     pub(crate) config: Config,
     pub(crate) limits: Limits,
     pub(crate) listeners: Listeners,
+    pub(crate) events: Events,
     pub(super) leaf: [OnceLock<&'static SpanClass>; size_class::COUNT],
     pub(crate) stop: Stop,
     /// What the handles share, a counted `Inner`; it lives as long as there are handles. Set once,
@@ -68,7 +70,7 @@ impl Drop for Core {
 }
 
 impl Core {
-    pub(crate) fn new(config: Config, space: Space, marking: Marking) -> Core {
+    pub(crate) fn new(config: Config, events: Events, space: Space, marking: Marking) -> Core {
         let epoch = EpochWord::new();
         let credit = Credit::new(Plan::default());
         Core {
@@ -91,6 +93,7 @@ impl Core {
             limits: Limits::new(config.settings()),
             listeners: Listeners::default(),
             config,
+            events,
             leaf: std::array::from_fn(|_| OnceLock::new()),
             stop: Stop::default(),
             handles: AtomicPtr::new(std::ptr::null_mut()),
@@ -107,6 +110,7 @@ impl Core {
         });
         record.forget_ration();
         record.owner.store(thread_token(), Ordering::Relaxed);
+        *record.name.lock() = std::thread::current().name().map(Into::into);
         record
     }
 

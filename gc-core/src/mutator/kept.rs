@@ -1,14 +1,15 @@
-//! What a pin in Prep keeps: guarded cells that it has shaded and may have changed since, to be
-//! settled before it ends.
+//! The guarded cells that a pin in Prep keeps. The pin has shaded them and may have changed them
+//! since, so it settles them before it ends.
 //!
-//! 1. [`Record::shade_borrowed`] shades the content of a cell, and tells whether that took long
-//!    enough to remember it.
-//! 2. [`Record::keep`] notes the cell, if it is a part of a heap object: it lives as long as the
-//!    pin then, stays where it is, and is changed by way of its lock only (INV-14). A cell
-//!    elsewhere (on the stack, in a `Box`, in another cell) may be moved or dropped before the pin
-//!    ends, so it is shaded at each borrow.
-//! 3. [`Record::settle_kept`] shades once more what was changed, before the pin ends.
-//! 4. [`is_keeper`] tells a shared borrow, which has no `Mutation`, whether it is the keeper's own.
+//! 1. [`Record::shade_borrowed`] shades the content of a cell, and decides whether that took long
+//!    enough to remember the cell.
+//! 2. [`Record::keep`] notes the cell, if it is a part of a heap object. Such a cell lives as long
+//!    as the pin, does not move, and is changed through its lock only (INV-14). A cell elsewhere
+//!    (on the stack, in a `Box`, in another cell) may be moved or dropped before the pin ends. So
+//!    it is shaded at each borrow.
+//! 3. [`Record::settle_kept`] shades changed content once more, before the pin ends.
+//! 4. [`is_keeper`] tells a shared borrow, which has no `Mutation`, whether the cell's keeper is
+//!    its own pin.
 
 use super::Record;
 use crate::observe::clock::ticks;
@@ -17,18 +18,18 @@ use crate::sync::thread_local;
 use crate::trace::{Trace, has_cell};
 use std::cell::{Cell, RefCell};
 
-/// Ticks (a nanosecond or less each) that shading must take for its cell to be kept: what is
-/// smaller costs less to shade again than to remember.
+/// Ticks (a nanosecond or less each) that shading must take for its cell to be kept. A smaller
+/// content costs less to shade again than to remember.
 const WORTH: u64 = 2000;
 
-/// Shades what has changed in a cell at an address.
+/// Shades the changed content of a cell at an address.
 pub(crate) type Settle = unsafe fn(*const (), &Record);
 
 /// The cells that a pin keeps. Empty outside of pins in Prep.
 #[derive(Debug)]
 pub(super) struct Kept {
     cells: RefCell<Vec<(*const (), Settle)>>,
-    /// For checkers, whose contents are small: every other is kept.
+    /// For checkers, whose contents are small: every other cell is kept.
     turn: Cell<bool>,
 }
 
@@ -39,17 +40,17 @@ impl Kept {
 }
 
 thread_local! {
-    /// The record whose pin on this thread keeps cells; null for none. There is one at most.
+    /// The record whose pin on this thread keeps cells; null for none. There is at most one.
     static KEEPER: Cell<*const Record> = const { Cell::new(std::ptr::null()) };
 }
 
-/// Whether `number` is the record whose pin keeps cells on the calling thread, and the thread has
-/// no other pin of that heap: another could be in Mark, where a copy of what is not shaded might be
-/// stored without a shade.
+/// Returns whether `number` is the record whose pin keeps cells on the calling thread, and the
+/// thread has no other pin of that heap. Another pin could be in Mark, where a copy of an unshaded
+/// pointer might be stored without a shade.
 pub(crate) fn is_keeper(number: u64) -> bool {
-    // A destructor of the thread that runs after this one has no pin that keeps.
+    // A destructor of the thread that runs after KEEPER is gone has no pin that keeps.
     let keeper = KEEPER.try_with(Cell::get).unwrap_or(std::ptr::null());
-    // SAFETY: INV-10: KEEPER is set inside of a pin of the record and cleared before that pin ends.
+    // SAFETY: INV-10: KEEPER is set inside a pin of the record and cleared before that pin ends.
     let Some(keeper) = (unsafe { keeper.as_ref() }) else { return false };
     let mut alone = keeper.number == number;
     keeper.core().records.for_each(|other| {
@@ -59,8 +60,8 @@ pub(crate) fn is_keeper(number: u64) -> bool {
 }
 
 impl Record {
-    /// Shades all that an exclusive borrow can reach, and then runs `after`, which is told whether
-    /// its cell should be kept. One pause.
+    /// Shades everything that an exclusive borrow can reach. Then runs `after`, which is told
+    /// whether to keep the cell. Counts as one pause.
     pub(crate) fn shade_borrowed<'gc, T, R>(&self, value: &T, after: impl FnOnce(bool) -> R) -> R
     where
         T: Trace<'gc> + ?Sized,
@@ -77,9 +78,9 @@ impl Record {
         done
     }
 
-    /// Notes the guarded cell at `cell`, whose content is shaded, for the end of this pin in Prep;
-    /// returns whether it can be kept. `holder` is the address of what it belongs to: itself, or
-    /// what has it elsewhere as a part of its own.
+    /// Notes the guarded cell at `cell`, whose content is shaded, for the end of this pin in Prep.
+    /// Returns whether it can be kept. `holder` is the address of the cell itself, or of the value
+    /// that owns the cell elsewhere.
     pub(crate) fn keep(&self, cell: *const (), holder: usize, settle: Settle) -> bool {
         let Ok(keeper) = KEEPER.try_with(Cell::get) else { return false };
         if !(keeper.is_null() || std::ptr::eq(keeper, self)) || !self.is_part(cell, holder) {
@@ -87,18 +88,18 @@ impl Record {
         }
         if keeper.is_null() {
             KEEPER.with(|keeper| keeper.set(self));
-            // What makes `leave` look: in Prep nothing else is noted.
+            // Makes `leave` call `shade_late`: in Prep nothing else is noted.
             let _not_full = self.late.note(0);
         }
         self.kept.cells.borrow_mut().push((cell, settle));
         true
     }
 
-    /// Whether a cell is a part of a heap object, and of no other cell.
+    /// Returns whether a cell is a part of a heap object, and of no other cell.
     fn is_part(&self, cell: *const (), holder: usize) -> bool {
         let Some((at, info)) = self.core().space.value_at(holder) else { return false };
-        // SAFETY: INV-6: the caller has a borrow of a part of the value, so it is an initialised
-        // one of its span's type; INV-7: the tracer is lent for the call.
+        // SAFETY: INV-6: the caller has a borrow of a part of the value. So the value is
+        // initialised and of its span's type. INV-7: the tracer is lent for the call.
         info.needs_trace
             && has_cell(cell as usize, |tracer| unsafe { (info.trace)(at as *const u8, 1, tracer) })
     }
@@ -112,8 +113,8 @@ impl Record {
         // A `trace` that pins again must not end this pin.
         self.depth.set(self.depth.get() + 1);
         for (cell, settle) in self.kept.cells.take() {
-            // SAFETY: INV-14: `keep` found it to be a part of an object that this pin, which has
-            // not ended, could name.
+            // SAFETY: INV-14: `keep` found the cell to be a part of an object that this pin, which
+            // has not ended, could name.
             unsafe { settle(cell, self) };
         }
         KEEPER.with(|keeper| keeper.set(std::ptr::null()));

@@ -27,14 +27,18 @@ use crate::heap::free::Held;
 use crate::mark::ring::GreyRing;
 use crate::mark::roots::SlotRef;
 use crate::mark::worker::Marker;
+use crate::observe::Straggler;
 use crate::observe::clock::ticks;
 use crate::observe::histogram::{PauseKind, Recorder};
+use crate::observe::place::Place;
 use crate::pacing::{QUANTUM, Share};
 use crate::sweep::{self};
-use crate::sync::{Arc, AtomicU64, Ordering, chaos, plain, thread_local};
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering, chaos, plain, thread_local};
 use barrier::Late;
 use kept::Kept;
 use std::cell::{Cell, RefCell};
+use std::panic::Location;
+use std::time::Duration;
 
 /// A number for the calling thread, never zero.
 pub(crate) fn thread_token() -> u64 {
@@ -65,6 +69,10 @@ pub(crate) struct Record {
     pin: PinWord,
     crossing: Crossing,
     core: *const Core,
+    /// Where the pin began. In the cache line that a pin writes anyway.
+    place: Place,
+    /// Pins within pins.
+    depth: Cell<u32>,
     mode: Cell<Mode>,
     /// Unused rests of runs carry mark bits: they were taken in, or brought to, Mark.
     black: Cell<bool>,
@@ -83,8 +91,6 @@ pub(crate) struct Record {
     panics: Cell<bool>,
     /// How far the collector was when this thread gave up to wait for it.
     hopeless: Cell<Option<u64>>,
-    /// Pins within pins.
-    depth: Cell<u32>,
     /// Sweeps begun as of the pin: the number of the spans that the thread may take slots of (rule 10).
     sweeps: Cell<u64>,
     /// The cycle of the pin, for guarded cells.
@@ -108,6 +114,8 @@ pub(crate) struct Record {
     owner: AtomicU64,
     /// In order of registration.
     pub(crate) number: u64,
+    /// The name of the thread that uses this record.
+    name: Mutex<Option<Box<str>>>,
     /// Last, because it is large, and most of it is never touched (`place`).
     cache: Cache,
 }
@@ -145,6 +153,7 @@ impl Record {
             pin: PinWord::new(),
             crossing: Crossing::new(),
             core: Arc::as_ptr(core),
+            place: Place::new(),
             mode: Cell::new(Mode::Off),
             black: Cell::new(false),
             pressed: Cell::new(false),
@@ -168,6 +177,7 @@ impl Record {
             busy: plain::AtomicU32::new(0),
             owner: AtomicU64::new(0),
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            name: Mutex::new(None),
         }
     }
 
@@ -205,6 +215,11 @@ impl Record {
     pub(crate) fn is_unpinned(&self) -> bool {
         self.pin.is_unpinned()
     }
+    /// The thread, for which a handshake has waited for `wait`.
+    pub(crate) fn straggler(&self, wait: Duration) -> Straggler {
+        let name = self.name.lock().as_deref().map(str::to_owned);
+        Straggler { wait, thread: self.number, name, place: self.place.get() }
+    }
     /// Whether the thread has allocated since the last call.
     pub(crate) fn was_busy(&self) -> bool {
         self.busy.swap(0, Ordering::Relaxed) != 0
@@ -234,9 +249,10 @@ impl Record {
 
     /// Begins a pin, or goes one deeper.
     #[inline(always)]
-    pub(crate) fn enter(&self) {
+    pub(crate) fn enter(&self, place: &'static Location<'static>) {
         let depth = self.depth.get();
         if depth == 0 {
+            self.place.set(place);
             let core = self.core();
             let now = core.light.load();
             if !self.crossing.has_seen(now) || !self.pin.publish_light(now, &core.light) {

@@ -9,6 +9,19 @@ use std::fmt;
 /// A span of a class is used for that class only, so its free slots wait for objects like those that died
 /// ([`waste_bytes`](Self::waste_bytes)). A class with much waste and few live objects is a type whose objects outlived a
 /// burst here and there.
+///
+/// ```
+/// use gc_core::{ClassStats, Heap, Root};
+/// let heap = Heap::new();
+/// let kept: Root<String> = heap.mutate(|mc| mc.root(String::from("kept")));
+/// heap.collect()?;
+/// let classes: Vec<ClassStats> = heap.classes();
+/// let strings = classes.iter().find(|class| class.type_name.ends_with("String")).unwrap();
+/// assert_eq!(strings.live_objects, 1);
+/// assert!(strings.waste_bytes() > 0, "the rest of the block");
+/// # drop(kept);
+/// # Ok::<(), gc_core::CollectError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClassStats {

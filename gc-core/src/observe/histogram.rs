@@ -11,6 +11,14 @@ use std::fmt;
 use std::time::Duration;
 
 /// What a mutator was doing when it could not go on with its own work.
+///
+/// ```
+/// use gc_core::{Gc, Heap, PauseKind};
+/// let heap = Heap::new();
+/// heap.mutate(|mc| { Gc::new(mc, 1); });
+/// assert!(heap.pauses().of(PauseKind::Refill).len() > 0);
+/// assert!(heap.pauses().of(PauseKind::Stall).is_empty());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PauseKind {
@@ -162,6 +170,16 @@ impl Recorder {
 
 /// How long mutators were interrupted, by kind, since the heap was made, or between two readings
 /// ([`since`](Self::since)). From [`Heap::pauses`](crate::Heap::pauses).
+///
+/// ```
+/// let heap = gc_core::Heap::new();
+/// heap.mutate(|mc| { gc_core::Gc::new(mc, 1); });
+/// let pauses = heap.pauses();
+/// for (kind, times) in pauses.kinds().filter(|(_, times)| !times.is_empty()) {
+///     println!("{kind:?}: {} times, at most {:?}", times.len(), times.max());
+/// }
+/// assert!(!pauses.all().is_empty());
+/// ```
 #[derive(Clone)]
 pub struct Pauses {
     kinds: Vec<Histogram>,

@@ -10,6 +10,18 @@ use std::time::Duration;
 /// back; so the numbers run ahead by at most a span for each thread and type, and are exact after
 /// [`Heap::collect`](crate::Heap::collect) while nobody allocates. Bytes are those of slots: what objects
 /// occupy, not what was asked for.
+///
+/// ```
+/// use gc_core::{Gc, Heap, Root};
+/// let heap = Heap::new();
+/// let kept: Root<[u8; 100]> = heap.mutate(|mc| mc.root([0u8; 100]));
+/// heap.collect()?;
+/// let stats = heap.stats();
+/// assert_eq!((stats.live_objects, stats.undropped_objects), (1, 0));
+/// assert!(stats.live_bytes >= 100 && stats.cycles >= 1);
+/// # drop(kept);
+/// # Ok::<(), gc_core::CollectError>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {

@@ -2,16 +2,22 @@
 //!
 //! Every interruption that a mutator can notice is timed by the mutator itself, by kind ([`PauseKind`]), in a
 //! histogram of its own thread ([`histogram::Recorder`]); reading merges them ([`Pauses`]). Cycles are told by
-//! one line each ([`gctrace`]) and counted in [`metrics`].
+//! one line each ([`gctrace`]) and counted in [`metrics`]. What the collector does leaves the heap through one door
+//! ([`event`]).
 
 pub(crate) mod classes;
 pub(crate) mod clock;
+pub(crate) mod event;
 pub(crate) mod gctrace;
 pub(crate) mod histogram;
 pub(crate) mod metrics;
+pub(crate) mod place;
 pub(crate) mod pressure;
+mod report;
 
 pub use classes::ClassStats;
+pub use event::{Event, EventListener, Handshake, Phase};
 pub use histogram::{Histogram, PauseKind, Pauses};
 pub use metrics::Stats;
 pub use pressure::Pressure;
+pub use report::{CycleReport, Straggler};

@@ -8,6 +8,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// How short memory is, at the end of a cycle: what [`Heap::on_pressure`](crate::Heap::on_pressure)
 /// tells.
+///
+/// ```
+/// use gc_core::{Heap, Pressure};
+/// let heap = Heap::builder().memory_limit(64 << 20).build()?;
+/// let report = |pressure: Pressure| {
+///     eprintln!("{} of {} bytes live", pressure.live_bytes, pressure.allowed_bytes);
+/// };
+/// let _registered = heap.on_pressure(report);
+/// # Ok::<(), gc_core::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pressure {

@@ -1,18 +1,19 @@
-//! The heap's size as pacing counts it, where all threads see it.
+//! The heap's size as pacing counts it, in words that all threads read.
 
 use super::{Held, Plan};
 use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Ordering, plain};
 
-/// The heap's size as pacing counts it: found live by the last marking, and allocated since.
+/// The heap's size as pacing counts it: bytes found live by the last marking, and bytes allocated
+/// since.
 ///
 /// | field | written by | read by |
 /// |---|---|---|
-/// | `allocated`, `unused`, `freed`, `pressure`, `external` | whoever takes, gives back or sweeps a span, or holds memory elsewhere | pacing, statistics |
+/// | `allocated`, `unused`, `freed`, `pressure`, `external` | the thread that takes, gives back or sweeps a span, or holds external memory | pacing, statistics |
 /// | `waiting` | the sweep that finds dead objects with destructors, and threads that have run these | pacing |
 /// | `way`, `offset`, `trigger`, `goal`, `kept`, `end`, `start`, `work`, `starved`, `relieved` | the collector, at the start and the end of marking | refills |
 /// | `doubt` | the collector, at the end of marking | the collector |
 ///
-/// Nothing but pacing depends on them, so all is relaxed.
+/// Only pacing depends on these words, so all accesses are relaxed.
 #[derive(Debug)]
 pub(crate) struct Credit {
     allocated: AtomicU64,
@@ -20,16 +21,17 @@ pub(crate) struct Credit {
     freed: AtomicU64,
     pressure: AtomicU64,
     external: &'static Held,
-    /// Bytes of dead objects whose destructors have not run: `sweep::drops` counts them.
+    /// Bytes of dead objects whose destructors have not run; `sweep::drops` counts them.
     waiting: Arc<plain::AtomicU64>,
-    /// Bytes from live to the trigger.
+    /// Bytes from `live` to the trigger.
     way: AtomicU64,
     offset: AtomicU64,
     trigger: AtomicU64,
     goal: AtomicU64,
     kept: AtomicU64,
     end: AtomicU64,
-    /// The heap when this cycle started, and the bytes that its markers are expected to find.
+    /// The heap's size when this cycle started, and the bytes that its markers are expected to
+    /// find.
     start: AtomicU64,
     work: AtomicU64,
     starved: AtomicBool,
@@ -38,13 +40,15 @@ pub(crate) struct Credit {
     doubt: Doubt,
 }
 
-/// How the collector finds out whether it would have a core to itself if mutators stopped making room for it. Once they
-/// yield, a heap that overshoots by nature would let them yield for ever.
+/// Trials that show whether the collector would have a core to itself if mutators stopped yielding.
+/// Without trials, a heap that overshoots by nature would let mutators yield for ever.
 #[derive(Debug)]
 struct Doubt {
-    /// Judgements since the last trial in which it had a core that others had made room on.
+    /// Judgements since the last trial in which the collector had a core after mutators had
+    /// yielded.
     judged: AtomicU32,
-    /// How many of them lead to a trial, in which nobody makes room below twice the goal; twice as many after one that failed.
+    /// Number of such judgements that leads to a trial. In a trial no mutator yields below twice
+    /// the goal. The number doubles after a failed trial.
     patience: AtomicU32,
 }
 
@@ -54,14 +58,15 @@ impl Doubt {
     fn new() -> Doubt {
         Doubt { judged: AtomicU32::new(0), patience: AtomicU32::new(Doubt::PATIENCE[0]) }
     }
-    /// The collector had a core, which proves nothing; says whether to see what it has without help.
+    /// Counts a judgement that proves nothing: the collector had a core, but mutators had yielded.
+    /// Returns whether to try without yields.
     fn is_time_to_try(&self) -> bool {
         let judged = self.judged.load(Ordering::Relaxed) + 1;
         let tries = judged >= self.patience.load(Ordering::Relaxed);
         self.judged.store(if tries { 0 } else { judged }, Ordering::Relaxed);
         tries
     }
-    /// It had none, although nobody thought it starved.
+    /// The trial failed: the collector had no core while it counted as not starved.
     fn failed(&self) {
         let patience = self.patience.load(Ordering::Relaxed) * 2;
         self.patience.store(patience.min(Doubt::PATIENCE[1]), Ordering::Relaxed);
@@ -72,13 +77,14 @@ impl Doubt {
 /// How far allocation has run ahead of the collector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Demand {
-    /// Not too far.
+    /// Not too far ahead.
     Nothing,
     /// Mark a little.
     Assist,
-    /// Let other threads run: the collector, which marks faster than whoever opens a span for a few objects.
+    /// Let other threads run, above all the collector. It marks faster than a mutator that opens a
+    /// span for a few objects.
     Yield,
-    /// Both.
+    /// Both of these.
     AssistAndYield,
 }
 
@@ -110,35 +116,36 @@ impl Credit {
 
     // ---- sizes ----
 
-    /// Counts slots taken by a thread.
+    /// Counts bytes of slots that a thread takes.
     pub(crate) fn allocate(&self, bytes: u64) {
         self.allocated.fetch_add(bytes, Ordering::Relaxed);
     }
-    /// Counts slots that a thread took and gives back unused.
+    /// Counts bytes of slots that a thread took and gives back unused.
     pub(crate) fn unuse(&self, bytes: u64) {
         self.unused.fetch_add(bytes, Ordering::Relaxed);
     }
-    /// Counts slots swept.
+    /// Counts bytes of slots that a sweep found dead.
     pub(crate) fn free(&self, bytes: u64) {
         self.freed.fetch_add(bytes, Ordering::Relaxed);
     }
-    /// Counts bytes outside of the heap that the next cycle may free.
+    /// Counts external bytes that the next cycle may free.
     pub(crate) fn press(&self, bytes: u64) {
         self.pressure.fetch_add(bytes, Ordering::Relaxed);
     }
-    /// The count of bytes outside of the heap, for those who hold some.
+    /// The count of external bytes, for holders of such bytes.
     pub(crate) fn held(&self) -> &'static Held {
         self.external
     }
-    /// Bytes that objects hold outside of the heap, but for what threads have yet to add.
+    /// External bytes of the heap's objects, without those that threads have not yet added to the
+    /// count.
     pub(crate) fn external(&self) -> u64 {
         self.external.taken().saturating_sub(self.external.released())
     }
-    /// Bytes pressed since the last marking.
+    /// External bytes reported by `press` since the last marking.
     pub(crate) fn pressure(&self) -> u64 {
         self.pressure.load(Ordering::Relaxed)
     }
-    /// Bytes that threads took for their objects since the heap was made, whether they used them or not.
+    /// Bytes of slots that threads took since the heap was made, used or not.
     pub(crate) fn taken(&self) -> u64 {
         self.allocated.load(Ordering::Relaxed)
     }
@@ -150,7 +157,7 @@ impl Credit {
     pub(crate) fn freed(&self) -> u64 {
         self.freed.load(Ordering::Relaxed)
     }
-    /// Live bytes as of the last marking, and all allocated since; external ones not included.
+    /// Bytes live as of the last marking and bytes allocated since, without external ones.
     pub(crate) fn counted(&self) -> u64 {
         self.allocated().saturating_sub(self.offset.load(Ordering::Relaxed))
     }
@@ -158,15 +165,15 @@ impl Credit {
     pub(crate) fn waiting(&self) -> Arc<plain::AtomicU64> {
         self.waiting.clone()
     }
-    /// The same with what is held and pressed outside. Not with what waits for destructors: a cycle
-    /// does not make these run faster.
+    /// `counted` plus external bytes and pressure. Bytes that wait for destructors do not count: a
+    /// cycle does not make destructors run faster.
     pub(crate) fn heap(&self) -> u64 {
         self.counted()
             .saturating_add(self.pressure.load(Ordering::Relaxed))
             .saturating_add(self.external())
     }
-    /// Whether more waits for destructors than may be allocated in two cycles: allocation is faster
-    /// than they are.
+    /// Returns whether more bytes wait for destructors than may be allocated in two cycles. Then
+    /// allocation is faster than the destructors.
     pub(crate) fn is_dropping_behind(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) / 2 > self.way.load(Ordering::Relaxed)
     }
@@ -176,20 +183,21 @@ impl Credit {
     pub(crate) fn goal(&self) -> u64 {
         self.goal.load(Ordering::Relaxed)
     }
-    /// Bytes that lived after the last cycle, external ones included.
+    /// Bytes live after the last cycle, external ones included.
     pub(crate) fn kept(&self) -> u64 {
         self.kept.load(Ordering::Relaxed)
     }
 
-    // ---- what the collector says ----
+    // ---- set by the collector ----
 
-    /// Starts counting from `plan.live` at the moment when `allocated` bytes had been allocated.
+    /// Starts to count from `plan.live`, as of the moment when `allocated` bytes had been
+    /// allocated.
     pub(crate) fn adopt(&self, plan: Plan, allocated: u64) {
         self.pressure.store(0, Ordering::Relaxed);
         self.offset.store(allocated.saturating_sub(plan.live), Ordering::Relaxed);
         self.amend(plan);
     }
-    /// Goes on counting towards another trigger and goal.
+    /// Changes the trigger and the goal, and goes on counting.
     pub(crate) fn amend(&self, plan: Plan) {
         self.trigger.store(plan.trigger, Ordering::Relaxed);
         self.way.store(plan.trigger.saturating_sub(plan.live), Ordering::Relaxed);
@@ -198,12 +206,12 @@ impl Credit {
         self.end.store(plan.end, Ordering::Relaxed);
         self.work.store(plan.work, Ordering::Relaxed);
     }
-    /// A cycle starts.
+    /// Records the start of a cycle.
     pub(crate) fn begin(&self) {
         self.start.store(self.heap(), Ordering::Relaxed);
     }
-    /// Says whether the collector's thread got a core to itself, the last time it marked. That it did proves
-    /// nothing if mutators made room for it; now and then that is tried out.
+    /// Records whether the collector's thread had a core to itself when it last marked. A core
+    /// proves nothing if mutators yielded; now and then a trial shows what happens without yields.
     pub(crate) fn judge(&self, own_core: bool) {
         let yielded = self.yielded.swap(false, Ordering::Relaxed);
         if !own_core && !self.is_starved() {
@@ -212,31 +220,32 @@ impl Credit {
         let starved = !own_core || yielded && !self.doubt.is_time_to_try();
         self.starved.store(starved, Ordering::Relaxed);
     }
-    /// Whether the collector's thread had no core to itself lately.
+    /// Returns whether the collector's thread lacked a core of its own lately.
     pub(crate) fn is_starved(&self) -> bool {
         self.starved.load(Ordering::Relaxed)
     }
-    /// Says whether the collector has had its share of the process's time, so that nobody should help it.
+    /// Records whether the collector has used up its share of the CPU time. If so, mutators do not
+    /// assist.
     pub(crate) fn relieve(&self, yes: bool) {
         self.relieved.store(yes, Ordering::Relaxed);
     }
 
-    /// Whether it has.
+    /// Returns whether the collector has used up its share of the CPU time.
     pub(crate) fn is_relieved(&self) -> bool {
         self.relieved.load(Ordering::Relaxed)
     }
 
     // ---- what a mutator should do ----
 
-    /// What a mutator past the trigger should do for the collector, of whose work `done` bytes are done if it is
-    /// marking.
+    /// Returns what a mutator past the trigger should do for the collector. `done` is the bytes of
+    /// work that are done, if the collector is marking.
     pub(crate) fn demand(&self, done: Option<u64>) -> Demand {
         if self.is_relieved() {
             return Demand::Nothing;
         }
         let (heap, goal) = (self.heap(), self.goal());
         let starved = self.is_starved();
-        // One that has a core will be ready when it should.
+        // A collector with a core is expected to be ready at `end`.
         if heap > if starved { goal } else { self.end.load(Ordering::Relaxed) } {
             if heap > goal + if starved { goal / 10 } else { goal } {
                 self.yielded.store(true, Ordering::Relaxed);
@@ -250,8 +259,8 @@ impl Credit {
         }
     }
 
-    /// Whether less of the work is done than of the way to the goal. An eighth more than the work is asked for, so that
-    /// the end of marking, which takes rounds, falls below the goal as well.
+    /// Returns whether the share of the work that is done is smaller than the share of the way that
+    /// is used. The work is taken 9/8 times, so that the termination rounds end below the goal too.
     fn is_behind(&self, heap: u64, goal: u64, done: u64) -> bool {
         let start = self.start.load(Ordering::Relaxed);
         let work = self.work.load(Ordering::Relaxed);

@@ -32,9 +32,9 @@ pub(crate) const QUANTUM: u64 = 32 << 10;
 /// `taken` and `released` only grow. `ended` is written once, by the heap's last owner.
 #[derive(Debug)]
 pub struct Held {
-    /// Written by shares and growing holders, read by the pacing and the last releaser.
+    /// Written by shares and growing holders; read by the pacing and the thread that releases last.
     taken: AtomicU64,
-    /// Written by those who release. Its order decides who is last.
+    /// Written by threads that release. Its modification order decides which thread is last.
     released: AtomicU64,
     /// Whether only holders can add to `taken` from now on.
     ended: AtomicBool,
@@ -44,7 +44,7 @@ impl Held {
     /// The heap's own byte.
     pub(crate) const OWN: u64 = 1;
 
-    /// A count of nothing, for a heap that begins.
+    /// A count for a heap that begins, with the heap's own byte only.
     #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
     pub fn new() -> Held {
         Held {
@@ -73,11 +73,11 @@ impl Held {
         self.release(Held::OWN)
     }
 
-    /// All that was ever taken, as far as shares have added it.
+    /// All bytes that were ever taken, as far as shares have added them.
     pub(crate) fn taken(&self) -> u64 {
         self.taken.load(Ordering::Relaxed) - Held::OWN
     }
-    /// All that was given back.
+    /// All bytes that were given back.
     pub(crate) fn released(&self) -> u64 {
         self.released.load(Ordering::Relaxed)
     }

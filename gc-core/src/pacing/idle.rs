@@ -1,48 +1,51 @@
 #![forbid(unsafe_code)]
-//! Cycles that nobody's allocation asks for: when a program rests, and when it only trickles.
+//! Cycles without a trigger: for a program that rests, and for one that allocates slowly.
 //!
-//! A burst that ends leaves its garbage below the next trigger, and a program that allocates no more never reaches that.
-//! So the collector looks for *signs of life* ([`Signs`]): allocation, bytes outside of the heap,
-//! roots dropped, pools used. From them follows when it runs a cycle by itself ([`Idle::due`]):
+//! A burst that ends leaves garbage below the next trigger. A program that then stops to allocate
+//! never reaches the trigger. So the collector looks for *signs of life* ([`Signs`]): allocation,
+//! external bytes, dropped roots, pools in use. They determine when it runs a cycle by itself
+//! ([`Idle::due`]):
 //!
-//! - after `idle_after` (5 s) without a sign, if there was one since the last cycle began;
-//! - once more after the same time, to confirm: what was allocated while the last cycle ran was born black, what
-//!   destructors let go of is garbage only now, and the scavenger forgets the burst with the second cycle after it;
-//! - after [`TRICKLE`] times as long from the first sign on, if they go on and the trigger is far.
+//! - After `idle_after` (5 s) without a sign, if there was a sign since the last cycle began.
+//! - Once more after the same time, to confirm. What was allocated during the last cycle was born
+//!   black, and what destructors released is garbage only now. The scavenger forgets the burst with
+//!   the second cycle after it.
+//! - If signs go on and the trigger is far: [`TRICKLE`] times `idle_after` after the first sign.
 //!
-//! Never sooner after the last cycle than [`SPARING`] times what that one cost: at most 2 % of a core goes into such
-//! cycles, however large the heap. When a cycle has confirmed that nothing happens, there is none until something does.
+//! Such a cycle starts at least [`SPARING`] times the last cycle's cost after its end. So it takes
+//! at most 2 % of a core, however large the heap. After a confirming cycle, the collector runs none
+//! until there is a sign.
 
 use std::time::Duration;
 
-/// How much longer a heap may trickle without a cycle.
+/// A heap with slow allocation gets a cycle after `TRICKLE * idle_after`.
 const TRICKLE: u32 = 4;
-/// The least time between such cycles, in costs of one.
+/// The least time between such cycles is `SPARING` times the cost of one.
 const SPARING: u32 = 50;
 
-/// What tells that a program does something with its heap; each only grows, but for the pressure.
+/// What shows that a program uses its heap. Each number only grows, except the pressure.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Signs {
-    /// Bytes that threads took for their objects.
+    /// Bytes of slots that threads took.
     pub(crate) taken: u64,
-    /// Bytes taken and released outside of the heap.
+    /// External bytes taken, plus those released.
     pub(crate) external: u64,
-    /// First uses of caches beside the heap after a cycle.
+    /// First uses of caches beside the heap after each cycle.
     pub(crate) caches: u64,
-    /// Bytes outside of the heap that the next cycle may free; a cycle sets it to zero.
+    /// External bytes that the next cycle may free. A cycle sets them to zero.
     pub(crate) pressure: u64,
 }
 
-/// When the collector runs a cycle by itself. Times are since the heap was made.
+/// When the collector runs a cycle without a trigger. Times count from when the heap was made.
 #[derive(Debug)]
 pub(crate) struct Idle {
     after: Duration,
     seen: Signs,
     /// There was a sign since the last cycle began.
     active: bool,
-    /// There was none between the last cycle and the one before.
+    /// There was no sign between the last cycle and the one before.
     settled: bool,
-    /// The first sign since the last cycle, the last one, and the end of that cycle.
+    /// Times of the first and the last sign since the last cycle, and of the end of that cycle.
     began: Duration,
     changed: Duration,
     ended: Duration,
@@ -50,7 +53,8 @@ pub(crate) struct Idle {
 }
 
 impl Idle {
-    /// A heap that nobody has used; `after` is how long a quiet one is left alone, for ever with the largest number.
+    /// The state of an unused heap. The collector leaves a quiet heap alone for `after`; the
+    /// largest number means for ever.
     pub(crate) fn new(after: Duration) -> Idle {
         Idle {
             after,
@@ -64,7 +68,7 @@ impl Idle {
         }
     }
 
-    /// Looks at the signs; says whether there was one since the last look.
+    /// Compares the signs with those of the last look. Returns whether there was one since.
     pub(crate) fn look(&mut self, now: Duration, signs: Signs) -> bool {
         let before = std::mem::replace(&mut self.seen, signs);
         let moved = signs.taken != before.taken
@@ -76,30 +80,30 @@ impl Idle {
         }
         moved
     }
-    /// There was a sign of another kind.
+    /// Records a sign of another kind.
     pub(crate) fn note(&mut self, now: Duration) {
         if !std::mem::replace(&mut self.active, true) {
             self.began = now;
         }
         self.changed = now;
     }
-    /// Whether only a sign can be the reason for another cycle.
+    /// Returns whether only a new sign can cause another such cycle.
     pub(crate) fn is_at_rest(&self) -> bool {
         !self.active && self.settled
     }
 
-    /// A cycle begins, for whatever reason.
+    /// Records that a cycle begins, for whatever reason.
     pub(crate) fn cycle_begins(&mut self, signs: Signs) {
         self.look(self.changed, signs);
         self.settled = !std::mem::take(&mut self.active);
     }
-    /// It has ended, and took `cost` of CPU time.
+    /// Records that the cycle has ended, and took `cost` of CPU time.
     pub(crate) fn cycle_ended(&mut self, now: Duration, cost: Duration) {
         self.seen.pressure = 0;
         (self.ended, self.cost) = (now, cost);
     }
 
-    /// When the next such cycle is due, if nothing changes.
+    /// Returns when the next such cycle is due, if nothing changes.
     pub(crate) fn due(&self) -> Option<Duration> {
         if self.is_at_rest() {
             return None;
@@ -143,7 +147,7 @@ mod tests {
         assert_eq!(simulate(600, 10 * MS, burst), [7, 12]);
         // Marking it takes a second: each waits for fifty.
         assert_eq!(simulate(600, 1000 * MS, burst), [7, 57]);
-        assert_eq!(simulate(600, MS, |_| 0), [0u32; 0], "nobody uses the heap");
+        assert_eq!(simulate(600, MS, |_| 0), [0u32; 0], "the heap is not used");
     }
 
     #[test]

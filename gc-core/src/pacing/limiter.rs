@@ -1,14 +1,16 @@
-//! The collector's share of the process's time: half, where the heap's limit makes it work without a pause.
+//! The limiter: the collector's share of the process's CPU time, where the heap's limit keeps it
+//! busy. The share is at most 50 %, with a burst allowance of 0.2 s.
 
 use std::time::Duration;
 
-/// Seconds that the collector may take in a row beyond its half.
+/// Burst allowance in seconds: CPU time that the collector may take beyond its half.
 const CAPACITY: f64 = 0.2;
-/// Seconds of the mutators after which a full bucket is no longer full. Short: the heap grows meanwhile.
+/// Seconds of mutators' CPU time that a full bucket must lose before the collector may work again.
+/// Short, because the heap grows meanwhile.
 const RELIEF: f64 = 0.002;
 
-/// A leaky bucket: the collector's time fills it, the mutators' time empties it. Full, it says no until a little has run
-/// out.
+/// A leaky bucket: `level += collector's time - mutators' time`, within `[0, CAPACITY]`. It trips
+/// at `CAPACITY`, and recovers at `CAPACITY - RELIEF`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Limiter {
     level: f64,
@@ -17,13 +19,14 @@ pub(crate) struct Limiter {
 }
 
 impl Limiter {
-    /// The time that the collector (assists included) and the whole process have taken since they began. Says whether
-    /// the collector has had its share.
+    /// Takes the CPU time of the collector (with assists) and of the whole process, both since they
+    /// began. Returns whether the collector has used up its share.
     pub(crate) fn update(&mut self, collector: Duration, process: Duration) -> bool {
         let (collector_before, process_before) = self.seen.unwrap_or((collector, process));
         self.seen = Some((collector, process));
         let all = process.saturating_sub(process_before).as_secs_f64();
-        // A part of it, whatever the clocks say: one that jumped must not fill the bucket.
+        // At most the process's time, whatever the clocks say: a clock that jumped must not fill
+        // the bucket.
         let own = collector.saturating_sub(collector_before).as_secs_f64().min(all);
         let others = all - own;
         self.level = (self.level + own - others).clamp(0.0, CAPACITY);
@@ -35,7 +38,7 @@ impl Limiter {
         self.is_on
     }
 
-    /// The limit is out of sight: forgets everything.
+    /// Forgets everything, since no limit sets the goal any more.
     pub(crate) fn reset(&mut self) {
         *self = Limiter::default();
     }

@@ -1,54 +1,56 @@
-//! The limits as they are now, where all threads see them, and what a thread may take near them.
+//! The limits in force, in words that all threads read, and what a thread may take near them.
 //!
 //! Life of a limit:
 //! 1. The builder sets it, and [`Limits::change`] sets another one while the heap runs. The
-//!    collector notices ([`Limits::take_change`]), and reads the container's limit again with each
-//!    cycle.
-//! 2. It says what holds ([`Limits::adopt`]): the soft limit in bytes, and how much of it the pacer
-//!    may plan with.
-//! 3. A refill that needs fresh memory asks how tight it is ([`Limits::tightness`]). Below the
-//!    lines it is free. Above one it draws on its thread's ration, and a thread without a ration
-//!    waits before its next pin.
-//! 4. Who has waited gets a new ration: a share of what the cycle left ([`Limits::share`]).
+//!    collector notices a change ([`Limits::take_change`]). It reads the container's limit again
+//!    with each cycle.
+//! 2. The collector publishes what holds ([`Limits::adopt`]): the soft limit in bytes, and the part
+//!    of it that the pacer may plan with.
+//! 3. A refill that needs fresh memory asks how tight memory is ([`Limits::tightness`]). Below the
+//!    lines it may take freely. Above a line it draws on its thread's ration, and a thread without
+//!    a ration waits before its next pin.
+//! 4. A thread that has waited gets a new ration: a share of what the cycle left
+//!    ([`Limits::share`]).
 //!
-//! | line | at | who is over it |
+//! | line | at | a thread over it |
 //! |---|---|---|
 //! | soft | 17/16 of the soft limit, spans and external bytes | waits until a cycle ends, or for 10 ms a block |
 //! | far | 11/10 of it | waits until a cycle ends, or for 100 ms |
 //! | hard | 15/16 of the hard limit, spans only | waits for the end of a cycle, as long as that goes on |
 //!
-//! Nothing but pacing depends on the words here, so all is relaxed. The hard limit itself is
-//! `heap::page_alloc`'s.
+//! Only pacing depends on these words, so all accesses are relaxed. `heap::page_alloc` enforces the
+//! hard limit itself.
 
 use crate::config::{BLOCK, Settings};
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering};
 use std::time::Duration;
 
-/// Over the soft line, for each block, and over the far one: how long one wait lasts at most.
+/// The longest single wait over the soft line, for each block, and over the far line.
 const STEP: Duration = Duration::from_millis(10);
 pub(crate) const LONGEST_STEP: Duration = Duration::from_millis(100);
-/// The ration of a thread whose wait has freed nothing: a block, and free slots for some refills
-/// of each of its classes. With each cycle a thread gives its spans up and takes them again, so
-/// with fewer slots it would wait for a cycle at each refill.
+/// The ration of a thread whose wait has freed nothing: a block, and free slots for some refills of
+/// each of its classes. With each cycle a thread gives its spans up and takes them again. So with
+/// fewer slots it would wait for a cycle at each refill.
 pub(crate) const LEAST_RATION: u64 = BLOCK as u64;
 const LEAST_SLOTS: u64 = 16 * LEAST_RATION;
 
-/// How tight memory is for who wants some that is fresh.
+/// How tight memory is for a thread that needs fresh memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tightness {
     Free,
-    /// Over a line of the soft limit: a wait lasts so long at most.
+    /// Over a line of the soft limit; with the longest wait.
     Soft(Duration),
-    /// Over the line of the hard limit, and perhaps over one of the soft limit too.
+    /// Over the line of the hard limit. The value is the longest wait for the soft limit, if one of
+    /// its lines is passed too.
     Hard(Option<Duration>),
 }
 
 /// What a thread may take before it waits again, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Ration {
-    /// Of fresh memory.
+    /// Bytes of fresh memory.
     pub(crate) fresh: u64,
-    /// Of free slots, until it looks whether its classes run out of them.
+    /// Bytes of free slots. After that the thread looks whether its classes run out of them.
     pub(crate) slots: u64,
 }
 
@@ -59,12 +61,12 @@ impl Ration {
 /// What the heap takes and what it may take, in bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Room {
-    /// Blocks in spans, and the most of them.
+    /// Blocks in spans, and the most that they may be.
     pub(crate) used: u64,
     pub(crate) hard: u64,
-    /// Bytes outside of the heap.
+    /// External bytes.
     pub(crate) external: u64,
-    /// Bytes that lived after the last cycle, those outside included.
+    /// Bytes live after the last cycle, external ones included.
     pub(crate) kept: u64,
 }
 
@@ -107,7 +109,7 @@ impl Limits {
     pub(crate) fn settings(&self) -> Settings {
         *self.settings.lock()
     }
-    /// Changes the settings by `change`, or leaves them as they are if that refuses.
+    /// Changes the settings by `change`, or leaves them as they are if `change` fails.
     pub(crate) fn change<E>(
         &self,
         change: impl FnOnce(&mut Settings) -> Result<(), E>,
@@ -119,14 +121,14 @@ impl Limits {
         self.changed.store(true, Ordering::Relaxed);
         Ok(())
     }
-    /// Whether the settings were changed since the last call.
+    /// Returns whether the settings were changed since the last call.
     pub(crate) fn take_change(&self) -> bool {
         self.changed.load(Ordering::Relaxed) && self.changed.swap(false, Ordering::Relaxed)
     }
 
     // ---- what holds ----
 
-    /// From now on the soft limit is `soft`, and the pacer's limit `bound`, in bytes.
+    /// Sets the soft limit and the pacer's limit `bound`, in bytes.
     pub(crate) fn adopt(&self, soft: u64, bound: u64) {
         self.soft.store(soft, Ordering::Relaxed);
         self.bound.store(bound, Ordering::Relaxed);
@@ -135,15 +137,16 @@ impl Limits {
     pub(crate) fn soft(&self) -> u64 {
         self.soft.load(Ordering::Relaxed)
     }
-    /// What the pacer plans with: the smaller one of the soft limit and the hard one's line.
+    /// The limit that the pacer plans with: the smaller of the soft limit and the line of the hard
+    /// limit.
     pub(crate) fn bound(&self) -> u64 {
         self.bound.load(Ordering::Relaxed)
     }
-    /// So many threads allocate.
+    /// Records how many threads allocate.
     pub(crate) fn set_busy(&self, threads: usize) {
         self.busy.store(threads.max(1) as u32, Ordering::Relaxed);
     }
-    /// Whether memory was short at the last look.
+    /// Returns whether memory was short at the last look.
     #[inline(always)]
     pub(crate) fn is_near(&self) -> bool {
         self.near.load(Ordering::Relaxed)
@@ -156,7 +159,7 @@ impl Limits {
 
     // ---- rations ----
 
-    /// How tight it is where `more` bytes are about to be taken.
+    /// Returns how tight memory is when `more` bytes are about to be taken.
     pub(crate) fn tightness(&self, room: Room, more: u64) -> Tightness {
         let soft = self.soft();
         let total = room.used.saturating_add(room.external).saturating_add(more);
@@ -169,18 +172,19 @@ impl Limits {
         }
     }
 
-    /// The ration of a thread after a cycle, in a heap that counts `live` bytes: of what the
-    /// threads may take together, each gets the same.
+    /// Returns the ration of a thread after a cycle, in a heap that counts `live` bytes. All
+    /// threads that allocate get the same.
     ///
-    /// That is half of what is left above the line, where most of the limit is live. So the last of
-    /// a hard limit goes within some ten cycles, and who comes next gets an error. Where little is
-    /// live, free slots are what the heap should live on, and it is a smaller part of what is left.
-    /// A soft limit may be passed by what lives: then it is a sixty-fourth of it at least.
+    /// Together they get half of what is left above the line if more than 3/4 of the limit is live.
+    /// So the last part of a hard limit is used up within some ten cycles, and then allocation
+    /// fails. If less is live, the heap should reuse free slots. Then the threads get 1/8 of what
+    /// is left of the soft limit, and 1/32 of the hard one. Live bytes may pass a soft limit: then
+    /// the threads get at least 1/64 of it.
     pub(crate) fn share(&self, room: Room, live: u64, hard: bool) -> Ration {
         let soft = self.soft();
         let [line, far] = [16, 10].map(|part| soft.saturating_add(soft / part));
         let total = room.used.saturating_add(room.external);
-        // Only what lies above a line is taken from a ration.
+        // Only bytes above a line are drawn from a ration.
         let left = far.saturating_sub(total.max(line));
         let by_soft = match room.kept {
             _ if soft == u64::MAX => u64::MAX,
@@ -200,7 +204,8 @@ impl Limits {
 
     // ---- pauses ----
 
-    /// No cycle starts by itself below `bytes`, until the same is taken back.
+    /// Stops cycles from starting by themselves below `bytes`, until `resume` is called with the
+    /// same number.
     pub(crate) fn pause(&self, bytes: u64) {
         self.with_pauses(|pauses| pauses.push(bytes));
     }

@@ -1,26 +1,32 @@
 #![forbid(unsafe_code)]
-//! Pacing: when a cycle starts, how hard mutators are held back, and how much the collector may cost. Pure
-//! arithmetic ([`Pacer`], [`Limiter`]), and one type of counters ([`Credit`]).
+//! Pacing: when a cycle starts, how hard mutators are held back, and how much the collector may
+//! cost. Pure arithmetic ([`Pacer`], [`Limiter`]), and one type of counters ([`Credit`]).
 //!
 //! Life of a cycle, as pacing sees it:
-//! 1. At the end of marking the *live* bytes are what markers found, and an eighth of what was born black
-//!    meanwhile (most of that is garbage already: 20 MB beside 8 MB found in `btree`), and what the program said it
-//!    holds outside of the heap.
-//! 2. The *goal* is `live * (1 + gc_percent / 100)`, at least `min_heap`. Under a limit it is at most what fits: the
-//!    blocks that may still be taken, and the free slots of spans as far as they were reused lately ([`Footprint`]).
-//! 3. The *runway* is what will be allocated from the trigger to the end of marking: the bytes that markers will have
-//!    to mark, times the bytes allocated for each byte that they mark by themselves (two rates measured over the
-//!    same stretch, so only their ratio counts), and what is allocated during the handshakes. The cycle is triggered
-//!    one runway below the goal; the runway is at least 5 % of the way from live to goal, and less than what is expected
-//!    where that is more than half of it (`runway_in`): then marking ends a little over the goal, on purpose.
-//! 4. After the sweep the plan is made again with what is then known exactly: external bytes and free slots.
-//! 5. While it marks, a heap whose collector has no core of its own compares the share of the runway that is used
-//!    up with the share of the work that is done, and mutators assist when the work is behind ([`Credit::demand`]).
-//!    They yield over 1.1 times the goal. With a core of its own the collector is left alone until marking should have ended.
-//! 6. Where the limit sets the goal, the collector may take half of the process's time ([`Limiter`]): beyond that
-//!    the heap grows over the (soft) limit instead.
+//! 1. At the end of marking, the pacer counts three things as live. These are the bytes that
+//!    markers found, an eighth of the bytes born black meanwhile, and external bytes. Most of what
+//!    is born black is garbage already: 20 MB beside 8 MB found in `btree`. External bytes are
+//!    those that the program reports as held outside of the heap.
+//! 2. `goal = max(live * (1 + gc_percent / 100), min_heap)`. Under a limit the goal is at most what
+//!    fits. That is the blocks that may still be taken, and the free slots of spans, as far as such
+//!    slots were reused lately ([`Footprint`]).
+//! 3. The *runway* is the bytes that will be allocated from the trigger to the end of marking.
+//! 3. The *runway* is the bytes that will be allocated from the trigger to the end of marking:
+//!    `runway = work * ratio + aside`. `work` is the bytes to mark, `ratio` the bytes allocated for
+//!    each byte that markers mark by themselves. `aside` is the bytes allocated during handshakes.
+//!    Both rates in `ratio` are measured over the same stretch of time, so only their quotient
+//!    counts. `trigger = goal - runway`. The runway is at least 5 % of the way from live to goal.
+//!    If more than half of the way is expected, the runway is shorter than that (`runway_in`). Then
+//!    marking ends a little over the goal, on purpose.
+//!    free slots.
+//! 5. Some heaps have a collector without a core of its own. While marking, such a heap compares
+//!    the share of the runway that is used up with the share of the work done. When the work is
+//!    behind, mutators assist ([`Credit::demand`]). Above 1.1 times the goal they yield. A
+//!    collector with a core of its own is left alone until marking should have ended.
+//! 6. Where the limit sets the goal, the collector may take half of the process's CPU time
+//!    ([`Limiter`]). Beyond that, the heap grows over the (soft) limit instead.
 //!
-//! `live < trigger < goal`. What a simulated program does under all this is in `simulate.rs`.
+//! `live < trigger < goal`. `simulate.rs` runs a simulated program under all this.
 //!
 //! Literature: Go's `mgcpacer.go` (cons/mark ratio, assist ratio) and `mgclimit.go` (the leaky bucket).
 
@@ -40,45 +46,49 @@ pub(crate) use limiter::Limiter;
 pub(crate) use limits::{LEAST_RATION, LONGEST_STEP, Limits, Ration, Room, Tightness};
 pub(crate) use scavenger::Scavenger;
 
-/// Cycles whose measurements the pacer keeps: the worst of them sets the runway.
+/// Cycles whose measurements the pacer keeps. The worst of them sets the runway.
 const MEMORY: usize = 4;
-/// Under a limit that the live heap nearly fills, this part of it and [`LEAST_ROOM`] are still needed to get anywhere.
+/// `live / ROOM + LEAST_ROOM` bytes may always be allocated before the next goal. Without them, a
+/// program under a limit that its live heap nearly fills would make no progress.
 const ROOM: u64 = 16;
 const LEAST_ROOM: u64 = 65_536;
 
-/// The part of its goal by which a heap may pass it on purpose.
+/// A heap may pass its goal on purpose by `goal / OVER`.
 const OVER: u64 = 12;
 
-/// What the next cycle should be.
+/// The plan for the next cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Plan {
-    /// Bytes that count as live in the heap, external ones not included.
+    /// Bytes of the heap that count as live, without external ones.
     pub(crate) live: u64,
-    /// The same with external bytes.
+    /// Bytes that count as live, with external ones.
     pub(crate) kept: u64,
-    /// Bytes at which the cycle starts, and below which its marking should end; external ones included.
+    /// Bytes at which the cycle starts, and those below which its marking should end. Both include
+    /// external bytes.
     pub(crate) trigger: u64,
     pub(crate) goal: u64,
-    /// Bytes at which its marking is expected to end, where that is a little over the goal on purpose; else the goal.
+    /// Bytes at which marking is expected to end. Above the goal where the pacer passes it on
+    /// purpose, else the goal.
     pub(crate) end: u64,
-    /// Bytes that its markers are expected to find.
+    /// Bytes that the markers are expected to find.
     pub(crate) work: u64,
-    /// A limit sets the goal.
+    /// Whether a limit sets the goal.
     pub(crate) limited: bool,
 }
 
-/// What a marking found and cost.
+/// What one marking found and cost.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Marked {
     /// Bytes that markers found.
     pub(crate) found: u64,
-    /// Those of them that mutators marked.
+    /// Bytes of `found` that mutators marked.
     pub(crate) assisted: u64,
     /// Bytes allocated from the start of the cycle to the end of marking.
     pub(crate) black: u64,
-    /// Those of them that were allocated while markers worked: the rest is handshakes.
+    /// Bytes of `black` that were allocated while markers worked; the rest were allocated during
+    /// handshakes.
     pub(crate) in_mark: u64,
-    /// Bytes outside of the heap, and those of them that were taken since the start of the cycle.
+    /// External bytes, and those of them that were taken since the start of the cycle.
     pub(crate) external: u64,
     pub(crate) external_black: u64,
 }
@@ -88,17 +98,17 @@ pub(crate) struct Marked {
 pub(crate) struct Footprint {
     /// Bytes of blocks in spans.
     pub(crate) used: u64,
-    /// Bytes that pacing counts in them.
+    /// Bytes that pacing counts in those blocks.
     pub(crate) counted: u64,
-    /// Bytes that refills took from spans in use since the last sweep, and from fresh blocks.
+    /// Bytes that refills took since the last sweep: from spans in use, and from fresh blocks.
     pub(crate) reused: u64,
     pub(crate) fresh: u64,
-    /// Bytes outside of the heap, and those that were released since the end of marking.
+    /// External bytes, and those released since the end of marking.
     pub(crate) external: u64,
     pub(crate) external_freed: u64,
 }
 
-/// The settings and the memory of the pacer.
+/// The pacer's settings and measurements.
 #[derive(Debug, Clone)]
 pub(crate) struct Pacer {
     gc_percent: u64,
@@ -106,16 +116,19 @@ pub(crate) struct Pacer {
     memory_limit: u64,
     live: u64,
     external: u64,
-    /// Bytes that markers found last, and that they are expected to find next.
+    /// Bytes that markers found in the last cycle, and those that they are expected to find in the
+    /// next.
     found: u64,
     work: u64,
-    /// Bytes allocated for each byte marked, and during handshakes, in the last cycles.
+    /// Of the last cycles: bytes allocated for each byte marked, and bytes allocated during
+    /// handshakes.
     ratios: [f64; MEMORY],
     asides: [u64; MEMORY],
     at: usize,
-    /// Bytes that may be allocated before the limit, beyond `live`.
+    /// Bytes that may be allocated beyond `live` before the limit is reached.
     room: u64,
-    /// Free slots at the end of the last sweep, in bytes, and the part of such that is reused before fresh blocks are.
+    /// Bytes of free slots at the end of the last sweep, and the share of free slots that is reused
+    /// before fresh blocks are taken.
     free: u64,
     reuse: f64,
 }
@@ -140,10 +153,10 @@ impl Pacer {
         }
     }
 
-    /// Plans with other settings from now on: what to do then.
+    /// Changes the settings and returns a plan with them.
     pub(crate) fn set(&mut self, gc_percent: u32, memory_limit: u64) -> Plan {
         self.gc_percent = u64::from(gc_percent);
-        // What was left of the old limit is left of the new one, and the difference.
+        // The room changes by the difference of the limits.
         self.room = if memory_limit > self.memory_limit {
             self.room.saturating_add(memory_limit - self.memory_limit)
         } else {
@@ -153,15 +166,16 @@ impl Pacer {
         self.plan()
     }
 
-    /// What to do before the first cycle.
+    /// Returns the plan for the time before the first cycle.
     pub(crate) fn first(&self) -> Plan {
         self.plan()
     }
 
-    /// What to do after a marking.
+    /// Returns the plan after a marking.
     pub(crate) fn after_mark(&mut self, marked: Marked) -> Plan {
         let Marked { found, assisted, black, in_mark, external, external_black } = marked;
-        // What markers alone would have marked meanwhile: an assisted cycle must not teach that all is well.
+        // An estimate of what markers alone would have marked in this time. If assists counted in
+        // full, the next runway would be too short.
         let alone = (found - assisted.min(found) / 2).max(1);
         self.ratios[self.at] = in_mark as f64 / alone as f64;
         self.asides[self.at] = black.saturating_sub(in_mark);
@@ -172,33 +186,35 @@ impl Pacer {
         self.found = found;
         let before = self.live;
         self.live = found + black / 8;
-        // Of what is outside all counts until the sweep says what the dead held.
+        // All external bytes count until the sweep tells which of them the dead held. Of those
+        // taken in this cycle an eighth counts.
         self.external = external.saturating_sub(external_black / 8 * 7);
         self.room = self.room.saturating_sub(self.live.saturating_sub(before));
         self.plan()
     }
 
-    /// What to do after the sweep: the same, with what is known by now.
+    /// Returns the plan after the sweep, with what is known exactly by then.
     pub(crate) fn after_sweep(&mut self, now: Footprint) -> Plan {
         if self.free > 0 {
             let seen = (now.reused as f64 / self.free as f64).clamp(0.0, 1.0);
-            // Where fresh blocks were needed, what had not been reused by then is of no use to what is allocated.
-            // Where none were, more might have been reused.
+            // Where fresh blocks were needed, the slots that had not been reused do not fit what
+            // the program allocates. Where none were needed, more slots might have been reused.
             let more = self.reuse.max(seen);
             self.reuse = if now.fresh > 0 { seen } else { more + (1.0 - more) / 8.0 };
         }
         self.free = now.used.saturating_sub(now.counted);
         self.external = self.external.saturating_sub(now.external_freed);
-        // Half of them, because a limit that is passed once stays passed: spans rarely become empty again.
+        // Half of the slots, because a heap that has passed its limit stays over it: spans rarely
+        // become empty again.
         let slots = scale(self.free, self.reuse) / 2;
         let total = now.used.saturating_add(now.external);
         self.room = (self.memory_limit.saturating_add(slots).saturating_sub(total))
-            // What was allocated since marking ended is in `used` and not in `live`.
+            // Bytes allocated since marking ended are in `used` and not in `live`.
             .saturating_add(now.counted.saturating_sub(self.live));
         self.plan()
     }
 
-    /// What to do when destructors have given back `bytes` outside of the heap, which the dead
+    /// Returns the plan after destructors have released `bytes` of external memory that the dead
     /// held.
     pub(crate) fn after_drops(&mut self, bytes: u64) -> Plan {
         self.external = self.external.saturating_sub(bytes);
@@ -217,7 +233,7 @@ impl Pacer {
         let ratio = self.ratios.iter().copied().fold(0.0, f64::max);
         let aside = self.asides.iter().copied().max().unwrap_or(0);
         let expected = scale(self.work, ratio).saturating_add(aside);
-        // A goal is passed on purpose, a limit is not.
+        // The pacer may pass a goal on purpose, but not a limit.
         let over = (goal / OVER).min(most - goal);
         let runway = runway_in(way, over, expected);
         Plan {
@@ -232,13 +248,17 @@ impl Pacer {
     }
 }
 
-/// How long before the goal a cycle starts, of the `way` from live to goal, if `wanted` bytes are allocated until its
-/// marking ends.
+/// Returns the runway in bytes. `way` is the distance from live to goal, `over` the most by which
+/// marking may end above the goal. `wanted` is the bytes expected to be allocated until marking
+/// ends.
 ///
-/// Up to half of the way, as long as is wanted. Beyond that the collector would work most of the time, and a cycle that starts
-/// later and ends a little over the goal saves a good part of that: by half of what is wanted over the half, and `over` at most.
-/// Where four fifths do not suffice the goal is passed by much whenever the cycle starts, and an early start only makes more
-/// cycles: then it is the later the more is missing, by the fourth power, up to nine tenths of the way.
+/// With `half = way / 2` and `most = 4/5 * way`:
+/// - `wanted <= half`: `runway = max(wanted, way / 20)`. Marking ends at the goal.
+/// - `wanted <= most`: `runway = wanted - min((wanted - half) / 2, over)`. A longer runway would
+///   keep the collector busy most of the time. A later start saves much of that work, and marking
+///   ends a little above the goal.
+/// - `wanted > most`: the runway for `wanted = most`, times `(most / wanted)^4`, and at least `way
+///   / 10`. The goal is passed by much in any case, and an early start would only add cycles.
 fn runway_in(way: u64, over: u64, wanted: u64) -> u64 {
     let (half, most) = (way / 2, way / 5 * 4);
     if wanted <= half {
@@ -250,7 +270,7 @@ fn runway_in(way: u64, over: u64, wanted: u64) -> u64 {
     scale(runway, part.powi(4)).max(way / 10)
 }
 
-/// `bytes` times `by`; the largest number if that is too large for one.
+/// Returns `bytes * by`, saturating.
 fn scale(bytes: u64, by: f64) -> u64 {
     (bytes as f64 * by) as u64
 }

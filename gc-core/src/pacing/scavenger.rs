@@ -1,26 +1,31 @@
 #![forbid(unsafe_code)]
-//! The scavenger's policy: how much memory of free blocks the collector gives back to the system, and when.
+//! The scavenger's policy: how much memory of free blocks the collector gives back to the system,
+//! and when.
 //!
-//! *How much.* Blocks in use with their side tables, and idle ones, together are kept up to the goal, because the heap will have grown to it when
-//! the next cycle ends, and up to what was in use at most in this period and the one before, because that is what a cycle
-//! of this program takes, with overshoot and with free slots that serve nobody. (A period is the time from the end of one
-//! cycle to the end of the next, and a second at least: where cycles take milliseconds no two are alike.) So in a steady state nothing
-//! is given back, and after a burst everything above the goal is, from the end of the second period on. A memory limit cuts the
-//! second part off.
+//! *How much.* `retained = max(goal, min(peak, limit))`. It counts blocks in use with their side
+//! tables, and idle blocks. The goal is retained because the heap will have grown to it when the
+//! next cycle ends. `peak` is the most in use in this period and in the one before. A cycle of this
+//! program takes that much, with overshoot and with free slots that are not reused. A period lasts
+//! from the end of one cycle to the end of another, and at least a second. Shorter periods would
+//! differ too much where cycles take milliseconds. So in a steady state nothing is given back.
+//! After a burst, everything above the goal is given back from the end of the second period on.
+//! Under a memory limit, `limit` bounds the second term.
 //!
-//! *How fast.* By a bucket that fills with the rate and holds one slice, so that time in which nothing was to be done
-//! gives no credit, and a slice is short work: 1 MiB, 25 to 100 µs, about 0.5 % of a core with the default rate.
+//! *How fast.* A bucket fills with the rate and holds one slice, so idle time gives no credit. A
+//! slice is short work: 1 MiB, 25 to 100 µs, about 0.5 % of a core with the default rate.
 //!
-//! Literature: Go's `mgcscavenge.go` (a retained goal from the last cycle's peak; 1 % of the time as its pace).
+//! Literature: Go's `mgcscavenge.go` (a retained goal from the last cycle's peak; 1 % of the time
+//! as its pace).
 
 use std::time::Duration;
 
-/// The largest slice and the smallest, which is a block.
+/// The largest slice, and the smallest, which is a block.
 const SLICE: u64 = 1 << 20;
 const LEAST: u64 = crate::config::BLOCK as u64;
-/// The time between slices, in which the bucket fills; a rate so small that it does not give a block in that takes longer.
+/// The time between slices, in which the bucket fills. A rate that gives less than a block in this
+/// time makes it longer.
 const BETWEEN: Duration = Duration::from_millis(15);
-/// The shortest period, where a program that rests is not collected sooner.
+/// The shortest period, unless `idle_after` is shorter.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// The collector's scavenger. Sizes are in bytes, times since the heap was made.
@@ -32,23 +37,24 @@ pub(crate) struct Scavenger {
     /// How full the bucket is, as of `at`.
     bucket: f64,
     at: Duration,
-    /// The most that was in use in this period and in the last one.
+    /// Peak use in this period and in the last one.
     peak: u64,
     last_peak: u64,
-    /// How long a period lasts at least, and until when this one does.
+    /// The least length of a period, and the time before which this one does not end.
     period: Duration,
     until: Duration,
-    /// Cycles that have ended and ended no period yet; more than two are no news.
+    /// Cycles that ended without ending a period; counted up to two.
     ended: u32,
     /// The system refused a slice in this period.
     refused: bool,
-    /// Nothing is kept, and no clock looked at: for the checkers.
+    /// Nothing is retained and no clock is read: for the checkers.
     all: bool,
 }
 
 impl Scavenger {
-    /// One that gives back `rate` bytes a second (0: none), and keeps no more than the goal beyond `limit`. With `all` it
-    /// gives back whatever is idle, at every look. A program that rests is collected after `idle_after`.
+    /// A scavenger that gives back `rate` bytes a second (0: none). `limit` bounds what is retained
+    /// above the goal. With `all` it gives back every idle block at each look. A program that rests
+    /// is collected after `idle_after`.
     pub(crate) fn new(rate: usize, limit: u64, idle_after: Duration, all: bool) -> Scavenger {
         let rate = rate as u64;
         let slice = (rate as f64 * BETWEEN.as_secs_f64()) as u64;
@@ -68,22 +74,22 @@ impl Scavenger {
         }
     }
 
-    /// From now on no more is kept beyond the goal.
+    /// Sets the bound on what is retained above the goal.
     pub(crate) fn set_limit(&mut self, limit: u64) {
         self.limit = limit;
     }
 
-    /// So much is in use.
+    /// Records how much is in use.
     pub(crate) fn saw(&mut self, used: u64) {
         self.peak = self.peak.max(used);
     }
-    /// A cycle has ended, with so much in use.
+    /// Records the end of a cycle, with `used` bytes in use.
     pub(crate) fn cycle_ended(&mut self, now: Duration, used: u64) {
         self.ended = (self.ended + 1).min(2);
         self.refused = false;
         self.end_period(now, used);
     }
-    /// Ends the period, if a cycle has and it has lasted long enough.
+    /// Ends the period, if a cycle has ended since and the period has lasted long enough.
     fn end_period(&mut self, now: Duration, used: u64) {
         if self.ended > 0 && now >= self.until {
             self.ended -= 1;
@@ -91,16 +97,17 @@ impl Scavenger {
             self.until = now + self.period;
         }
     }
-    /// What is kept, idle blocks and those in use together, of a heap with this goal.
+    /// Bytes that are retained, idle and in use together, in a heap with this goal.
     pub(crate) fn retained(&self, goal: u64) -> u64 {
         if self.all { 0 } else { goal.max(self.peak.max(self.last_peak).min(self.limit)) }
     }
 
-    /// Whether it is worth looking at how much is idle; a collector polls more often than that.
+    /// Returns whether it is worth finding out how much is idle. The collector polls more often
+    /// than that.
     pub(crate) fn is_time(&self, now: Duration) -> bool {
         self.rate > 0 && (self.all || now.saturating_sub(self.at) >= BETWEEN / 2)
     }
-    /// How much to give back now, with so much `in_use` and `idle`.
+    /// Returns how much to give back now, with `in_use` and `idle` bytes.
     pub(crate) fn due(&mut self, now: Duration, in_use: u64, idle: u64, goal: u64) -> u64 {
         self.end_period(now, in_use);
         let more = self.rate as f64 * now.saturating_sub(self.at).as_secs_f64();
@@ -110,18 +117,18 @@ impl Scavenger {
         let is_time = self.all || self.bucket >= slice as f64;
         if self.rate == 0 || self.refused || !is_time { 0 } else { slice }
     }
-    /// Of the slice that was due the system took so much.
+    /// Records that the system took `taken` bytes of the slice that was due.
     pub(crate) fn gave(&mut self, slice: u64, taken: u64) {
         self.bucket -= slice as f64;
-        // Whatever stands in the way now will not have gone in a moment.
+        // The reason for a refusal will not go away in a moment.
         self.refused = taken == 0;
     }
-    /// How long it takes the bucket to fill.
+    /// Returns how long the bucket takes to fill.
     pub(crate) fn pause(&self) -> Duration {
         let lacks = (self.slice as f64 - self.bucket).max(0.0);
         Duration::try_from_secs_f64(lacks / self.rate as f64).unwrap_or(Duration::MAX)
     }
-    /// Whether there is something to wait for, which may be the end of a period.
+    /// Returns whether there is something to wait for, which may be the end of a period.
     pub(crate) fn has_more(&self, in_use: u64, idle: u64, goal: u64) -> bool {
         let retained = self.retained(goal);
         let retained = if self.ended > 0 { retained.min(goal) } else { retained };
@@ -129,7 +136,7 @@ impl Scavenger {
     }
 }
 
-/// What of `idle` is not `retained`.
+/// Returns the part of `idle` that is not retained.
 fn excess(in_use: u64, idle: u64, retained: u64) -> u64 {
     (in_use + idle).saturating_sub(retained).min(idle)
 }
@@ -143,7 +150,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
     const IDLE_AFTER: Duration = Duration::from_secs(5);
 
-    /// A heap whose blocks are all in use, or idle, or given back.
+    /// A heap whose blocks are in use, idle, or given back.
     struct World {
         scavenger: Scavenger,
         now: Duration,
@@ -163,7 +170,7 @@ mod tests {
             self.used = used;
             self.scavenger.saw(used);
         }
-        /// A cycle ends, and leaves so much in use.
+        /// A cycle ends and leaves `used` bytes in use.
         fn cycle(&mut self, used: u64, goal: u64) {
             self.set_used(used);
             self.goal = goal;

@@ -1,6 +1,7 @@
-//! A simulated program under the real pacer, as in Go's `mgcpacer_test.go`: time goes in steps of 50 µs, mutators
-//! allocate, the collector marks at its own speed, and assists mark in quanta. Nothing here knows a real heap, so a
-//! run of minutes takes milliseconds, and a scenario is a function from time to live bytes.
+//! A simulated program under the real pacer, as in Go's `mgcpacer_test.go`. Time goes in steps of
+//! 50 µs. Mutators allocate, the collector marks at its own speed, and assists mark in quanta.
+//! Nothing here knows a real heap, so a run of minutes takes milliseconds. A scenario is a function
+//! from time to live bytes.
 
 use super::*;
 use crate::config::Settings;
@@ -13,15 +14,15 @@ const STEP: f64 = 50e-6;
 struct World {
     /// Live bytes at a time in seconds.
     live: fn(f64) -> u64,
-    /// Bytes allocated in a second, by all mutators, that do nothing else.
+    /// Bytes that all mutators together allocate in a second, if they do nothing else.
     allocation: f64,
-    /// Bytes marked in a second by the collector's thread, and by an assisting mutator.
+    /// Bytes marked in a second: by the collector's thread, and by an assisting mutator.
     marking: f64,
     /// Seconds that each handshake of a cycle lasts.
     handshake: f64,
     gc_percent: u32,
     limit: u64,
-    /// The collector has a core that no mutator wants.
+    /// Whether the collector has a core that no mutator uses.
     own_core: bool,
     seconds: f64,
 }
@@ -41,7 +42,7 @@ impl Default for World {
     }
 }
 
-/// What one cycle was.
+/// What happened in one cycle.
 #[derive(Debug, Clone, Copy)]
 struct Cycle {
     at: f64,
@@ -54,21 +55,21 @@ struct Cycle {
 struct Outcome {
     cycles: Vec<Cycle>,
     allocated: f64,
-    /// The collector's share of all time spent, assists included; over the second half of the run.
+    /// The collector's share of all CPU time, assists included, over the second half of the run.
     share: f64,
-    /// The part of the mutators' time that went into assists, that they gave away, and that they
-    /// waited at the limit.
+    /// Shares of the mutators' time: spent in assists, given away by yields, and waited at the
+    /// limit.
     assisting: f64,
     yielding: f64,
     waiting: f64,
-    /// The most that the heap was, at any time.
+    /// Peak size of the heap.
     most: u64,
-    /// The least that was allocated in any tenth of the run after the first two.
+    /// The least number of bytes allocated in any tenth of the run after the first two.
     least: f64,
 }
 
 impl Outcome {
-    /// The worst of heap over goal, from `from` seconds on.
+    /// The largest ratio of heap to goal, from `from` seconds on.
     fn overshoot(&self, from: f64) -> f64 {
         let late = self.cycles.iter().filter(|c| c.at >= from);
         late.map(|c| c.peak as f64 / c.goal as f64).fold(0.0, f64::max)
@@ -78,12 +79,12 @@ impl Outcome {
     }
 }
 
-/// Where the simulated collector is.
+/// The phase of the simulated collector.
 enum Phase {
     Idle,
     /// Seconds left, and whether marking is done.
     Handshake(f64, bool),
-    /// Bytes marked, and by whom.
+    /// Bytes marked in all, and by assists.
     Marking {
         total: f64,
         done: f64,
@@ -131,7 +132,7 @@ fn run(world: &World) -> Outcome {
             (_, true) => 0.5,
             _ => 1.0,
         };
-        // Who waits leaves its core to the collector.
+        // A mutator that waits leaves its core to the collector.
         let own = match (world.own_core, waits || yields && !assisting) {
             (false, false) => 0.5,
             _ => 1.0,
@@ -140,7 +141,7 @@ fn run(world: &World) -> Outcome {
         credit.allocate(bytes);
         gate.took(bytes);
         tenths[((now / world.seconds * 10.0) as usize).min(9)] += bytes as f64;
-        // A thread that waits takes none of the process's time.
+        // A thread that waits uses no CPU time.
         all_time += if waits { 0.0 } else { STEP };
         yield_time += if yields { STEP } else { 0.0 };
         let assisted_now = if assisting { world.marking * STEP * 0.5 } else { 0.0 };
@@ -218,12 +219,12 @@ fn run(world: &World) -> Outcome {
     }
 }
 
-/// One thread at the lines of a soft limit, as `mutator::ration` has it: all that it takes is fresh
-/// memory.
+/// One thread at the lines of a soft limit, as `mutator::ration` treats it. The thread takes fresh
+/// memory only.
 struct Gate {
     limits: Limits,
     ration: i64,
-    /// Until when it waits, if no cycle ends before.
+    /// The time until which the thread waits, if no cycle ends before.
     until: f64,
     waited: f64,
     most: u64,
@@ -280,7 +281,7 @@ fn in_steady_state_the_peak_is_within_a_tenth_of_the_goal() {
                 let outcome = run(&world);
                 let (over, last) = (outcome.overshoot(5.0), outcome.cycles.last().unwrap());
                 assert!(over < 1.1, "{own_core} {handshake} {allocation}: {over}");
-                // And not by collecting far too early.
+                // The collector must not start far too early either.
                 let under = last.peak as f64 / last.goal as f64;
                 assert!(under > 0.75, "{own_core} {handshake} {allocation}: {under}");
             }
@@ -339,7 +340,7 @@ fn a_ramp_stays_near_its_goal() {
 
 #[test]
 fn bursts_neither_overshoot_for_long_nor_leave_the_goal_high() {
-    // A fifth of the time five times as much is live.
+    // For a fifth of the time, five times as much is live.
     let world = World {
         live: |t| if t % 5.0 < 1.0 { 250 * MB } else { 50 * MB },
         seconds: 30.0,
@@ -419,7 +420,7 @@ fn a_larger_gc_percent_makes_fewer_cycles() {
 #[test]
 fn a_soft_limit_is_passed_by_a_tenth_and_a_little_and_the_program_goes_on() {
     for own_core in [true, false] {
-        // A collector that is so slow that without a gate the heap goes to three times its limit.
+        // A collector so slow that the heap would go to three times its limit without the gate.
         for (live, marking) in [(60, 100.0), (85, 300.0), (95, 500.0)] {
             let live: fn(f64) -> u64 = match live {
                 60 => |_| 60 * MB,
@@ -436,7 +437,7 @@ fn a_soft_limit_is_passed_by_a_tenth_and_a_little_and_the_program_goes_on() {
             };
             let outcome = run(&world);
             assert!(outcome.most < 115 * MB, "{own_core} {marking}: {} MB", outcome.most / MB);
-            // Never far below its own mean, and so never starved for long.
+            // Allocation never falls far below its mean, so the program is never starved for long.
             let mean = outcome.allocated / 10.0;
             let least = outcome.least / mean;
             assert!(least > 0.5, "{own_core} {marking}: {least}");
@@ -446,7 +447,7 @@ fn a_soft_limit_is_passed_by_a_tenth_and_a_little_and_the_program_goes_on() {
 
 #[test]
 fn what_lives_may_pass_a_soft_limit_slowly() {
-    // A leak of 100 MB a second, which is twice the limit in the end.
+    // A leak of 100 MB a second; in the end twice the limit is live.
     let world = World {
         live: |t| (t.min(1.5) * 100.0) as u64 * MB + 50 * MB,
         limit: 100 * MB,

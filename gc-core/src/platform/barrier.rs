@@ -1,4 +1,4 @@
-//! A full fence on every other thread of this process, as a call of the collector's.
+//! A full fence on every other thread of this process, as a call that the collector makes.
 //!
 //! | system | call | may it fail? |
 //! |---|---|---|
@@ -6,12 +6,13 @@
 //! | Windows | `FlushProcessWriteBuffers` | no |
 //! | others | none: pins have a fence of their own | |
 //!
-//! What [`register`] promised may be refused later: by a filter of system calls that the program
-//! installs, or because a process that was restored from a checkpoint has lost its registration.
-//! The second is mended by registering again. For the first there is [`visit_all_cores`], slow and
-//! used once: the calling thread moves to each core in turn. Whatever ran there was switched out,
-//! which is a full fence, and whatever did not run anywhere executes one when it is switched in.
-//! After that the pins of the heap have fences of their own (`sync::fence`).
+//! Linux may later refuse what [`register`] promised, for one of two reasons. The program may have
+//! installed a system-call filter. Or the process was restored from a checkpoint and has lost its
+//! registration: then the heap registers again. For the first there is [`visit_all_cores`], slow
+//! and used once. The calling thread moves to each core in turn. A thread that ran there was
+//! switched out, which is a full fence. A thread that ran nowhere executes one when it is switched
+//! in. After that the pins of the heap have fences of their own (`sync::fence`).
+//! that the pins of the heap have fences of their own (`sync::fence`).
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod imp {
@@ -43,8 +44,8 @@ mod imp {
             set.0[core / 64] = 1 << (core % 64);
             set
         }
-        /// Those of the calling thread, and a number that is larger than that of any core. The
-        /// kernel's own answer: it is the length of its sets, which the C library hides.
+        /// The cores of the calling thread, and a number larger than that of any core. It is the
+        /// kernel's own answer: the length of its sets, which the C library hides.
         fn of_this_thread() -> Option<(Cores, usize)> {
             let mut set = Cores([0; CORES / 64]);
             let (at, bytes) = (set.0.as_mut_ptr(), size_of::<Cores>());
@@ -65,10 +66,10 @@ mod imp {
     pub(crate) fn visit_all_cores() -> bool {
         let Some((before, end)) = Cores::of_this_thread() else { return false };
         let visit = |core| match Cores::one(core).bind_this_thread() {
-            // A system that only pretends (there are such, for sandboxes) leaves the thread where
-            // it was. SAFETY: the call takes nothing and returns a number.
+            // Some sandboxes only pretend, and leave the thread where it was. SAFETY: the call
+            // takes nothing and returns a number.
             Ok(()) => (unsafe { libc::sched_getcpu() } == core as libc::c_int).then_some(true),
-            // No such core, or none that threads of this process may run on.
+            // No such core, or one that threads of this process may not run on.
             Err(e) if e.raw_os_error() == Some(libc::EINVAL) => Some(false),
             Err(_) => None,
         };

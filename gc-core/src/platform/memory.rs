@@ -1,13 +1,13 @@
 //! Address space from the operating system: reserved without access, opened in steps, given back in
 //! pages.
 //!
-//! 1. [`reserve`]: a range that no thread can touch. It is address space and nothing else: no rule
-//!    of overcommit counts it, and `mlockall` fills nothing of it.
-//! 2. [`open`]: a part of it becomes readable and writable. Pages still come at their first touch,
-//!    zeroed. Here the system may refuse, and here it counts, where it counts at all.
-//! 3. [`discard`]: the memory of pages goes back; they stay open. What they hold afterwards is
-//!    their old content or zeroes, see [`DISCARD`].
-//! 4. [`unmap`]: the range ends.
+//! 1. [`reserve`]: a range that no thread can access. It is only address space: no rule of
+//!    overcommit counts it, and `mlockall` does not fill it.
+//! 2. [`open`]: makes a part of it readable and writable. Pages still come at their first touch,
+//!    zeroed. Here the system may refuse, and here it counts memory, if it counts at all.
+//! 3. [`discard`]: gives the memory of pages back; they stay open. Afterwards they hold their old
+//!    content or zeroes, see [`DISCARD`].
+//! 4. [`unmap`]: ends the range.
 //!
 //! | system | reserve | open | discard |
 //! |---|---|---|---|
@@ -23,7 +23,7 @@ use std::io;
 pub(crate) enum Discard {
     /// Zeroes.
     Zeroed,
-    /// Either what they held, or zeroes, each page by itself. A page of zeroes stays one.
+    /// Either the old content or zeroes, separately for each page. A page of zeroes stays one.
     OldOrZeroed,
     /// Anything.
     Undefined,
@@ -40,14 +40,15 @@ mod imp {
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
     const ADVICE: libc::c_int = libc::MADV_DONTNEED;
-    // What is only free still counts as the process's own in its footprint, as the system shows it.
+    // With plain `MADV_FREE`, freed memory would still count in the process's footprint as the
+    // system shows it.
     #[cfg(target_vendor = "apple")]
     const ADVICE: libc::c_int = libc::MADV_FREE_REUSABLE;
     #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
     const ADVICE: libc::c_int = libc::MADV_FREE;
 
-    // No swap is set aside for what is opened, as for any large mapping that will hardly be filled.
-    // Where the rule is to count everything (`vm.overcommit_memory=2`), the flag means nothing and
+    // No swap is reserved for the mapping, as usual for a large mapping that will hardly be filled.
+    // Under the rule that counts everything (`vm.overcommit_memory=2`) the flag has no effect, and
     // `mprotect` counts.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     const FLAGS: libc::c_int = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
@@ -83,7 +84,7 @@ mod imp {
 
     pub(crate) fn no_huge_pages(at: usize, bytes: usize) {
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        // SAFETY: advice on how to fill a range; what it holds does not change.
+        // SAFETY: advice on how to fill a range, which does not change its content.
         unsafe {
             libc::madvise(at as *mut libc::c_void, bytes, libc::MADV_NOHUGEPAGE);
         }
@@ -114,8 +115,7 @@ mod imp {
     }
 
     pub(crate) unsafe fn open(at: usize, bytes: usize) -> io::Result<()> {
-        // SAFETY: INV-10: pages of the caller's own reservation; what is committed already stays as
-        // it is.
+        // SAFETY: INV-10: pages of the caller's own reservation; committed pages stay as they are.
         let got = unsafe { VirtualAlloc(at as *mut _, bytes, MEM_COMMIT, PAGE_READWRITE) };
         if got.is_null() { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
@@ -148,7 +148,7 @@ mod imp {
     }
 }
 
-/// No address space: `lib.rs` says so when it is compiled.
+/// Without address space: `lib.rs` refuses to compile there.
 #[cfg(not(any(unix, windows)))]
 mod imp {
     use super::{Discard, io};

@@ -1,5 +1,5 @@
-//! What the heap asks of the operating system, a file for each subject; nothing else names a system
-//! call.
+//! What the heap asks of the operating system, a file for each subject. No other file names a
+//! system call.
 //!
 //! | file | subject |
 //! |---|---|
@@ -8,9 +8,9 @@
 //! | `process` | whether this is still the process in which a heap was made |
 //! | `thread` | signals of the collector's threads, their processor time, their cores |
 //!
-//! Each file has one part for each system and says what a system without the mechanism gets.
-//! `docs/PLATFORMS.md` has the table. The files know nothing of each other, save that all may use
-//! the bindings in `windows`.
+//! Each file has one part for each system, and documents what a system without the mechanism gets.
+//! `docs/PLATFORMS.md` has the table. The files do not know each other, except that all may use the
+//! bindings in `windows`.
 
 #[cfg(not(loom))]
 pub(crate) mod barrier;

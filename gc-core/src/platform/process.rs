@@ -1,13 +1,13 @@
 //! Which process this is: a number that a child of a `fork` does not share with its parent.
 //!
-//! The number of the system (the pid) does not tell: both may be process 1 of their namespaces, and
-//! numbers come again. So each process has a *token* of its own. It lies in a page that the system
-//! clears in the child of a `fork`, however the fork was made (`MADV_WIPEONFORK`, Linux 4.14).
-//! Where there is no such page, a handler of the C library clears it (`pthread_atfork`), and the
-//! pid counts as well.
+//! The system's number of a process (the pid) is not enough. Parent and child may both be process 1
+//! of their namespaces, and numbers are reused. So each process has a *token* of its own. It lies
+//! in a page that the system clears in the child of a `fork`, however the fork was made
+//! (`MADV_WIPEONFORK`, Linux 4.14). Where there is no such page, a handler of the C library clears
+//! it (`pthread_atfork`), and the pid counts as well.
 //!
-//! A child that shares its parent's memory (`vfork`) shares the token: it is the same process to a
-//! heap, and may do nothing but `exec`. Windows has no `fork`.
+//! A child that shares its parent's memory (`vfork`) shares the token. To a heap it is the same
+//! process, and it may only `exec`. Windows has no `fork`.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,21 +19,22 @@ pub(crate) struct Process {
     pid: u32,
 }
 
-/// Where the token is. Zero: this process has none yet.
+/// The place of the token. Zero: this process has none yet.
 #[derive(Debug)]
 struct Place {
     word: &'static AtomicU64,
-    /// The system itself clears the word in a child.
+    /// Whether the system itself clears the word in a child.
     is_wiped: bool,
 }
 
-/// Tokens given so far, by this process and its ancestors; a child goes on with its own copy.
+/// Number of tokens given so far, by this process and its ancestors; a child continues with its own
+/// copy.
 static GIVEN: AtomicU64 = AtomicU64::new(0);
 /// The token, where there is no page for it.
 static WORD: AtomicU64 = AtomicU64::new(0);
 
 impl Process {
-    /// The one that calls. Two loads, and a system call where the page is missing.
+    /// The calling process. Costs two loads, and a system call where there is no such page.
     pub(crate) fn current() -> Process {
         static PLACE: OnceLock<Place> = OnceLock::new();
         let place = PLACE.get_or_init(Place::new);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 /// Runs `start`, which starts a thread, so that the new thread takes no signal that is sent to the
-/// process: those are for the program's own threads, which know what to do with them. What a
-/// thread's own instruction causes (a fault, a trap, a filtered system call) stays open.
+/// process. Such signals are for the program's own threads, which can handle them. Signals caused
+/// by a thread's own instruction (a fault, a trap, a filtered system call) stay open.
 ///
 /// The new thread inherits the mask of the calling one, so there is no moment at which it takes
 /// any.
@@ -30,8 +30,8 @@ impl Mask {
             libc::SIGSYS,
             libc::SIGABRT,
         ];
-        // SAFETY: sets of signals are plain bits, for which zero is valid; the calls read and write
-        // them only, and the last one the calling thread's mask.
+        // SAFETY: sets of signals are plain bits, for which zero is valid. The calls read and write
+        // only the sets, and the last call the calling thread's mask.
         unsafe {
             let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = std::mem::zeroed();
             libc::sigfillset(&raw mut all);
@@ -137,7 +137,7 @@ mod imp {
     }
 }
 
-/// Lets short sleeps of this thread be short: the default slack of Linux is 50 µs.
+/// Makes short sleeps of this thread precise: the default slack of Linux is 50 µs.
 pub(crate) fn short_timer_slack() {
     #[cfg(target_os = "linux")]
     // SAFETY: the call takes plain integers.

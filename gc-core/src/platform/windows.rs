@@ -1,4 +1,4 @@
-//! The few functions of Windows that the heap calls, as `kernel32` has them.
+//! The few functions of Windows that the heap calls, as `kernel32` declares them.
 
 use std::ffi::c_void;
 

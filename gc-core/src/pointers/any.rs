@@ -1,15 +1,15 @@
-//! [`GcAny`]: an erased pointer, whose object's type the span knows.
+//! [`GcAny`]: an erased pointer. The span knows the type of its object.
 //!
-//! 1. [`Gc::erase`] and [`GcAny::new`] forget the type. Both ask for a [`Branded`] type: then the
-//!    lifetimes in it follow from the brand.
-//! 2. [`GcAny::downcast`] looks at the span of the address. Its `TypeInfo` has the identity of the
-//!    type that the object was made with, lifetimes erased, which is compared with the identity of
-//!    `T` at `'static`.
-//! 3. Equal identities and one brand are one type (INV-20).
+//! 1. [`Gc::erase`] and [`GcAny::new`] forget the type. Both require a [`Branded`] type, whose
+//!    lifetimes follow from the brand.
+//! 2. [`GcAny::downcast`] looks up the span of the address. Its `TypeInfo` has the identity of the
+//!    type that the object was made with, lifetimes erased. That identity is compared with the
+//!    identity of `T` at `'static`.
+//! 3. Equal identities and one brand mean one type (INV-20).
 //!
-//! Leaf data shares its spans with other leaf data of its size, so a span cannot tell its type. The
-//! compiler refuses to erase a pointer to it. [`GcAny::new`] allocates leaf data in spans of its
-//! type instead.
+//! Leaf data shares its spans with other leaf data of its size, so a span does not know its type.
+//! The compiler refuses to erase a pointer to leaf data. [`GcAny::new`] allocates leaf data in
+//! spans of its type instead.
 
 use super::gc::made;
 use crate::error::AllocError;
@@ -22,12 +22,11 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ptr::NonNull;
 
-/// What a pointer without a type points to. There are no values of it, only objects behind a
-/// [`GcAny`].
+/// The pointee of a pointer without a type. No values of it exist, only objects behind a [`GcAny`].
 ///
-/// `Gc<'gc, Erased>` is for the cells, weak pointers and maps, which take a pointee's type:
-/// `GcCell<'gc, Erased>` holds a [`GcAny`] and changes atomically. `Root<Erased>` is what
-/// [`GcAny::root`] makes.
+/// `Gc<'gc, Erased>` is for cells, weak pointers and maps, which take a pointee's type.
+/// `GcCell<'gc, Erased>` holds a [`GcAny`] and changes atomically. [`GcAny::root`] makes a
+/// `Root<Erased>`.
 ///
 /// ```
 /// use gc_core::{Erased, Gc, GcAny, GcCell, Heap};
@@ -48,7 +47,7 @@ impl fmt::Debug for Erased {
     }
 }
 
-/// The type's name, if the calling thread can find it, and the address.
+/// Prints the address, and the type's name if the calling thread can find it.
 fn fmt_object(addr: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match type_name_at(addr) {
         Some(name) => write!(f, "GcAny({name} at {addr:#x})"),
@@ -66,7 +65,7 @@ unsafe impl Rootable<'_> for Erased {
 }
 
 /// A pointer to an object of any sized type with a family: `Copy`, one word.
-/// [`downcast`](Self::downcast) leads back to the type, which the object's span knows.
+/// [`downcast`](Self::downcast) returns a pointer with the type, which the object's span knows.
 ///
 /// Equality and hash are those of the address.
 ///
@@ -94,15 +93,15 @@ unsafe impl Rootable<'_> for Erased {
 ///
 /// # What can be erased
 ///
-/// - A pointer to leaf data (neither pointers nor drop glue in it, such as `u64`) cannot: the
-///   compiler refuses [`Gc::erase`]. Make such objects with [`GcAny::new`].
+/// - A pointer to leaf data cannot: the compiler refuses [`Gc::erase`]. (Leaf data has neither
+///   pointers nor drop glue, such as `u64`.) Make such objects with [`GcAny::new`].
 /// - Slices, `str` and trait objects cannot: their pointers have two words. Put a `Box<[T]>`, a
-///   `Vec` or a `String` into an object, or a `Gc<[T]>`. A trait object leads back to its type by
-///   [`Gc::downcast`].
+///   `Vec`, a `String` or a `Gc<[T]>` into an object. [`Gc::downcast`] leads from a trait object to
+///   its type.
 /// - A weak pointer or an ephemeron is a value. It can be in an object that is erased.
 ///
 /// `T` and a wrapper of `T` are two types, even if the wrapper is `repr(transparent)`. So are types
-/// of one name in two versions of a crate.
+/// of the same name in two versions of a crate.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub struct GcAny<'gc>(Gc<'gc, Erased>);
@@ -117,7 +116,7 @@ impl Eq for GcAny<'_> {}
 const _: () = assert!(size_of::<Option<GcAny<'_>>>() == size_of::<usize>());
 
 impl<'gc, T: Branded<'gc>> Gc<'gc, T> {
-    /// Forgets the type of the object; [`GcAny::downcast`] leads back. No code.
+    /// Forgets the type of the object; [`GcAny::downcast`] restores it. Costs nothing.
     ///
     /// It does not compile for leaf data, whose spans do not know a type; [`GcAny::new`] makes such
     /// objects.
@@ -145,7 +144,7 @@ impl<'gc, T: Branded<'gc>> Gc<'gc, T> {
 }
 
 impl<'gc> GcAny<'gc> {
-    /// Allocates an object in spans that know its type, leaf data too. As fast as [`Gc::new`].
+    /// Allocates an object in spans that know its type, leaf data included. As fast as [`Gc::new`].
     ///
     /// # Panics
     ///
@@ -171,6 +170,17 @@ impl<'gc> GcAny<'gc> {
     /// # Errors
     ///
     /// If the heap has reached its limit; `value` is dropped.
+    ///
+    /// ```
+    /// use gc_core::{GcAny, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     let any = GcAny::try_new(mc, 5u16)?;
+    ///     assert_eq!(any.as_ptr(), any.clone().as_ptr());
+    ///     assert!(any.is::<u16>(mc));
+    ///     Ok::<(), gc_core::AllocError>(())
+    /// })?;
+    /// # Ok::<(), gc_core::AllocError>(())
+    /// ```
     #[inline]
     pub fn try_new<T>(mc: &Mutation<'gc>, value: T) -> Result<Self, AllocError>
     where
@@ -179,7 +189,7 @@ impl<'gc> GcAny<'gc> {
         GcAny::make::<T, false>(mc, value)
     }
 
-    /// With `MUST` for a caller that panics if there is no room.
+    /// `MUST` is set for a caller that panics if there is no room.
     #[inline]
     fn make<T, const MUST: bool>(mc: &Mutation<'gc>, value: T) -> Result<Self, AllocError>
     where
@@ -198,23 +208,24 @@ impl<'gc> GcAny<'gc> {
     ///
     /// `at` is an object of this pin's heap, live in it (INV-4), of a type as INV-20 asks.
     unsafe fn from_address(at: NonNull<Erased>) -> Self {
-        // SAFETY: INV-4: the caller's promise; `Erased` has no content that could be looked at.
+        // SAFETY: INV-4: the caller's promise; `Erased` has no content to read.
         GcAny(unsafe { Gc::from_non_null(at) })
     }
 
-    /// The object as a `T`, if it was made as one. Three loads, a call and a comparison.
+    /// Returns the object as a `T`, if it was made as one. Costs three loads, a call and a
+    /// comparison.
     #[must_use]
     pub fn downcast<T: Branded<'gc>>(self, mc: &Mutation<'gc>) -> Option<Gc<'gc, T>> {
-        // SAFETY: INV-20: of one identity and one brand, so of one type; the pointer is to the
-        // start of the object.
+        // SAFETY: INV-20: identity and brand are equal, so the type is. The pointer is to the start
+        // of the object.
         self.is::<T>(mc).then(|| unsafe { Gc::from_non_null(self.0.as_non_null().cast()) })
     }
-    /// Whether the object was made as a `T`.
+    /// Returns whether the object was made as a `T`.
     #[must_use]
     pub fn is<T: Branded<'gc>>(self, mc: &Mutation<'gc>) -> bool {
         (self.info(mc).id)() == TypeId::of::<T::Static>()
     }
-    /// The name of the object's type, as [`std::any::type_name`] says it: for people, and no
+    /// The name of the object's type, as [`std::any::type_name`] gives it: for people, not as an
     /// identity.
     ///
     /// ```
@@ -234,7 +245,8 @@ impl<'gc> GcAny<'gc> {
     pub fn as_ptr(self) -> *const () {
         Gc::as_ptr(self.0).cast()
     }
-    /// The same pointer, for what takes a pointee's type: cells, weak pointers, maps by identity.
+    /// The same pointer as a `Gc`, for cells, weak pointers and maps by identity, which take a
+    /// pointee's type.
     #[must_use]
     pub fn as_gc(self) -> Gc<'gc, Erased> {
         self.0
@@ -255,7 +267,7 @@ impl<'gc> GcAny<'gc> {
     }
 
     fn info(self, mc: &Mutation<'gc>) -> &'static TypeInfo {
-        // One brand, so one heap, whose tables know the address.
+        // One brand means one heap, whose tables know the address.
         mc.record().core().space.class_of(self.0.addr()).info
     }
 }
@@ -271,7 +283,7 @@ impl Hash for GcAny<'_> {
         self.as_ptr().hash(state);
     }
 }
-/// The address, and the type's name where the calling thread has used the heap through
+/// Prints the address. Also prints the type's name if the calling thread has used the heap through
 /// [`Heap::mutate`](crate::Heap::mutate).
 impl fmt::Debug for GcAny<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

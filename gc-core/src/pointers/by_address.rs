@@ -7,11 +7,11 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
-/// A [`Gc`] that is compared, ordered and hashed by the address of its object, and not by the
-/// content: the key for maps and sets of objects by identity, and for data that leads to itself.
+/// A [`Gc`] that is compared, ordered and hashed by the address of its object, not by the content.
+/// It is a key for maps and sets of objects by identity, and for data that leads to itself.
 ///
-/// `Copy`, and keeps its object alive as a `Gc` does. Objects do not move, so the order is fixed;
-/// it is that of addresses and means nothing else. `Debug` prints the address.
+/// `Copy`, and keeps its object alive as a `Gc` does. Objects do not move, so the order never
+/// changes; it is that of addresses and has no other meaning. `Debug` prints the address.
 /// [`GcWeakMap`](crate::GcWeakMap) has weak keys.
 ///
 /// ```

@@ -1,5 +1,5 @@
-//! Pointer fields that change: [`GcCell`] and [`GcOnceCell`]. Every store goes through the barrier of the
-//! mutator's record; there is no other door.
+//! Pointer fields that change: [`GcCell`] and [`GcOnceCell`]. Every store goes through the barrier
+//! of the mutator's record.
 
 use crate::mutation::Mutation;
 use crate::pointers::Gc;
@@ -13,9 +13,9 @@ use std::ptr::NonNull;
 
 /// An atomic pointer field of a heap object: null or a [`Gc`]. The write barrier is in its stores.
 ///
-/// Loads are acquire and stores release, so whoever reads a pointer sees the object initialised; exchanges are
-/// both. With a collector there is no ABA: an object that anybody can still name is not reused, so lock-free
-/// structures are a few lines.
+/// Loads are acquire and stores release, so a thread that reads a pointer sees the object
+/// initialised. Exchanges are both. The collector rules out ABA: the slot of an object is not
+/// reused while a thread can name the object. So lock-free structures are a few lines.
 ///
 /// ```
 /// use gc_core::{Gc, GcCell, Heap, Trace};
@@ -39,7 +39,7 @@ use std::ptr::NonNull;
 #[repr(transparent)]
 pub struct GcCell<'gc, T> {
     word: AtomicUsize,
-    /// Invariant in `T`: what is stored as one type must not be loaded as another.
+    /// Invariant in `T`, so that a pointer stored as one type is not loaded as another.
     content: PhantomData<Content<'gc, T>>,
 }
 
@@ -66,18 +66,30 @@ impl<'gc, T> GcCell<'gc, T> {
     pub fn new(value: Option<Gc<'gc, T>>) -> Self {
         GcCell { word: AtomicUsize::new(word(value)), content: PhantomData }
     }
-    /// What the cell holds. One load.
+    /// Returns what the cell holds, with one load.
     #[inline(always)]
     pub fn get(&self) -> Option<Gc<'gc, T>> {
         // SAFETY: INV-4: what a reachable cell holds is live; only pointers of this brand are stored.
         unsafe { pointer(self.word.load(Ordering::Acquire)) }
     }
-    /// Stores `value`. A load and a branch over a release store while the collector is not marking.
+    /// Stores `value`. While the collector is not marking, that costs a load and a branch more than
+    /// a release store.
     #[inline(always)]
     pub fn set(&self, mc: &Mutation<'gc>, value: Option<Gc<'gc, T>>) {
         mc.record().store(&self.word, word(value));
     }
     /// Stores `value` and returns what the cell held.
+    ///
+    /// ```
+    /// use gc_core::{Gc, GcCell, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     let (one, two) = (Gc::new(mc, 1), Gc::new(mc, 2));
+    ///     let cell = GcCell::new(Some(one));
+    ///     assert_eq!(cell.swap(mc, Some(two)), Some(one));
+    ///     assert_eq!(cell.take(mc), Some(two));
+    ///     assert!(cell.get().is_none());
+    /// });
+    /// ```
     pub fn swap(&self, mc: &Mutation<'gc>, value: Option<Gc<'gc, T>>) -> Option<Gc<'gc, T>> {
         // SAFETY: INV-4: as in `get`.
         unsafe { pointer(mc.record().swap(&self.word, word(value))) }
@@ -86,8 +98,8 @@ impl<'gc, T> GcCell<'gc, T> {
     pub fn take(&self, mc: &Mutation<'gc>) -> Option<Gc<'gc, T>> {
         self.swap(mc, None)
     }
-    /// Stores `new` if the cell holds `current` (the same object), and returns what it held: `Ok` if so, `Err` if
-    /// not. It never fails without a reason.
+    /// Stores `new` if the cell holds `current` (the same object). Returns what the cell held: `Ok`
+    /// if it stored, `Err` if not. It does not fail spuriously.
     ///
     /// # Errors
     ///
@@ -105,11 +117,11 @@ impl<'gc, T> GcCell<'gc, T> {
             Err(held) => Err(unsafe { pointer(held) }),
         }
     }
-    /// What the cell holds, to change it without a barrier: `&mut self` says that nobody else can
-    /// see the cell. What is put in is stored when the result is dropped.
+    /// Lends what the cell holds, to change it without a barrier: `&mut self` proves that no other
+    /// code can see the cell. The new pointer is stored when the result is dropped.
     ///
-    /// Either the cell is not in the heap yet, or it is part of what a guarded cell's exclusive
-    /// guard lends, and that guard has the barrier for all that it lends.
+    /// The cell is either not in the heap yet, or part of what a guarded cell's exclusive guard
+    /// lends. That guard has the barrier for all that it lends.
     ///
     /// ```
     /// use gc_core::{Gc, GcCell, Heap};
@@ -121,13 +133,13 @@ impl<'gc, T> GcCell<'gc, T> {
     /// });
     /// ```
     pub fn get_mut(&mut self) -> impl DerefMut<Target = Option<Gc<'gc, T>>> {
-        // By a copy that is put back: `&mut Option<Gc>` to the word would read an integer as a
-        // pointer.
+        // Works on a copy that the drop writes back: `&mut Option<Gc>` to the word would read an
+        // integer as a pointer.
         Exclusive { held: self.get(), cell: self }
     }
 }
 
-/// What a cell that only this code can see holds; put back by the drop.
+/// The content of a cell that only this code can see. The drop writes it back.
 struct Exclusive<'a, 'gc, T> {
     held: Option<Gc<'gc, T>>,
     cell: &'a mut GcCell<'gc, T>,
@@ -145,9 +157,9 @@ impl<T> DerefMut for Exclusive<'_, '_, T> {
 }
 impl<T> Drop for Exclusive<'_, '_, T> {
     fn drop(&mut self) {
-        // Relaxed and unshaded: the thread that shares the cell after this publishes it, with what
-        // it holds. Of a new one that needs no barrier (rule 5); inside of a guarded cell the guard
-        // shades, before and in Prep after (INV-14).
+        // Relaxed and unshaded: the thread publishes the cell with its content later. A new cell
+        // needs no barrier (rule 5). For a cell in a guarded cell the guard shades, at its begin
+        // and in Prep at its end (INV-14).
         self.cell.word.store(word(self.held), Ordering::Relaxed);
     }
 }
@@ -169,7 +181,7 @@ impl<'gc, T> From<Option<Gc<'gc, T>>> for GcCell<'gc, T> {
 }
 
 impl<T> fmt::Debug for GcCell<'_, T> {
-    /// The content's address and not the content, which may lead back here.
+    /// Prints the content's address, since the content may lead back here.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.get() {
             Some(gc) => write!(f, "GcCell({gc:p})"),
@@ -197,7 +209,7 @@ unsafe impl<'gc, T: Branded<'gc>> Branded<'gc> for GcCell<'gc, T> {
     type Static = GcCell<'static, T::Static>;
 }
 
-/// A value that is set once, after its object was made; any traced type.
+/// A value of any traced type that is set once, after its object was made.
 ///
 /// ```
 /// use gc_core::{Gc, GcOnceCell, Heap, Trace};
@@ -239,11 +251,11 @@ impl<T> GcOnceCell<T> {
         }
         self.value.set(value)
     }
-    /// The value, to change it without a barrier: `&mut self` says that nobody else can see the
-    /// cell.
+    /// Lends the value, to change it without a barrier: `&mut self` proves that no other code can
+    /// see the cell.
     ///
-    /// Either it is not in the heap yet, or it is part of what a guarded cell's exclusive guard
-    /// lends, and that guard has the barrier for all that it lends.
+    /// The cell is either not in the heap yet, or part of what a guarded cell's exclusive guard
+    /// lends. That guard has the barrier for all that it lends.
     ///
     /// ```
     /// let mut cell = gc_core::GcOnceCell::from(1);
@@ -265,8 +277,16 @@ impl<T> GcOnceCell<T> {
     pub fn into_inner(self) -> Option<T> {
         self.value.into_inner()
     }
-    /// The value; `init` makes it if it is not set. If two threads come at once both may run `init`, and one's
-    /// value is dropped.
+    /// Returns the value, which `init` makes if it is not set. Two threads may both run `init` at
+    /// once; then one value is dropped.
+    ///
+    /// ```
+    /// let cell = gc_core::GcOnceCell::new();
+    /// gc_core::Heap::new().mutate(|mc| {
+    ///     assert_eq!(cell.get_or_init(mc, || 5), &5);
+    ///     assert_eq!(cell.get_or_init(mc, || 6), &5);
+    /// });
+    /// ```
     pub fn get_or_init<'gc>(&self, mc: &Mutation<'gc>, init: impl FnOnce() -> T) -> &T
     where
         T: Trace<'gc>,
@@ -295,7 +315,8 @@ impl<T> From<T> for GcOnceCell<T> {
     }
 }
 impl<T: fmt::Debug> fmt::Debug for GcOnceCell<T> {
-    /// The content, with an address for each [`Gc`] and each cell in it, which may lead back here.
+    /// Prints the content, with an address for each [`Gc`] and each cell in it, which may lead back
+    /// here.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         debug_cell(f, "GcOnceCell", std::ptr::from_ref(self).cast(), |f| {
             f.debug_tuple("GcOnceCell").field(&self.get()).finish()
@@ -303,7 +324,7 @@ impl<T: fmt::Debug> fmt::Debug for GcOnceCell<T> {
     }
 }
 
-// SAFETY: INV-7: a value that is set is visible whole and never changes as a whole.
+// SAFETY: INV-7: a value that is set is visible as a whole and is never replaced while shared.
 unsafe impl<'gc, T: Trace<'gc>> Trace<'gc> for GcOnceCell<T> {
     const NEEDS_TRACE: bool = T::NEEDS_TRACE;
     fn trace(&self, tracer: &mut Tracer<'gc>) {

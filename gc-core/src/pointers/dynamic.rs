@@ -1,13 +1,13 @@
 //! Trait objects: making them, rooting them, and the way back to the concrete type.
 //!
-//! 1. [`unsize!`](crate::unsize) turns a `Gc<T>` into a `Gc<dyn Trait>`: a coercion of the pointer,
-//!    which the compiler checks.
+//! 1. [`unsize!`](crate::unsize) turns a `Gc<T>` into a `Gc<dyn Trait>`, by a coercion of the
+//!    pointer that the compiler checks.
 //! 2. [`rootable_dyn!`](crate::rootable_dyn) declares the family of `dyn Trait`, so that a
 //!    [`Root`](crate::Root) may point to it. The macro names the user's trait once, in a type alias
-//!    with the brand as its parameter. Both members of the family are that alias at some lifetime,
-//!    so they are one type up to lifetimes whatever the tokens were (INV-8).
-//! 3. [`Downcast`] is the supertrait for the way back: the vtable then says which family the object
-//!    is of.
+//!    with the brand as its parameter. Both members of the family are that alias at some lifetime.
+//!    So they are one type up to lifetimes, whatever the tokens were (INV-8).
+//! 3. [`Downcast`] is the supertrait for the way back: the vtable then tells which family the
+//!    object is of.
 //!
 //! The families of std's traits are here, because only this crate may declare them.
 
@@ -17,13 +17,13 @@ use std::any::{Any, TypeId};
 use std::ptr::NonNull;
 
 impl<'gc, T: ?Sized> Gc<'gc, T> {
-    /// For [`unsize!`](crate::unsize): checks the types of a coercion and does nothing, outside of
-    /// `unsafe`.
+    /// For [`unsize!`](crate::unsize): makes the compiler check the types of a coercion outside of
+    /// `unsafe`, and does nothing else.
     #[doc(hidden)]
     pub fn __prepare<U: ?Sized, F: FnOnce(*mut T) -> *mut U>(this: Self, coerce: F) -> (Self, F) {
         (this, coerce)
     }
-    /// For [`unsize!`](crate::unsize): `coerce` must be a coercion of the pointer and nothing else.
+    /// For [`unsize!`](crate::unsize): applies `coerce`, which must be a coercion of the pointer.
     ///
     /// # Safety
     ///
@@ -45,9 +45,9 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
 /// `unsize!(gc => dyn Trait)`.
 ///
 /// The common form is a trait with the brand as its parameter, whose objects lie in a field. The
-/// pointer's type is then `Gc<'gc, dyn Trait<'gc> + 'gc>`: without `+ 'gc` it would mean
-/// `+ 'static`, and no object with pointers is `'static`. `Send` and `Sync` are supertraits, because
-/// all that objects hold is. The struct that holds the pointer can be rooted without any
+/// pointer's type is then `Gc<'gc, dyn Trait<'gc> + 'gc>`. Without `+ 'gc` it would mean `+
+/// 'static`, and no object with pointers is `'static`. `Send` and `Sync` are supertraits, because
+/// everything in objects has them. The struct that holds the pointer can be rooted without any
 /// declaration.
 ///
 /// "`'gc` must outlive `'static`" at this macro means that `+ 'gc` is missing, here or in the
@@ -86,16 +86,16 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
 #[macro_export]
 macro_rules! unsize {
     ($gc:expr => $ty:ty) => {{
-        // The closure is written here and not in the block below, so that nothing of the user's is
-        // inside `unsafe`.
+        // The closure is here and not in the block below, so that no code of the user's is inside
+        // `unsafe`.
         let (gc, coerce) = $crate::Gc::__prepare($gc, |ptr| -> *mut $ty { ptr });
-        // SAFETY: the closure is a coercion: without a cast nothing else type-checks.
+        // SAFETY: the closure is a coercion: without a cast no other operation type-checks.
         unsafe { $crate::Gc::__coerce(gc, coerce) }
     }};
 }
 
-/// Declares that a [`Root`](crate::Root) may point to `dyn Trait` itself, and that types which hold
-/// a `Gc<dyn Trait>` in a type parameter have families. Needed once for each trait (and each set of
+/// Declares that a [`Root`](crate::Root) may point to `dyn Trait` itself, and gives families to
+/// types with a `Gc<dyn Trait>` in a type parameter. Needed once for each trait (and each set of
 /// `Send` and `Sync`), in the crate of the trait.
 ///
 /// | for | write |
@@ -112,8 +112,8 @@ macro_rules! unsize {
 /// included. The root of a trait object names the brand `'static`: `Root<dyn Shape<'static>>`.
 ///
 /// `dyn Any`, `dyn Debug`, `dyn Display` and `dyn Error` are declared, also with `Send` and with
-/// `Send + Sync`. The language lets nobody declare the trait of another crate: make a trait of your
-/// own with it as its supertrait.
+/// `Send + Sync`. The language does not let a program declare the trait of another crate. Make a
+/// trait of your own with that trait as its supertrait.
 ///
 /// ```
 /// use gc_core::{Gc, Heap, Root, Trace, rootable_dyn, unsize};
@@ -157,7 +157,7 @@ macro_rules! rootable_dyn {
     (impl<$brand:lifetime $(, $param:ident $(: $bound:path)?)* $(,)?> $($object:tt)+) => {
         $crate::__rootable_dyn!([$brand] [$($param [$($bound)?])*] dyn $($object)+ + $brand);
     };
-    // A higher-ranked trait object, whose lifetimes are no brand.
+    // A higher-ranked trait object: its lifetimes are no brand.
     (for $($object:tt)+) => {
         $crate::__rootable_dyn!(['gc] [] dyn for $($object)+ + 'gc);
     };
@@ -175,13 +175,13 @@ macro_rules! rootable_dyn {
     };
 }
 
-/// What [`rootable_dyn!`] comes to: the brand, the parameters with their bounds, and the type.
+/// The expansion of [`rootable_dyn!`]: the brand, the parameters with their bounds, and the type.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __rootable_dyn {
     ([$brand:lifetime] [$($param:ident [$($bound:path)?])*] $object:ty) => {
         const _: () = {
-            // The one place where the user's tokens are read.
+            // The only place that reads the user's tokens.
             type __Object<$brand $(, $param)*> = $object;
             // SAFETY: INV-8: both are one alias, so they are one type up to lifetimes; a parameter
             // has a family.
@@ -216,14 +216,15 @@ macro_rules! std_objects {
 }
 std_objects!(std::fmt::Debug, std::fmt::Display, std::error::Error);
 
-/// `dyn Any`, also with `Send` and with `Send + Sync`: what [`Gc::downcast_any`] takes.
+/// `dyn Any`, also with `Send` and with `Send + Sync`: the pointees that [`Gc::downcast_any`]
+/// takes.
 pub trait AnyObject: Family {
-    /// The object, whose vtable knows its type.
+    /// The object as `dyn Any`, whose vtable knows its type.
     #[doc(hidden)]
     fn __any(&self) -> &dyn Any;
 }
 
-/// `dyn Any` is `'static` at each brand: its methods are of no other type.
+/// `dyn Any` is `'static` at each brand, since its methods belong to `dyn Any + 'static` only.
 macro_rules! any_objects {
     ($($ty:ty),*) => {$(
         // SAFETY: INV-8: the same type at each brand.
@@ -244,7 +245,7 @@ macro_rules! any_objects {
 any_objects!(dyn Any, dyn Any + Send, dyn Any + Send + Sync);
 
 impl<'gc, D: AnyObject + ?Sized> Gc<'gc, D> {
-    /// The object as a `T`, if it is one. For `'static` types; branded ones have
+    /// Returns the object as a `T`, if it is one. For `'static` types; branded types have
     /// [`downcast`](Gc::downcast).
     ///
     /// ```
@@ -262,13 +263,14 @@ impl<'gc, D: AnyObject + ?Sized> Gc<'gc, D> {
     #[must_use]
     pub fn downcast_any<T: Any>(this: Self) -> Option<Gc<'gc, T>> {
         let ptr = this.as_non_null().cast::<T>();
-        // SAFETY: INV-6: the object is a `T`, as its vtable says; INV-4: it is live in this pin.
+        // SAFETY: INV-6: the vtable shows that the object is a `T`; INV-4: it is live in this pin.
         this.__any().is::<T>().then(|| unsafe { Gc::from_non_null(ptr) })
     }
 }
 
-/// The supertrait of traits whose objects [`Gc::downcast`] leads back to their type. Every type
-/// with a family has it: what derives [`Trace`](trait@crate::Trace), numbers, strings, containers.
+/// The supertrait of traits from whose objects [`Gc::downcast`] leads back to the type. Every type
+/// with a family has it: types that derive [`Trace`](trait@crate::Trace), numbers, strings,
+/// containers.
 ///
 /// ```
 /// use gc_core::{Downcast, Gc, Heap, Trace, unsize};
@@ -296,15 +298,15 @@ impl<'gc, D: AnyObject + ?Sized> Gc<'gc, D> {
 ///
 /// # Why a supertrait
 ///
-/// The span of an object knows its type, but not with which lifetimes it was made: code is
-/// generated once for all of them. An object `Item<Gc<'gc, dyn Sink<'static>>>` would pass for an
-/// `Item<Gc<'gc, dyn Sink<'gc>>>`, and then be given what does not live long enough. As a
-/// supertrait, `Downcast<'gc>` lets only types into the trait whose lifetimes follow from the
-/// brand. [`GcAny`](crate::GcAny) asks for the same when a pointer is erased.
+/// The span of an object knows its type, but not the lifetimes that it was made with: all of them
+/// share the generated code. An object `Item<Gc<'gc, dyn Sink<'static>>>` would pass for an
+/// `Item<Gc<'gc, dyn Sink<'gc>>>`. It would then be given data that does not live long enough. With
+/// `Downcast<'gc>` as a supertrait, only types whose lifetimes follow from the brand can implement
+/// the trait. [`GcAny`](crate::GcAny) requires the same when a pointer is erased.
 ///
 /// # Safety
 ///
-/// The object is of the family that `__family` says, and branded with `'gc`.
+/// The object is of the family that `__family` returns, and branded with `'gc`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not know its concrete type: add `Downcast<'gc>` as a supertrait, \
                as in `trait Shape<'gc>: Downcast<'gc>`",
@@ -327,7 +329,7 @@ unsafe impl<'gc, T: Branded<'gc>> Downcast<'gc> for T {
 }
 
 impl<'gc, D: Downcast<'gc> + ?Sized> Gc<'gc, D> {
-    /// The object as a `T`, if it is one: a call through the vtable and a comparison.
+    /// Returns the object as a `T`, if it is one. Costs a call through the vtable and a comparison.
     ///
     /// The trait has [`Downcast`] as its supertrait, where there is an example.
     #[must_use]

@@ -10,11 +10,11 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-/// A key and a value: the key is weak, and the value lives as long as the key and the ephemeron do, even if the value
-/// leads back to the key. `Copy`; copies share a small box in the heap.
+/// A key and a value. The key is weak. The value lives as long as both the key and the ephemeron,
+/// even if the value leads back to the key. `Copy`; copies share a small box in the heap.
 ///
-/// A cycle looks at every ephemeron of the heap two or three times: some 10 ns each. A chain, in which each value
-/// leads to the next key, costs no more looks: some 100 ns a link, in any order.
+/// A cycle looks at every ephemeron of the heap two or three times: some 10 ns each. A chain, in
+/// which each value leads to the next key, costs no more looks: some 100 ns a link, in any order.
 ///
 /// ```
 /// use gc_core::{Ephemeron, Gc, Heap, Root};
@@ -64,6 +64,17 @@ impl<'gc, K: ?Sized, V: ?Sized> Ephemeron<'gc, K, V> {
     /// # Errors
     ///
     /// If the heap has reached its limit.
+    ///
+    /// ```
+    /// use gc_core::{Ephemeron, Gc, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     let (key, value) = (Gc::new(mc, 1), Gc::new(mc, 2));
+    ///     let pair = Ephemeron::try_new(mc, key, value)?;
+    ///     assert!(!pair.is_dead() && pair.key(mc) == Some(key));
+    ///     Ok::<(), gc_core::AllocError>(())
+    /// })?;
+    /// # Ok::<(), gc_core::AllocError>(())
+    /// ```
     pub fn try_new(
         mc: &Mutation<'gc>,
         key: Gc<'gc, K>,
@@ -72,7 +83,7 @@ impl<'gc, K: ?Sized, V: ?Sized> Ephemeron<'gc, K, V> {
         Self::make::<false>(mc, key, value)
     }
 
-    /// With `MUST` for a caller that panics if there is no room.
+    /// `MUST` is set for a caller that panics if there is no room.
     fn make<const MUST: bool>(
         mc: &Mutation<'gc>,
         key: Gc<'gc, K>,
@@ -91,7 +102,7 @@ impl<'gc, K: ?Sized, V: ?Sized> Ephemeron<'gc, K, V> {
         })
     }
 
-    /// The address of the key, which may be gone.
+    /// The address of the key, whose object may be gone.
     pub(super) fn key_addr(&self) -> usize {
         self.key.as_ptr().cast::<u8>() as usize
     }
@@ -100,7 +111,7 @@ impl<'gc, K: ?Sized, V: ?Sized> Ephemeron<'gc, K, V> {
         unsafe { self.shared.as_ref() }
     }
 
-    /// The key, if it is still there; then it stays for this `mutate`.
+    /// Returns the key, if it is still alive. It then stays alive for this `mutate`.
     #[must_use]
     pub fn key(&self, mc: &Mutation<'gc>) -> Option<Gc<'gc, K>> {
         let ungated = fault!("key_ungated") && !self.is_dead();
@@ -110,15 +121,17 @@ impl<'gc, K: ?Sized, V: ?Sized> Ephemeron<'gc, K, V> {
         // SAFETY: INV-11: not flagged, and marked, shaded or not marking: the object is live in this pin.
         Some(unsafe { Gc::from_non_null(self.key) })
     }
-    /// The value, if the key is still there; then both stay for this `mutate`.
+    /// Returns the value, if the key is still alive. Both then stay alive for this `mutate`.
     #[must_use]
     pub fn value(&self, mc: &Mutation<'gc>) -> Option<Gc<'gc, V>> {
         self.key(mc)?;
-        // No gate for the value: with the box and the key in hand the fixpoint keeps it (the model's EPH).
+        // The value needs no gate: with the box and the key in hand, the fixpoint keeps it (the
+        // model's EPH).
         // SAFETY: INV-15: not flagged, and the key is live in this pin, so the value is.
         Some(unsafe { Gc::from_non_null(self.value) })
     }
-    /// Whether the key is known to be gone. `false` says nothing for certain: a cycle may be about to find out.
+    /// Returns whether the key is known to be dead. `false` is not certain: a cycle may be about to
+    /// find out.
     #[must_use]
     pub fn is_dead(&self) -> bool {
         self.shared().key.is_dead()
@@ -132,7 +145,8 @@ impl<K: ?Sized, V: ?Sized> fmt::Debug for Ephemeron<'_, K, V> {
     }
 }
 
-// SAFETY: INV-7: the edge is to the box; the key is weak, and the value is the collector's business.
+// SAFETY: INV-7: the edge is to the box. The key is weak, and the collector itself follows the
+// value.
 unsafe impl<'gc, K: ?Sized, V: ?Sized> Trace<'gc> for Ephemeron<'gc, K, V> {
     fn trace(&self, tracer: &mut Tracer<'gc>) {
         tracer.visit(self.shared.as_ptr() as usize);

@@ -1,17 +1,18 @@
-//! [`External`]: memory that an object holds outside of the heap, told to the pacing.
+//! [`External`]: memory that an object holds outside of the heap, reported to the pacing.
 
 use crate::mutation::Mutation;
 use crate::pacing::Held;
 use crate::trace::{Branded, Managed, Trace, Tracer};
 use std::fmt;
 
-/// Says that an object holds `bytes` outside of the heap (a buffer of a `Vec`, a texture, a mapped file), for as long as
-/// this value lives. Put it beside what it speaks of.
+/// Reports that an object holds `bytes` outside of the heap for as long as this value lives.
+/// Examples are the buffer of a `Vec`, a texture, a mapped file. Put it beside what it stands for.
 ///
-/// Such bytes count as part of the heap where cycles are paced: towards the goal, and under `memory_limit`. Without them a
-/// heap of small objects that own large buffers is collected too rarely. They do not count towards `heap_limit`, which
-/// bounds spans. Costs some 2 ns to make and some 6 ns to drop: threads count by themselves, and
-/// add to the heap's count every 32 KiB. So the pacing may miss up to 32 KiB for each thread.
+/// Such bytes count as part of the heap where cycles are paced: towards the goal, and under
+/// `memory_limit`. Without them, a heap of small objects that own large buffers is collected too
+/// rarely. They do not count towards `heap_limit`, which bounds spans. Making one costs some 2 ns,
+/// dropping it some 6 ns: a thread counts by itself, and adds to the heap's count every 32 KiB. So
+/// the pacing may miss up to 32 KiB for each thread.
 ///
 /// The count belongs to the heap of `mc`, wherever the value is kept.
 ///
@@ -49,25 +50,25 @@ impl External {
         External { held: record.core().credit.held(), bytes }
     }
 
-    /// Counts `bytes` as held, and does not look at the pace: for a caller who holds a lock.
+    /// Counts `bytes` as held without pacing the caller, which holds a lock.
     pub(super) fn unpaced(mc: &Mutation<'_>, bytes: usize) -> External {
         let held = mc.record().core().credit.held();
         held.take(bytes as u64);
         External { held, bytes }
     }
-    /// Counts `bytes` instead, and does not look at the pace.
+    /// Counts `bytes` instead, without pacing the caller.
     pub(super) fn resize_unpaced(&mut self, mc: &Mutation<'_>, bytes: usize) {
         let new = External::unpaced(mc, bytes);
         *self = new;
     }
 
-    /// The bytes that it counts.
+    /// The bytes that this value counts.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Counts `bytes` instead of what it counted: after the buffer has grown or shrunk.
+    /// Counts `bytes` instead, after the buffer has grown or shrunk.
     ///
     /// ```
     /// # use gc_core::{External, Heap};
@@ -96,7 +97,7 @@ impl External {
 impl Drop for External {
     #[inline]
     fn drop(&mut self) {
-        // Without bytes the heap may have ended, and its count be another's.
+        // Without bytes of ours the heap may have ended, and another heap may use the count.
         if self.bytes > 0 {
             self.held.drop_holder(self.bytes as u64);
         }

@@ -13,19 +13,20 @@ use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-/// A pointer to an object of the heap: `Copy`, one word (two for slices, `str` and trait objects), never null.
+/// A pointer to an object of the heap: `Copy`, one word (two for slices, `str` and trait objects),
+/// never null.
 ///
-/// It lives inside the `mutate` whose brand `'gc` it carries; keep an object longer by a [`Root`]
+/// It lives inside the `mutate` whose brand `'gc` it carries. Keep an object longer by a [`Root`]
 /// or by another object. The object does not move, so its address is stable. Equality, order and
-/// hash are those of the content, so that a map with keys `Gc<str>` is asked for a `&str`;
-/// [`ptr_eq`](Gc::ptr_eq) compares addresses, and [`ByAddress`](crate::ByAddress) makes a key of
-/// them.
+/// hash are those of the content, so a map with keys `Gc<str>` accepts a `&str` for a look-up.
+/// [`ptr_eq`](Gc::ptr_eq) compares addresses, and [`ByAddress`](crate::ByAddress) is a key by
+/// address.
 ///
 /// # Cycles
 ///
 /// Comparing or hashing the contents of objects that lead to themselves never ends, as with `Rc`:
-/// the stack overflows, or the program hangs. Compare addresses there. `Debug` ends: inside of a
-/// cell, which alone can close a cycle, a `Gc` prints its address.
+/// the stack overflows, or the program hangs. Compare addresses there. `Debug` ends, since only a
+/// cell can close a cycle, and inside a cell a `Gc` prints its address.
 ///
 /// ```
 /// use gc_core::{Gc, Heap};
@@ -49,14 +50,14 @@ impl<T: ?Sized> Clone for Gc<'_, T> {
 }
 impl<T: ?Sized> Copy for Gc<'_, T> {}
 
-// SAFETY: INV-6: a `Gc` is a shared reference to an object; the brand keeps it inside a pin, the lender's when a
-// scoped thread uses it.
+// SAFETY: INV-6: a `Gc` is a shared reference to an object. The brand keeps it inside a pin: the
+// lender's pin when a scoped thread uses it.
 unsafe impl<T: ?Sized + Send + Sync> Send for Gc<'_, T> {}
 // SAFETY: INV-6: as above.
 unsafe impl<T: ?Sized + Send + Sync> Sync for Gc<'_, T> {}
 
 impl<'gc, T: Object<'gc>> Gc<'gc, T> {
-    /// Allocates an object. One to two nanoseconds while the heap fits the cache.
+    /// Allocates an object: a few nanoseconds ([costs](crate#costs)) while the heap fits the cache.
     ///
     /// # Panics
     ///
@@ -90,7 +91,7 @@ impl<'gc, T: Object<'gc>> Gc<'gc, T> {
         Gc::make::<false>(mc, value)
     }
 
-    /// With `MUST` for a caller that panics if there is no room.
+    /// `MUST` is set for a caller that panics if there is no room.
     #[inline(always)]
     fn make<const MUST: bool>(mc: &Mutation<'gc>, value: T) -> Result<Self, AllocError> {
         let at = mc.record().alloc::<MUST>(const { InfoOf::<T>::ONE })? as *mut T;
@@ -110,7 +111,7 @@ pub(super) fn limit_reached(error: AllocError) -> ! {
     )
 }
 
-/// What was allocated, or a panic where the caller's caller is.
+/// Returns the allocated object, or panics at the location of the caller's caller.
 #[track_caller]
 pub(super) fn made<T>(result: Result<T, AllocError>) -> T {
     match result {
@@ -121,8 +122,8 @@ pub(super) fn made<T>(result: Result<T, AllocError>) -> T {
 
 impl<'gc> Mutation<'gc> {
     /// Allocates `value` and roots it: [`Gc::new`] and [`Gc::root`] in one. Any branded value can
-    /// leave `mutate` so, also a result or an error that holds pointers; the root's type follows
-    /// from it.
+    /// leave `mutate` this way, for example a result or an error that holds pointers. The root's
+    /// type follows from the value's.
     ///
     /// # Panics
     ///
@@ -181,12 +182,13 @@ impl<'gc, T: Object<'gc>> Gc<'gc, [T]> {
         copy::<_, false>(mc, slice)
     }
 
-    /// Allocates a slice of what an iterator yields: as many as it said at the start, or fewer if it ends before.
+    /// Allocates a slice of the items of an iterator: as many as its length at the start, or fewer
+    /// if it ends before.
     ///
     /// # Panics
     ///
-    /// If the heap has reached its limit. A panic of the iterator passes through; what it had yielded is dropped by
-    /// a later cycle.
+    /// If the heap has reached its limit. A panic of the iterator passes through; a later cycle
+    /// drops the items that it had yielded.
     ///
     /// ```
     /// use gc_core::{Gc, Heap};
@@ -203,11 +205,20 @@ impl<'gc, T: Object<'gc>> Gc<'gc, [T]> {
         made(collect::<_, true>(mc, iter.into_iter()))
     }
 
-    /// Allocates a slice of what an iterator yields; see [`from_iter_in`](Gc::from_iter_in).
+    /// Allocates a slice of the items of an iterator; see [`from_iter_in`](Gc::from_iter_in).
     ///
     /// # Errors
     ///
     /// If the heap has reached its limit; the iterator is dropped.
+    ///
+    /// ```
+    /// use gc_core::{AllocError, Gc, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     assert_eq!(*Gc::try_from_iter_in(mc, (0..3).map(|i| i * i))?, [0, 1, 4]);
+    ///     Ok::<(), AllocError>(())
+    /// })?;
+    /// # Ok::<(), AllocError>(())
+    /// ```
     pub fn try_from_iter_in<I>(mc: &Mutation<'gc>, iter: I) -> Result<Self, AllocError>
     where
         I: IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
@@ -216,7 +227,7 @@ impl<'gc, T: Object<'gc>> Gc<'gc, [T]> {
     }
 }
 
-/// A copy of `slice`; with `MUST` for a caller that panics if there is no room.
+/// Allocates a copy of `slice`. `MUST` is set for a caller that panics if there is no room.
 fn copy<'gc, T, const MUST: bool>(
     mc: &Mutation<'gc>,
     slice: &[T],
@@ -225,12 +236,13 @@ where
     T: Trace<'gc> + Copy + 'gc,
 {
     let at = alloc_array::<T, MUST>(mc, slice.len())?;
-    // SAFETY: INV-5: room for `len` values at `at`, ours alone; `T: Copy`.
+    // SAFETY: INV-5: there is room for `len` values at `at`, which are this thread's alone; `T:
+    // Copy`.
     unsafe { std::ptr::copy_nonoverlapping(slice.as_ptr(), at, slice.len()) };
     Ok(finish_array(at, slice.len()))
 }
 
-/// What `iter` yields; with `MUST` for a caller that panics if there is no room.
+/// Allocates the items of `iter`. `MUST` is set for a caller that panics if there is no room.
 fn collect<'gc, I, const MUST: bool>(
     mc: &Mutation<'gc>,
     iter: I,
@@ -245,7 +257,7 @@ where
         // SAFETY: INV-5: `len < wanted`, and there is room for `wanted` values.
         unsafe { at.add(len).write(value) };
         len += 1;
-        // As the array grows, so that a panic of the iterator leaves it whole.
+        // The length grows with the array, so that a panic of the iterator leaves it valid.
         set_len::<I::Item>(at, len);
     }
     Ok(finish_array(at, len))
@@ -295,12 +307,22 @@ impl<'gc> Gc<'gc, str> {
     /// # Errors
     ///
     /// If the heap has reached its limit.
+    ///
+    /// ```
+    /// use gc_core::{Gc, Heap};
+    /// let heap = Heap::builder().heap_limit(1 << 20).min_heap(1 << 19).build()?;
+    /// heap.mutate(|mc| {
+    ///     assert_eq!(&*Gc::try_from_str(mc, "grey").unwrap(), "grey");
+    ///     assert!(Gc::try_from_str(mc, &"grey".repeat(1 << 19)).is_err());
+    /// });
+    /// # Ok::<(), gc_core::ConfigError>(())
+    /// ```
     pub fn try_from_str(mc: &Mutation<'gc>, text: &str) -> Result<Self, AllocError> {
         copy::<_, false>(mc, text.as_bytes()).map(text_of)
     }
 }
 
-/// The copy of a `str`'s bytes as what it is.
+/// Turns the copied bytes of a `str` into a `str`.
 fn text_of<'gc>(bytes: Gc<'gc, [u8]>) -> Gc<'gc, str> {
     // SAFETY: INV-5: the bytes are a copy of a `str`; `[u8]` and `str` have the same layout.
     let ptr = unsafe { NonNull::new_unchecked(bytes.ptr.as_ptr() as *mut str) };
@@ -308,20 +330,40 @@ fn text_of<'gc>(bytes: Gc<'gc, [u8]>) -> Gc<'gc, str> {
 }
 
 impl<'gc, T: ?Sized> Gc<'gc, T> {
-    /// The object, for the rest of this `mutate`.
+    /// Returns the object, for the rest of this `mutate`.
+    ///
+    /// ```
+    /// use gc_core::{Gc, Heap};
+    /// fn longest<'gc>(a: Gc<'gc, str>, b: Gc<'gc, str>) -> &'gc str {
+    ///     let (a, b) = (Gc::as_ref(a), Gc::as_ref(b));
+    ///     if a.len() < b.len() { b } else { a }
+    /// }
+    /// Heap::new().mutate(|mc| {
+    ///     assert_eq!(longest(Gc::from_str(mc, "ring"), Gc::from_str(mc, "span!")), "span!");
+    /// });
+    /// ```
     #[allow(clippy::should_implement_trait, reason = "`AsRef` cannot give the brand's lifetime")]
     #[must_use]
     #[inline(always)]
     pub fn as_ref(this: Self) -> &'gc T {
-        // SAFETY: INV-4: what a pin can name is live until the pin ends, and the brand ends before it.
+        // SAFETY: INV-4: an object that a pin can name is live until the pin ends, and the brand
+        // ends before it.
         unsafe { this.ptr.as_ref() }
     }
     /// The object's address, which is stable.
+    ///
+    /// ```
+    /// use gc_core::{Gc, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     let gc = Gc::new(mc, 1);
+    ///     assert!(std::ptr::eq(Gc::as_ptr(gc), Gc::as_ref(gc)));
+    /// });
+    /// ```
     #[must_use]
     pub fn as_ptr(this: Self) -> *const T {
         this.ptr.as_ptr()
     }
-    /// Whether two pointers are to the same object. Addresses are compared, and nothing else.
+    /// Returns whether two pointers are to the same object. Only addresses are compared.
     ///
     /// ```
     /// use gc_core::{Gc, Heap};
@@ -331,7 +373,8 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
     pub fn ptr_eq(a: Self, b: Self) -> bool {
         a.addr() == b.addr()
     }
-    /// An owned handle, which keeps the object alive between calls of `mutate`. Some 20 ns.
+    /// Returns an owned handle that keeps the object alive between calls of `mutate`
+    /// ([costs](crate#costs)).
     ///
     /// ```
     /// use gc_core::{Gc, Heap, Root};
@@ -346,7 +389,7 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
     {
         Root::new(mc, this)
     }
-    /// A pointer that does not keep the object alive. Allocates a box of 16 bytes.
+    /// Returns a pointer that does not keep the object alive. Allocates a box of 16 bytes.
     ///
     /// # Panics
     ///
@@ -364,11 +407,21 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
     pub fn downgrade(this: Self, mc: &Mutation<'gc>) -> GcWeak<'gc, T> {
         made(GcWeak::new::<true>(mc, this))
     }
-    /// A pointer that does not keep the object alive.
+    /// Returns a pointer that does not keep the object alive.
     ///
     /// # Errors
     ///
     /// If the heap has reached its limit.
+    ///
+    /// ```
+    /// use gc_core::{Gc, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     let object = Gc::new(mc, 1);
+    ///     assert_eq!(Gc::try_downgrade(object, mc)?.upgrade(mc), Some(object));
+    ///     Ok::<(), gc_core::AllocError>(())
+    /// })?;
+    /// # Ok::<(), gc_core::AllocError>(())
+    /// ```
     pub fn try_downgrade(this: Self, mc: &Mutation<'gc>) -> Result<GcWeak<'gc, T>, AllocError> {
         GcWeak::new::<false>(mc, this)
     }
@@ -415,7 +468,8 @@ unsafe impl<'gc, T: Rootable<'gc> + ?Sized> Branded<'gc> for Gc<'gc, T> {
 }
 
 impl<T: ?Sized + fmt::Debug> fmt::Debug for Gc<'_, T> {
-    /// The content; inside of a cell the address, because the content may lead back to the cell.
+    /// Prints the content. Inside a cell it prints the address, since the content may lead back to
+    /// the cell.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if in_cell() { write!(f, "Gc({:p})", self.ptr) } else { (**self).fmt(f) }
     }

@@ -1,5 +1,5 @@
-//! Cells for any traced content, borrowed through guards that carry the barrier: [`GcRefCell`], [`GcMutex`],
-//! [`GcRwLock`]. The word that they share is `lock::CellLock`, with the rules.
+//! Cells for any traced content, borrowed through guards that carry the barrier: [`GcRefCell`],
+//! [`GcMutex`], [`GcRwLock`]. They share one word and its rules: `lock::CellLock`.
 
 use crate::handshake::Mode;
 use crate::mutation::Mutation;
@@ -32,7 +32,7 @@ impl<T> Guarded<T> {
             Borrow::Scanning => self.share_kept(),
             other => other,
         };
-        // Lazily: a guard that is made and dropped would release a borrow that was refused.
+        // Lazily, since a guard that is made and dropped would release a borrow that was refused.
         (taken == Borrow::Done).then(|| {
             // SAFETY: INV-14: the shared borrow keeps exclusive ones out.
             let value = NonNull::from(unsafe { &*self.value.get() });
@@ -44,14 +44,16 @@ impl<T> Guarded<T> {
         self.lock.share_kept(is_keeper)
     }
 
-    /// An exclusive borrow, unless somebody else borrows; a marker's scan is waited for.
+    /// Takes an exclusive borrow, unless another thread or guard has a borrow. Waits for a marker's
+    /// scan to end.
     fn try_exclude<'a, 'gc>(&'a self, mc: &'a Mutation<'gc>) -> Option<GcRefMut<'a, 'gc, T>>
     where
         T: Trace<'gc>,
     {
         self.try_exclude_within(mc, self)
     }
-    /// The same for a cell that belongs to `holder`, a part of a heap object or not.
+    /// The same for a cell that belongs to `holder`, whether or not that is a part of a heap
+    /// object.
     fn try_exclude_within<'a, 'gc, H>(
         &'a self,
         mc: &'a Mutation<'gc>,
@@ -74,7 +76,7 @@ impl<T> Guarded<T> {
         Some(guard)
     }
 
-    /// Waits for a scan, or takes a cell that a pin keeps.
+    /// Waits for a scan to end, or takes over a cell that a pin keeps.
     #[cold]
     fn exclude_slowly(&self, mc: &Mutation<'_>) -> Borrow {
         let record = mc.record();
@@ -103,20 +105,27 @@ impl<T> Guarded<T> {
         }
         let cycle = tracer.cycle;
         self.lock.scan(cycle, || {
-            // SAFETY: INV-14: the scan bit keeps exclusive borrows out, also of what is traced
-            // late: that is before the end of `apart`.
+            // SAFETY: INV-14: the scan bit excludes exclusive borrows. What is traced late is
+            // traced before the end of `apart`, so under the bit too.
             tracer.apart(|tracer| tracer.edges(unsafe { &*self.value.get() }));
         });
     }
 }
 
-/// A shared borrow of a [`GcRefCell`] or a [`GcRwLock`], or of a part of what it holds
+/// A shared borrow of a [`GcRefCell`] or a [`GcRwLock`], or of a part of its content
 /// ([`map`](Self::map)).
+///
+/// ```
+/// use gc_core::GcRefCell;
+/// let cell = GcRefCell::new(vec![1, 2]);
+/// let (one, other) = (cell.borrow(), cell.borrow());
+/// assert_eq!(one.len() + other[0], 3);
+/// ```
 #[must_use = "a borrow ends when its guard is dropped"]
 pub struct GcRef<'a, T: ?Sized> {
     pub(super) lock: &'a CellLock,
-    /// What is borrowed, all of it or a part: it lies behind `lock`. No reference, which would have
-    /// to be valid until after the drop.
+    /// The borrowed content or a part of it, which lies behind `lock`. Not a reference, which would
+    /// have to be valid until after the drop.
     pub(super) value: NonNull<T>,
     pub(super) content: PhantomData<&'a T>,
 }
@@ -139,18 +148,31 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for GcRef<'_, T> {
     }
 }
 
-/// An exclusive borrow of a [`GcRefCell`], [`GcMutex`] or [`GcRwLock`]; the write barrier is in its begin and end.
+/// An exclusive borrow of a [`GcRefCell`], [`GcMutex`] or [`GcRwLock`]. The write barrier is in its
+/// begin and end.
 ///
-/// A guard that is leaked (`std::mem::forget`) leaves its cell locked for ever, and the collector may then free what
-/// the cell holds.
+/// A leaked guard (`std::mem::forget`) leaves its cell locked for ever, and the collector may then
+/// free the objects that the cell points to.
+///
+/// ```
+/// use gc_core::{GcRefCell, Heap};
+/// Heap::new().mutate(|mc| {
+///     let cell = GcRefCell::new(vec![1, 2]);
+///     let mut guard = cell.borrow_mut(mc);
+///     guard.push(3);
+///     assert!(cell.try_borrow().is_none());
+///     drop(guard);
+///     assert_eq!(cell.try_borrow().unwrap().len(), 3);
+/// });
+/// ```
 #[must_use = "a borrow ends when its guard is dropped"]
 pub struct GcRefMut<'a, 'gc, T: Trace<'gc>> {
     pub(super) cell: &'a Guarded<T>,
     pub(super) mc: &'a Mutation<'gc>,
-    /// The pin keeps the cell: what it changes is shaded before the pin ends, and not at the end of
-    /// the borrow.
+    /// The pin keeps the cell: a change is shaded before the pin ends, not at the end of the
+    /// borrow.
     pub(super) kept: bool,
-    /// The borrower was given a `&mut` to the content.
+    /// The borrower had a `&mut` to the content.
     pub(super) changed: bool,
 }
 
@@ -158,8 +180,8 @@ pub struct GcRefMut<'a, 'gc, T: Trace<'gc>> {
 pub type GcMutexGuard<'a, 'gc, T> = GcRefMut<'a, 'gc, T>;
 
 impl<'gc, T: Trace<'gc>> GcRefMut<'_, 'gc, T> {
-    /// Rule 5: in Mark everything is shaded at the first borrow of the cycle; in Prep at the first
-    /// of the pin, or at each where the cell cannot be kept.
+    /// Rule 5. In Mark, the first borrow of the cycle shades the whole content. In Prep, the first
+    /// borrow of the pin does, or each borrow where the pin cannot keep the cell.
     #[inline]
     fn begin(&mut self, holder: usize) {
         if !T::NEEDS_TRACE || self.mc.record().mode() == Mode::Off {
@@ -187,7 +209,7 @@ impl<'gc, T: Trace<'gc>> GcRefMut<'_, 'gc, T> {
             }
         }
     }
-    /// The end of a borrow in Prep.
+    /// Ends a borrow in Prep.
     #[cold]
     fn end_in_prep(&self) {
         let (record, lock) = (self.mc.record(), &self.cell.lock);
@@ -201,14 +223,14 @@ impl<'gc, T: Trace<'gc>> GcRefMut<'_, 'gc, T> {
     }
 }
 
-/// Shades what a pin has changed in a cell that it keeps, before the pin ends.
+/// Shades what a pin may have changed in a cell that it keeps, before the pin ends.
 ///
 /// # Safety
 ///
 /// `cell` is a `Guarded<T>` in a heap object that `record`'s pin could name (`Record::keep`), and
 /// that pin has not ended.
 unsafe fn settle<'gc, T: Trace<'gc>>(cell: *const (), record: &Record) {
-    // SAFETY: INV-14: such a cell lives as long as the pin, and is changed by way of its lock only.
+    // SAFETY: INV-14: such a cell lives as long as the pin, and is changed through its lock only.
     let cell = unsafe { &*cell.cast::<Guarded<T>>() };
     cell.lock.settle(record.number, || {
         // SAFETY: INV-14: `settle` keeps exclusive borrows out as a scan does.
@@ -244,7 +266,7 @@ impl<'gc, T: Trace<'gc> + fmt::Debug> fmt::Debug for GcRefMut<'_, 'gc, T> {
     }
 }
 
-/// What the three cells have in common.
+/// The impls that the three cells have in common.
 macro_rules! guarded_cell {
     ($name:ident) => {
         // SAFETY: INV-14: the lock word serialises exclusive access across threads.
@@ -252,7 +274,8 @@ macro_rules! guarded_cell {
         // SAFETY: INV-14: as above; shared borrows give `&T` to several threads.
         unsafe impl<T: Send + Sync> Sync for $name<T> {}
 
-        // SAFETY: INV-14: the scan is excluded from exclusive borrows, whose holder has shaded what it can change.
+        // SAFETY: INV-14: a scan excludes exclusive borrows, whose holder has shaded what it can
+        // change.
         unsafe impl<'gc, T: Trace<'gc>> Trace<'gc> for $name<T> {
             const NEEDS_TRACE: bool = T::NEEDS_TRACE;
             fn trace(&self, tracer: &mut Tracer<'gc>) {
@@ -278,8 +301,8 @@ macro_rules! guarded_cell {
             }
         }
         impl<T: fmt::Debug> fmt::Debug for $name<T> {
-            /// The content, with an address for each [`Gc`](crate::Gc) and each cell in it, which
-            /// may lead back here.
+            /// Prints the content, with an address for each [`Gc`](crate::Gc) and each cell in it,
+            /// which may lead back here.
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 debug_cell(f, stringify!($name), self.0.value.get().cast(), |f| {
                     match self.0.try_share() {
@@ -299,22 +322,23 @@ macro_rules! guarded_cell {
             ///
             /// # Panics
             ///
-            /// If an exclusive guard of the cell was leaked: the collector no longer keeps what the cell holds.
+            /// If an exclusive guard of the cell was leaked: the collector no longer keeps what the
+            /// cell points to.
             #[track_caller]
             pub fn into_inner(self) -> T {
                 assert!(!self.0.lock.is_excluded(), "a guard of this cell was leaked");
                 self.0.value.into_inner()
             }
-            /// The value, without a borrow and without a barrier: `&mut self` says that nobody else
-            /// can see the cell.
+            /// Lends the value without a borrow and without a barrier: `&mut self` proves that no
+            /// other code can see the cell.
             ///
-            /// Either it is not in the heap yet, or it is part of what another cell's exclusive
-            /// guard lends, and that guard has the barrier for all that it lends.
+            /// The cell is either not in the heap yet, or part of what another cell's exclusive
+            /// guard lends. That guard has the barrier for all that it lends.
             ///
             /// # Panics
             ///
             /// If an exclusive guard of the cell was leaked: the collector no longer keeps what the
-            /// cell holds.
+            /// cell points to.
             ///
             /// ```
             #[doc = concat!("let mut cell = gc_core::", stringify!($name), "::new(1);")]
@@ -323,10 +347,10 @@ macro_rules! guarded_cell {
             /// ```
             #[track_caller]
             pub fn get_mut(&mut self) -> &mut T {
-                // INV-14: of a new cell the content needs no barrier (rule 5). That of a cell
-                // inside of another's content is part of it: shaded with it at the outer guard's
-                // begin and, in Prep, at its end, unless a leaked guard had the shading pass this
-                // cell by.
+                // INV-14: the content of a new cell needs no barrier (rule 5). A cell inside
+                // another's content is part of that content. The outer guard shades both at its
+                // begin and, in Prep, at its end. Only a leaked guard would make that shading skip
+                // this cell.
                 assert!(!self.0.lock.is_excluded(), "a guard of this cell was leaked");
                 self.0.value.get_mut()
             }
@@ -334,17 +358,19 @@ macro_rules! guarded_cell {
     };
 }
 
-/// A cell for any content, borrowed as a `RefCell` is: a borrow that conflicts is a panic, or `None` from the `try_`
-/// forms. The content may be shared between threads, so the conflict may be another thread's; use [`GcMutex`] where
-/// that is expected.
+/// A cell for any content, borrowed as a `RefCell` is. A borrow that conflicts panics, or returns
+/// `None` in the `try_` forms. The content may be shared between threads, so the conflict may be
+/// with another thread. Use [`GcMutex`] where that is expected.
 ///
-/// An exclusive borrow waits while a marker scans the content, and the first one in a cycle shades
-/// all of it: 1 to 10 ns for each pointer in it. A [`mutate`](crate::Heap::mutate) that begins as a
-/// cycle does shades it once more before it ends if it has changed it, and again at a borrow after
-/// another thread has used the cell. A cell that is not itself a part of a heap object (on the
-/// stack, in a `Box`, in another guarded cell) is shaded at each borrow of such a `mutate`. The
-/// times are [`PauseKind::Shade`](crate::PauseKind::Shade). Keep large contents that change often
-/// in several cells.
+/// An exclusive borrow waits while a marker scans the content. The first one in a cycle shades the
+/// whole content: 1 to 10 ns for each pointer in it.
+///
+/// A [`mutate`](crate::Heap::mutate) that begins while a cycle starts shades changed content once
+/// more before it ends. It shades it again at a borrow after another thread has used the cell. If
+/// the cell is not itself a part of a heap object, such a `mutate` shades at each borrow. Examples
+/// are cells on the stack, in a `Box`, or in another guarded cell. The times are
+/// [`PauseKind::Shade`](crate::PauseKind::Shade). Keep large contents that change often in several
+/// cells.
 ///
 /// ```
 /// use gc_core::{Gc, GcRefCell, Heap};
@@ -360,7 +386,7 @@ pub struct GcRefCell<T>(Guarded<T>);
 guarded_cell!(GcRefCell);
 
 impl<T> GcRefCell<T> {
-    /// A shared borrow.
+    /// Takes a shared borrow.
     ///
     /// # Panics
     ///
@@ -373,11 +399,11 @@ impl<T> GcRefCell<T> {
             None => panic!("the GcRefCell has 65,535 shared borrows, the most that it can count"),
         }
     }
-    /// A shared borrow, unless the cell is exclusively borrowed or has 65,535 shared borrows.
+    /// Takes a shared borrow, unless the cell is exclusively borrowed or has 65,535 shared borrows.
     pub fn try_borrow(&self) -> Option<GcRef<'_, T>> {
         self.0.try_share()
     }
-    /// An exclusive borrow.
+    /// Takes an exclusive borrow.
     ///
     /// # Panics
     ///
@@ -392,7 +418,7 @@ impl<T> GcRefCell<T> {
             None => panic!("the GcRefCell is borrowed"),
         }
     }
-    /// An exclusive borrow, unless the cell is borrowed.
+    /// Takes an exclusive borrow, unless the cell is borrowed.
     pub fn try_borrow_mut<'a, 'gc>(&'a self, mc: &'a Mutation<'gc>) -> Option<GcRefMut<'a, 'gc, T>>
     where
         T: Trace<'gc>,
@@ -413,10 +439,11 @@ fn wait_until<R>(attempt: impl Fn() -> Option<R>) -> R {
     }
 }
 
-/// A mutex for any content. Its holder is inside `mutate`, so it is held for microseconds; waiting spins, then
-/// yields, then sleeps in short steps. Locking it again on the thread that holds it never ends.
+/// A mutex for any content. Its holder is inside `mutate`, so it is held for microseconds. A thread
+/// that waits spins, then yields, then sleeps in short steps. Locking it again on the thread that
+/// holds it never ends.
 ///
-/// There is no poisoning: a panic releases the lock.
+/// A panic releases the lock and does not poison it.
 ///
 /// ```
 /// use gc_core::{Gc, GcMutex, Heap};
@@ -437,7 +464,7 @@ impl<T> GcMutex<T> {
     {
         wait_until(|| self.0.try_exclude(mc))
     }
-    /// Locks, unless it is locked.
+    /// Locks, unless the mutex is locked.
     pub fn try_lock<'a, 'gc>(&'a self, mc: &'a Mutation<'gc>) -> Option<GcMutexGuard<'a, 'gc, T>>
     where
         T: Trace<'gc>,
@@ -446,7 +473,8 @@ impl<T> GcMutex<T> {
     }
 }
 
-/// A reader-writer lock for any content; waits as [`GcMutex`] does. Writers do not go before readers.
+/// A reader-writer lock for any content; waits as [`GcMutex`] does. Writers have no priority over
+/// readers.
 ///
 /// ```
 /// use gc_core::{Gc, GcRwLock, Heap};
@@ -460,11 +488,11 @@ pub struct GcRwLock<T>(Guarded<T>);
 guarded_cell!(GcRwLock);
 
 impl<T> GcRwLock<T> {
-    /// Locks for reading; the 65,536th reader at once waits for another to leave.
+    /// Locks for reading. Waits for another reader to leave if there are 65,535.
     pub fn read(&self) -> GcRef<'_, T> {
         wait_until(|| self.0.try_share())
     }
-    /// Locks for reading, unless it is locked for writing.
+    /// Locks for reading, unless the lock is held for writing.
     pub fn try_read(&self) -> Option<GcRef<'_, T>> {
         self.0.try_share()
     }
@@ -475,8 +503,8 @@ impl<T> GcRwLock<T> {
     {
         wait_until(|| self.0.try_exclude(mc))
     }
-    /// Locks a part of `holder` for writing, which lies elsewhere: a pin can keep the cell if it
-    /// keeps `holder`.
+    /// Locks for writing a cell that belongs to `holder` but lies outside of it. A pin can keep the
+    /// cell if it keeps `holder`.
     pub(super) fn write_within<'a, 'gc, H>(
         &'a self,
         mc: &'a Mutation<'gc>,
@@ -487,7 +515,19 @@ impl<T> GcRwLock<T> {
     {
         wait_until(|| self.0.try_exclude_within(mc, holder))
     }
-    /// Locks for writing, unless it is locked.
+    /// Locks for writing, unless the lock is held.
+    ///
+    /// ```
+    /// use gc_core::{GcRwLock, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     let lock = GcRwLock::new(1);
+    ///     let reader = lock.read();
+    ///     assert!(lock.try_write(mc).is_none());
+    ///     drop(reader);
+    ///     *lock.try_write(mc).unwrap() = 2;
+    ///     assert_eq!(*lock.read(), 2);
+    /// });
+    /// ```
     pub fn try_write<'a, 'gc>(&'a self, mc: &'a Mutation<'gc>) -> Option<GcRefMut<'a, 'gc, T>>
     where
         T: Trace<'gc>,

@@ -5,11 +5,11 @@ use crate::trace::{Branded, Managed, Trace, Tracer};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-/// A value of any `'static` type, known to the collector as one that holds no [`Gc`](crate::Gc):
-/// for types of crates that do not know of [`Trace`].
+/// A value of any `'static` type, which the collector knows to hold no [`Gc`](crate::Gc). For types
+/// of crates that do not know [`Trace`].
 ///
-/// It is the value, with its layout, and is never traced. A type that could hold a pointer is not
-/// `'static`. Inside of a struct, `#[trace(skip)]` on a field does the same.
+/// It has the layout of the value and is never traced. A type that could hold a pointer is not
+/// `'static`. `#[trace(skip)]` on a field of a struct does the same.
 ///
 /// ```
 /// use gc_core::{Gc, Heap, Leaf, Mutation, Trace};
@@ -85,7 +85,7 @@ unsafe impl<T: 'static> Branded<'_> for Leaf<T> {
     type Static = Leaf<T>;
 }
 
-// SAFETY: INV-7: a handle holds no `Gc`. One of an object's own heap keeps that heap for ever.
+// SAFETY: INV-7: a handle holds no `Gc`. A handle of an object's own heap keeps that heap for ever.
 unsafe impl<'gc> Trace<'gc> for Heap {
     const NEEDS_TRACE: bool = false;
     fn trace(&self, _: &mut Tracer<'gc>) {}

@@ -1,17 +1,19 @@
 #![forbid(unsafe_code)]
-//! The word under every guarded cell: who borrows it, whether a marker scans it, and for which cycle it has been
-//! scanned or shaded (rule 5 of the protocol, INV-14).
+//! The word of every guarded cell. It records who borrows the cell, and whether a marker scans it.
+//! It also records the cycle in which the cell was scanned or shaded (rule 5 of the protocol,
+//! INV-14).
 //!
 //! - Borrows exclude each other as in a `RefCell` or a lock.
-//! - A marker takes the *scan* bit for the time of a scan; a cell that is exclusively borrowed it skips, because
-//!   the borrower has shaded all that it holds, within a pin that the termination waits for. A skip records nothing.
-//! - An exclusive borrow waits for a scan to end: the only wait, as long as the content takes to scan.
-//! - A pin in Prep *keeps* a cell between its borrows: it shades the content at its first borrow,
+//! - A marker sets a *scan* bit during a scan. It skips a cell that is exclusively borrowed: the
+//!   borrower has shaded the content, in a pin that termination waits for. A skip records nothing.
+//! - An exclusive borrow waits for a scan to end. That is the only wait, as long as the content
+//!   takes to scan.
+//! - A pin in Prep *keeps* a cell between its borrows. It shades the content at its first borrow,
 //!   and once more in [`CellLock::settle`], before the pin ends. Until then the cell may hold
-//!   pointers that are not shaded. The word says so, and every other thread that comes by either
-//!   shades, or takes the keeping away, so that the keeper shades again.
+//!   pointers that are not shaded, which the word notes. Another thread that uses the cell either
+//!   shades it, or clears the note, so that the keeper shades again.
 //!
-//! A leaked guard leaves its cell locked for ever, so its content may go.
+//! A leaked guard leaves its cell locked for ever, so the objects that it points to may be freed.
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering, chaos};
 
@@ -22,23 +24,23 @@ const NOTES: u32 = KEPT | CHANGED;
 const SCAN: u32 = 1 << 16;
 const SHARED: u32 = SCAN - 1;
 
-/// Why a borrow was refused, or that it was not.
+/// The result of an attempt to borrow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Borrow {
-    /// It is the caller's.
+    /// The caller has the borrow.
     Done,
-    /// The calling pin kept the cell and no other thread has been in it: its content need not be
-    /// shaded again.
+    /// The caller has the borrow. Its pin kept the cell and no other thread has been in it, so the
+    /// content need not be shaded again.
     Kept,
-    /// Somebody else's borrow is in the way.
+    /// Another borrow conflicts.
     Taken,
     /// A marker is scanning, or a pin keeps the cell; try again with `exclude_from` or
     /// `share_kept`.
     Scanning,
 }
 
-/// Leaves a scan, also when it panics.
+/// Ends a scan, also when it panics.
 struct Leave<'a>(&'a CellLock);
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
@@ -48,10 +50,10 @@ impl Drop for Leave<'_> {
 
 /// One word of borrows, and the cycle recorded.
 ///
-/// `state`: bit 31 exclusive; bits 29 and 30 the notes of a pin that keeps the cell (*kept*: no
-/// other thread has been in it since the keeper shaded it; *changed*: it may hold what is not
-/// shaded); bits 16 to 28 markers that scan; bits 0 to 15 shared borrows. While there is a note,
-/// `cycle` holds the keeper.
+/// `state`: bit 31 is an exclusive borrow. Bits 29 and 30 are the notes of a pin that keeps the
+/// cell. *Kept*: no other thread has been in it since the keeper shaded it. *Changed*: it may hold
+/// pointers that are not shaded. Bits 16 to 28 count markers that scan, bits 0 to 15 shared
+/// borrows. While there is a note, `cycle` holds the keeper.
 ///
 /// | from | to | by |
 /// |---|---|---|
@@ -66,9 +68,9 @@ impl Drop for Leave<'_> {
 #[derive(Debug)]
 pub struct CellLock {
     state: AtomicU32,
-    /// The cycle in which the content was last scanned by a marker or shaded by its first borrower;
-    /// 0 for none. Or, where `state` has notes, the number of the keeper's record. Written under
-    /// the scan bit or an exclusive borrow.
+    /// The cycle in which a marker last scanned the content or its first borrower shaded it; 0 for
+    /// none. While `state` has notes, the number of the keeper's record instead. Written under the
+    /// scan bit or an exclusive borrow.
     cycle: AtomicU64,
 }
 
@@ -78,7 +80,7 @@ impl CellLock {
     pub fn new() -> Self {
         CellLock { state: AtomicU32::new(0), cycle: AtomicU64::new(0) }
     }
-    /// Adds `step`; what the word was before.
+    /// Adds `step`, unless `blocked`. Returns the word before, as `Err` if it was blocked.
     fn enter(&self, blocked: impl Fn(u32) -> bool, step: u32) -> Result<u32, u32> {
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
@@ -96,48 +98,49 @@ impl CellLock {
             }
         }
     }
-    /// A shared borrow. Acquire: what the last exclusive borrower wrote is visible.
+    /// Takes a shared borrow. Acquire: what the last exclusive borrower wrote is visible.
     pub fn share(&self) -> Borrow {
-        // The count must not run into the scan bits: the borrow that would make it is refused.
+        // The count must not overflow into the scan bits, so the last borrow is refused.
         match self.enter(|state| state & (EXCLUSIVE | KEPT) != 0 || state & SHARED == SHARED, 1) {
             Ok(_) => Borrow::Done,
             Err(state) if state & EXCLUSIVE == 0 && state & SHARED != SHARED => Borrow::Scanning,
             Err(_) => Borrow::Taken,
         }
     }
-    /// A shared borrow of a cell that a pin keeps. `is_mine` returns whether a keeper is the
-    /// calling thread's only pin. Another thread could take a copy of what is not shaded, or store
-    /// into cells inside without a shade (in Off): the keeper is no longer alone.
+    /// Takes a shared borrow of a cell that a pin keeps. `is_mine` returns whether a keeper is the
+    /// calling thread's only pin. Another thread could copy a pointer that is not shaded, or store
+    /// into cells inside without a shade (in Off). So after it the keeper is no longer alone.
     pub fn share_kept(&self, is_mine: impl FnOnce(u64) -> bool) -> Borrow {
         let before = self.enter(|state| state & EXCLUSIVE != 0 || state & SHARED == SHARED, 1);
         let Ok(before) = before else { return Borrow::Taken };
         chaos();
-        // The shared borrow keeps every keeper out, so the keeper that is read here is that of
+        // The shared borrow excludes every keeper. So the keeper that is read here is the one of
         // `before`, or has settled.
         let alone = before & KEPT == 0 || is_mine(self.cycle.load(Ordering::Relaxed));
         if !alone && !fault!("kept_read") {
-            // Before the content is looked at, and so before the keeper's next borrow. A note
-            // stays, for `cycle` is none.
+            // Before the caller reads the content, and so before the keeper's next borrow. One note
+            // stays set, so that `cycle` is not taken for a cycle.
             self.state.fetch_or(CHANGED, Ordering::Relaxed);
             self.state.fetch_and(!KEPT, Ordering::Relaxed);
         }
         Borrow::Done
     }
-    /// The end of a shared borrow.
+    /// Ends a shared borrow.
     pub fn release_shared(&self) {
         self.state.fetch_sub(1, Ordering::Release);
     }
-    /// An exclusive borrow.
+    /// Takes an exclusive borrow.
     pub fn exclude(&self) -> Borrow {
-        // Without a look first, which would fetch the line from another core twice: to read it, and to write to it.
+        // Without a load first, which would fetch the line from another core twice: to read it, and
+        // to write it.
         match self.state.compare_exchange(0, EXCLUSIVE, Ordering::Acquire, Ordering::Relaxed) {
             Ok(_) => Borrow::Done,
             Err(state) if state & (EXCLUSIVE | SHARED) == 0 => Borrow::Scanning,
             Err(_) => Borrow::Taken,
         }
     }
-    /// The same where a pin may keep the cell, by the record `who`. A thread that is not the keeper
-    /// finds a cell that has no cycle recorded, and so shades what the keeper has not.
+    /// Takes an exclusive borrow, by the record `who`, of a cell that a pin may keep. A caller that
+    /// is not the keeper finds no cycle recorded. So it shades what the keeper has not shaded.
     pub fn exclude_from(&self, who: u64) -> Borrow {
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
@@ -170,19 +173,19 @@ impl CellLock {
     pub fn keep(&self, who: u64) {
         self.cycle.store(who, Ordering::Relaxed);
     }
-    /// The end of an exclusive borrow by the keeper, who may have changed the content. Release: as
+    /// Ends an exclusive borrow by the keeper, which may have changed the content. Release: as
     /// below.
     pub fn release_kept(&self, changed: bool) {
         let before = self.state.load(Ordering::Relaxed) & CHANGED;
         let notes = KEPT | before | if changed { CHANGED } else { 0 };
         self.state.store(notes, Ordering::Release);
     }
-    /// Before the pin of `who` ends: ends its keeping, and runs `shade` if the content was changed
-    /// since it was shaded. Not where another has taken the cell over, who has shaded it, or is in
-    /// Off.
+    /// Ends the keeping of `who`, before its pin ends. Runs `shade` if the content was changed
+    /// since it was shaded. Does nothing if another thread has taken the cell over: that thread has
+    /// shaded it, or is in Off.
     pub fn settle(&self, who: u64, shade: impl FnOnce()) {
-        // As a scan: it must not wait for other threads' borrows. A thread that borrows exclusively
-        // has taken the cell over.
+        // As a scan, so that it does not wait for other threads' borrows. A thread that borrows
+        // exclusively has taken the cell over.
         let Ok(before) = self.enter(|state| state & EXCLUSIVE != 0, SCAN) else { return };
         let _leave = Leave(self);
         if before & NOTES == 0 || self.cycle.load(Ordering::Relaxed) != who {
@@ -196,14 +199,15 @@ impl CellLock {
         // Release: a marker that finds no notes records its cycle after this.
         self.state.fetch_and(!NOTES, Ordering::Release);
     }
-    /// The end of an exclusive borrow. Release: the next borrower and the markers see what it wrote.
+    /// Ends an exclusive borrow. Release: the next borrower and the markers see what it wrote.
     pub fn release_exclusive(&self) {
         // No other thread changes the word meanwhile: every other transition is from a state
-        // without the bit. So it need not be a read-modify-write, which would wait for all that the
-        // borrower has stored.
+        // without the bit. So a plain store suffices. A read-modify-write would wait for all that
+        // the borrower has stored.
         self.state.store(0, Ordering::Release);
     }
-    /// Runs `scan` unless the cell is exclusively borrowed, and records `cycle` then (if not 0); says whether.
+    /// Runs `scan` and then records `cycle` (if not 0), unless the cell is exclusively borrowed.
+    /// Returns whether it ran.
     pub fn scan(&self, cycle: u64, scan: impl FnOnce()) -> bool {
         let Ok(before) = self.enter(|state| state & EXCLUSIVE != 0, SCAN) else {
             if fault!("skip_records") {
@@ -214,22 +218,23 @@ impl CellLock {
         let _leave = Leave(self);
         chaos();
         scan();
-        // The keeper's number stays where it is.
+        // While there are notes, `cycle` is the keeper's number.
         if cycle != 0 && before & NOTES == 0 {
             self.cycle.store(cycle, Ordering::Relaxed);
         }
         true
     }
-    /// Whether somebody borrows exclusively. For an owner of the cell, whom nobody can be borrowing from: whether a guard
-    /// was leaked.
+    /// Returns whether there is an exclusive borrow. For an owner of the cell, which excludes
+    /// borrows by other threads: whether a guard was leaked.
     pub fn is_excluded(&self) -> bool {
         self.state.load(Ordering::Relaxed) & EXCLUSIVE != 0
     }
-    /// Whether the content was scanned or shaded in `cycle`. For an exclusive borrower.
+    /// Returns whether the content was scanned or shaded in `cycle`. For an exclusive borrower.
     pub fn is_recorded(&self, cycle: u64) -> bool {
         self.cycle.load(Ordering::Relaxed) == cycle
     }
-    /// Records that the content was shaded in `cycle`. For an exclusive borrower, from Mark on only.
+    /// Records that the content was shaded in `cycle`. For an exclusive borrower, from Mark on
+    /// only.
     pub fn record(&self, cycle: u64) {
         self.cycle.store(cycle, Ordering::Relaxed);
     }
@@ -274,7 +279,7 @@ mod tests {
         assert_eq!((lock.exclude(), lock.exclude_from(ME)), (Borrow::Scanning, Borrow::Kept));
         assert!(!lock.scan(3, || panic!("a borrowed cell is skipped")));
         lock.release_kept(false);
-        // A scan and the keeper's own reading leave it; what was changed once stays changed.
+        // A scan and the keeper's own read leave the notes. A change stays noted.
         assert!(lock.scan(3, || {}) && !lock.is_recorded(3));
         assert_eq!(
             (lock.share(), lock.share_kept(|who| who == ME)),
@@ -283,7 +288,7 @@ mod tests {
         lock.release_shared();
         assert_eq!(lock.exclude_from(ME), Borrow::Kept);
         lock.release_kept(false);
-        // Another's reading does not.
+        // Another thread's read clears the note.
         assert_eq!(lock.share_kept(|_| false), Borrow::Done);
         assert_eq!(lock.exclude_from(ME), Borrow::Taken);
         lock.release_shared();
@@ -294,7 +299,7 @@ mod tests {
         lock.settle(ME, || shaded += 1);
         assert_eq!((shaded, lock.exclude()), (1, Borrow::Done));
 
-        // Another's borrow takes it over, with no cycle recorded.
+        // Another thread's borrow takes the cell over, with no cycle recorded.
         let lock = keep(true);
         assert_eq!(lock.exclude_from(ME + 1), Borrow::Done);
         assert!(!lock.is_recorded(ME) && lock.is_recorded(0));
@@ -302,7 +307,7 @@ mod tests {
         lock.keep(ME + 1);
         lock.release_kept(true);
         lock.settle(ME, || panic!("it is another's"));
-        // What was not changed is not shaded again, but where another may have changed a cell
+        // Unchanged content is not shaded again, unless another thread may have changed a cell
         // inside.
         let lock = keep(false);
         assert_eq!(lock.exclude_from(ME), Borrow::Kept);

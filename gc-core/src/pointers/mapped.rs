@@ -1,13 +1,13 @@
-//! Guards of a part of what a cell holds: [`GcRef::map`], [`GcRefMut::map`] and their kin.
+//! Guards of a part of a cell's content: [`GcRef::map`], [`GcRefMut::map`] and similar functions.
 //!
-//! 1. A shared guard has no barrier, so a mapped one is of the same type: the word to release, and
-//!    a pointer to the part.
-//! 2. An exclusive one ends with the barrier of the whole cell. A [`GcMappedRefMut`] keeps the cell
-//!    as something that can end the borrow (`Borrowed`), which makes the first guard again and
-//!    drops it.
+//! 1. A shared guard has no barrier, so a mapped one has the same type: the word to release, and a
+//!    pointer to the part.
+//! 2. An exclusive guard ends with the barrier of the whole cell. A [`GcMappedRefMut`] holds the
+//!    cell as something whose borrow can be ended (`Borrowed`). That makes the original guard again
+//!    and drops it.
 //!
-//! The part is reached through a reference that the closure was lent, so it lies in the cell, or
-//! lives as long as the borrow.
+//! The part was reached through a reference lent to the closure, so it lies in the cell or lives as
+//! long as the borrow.
 
 use crate::mutation::Mutation;
 use crate::pointers::guarded::Guarded;
@@ -20,7 +20,8 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
 impl<'a, T: ?Sized> GcRef<'a, T> {
-    /// A guard of a part of what is borrowed. The cell stays borrowed until it is dropped.
+    /// Returns a guard of a part of the borrowed content. The cell stays borrowed until that is
+    /// dropped.
     ///
     /// ```
     /// use gc_core::{GcRef, GcRefCell};
@@ -32,11 +33,11 @@ impl<'a, T: ?Sized> GcRef<'a, T> {
         let value = NonNull::from(part(&orig));
         GcRef { lock: ManuallyDrop::new(orig).lock, value, content: PhantomData }
     }
-    /// The same where there may be no such part.
+    /// The same for a part that may not exist.
     ///
     /// # Errors
     ///
-    /// The guard itself, if there is none.
+    /// The guard itself, if there is no such part.
     ///
     /// ```
     /// use gc_core::{GcRef, GcRefCell}; let cell = GcRefCell::new(vec![1, 2, 3]);
@@ -58,8 +59,8 @@ impl<'a, T: ?Sized> GcRef<'a, T> {
 }
 
 impl<'a, 'gc, T: Trace<'gc>> GcRefMut<'a, 'gc, T> {
-    /// A guard of a part of what is borrowed. The cell stays borrowed until it is dropped; its end
-    /// is that of the whole cell, barrier included.
+    /// Returns a guard of a part of the borrowed content. The cell stays borrowed until that is
+    /// dropped. Its end is that of the whole cell, barrier included.
     ///
     /// ```
     /// use gc_core::{GcRefCell, GcRefMut, Heap};
@@ -79,11 +80,11 @@ impl<'a, 'gc, T: Trace<'gc>> GcRefMut<'a, 'gc, T> {
         let value = NonNull::from(part(&mut orig));
         GcMappedRefMut::of(orig, value)
     }
-    /// The same where there may be no such part.
+    /// The same for a part that may not exist.
     ///
     /// # Errors
     ///
-    /// The guard itself, if there is none.
+    /// The guard itself, if there is no such part.
     ///
     /// ```
     /// use gc_core::{GcMutex, GcMutexGuard, Heap};
@@ -105,7 +106,7 @@ impl<'a, 'gc, T: Trace<'gc>> GcRefMut<'a, 'gc, T> {
     }
 }
 
-/// A cell, whatever it holds, whose exclusive borrow can be ended.
+/// A cell of any content, whose exclusive borrow can be ended.
 trait Borrowed<'gc> {
     /// Ends the exclusive borrow that the caller has, as the drop of its [`GcRefMut`] would.
     fn end(&self, mc: &Mutation<'gc>, kept: bool);
@@ -113,23 +114,36 @@ trait Borrowed<'gc> {
 
 impl<'gc, T: Trace<'gc>> Borrowed<'gc> for Guarded<T> {
     fn end(&self, mc: &Mutation<'gc>, kept: bool) {
-        // The closure that found the part was lent a `&mut`.
+        // The closure that found the part had a `&mut`.
         drop(GcRefMut { cell: self, mc, kept, changed: true });
     }
 }
 
-/// An exclusive borrow of a part of what a [`GcRefCell`](crate::GcRefCell),
-/// [`GcMutex`](crate::GcMutex) or [`GcRwLock`](crate::GcRwLock) holds, from [`GcRefMut::map`] or
+/// An exclusive borrow of a part of the content of a [`GcRefCell`](crate::GcRefCell),
+/// [`GcMutex`](crate::GcMutex) or [`GcRwLock`](crate::GcRwLock). From [`GcRefMut::map`] or
 /// [`GcRefMut::filter_map`].
 ///
-/// A guard that is leaked (`std::mem::forget`) leaves its cell locked for ever, and the collector
-/// may then free what the cell holds.
+/// A leaked guard (`std::mem::forget`) leaves its cell locked for ever, and the collector may then
+/// free the objects that the cell points to.
+///
+/// ```
+/// use gc_core::{GcMappedRefMut, GcRefCell, GcRefMut, Heap};
+/// Heap::new().mutate(|mc| {
+///     let cell = GcRefCell::new((1, vec![2, 3]));
+///     let list: GcMappedRefMut<'_, '_, Vec<i32>> =
+///         GcRefMut::map(cell.borrow_mut(mc), |pair| &mut pair.1);
+///     let mut last = GcMappedRefMut::filter_map(list, |list| list.last_mut()).unwrap();
+///     *last = 7;
+///     drop(last);
+///     assert_eq!(cell.borrow().1, [2, 7]);
+/// });
+/// ```
 #[must_use = "a borrow ends when its guard is dropped"]
 pub struct GcMappedRefMut<'a, 'gc, U: ?Sized> {
     cell: &'a dyn Borrowed<'gc>,
     mc: &'a Mutation<'gc>,
     kept: bool,
-    /// The part. No reference, which would have to be valid until after the drop.
+    /// The part. Not a reference, which would have to be valid until after the drop.
     value: NonNull<U>,
     content: PhantomData<&'a mut U>,
 }
@@ -143,7 +157,7 @@ impl<'a, 'gc, U: ?Sized> GcMappedRefMut<'a, 'gc, U> {
     ) -> Self {
         GcMappedRefMut { cell, mc, kept, value, content: PhantomData }
     }
-    /// `value` is from a closure that was lent all that `orig` guards.
+    /// `value` is from a closure that had a `&mut` to all that `orig` guards.
     fn of<T: Trace<'gc>>(orig: GcRefMut<'a, 'gc, T>, value: NonNull<U>) -> Self {
         let orig = ManuallyDrop::new(orig);
         GcMappedRefMut::guarding(orig.cell, orig.mc, orig.kept, value)
@@ -171,11 +185,11 @@ impl<'a, 'gc, U: ?Sized> GcMappedRefMut<'a, 'gc, U> {
         let value = NonNull::from(part(&mut orig));
         GcMappedRefMut::of_part(orig, value)
     }
-    /// The same where there may be no such part; see [`GcRefMut::filter_map`].
+    /// The same for a part that may not exist; see [`GcRefMut::filter_map`].
     ///
     /// # Errors
     ///
-    /// The guard itself, if there is none.
+    /// The guard itself, if there is no such part.
     pub fn filter_map<V: ?Sized>(
         mut orig: Self,
         part: impl FnOnce(&mut U) -> Option<&mut V>,

@@ -1,9 +1,9 @@
 //! The pointers and cells that programs use.
 //!
-//! | file | type | who stores through it |
+//! | file | type | how a store goes through it |
 //! |---|---|---|
-//! | `gc` | [`Gc`] | nobody: it is `Copy` and fixed |
-//! | `any` | [`GcAny`], [`Erased`] | nobody: a `Gc` without its type |
+//! | `gc` | [`Gc`] | none: it is `Copy` and fixed |
+//! | `any` | [`GcAny`], [`Erased`] | none: a `Gc` without its type |
 //! | `dynamic` | [`Downcast`], the macros for trait objects | |
 //! | `cell` | [`GcCell`], [`GcOnceCell`] | one atomic word, with the barrier; once |
 //! | `guarded` | [`GcRefCell`], [`GcMutex`], [`GcRwLock`] | a guard, which carries the barrier |
@@ -11,13 +11,13 @@
 //! | `lock` | the word under the guards | |
 //! | `ephemeron` | [`Ephemeron`] | the collector's dead flag |
 //! | `weak_map` | [`GcWeakMap`] | the guards of the map's parts |
-//! | `external` | [`External`] | nobody: it counts bytes elsewhere |
+//! | `external` | [`External`] | none: it counts bytes elsewhere |
 //! | `weak` | [`GcWeak`] | the collector's dead flag |
 //! | `root` | [`Root`] | the root table |
-//! | `by_address` | [`ByAddress`] | nobody: a `Gc` as a key |
+//! | `by_address` | [`ByAddress`] | none: a `Gc` as a key |
 //! | `leaf` | [`Leaf`] | its owner: any `'static` value |
 //!
-//! `inside` keeps `Debug` finite; `unwind` says what may cross a `catch_unwind`.
+//! `inside` keeps `Debug` finite. `unwind` decides what may cross a `catch_unwind`.
 
 #[cfg(not(loom))]
 mod any;

@@ -13,13 +13,12 @@ use std::ptr::NonNull;
 /// Keeps an object alive between calls of `mutate`: `Clone`, `Send`, `Sync`, `'static`, droppable
 /// on any thread at any time. `T` is the object's type at `'static`.
 ///
-/// Nothing is asked of `T` here or in the impls of `Send`, `Sync`, `Clone`, `Drop` and `Debug`. So
-/// a task that is spawned may hold a `Root<Node<'static>>` across an `.await`: the compiler checks
+/// Neither the type nor its impls of `Send`, `Sync`, `Clone`, `Drop` and `Debug` have a bound on
+/// `T`. So a spawned task may hold a `Root<Node<'static>>` across an `.await`. The compiler checks
 /// a future for `Send` with all its lifetimes replaced, and a bound that holds at `'static` only
 /// would fail there.
 ///
-/// A root inside a heap object of its own heap keeps what it points to for ever; use a [`Gc`]
-/// there.
+/// A root inside a heap object of its own heap keeps its target for ever; use a [`Gc`] there.
 ///
 /// ```
 /// use gc_core::{Gc, Heap, Root};
@@ -32,9 +31,9 @@ use std::ptr::NonNull;
 pub struct Root<T: ?Sized> {
     slot: SlotRef,
     core: Arc<Core>,
-    /// The object, as its family's member at `'static`. Only `get` looks at it.
+    /// The object, as its family's member at `'static`. Only `get` dereferences it.
     ptr: NonNull<T>,
-    /// Invariant: a root is of one family, whatever `NonNull` allows.
+    /// Makes `Root` invariant, although `NonNull` is covariant: a root is of one family.
     family: PhantomData<fn(*const T) -> *const T>,
 }
 
@@ -55,11 +54,11 @@ impl<T: Family + ?Sized> Root<T> {
         unsafe { Root::build(slot, mc.core(), gc.as_non_null()) }
     }
 
-    /// The object, for this `mutate`. A comparison and a copy.
+    /// Returns the object, for this `mutate`. Costs a comparison and a copy.
     ///
     /// # Panics
     ///
-    /// If `mc` is of another heap than the root.
+    /// If `mc` belongs to another heap than the root.
     #[inline]
     #[must_use]
     #[track_caller]
@@ -73,7 +72,7 @@ impl<T: Family + ?Sized> Root<T> {
 }
 
 impl<T: ?Sized> Root<T> {
-    /// Apart from `new`, whose bounds would have the compiler take one brand for the other.
+    /// Separate from `new`, under whose bounds the compiler would confuse the two brands.
     ///
     /// # Safety
     ///
@@ -84,7 +83,15 @@ impl<T: ?Sized> Root<T> {
         Root { slot, core, ptr, family: PhantomData }
     }
 
-    /// Whether two roots are of the same object.
+    /// Returns whether two roots are of the same object.
+    ///
+    /// ```
+    /// use gc_core::{Heap, Root};
+    /// let heap = Heap::new();
+    /// let one: Root<u64> = heap.mutate(|mc| mc.root(1u64));
+    /// let other = heap.mutate(|mc| mc.root(1u64));
+    /// assert!(Root::ptr_eq(&one, &one.clone()) && !Root::ptr_eq(&one, &other));
+    /// ```
     #[must_use]
     pub fn ptr_eq(a: &Self, b: &Self) -> bool {
         std::ptr::addr_eq(a.ptr.as_ptr(), b.ptr.as_ptr())
@@ -102,8 +109,7 @@ fn other_heap() -> ! {
 /// `A` and `B` are members of one family.
 unsafe fn transmute_pointer<A: ?Sized, B: ?Sized>(ptr: NonNull<A>) -> NonNull<B> {
     const { assert!(size_of::<NonNull<A>>() == size_of::<NonNull<B>>()) };
-    // SAFETY: INV-8: the same representation, by the caller's promise; the sizes were just
-    // compared.
+    // SAFETY: INV-8: the caller promises the same representation; the assertion compares the sizes.
     unsafe { std::mem::transmute_copy(&ptr) }
 }
 

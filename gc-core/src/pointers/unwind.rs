@@ -1,16 +1,15 @@
 #![forbid(unsafe_code)]
-//! What may cross a `catch_unwind`: `UnwindSafe` and `RefUnwindSafe`.
+//! Which types may cross a `catch_unwind`: `UnwindSafe` and `RefUnwindSafe`.
 //!
-//! 1. A panic inside of `mutate` ends the pin and leaves the heap whole, so handles cross:
+//! 1. A panic inside `mutate` ends the pin and leaves the heap intact, so handles may cross:
 //!    [`Heap`], [`Mutator`], [`Mutation`].
-//! 2. What lies in the heap is shared with threads that go on whatever one of them panics in, as
-//!    the content of std's `Mutex` and atomics is; so pointers and cells cross. The guarded cells
-//!    have no poison: whoever comes next sees what the panicking borrower had written, as with a
+//! 2. Objects in the heap are shared with threads that go on when one of them panics, as the
+//!    content of std's `Mutex` and atomics is. So pointers and cells may cross. The guarded cells
+//!    have no poison: the next borrower sees what the panicking borrower had written, as with a
 //!    lock of `parking_lot`.
 //!
-//! These traits are reminders, and nothing here bears on the safety of memory.
-//! [`GcOnceCell`](crate::GcOnceCell), [`GcRef`](crate::GcRef) and [`ByAddress`](crate::ByAddress)
-//! have them by what they are made of.
+//! These traits are reminders and do not affect memory safety. [`GcOnceCell`](crate::GcOnceCell),
+//! [`GcRef`](crate::GcRef) and [`ByAddress`](crate::ByAddress) have them by their fields.
 
 use crate::mutation::{Heap, Mutation, Mutator};
 use crate::pointers::guarded::Guarded;

@@ -1,4 +1,4 @@
-//! [`GcWeak`]: a pointer that keeps nothing alive.
+//! [`GcWeak`]: a pointer that does not keep its object alive.
 
 use crate::error::AllocError;
 use crate::mutation::Mutation;
@@ -10,7 +10,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-/// A weak pointer: `Copy`, and tells whether its object is still there.
+/// A weak pointer: `Copy`, and knows whether its object is still alive.
 ///
 /// Every pointer copied from one [`Gc::downgrade`] shares a small box in the heap.
 ///
@@ -46,7 +46,7 @@ unsafe impl<T: ?Sized + Send + Sync> Send for GcWeak<'_, T> {}
 unsafe impl<T: ?Sized + Send + Sync> Sync for GcWeak<'_, T> {}
 
 impl<'gc, T: ?Sized> GcWeak<'gc, T> {
-    /// With `MUST` for a caller that panics if there is no room.
+    /// `MUST` is set for a caller that panics if there is no room.
     pub(crate) fn new<const MUST: bool>(
         mc: &Mutation<'gc>,
         target: Gc<'gc, T>,
@@ -64,8 +64,8 @@ impl<'gc, T: ?Sized> GcWeak<'gc, T> {
         unsafe { self.weak.as_ref() }
     }
 
-    /// The object, if it is still there; then it stays for this `mutate`. A load while the collector is not
-    /// marking, a reader's lock while it is.
+    /// Returns the object, if it is still alive. It then stays alive for this `mutate`. Costs a
+    /// load while the collector is not marking, a reader's lock while it is.
     #[must_use]
     pub fn upgrade(&self, mc: &Mutation<'gc>) -> Option<Gc<'gc, T>> {
         if !mc.record().upgrade(self.weak_box()) {
@@ -74,16 +74,27 @@ impl<'gc, T: ?Sized> GcWeak<'gc, T> {
         // SAFETY: INV-11: not flagged, and marked, shaded or not marking: the object is live in this pin.
         Some(unsafe { Gc::from_non_null(self.target) })
     }
-    /// Whether the object is known to be gone. `false` says nothing for certain: a cycle may be about to find out.
+    /// Returns whether the object is known to be dead. `false` is not certain: a cycle may be about
+    /// to find out.
+    ///
+    /// ```
+    /// use gc_core::{Gc, GcWeak, Heap, Root};
+    /// let heap = Heap::new();
+    /// let weak: Root<GcWeak<'static, u64>> =
+    ///     heap.mutate(|mc| mc.root(Gc::downgrade(Gc::new(mc, 1u64), mc)));
+    /// heap.collect()?;
+    /// assert!(heap.mutate(|mc| weak.get(mc).is_dead()));
+    /// # Ok::<(), gc_core::CollectError>(())
+    /// ```
     #[must_use]
     pub fn is_dead(&self) -> bool {
         self.weak_box().is_dead()
     }
-    /// Whether two weak pointers are to the same object, also when it is gone: an object that has
-    /// its address later is another one.
+    /// Returns whether two weak pointers are to the same object, even if it is dead. An object that
+    /// has its address later is another object.
     ///
-    /// At the moment at which the collector finds out that the object is gone, two that were made
-    /// by two calls of [`Gc::downgrade`] may be told apart. Copies of one are equal all the time.
+    /// Pointers from two calls of [`Gc::downgrade`] may compare as unequal at the moment when the
+    /// collector finds the object dead. Copies of one pointer are always equal.
     ///
     /// ```
     /// use gc_core::{Gc, GcWeak, Heap};
@@ -97,8 +108,8 @@ impl<'gc, T: ?Sized> GcWeak<'gc, T> {
     #[must_use]
     pub fn ptr_eq(a: Self, b: Self) -> bool {
         // INV-11: a box is flagged, with the number of the cycle, before the slot of its target is
-        // reused. So boxes with one address have one target if none is flagged, and if both were in
-        // one cycle.
+        // reused. So two boxes with one address have one target if neither is flagged, or if both
+        // were flagged in one cycle.
         let died = || a.weak_box().died() == b.weak_box().died();
         a.weak == b.weak || std::ptr::addr_eq(a.target.as_ptr(), b.target.as_ptr()) && died()
     }

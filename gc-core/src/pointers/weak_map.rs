@@ -1,13 +1,15 @@
 //! [`GcWeakMap`]: a table of ephemerons by the addresses of their keys.
 //!
-//! 1. The map has [`SHARDS`] parts under locks of their own. A part is a list of ephemerons and an index by
-//!    address ([`Shard`]).
-//! 2. A cycle flags the entries of dead keys. From then on every insert looks at [`STEP`] entries of its part
-//!    and takes the dead ones out, until it has been round once ([`Shard::purge_some`]). So no insert is long,
-//!    and a map whose keys die at once holds about what two cycles have seen.
+//! 1. The map has [`SHARDS`] parts under locks of their own. A part is a list of ephemerons and an
+//!    index by address ([`Shard`]).
+//! 2. A cycle flags the entries of dead keys. From then on every insert looks at [`STEP`] entries
+//!    of its part and removes the dead ones, until it has looked at all ([`Shard::purge_some`]). So
+//!    no insert is long. A map whose keys die at once holds about as many entries as two cycles
+//!    have seen.
 //! 3. A part that has shrunk to a quarter gives memory back at the end of its round.
-//! 4. The memory of entries that a round found alive counts as [`External`]. That of new entries does not:
-//!    the pacing would take the memory of dead keys for live, and ask for the next cycle ever later.
+//! 4. The memory of entries that a round found alive counts as [`External`]. The memory of new
+//!    entries does not. The pacing would take the memory of dead keys for live, and start each next
+//!    cycle later.
 
 use crate::heap::address::ByAddressHash;
 use crate::mutation::Mutation;
@@ -16,19 +18,21 @@ use crate::trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
 use std::collections::HashMap;
 use std::fmt;
 
-/// Entries that an insert looks at: fewer, and dead ones would stay longer than a cycle where a map grows.
+/// Entries that an insert looks at. With fewer, dead entries would stay longer than a cycle in a
+/// map that grows.
 const STEP: usize = 8;
 /// Entries of a part below which it never shrinks.
 const SMALL: usize = 64;
 
-/// A part of a map: its ephemerons, and where each is by its key's address.
+/// A part of a map: its ephemerons, and the position of each by its key's address.
 struct Shard<'gc, K: ?Sized, V: ?Sized> {
     entries: Vec<Ephemeron<'gc, K, V>>,
     index: HashMap<usize, u32, ByAddressHash>,
-    /// The sweep in which the round began, and how many entries it has yet to look at: the first ones.
+    /// The sweep in which the round began, and how many entries it has left to look at: the first
+    /// ones.
     round: u64,
     left: usize,
-    /// Entries that the last round left.
+    /// Entries that were left at the end of the last round.
     survivors: usize,
     memory: Option<External>,
 }
@@ -62,7 +66,7 @@ impl<'gc, K: ?Sized, V: ?Sized> Shard<'gc, K, V> {
         let at = self.index.remove(&address)? as usize;
         Some(self.take(at))
     }
-    /// Takes out the entry at `at`, which the index no longer knows. The last one takes its place.
+    /// Removes the entry at `at`, which is no longer in the index. The last entry takes its place.
     fn take(&mut self, at: usize) -> Ephemeron<'gc, K, V> {
         let entry = self.entries.swap_remove(at);
         if let Some(moved) = self.entries.get(at) {
@@ -71,8 +75,8 @@ impl<'gc, K: ?Sized, V: ?Sized> Shard<'gc, K, V> {
         entry
     }
 
-    /// Looks at up to `most` of the entries that the round has left, from the back, and takes dead ones out. A
-    /// sweep since a round that has ended begins another.
+    /// Looks at up to `most` of the entries that the round has left, from the back, and removes
+    /// dead ones. If the round has ended and there was a sweep since, begins another round.
     fn purge_some(&mut self, mc: &Mutation<'gc>, most: usize) {
         let sweeps = mc.record().sweeps();
         if self.left == 0 && self.round != sweeps {
@@ -102,7 +106,7 @@ impl<'gc, K: ?Sized, V: ?Sized> Shard<'gc, K, V> {
             self.entries.shrink_to(2 * self.survivors);
             self.index.shrink_to(2 * self.survivors);
         }
-        // An index of hashes has a byte beside each of its places, and an eighth of them is free.
+        // The hash index has a byte beside each of its places, and an eighth of them is free.
         let entry = size_of::<Ephemeron<'gc, K, V>>() + (size_of::<(usize, u32)>() + 1) * 8 / 7;
         let bytes = entry * self.survivors;
         match &mut self.memory {
@@ -121,21 +125,21 @@ unsafe impl<'gc, K: ?Sized, V: ?Sized> Trace<'gc> for Shard<'gc, K, V> {
     }
 }
 
-/// How many parts a map has: the collector and a writer exclude each other in one part only.
+/// Parts of a map: the collector and a writer exclude each other in one part only.
 const SHARDS: usize = 16;
 
-/// A map whose keys are objects, by identity, and weak: an entry goes when its key does, even if the value leads to the
-/// key. Any number of threads may use it.
+/// A map whose keys are objects, by identity, and weak. An entry goes when its key does, even if
+/// the value leads to the key. Any number of threads may use it.
 ///
-/// A cycle finds out which keys are dead. After it every [`insert`](Self::insert) looks at eight entries and throws
-/// the dead ones out; [`purge`](Self::purge) looks at all at once. Until then dead entries take memory (about 50
-/// bytes) and are never found. The memory of what survives counts as [`External`], and goes back when it is no
-/// longer needed. The first change in a cycle of one of the map's 16 parts shades all of that part: some 10 ns an
-/// entry.
+/// A cycle finds out which keys are dead. After it every [`insert`](Self::insert) looks at eight
+/// entries and removes the dead ones; [`purge`](Self::purge) looks at all at once. Until then dead
+/// entries take memory (about 50 bytes) and are never found. The memory of surviving entries counts
+/// as [`External`], and is released when it is no longer needed. The first change in a cycle of one
+/// of the map's 16 parts shades that part: some 10 ns an entry.
 ///
-/// [`get`](Self::get) and [`entries`](Self::entries) hand out pointers, so what they return survives the cycle that
-/// runs. A thread that polls `entries` in every cycle keeps all entries for ever; poll
-/// [`ephemerons`](Self::ephemerons), which keeps nothing.
+/// [`get`](Self::get) and [`entries`](Self::entries) hand out pointers, so what they return
+/// survives the cycle that runs. A thread that polls `entries` in every cycle keeps all entries for
+/// ever. [`ephemerons`](Self::ephemerons) keeps no entry, so poll that.
 ///
 /// ```
 /// use gc_core::{Gc, GcWeakMap, Heap, Root};
@@ -172,11 +176,11 @@ impl<'gc, K: ?Sized, V: ?Sized> GcWeakMap<'gc, K, V> {
     }
 
     fn shard(&self, address: usize) -> &GcRwLock<Shard<'gc, K, V>> {
-        // Other bits than the table within the shard looks at.
+        // Uses other bits than the table within the shard.
         &self.shards[(address >> 4 ^ address >> 10 ^ address >> 16) % SHARDS]
     }
 
-    /// Maps `key` to `value`; returns the value that it replaces. Throws up to eight dead entries out.
+    /// Maps `key` to `value`. Returns the value that it replaces. Removes up to eight dead entries.
     ///
     /// # Panics
     ///
@@ -196,27 +200,39 @@ impl<'gc, K: ?Sized, V: ?Sized> GcWeakMap<'gc, K, V> {
         };
         old.and_then(|old| old.value(mc))
     }
-    /// The value of `key`.
+    /// Returns the value of `key`.
     #[must_use]
     pub fn get(&self, mc: &Mutation<'gc>, key: Gc<'gc, K>) -> Option<Gc<'gc, V>> {
-        // An entry for another object at the same address is dead: its flag was set before the slot was reused.
+        // An entry for another object at the same address is dead: its flag was set before the slot
+        // was reused.
         let entry = self.shard(key.addr()).read().get(key.addr());
         entry.and_then(|entry| entry.value(mc))
     }
-    /// Takes `key` out; returns its value.
+    /// Removes `key`, and returns its value.
     pub fn remove(&self, mc: &Mutation<'gc>, key: Gc<'gc, K>) -> Option<Gc<'gc, V>> {
         let entry = self.shard(key.addr()).write_within(mc, self).remove(key.addr());
         entry.and_then(|entry| entry.value(mc))
     }
-    /// The entries whose keys are still there, as they were at some moment for each of the map's parts. They
-    /// survive a cycle that runs meanwhile.
+    /// Returns the entries whose keys are still alive; each of the map's parts is read at one
+    /// moment. They survive a cycle that runs meanwhile.
+    ///
+    /// ```
+    /// use gc_core::{Gc, GcWeakMap, Heap};
+    /// Heap::new().mutate(|mc| {
+    ///     let (map, key) = (GcWeakMap::<u64, u64>::new(), Gc::new(mc, 1));
+    ///     map.insert(mc, key, Gc::new(mc, 2));
+    ///     assert!(map.entries(mc).iter().all(|(key, value)| **key + **value == 3));
+    ///     assert_eq!(map.len(), 1);
+    ///     assert_eq!(map.remove(mc, key).map(|value| *value), Some(2));
+    /// });
+    /// ```
     #[must_use]
     pub fn entries(&self, mc: &Mutation<'gc>) -> Vec<(Gc<'gc, K>, Gc<'gc, V>)> {
         let all = self.ephemerons();
         all.iter().filter_map(|e| Some((e.key(mc)?, e.value(mc)?))).collect()
     }
-    /// The entries that are not known to be dead, as ephemerons. Unlike [`entries`](Self::entries) this keeps no
-    /// key and no value alive, so a thread may poll it.
+    /// Returns the entries that are not known to be dead, as ephemerons. Unlike
+    /// [`entries`](Self::entries) this keeps no key and no value alive, so a thread may poll it.
     ///
     /// ```
     /// use gc_core::{Gc, GcWeakMap, Heap};
@@ -234,18 +250,18 @@ impl<'gc, K: ?Sized, V: ?Sized> GcWeakMap<'gc, K, V> {
         }
         all
     }
-    /// How many entries there are, those of dead keys that are not thrown out yet included.
+    /// The number of entries, including those of dead keys that have not been removed yet.
     #[must_use]
     pub fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.read().entries.len()).sum()
     }
-    /// Whether there is no entry, not even of a dead key.
+    /// Returns whether there is no entry, not even of a dead key.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// Throws the entries of all dead keys out, and gives memory back that is no longer needed. Some 10 ns an
-    /// entry, a sixteenth of the map under a lock at a time.
+    /// Removes the entries of all dead keys, and releases memory that is no longer needed. Costs
+    /// some 10 ns an entry, with a sixteenth of the map locked at a time.
     pub fn purge(&self, mc: &Mutation<'gc>) {
         for shard in &self.shards {
             let mut shard = shard.write_within(mc, self);

@@ -1,9 +1,9 @@
 #![forbid(unsafe_code)]
-//! Sweeping spans whose objects have drop glue: what is dead waits, and keeps its alloc bit
+//! Sweeping spans whose objects have drop glue: dead objects wait, and keep their alloc bits
 //! (INV-18).
 //!
-//! 1. A span from a list is swept by [`doom_span`]. If something in it is dead it becomes a ward.
-//! 2. The span of a ward is swept by [`sweep_ward`] in every later cycle.
+//! 1. [`doom_span`] sweeps a span from a list. If an object in it is dead, the span becomes a ward.
+//! 2. [`sweep_ward`] sweeps the span of a ward in every later cycle.
 //!
 //! Both find out which objects are dead and touch none of them.
 
@@ -12,7 +12,7 @@ use super::{Keep, Swept, Word, slot_bytes, take_word};
 use crate::heap::Space;
 use crate::heap::span::SpanClass;
 
-/// Sweeps the span of a ward, whose lock the caller holds. It carries `number` then.
+/// Sweeps the span of a ward, whose lock the caller holds. The span carries `number` then.
 pub(super) fn sweep_ward(
     space: &Space,
     ward: &mut Ward<&'static SpanClass>,
@@ -33,8 +33,9 @@ pub(super) fn sweep_ward(
     swept
 }
 
-/// Sweeps the words of a span that the caller owns, whose class has drop glue. Alloc bits stay;
-/// `doom` is told of what is dead and what was marked, by word, and says what of the dead is news.
+/// Sweeps the words of a span that the caller owns, whose class has drop glue. Alloc bits stay. For
+/// each word, `doom` gets the dead and the marked objects, and returns those of the dead that are
+/// newly dead.
 fn sweep_words(
     space: &Space,
     class: &'static SpanClass,
@@ -56,9 +57,9 @@ fn sweep_words(
     swept
 }
 
-/// Sweeps `span`, which the caller took from a list and therefore owns, and whose class has drop
-/// glue. It carries `number` then. If something is dead the span is in the ward, else still the
-/// caller's.
+/// Sweeps `span`, whose class has drop glue and which the caller took from a list and therefore
+/// owns. It carries `number` then. If an object is dead the span is in the returned ward, else it
+/// is still the caller's.
 pub(crate) fn doom_span(
     space: &Space,
     class: &'static SpanClass,

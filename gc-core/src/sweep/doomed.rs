@@ -1,19 +1,20 @@
 #![forbid(unsafe_code)]
-//! The dead objects whose destructors have not run yet: which they are, and whose turn it is.
+//! The dead objects whose destructors have not run yet, and their order.
 //!
 //! 1. The sweep of a span finds objects with drop glue dead. It makes a *ward* of the span
-//!    ([`Ward`]): a bit for each dead object. Their alloc bits stay, so their slots are not reused.
+//!    ([`Ward`]), with a bit for each dead object. Their alloc bits stay, so their slots are not
+//!    reused.
 //! 2. A ward's span is in no list and in no thread's hands. It belongs to the holder of the lock
 //!    around [`Doomed`].
 //! 3. Each later cycle sweeps the spans of all wards as well ([`Doomed::sweep_some`],
-//!    [`Doomed::sweep_rest`]): it clears their marks, and what it finds newly dead joins the ward
+//!    [`Doomed::sweep_rest`]). It clears their marks, and newly dead objects join the ward
 //!    ([`Ward::doom`]).
-//! 4. A thread takes a batch of dead objects ([`Doomed::take`]), lets go of the lock and runs their
+//! 4. A thread takes a batch of dead objects ([`Doomed::take`]), releases the lock and runs their
 //!    destructors. The ward remembers them meanwhile, so that a sweep does not take them for newly
 //!    dead.
-//! 5. Under the lock again the thread clears the alloc bits of the batch and says so
-//!    ([`Doomed::finish`]). If nothing waits in the ward any more, it ends, and the thread gives
-//!    the span back under the same lock.
+//! 5. Under the lock again, the thread clears the alloc bits of the batch and reports it
+//!    ([`Doomed::finish`]). If no object waits in the ward any more, the ward ends. The thread
+//!    gives the span back under the same lock.
 //!
 //! All of this happens under one lock, which is never held while a destructor runs. So there are no
 //! atomics here. `loom-tests/tests/doomed.rs` explores it beside a sweep and an allocation
@@ -33,20 +34,20 @@ pub struct Ward<C> {
     /// Bytes of one object.
     pub each: u64,
     /// A bit for each dead object that waits, by the words of the span's bitmaps; empty if none
-    /// does.
+    /// waits.
     waits: Box<[u64]>,
-    /// Those that a thread drops now, if one does.
+    /// The objects that a thread drops now, if one does.
     runs: Option<Arc<[u64]>>,
-    /// Some of those that were there when the thread took its batch still wait.
+    /// Whether some objects that waited when the thread took its batch still wait.
     is_partial: bool,
-    /// Position in the order of coming.
+    /// Position in the order of arrival.
     number: u64,
-    /// The sweep that has seen the span last.
+    /// The last sweep that has seen the span.
     swept: u64,
     since: Instant,
 }
 
-/// Dead objects of one span for a thread to drop.
+/// Dead objects of one span, for a thread to drop.
 #[derive(Debug)]
 pub struct Batch<C> {
     /// First block of the span.
@@ -60,7 +61,7 @@ pub struct Batch<C> {
 }
 
 impl<C> Batch<C> {
-    /// How many objects there are.
+    /// The number of objects in the batch.
     pub fn objects(&self) -> u64 {
         count(&self.bits)
     }
@@ -71,17 +72,17 @@ fn count(bits: &[u64]) -> u64 {
 }
 
 impl<C> Ward<C> {
-    /// The span `span`, whose objects with a bit in `dead` were found dead by sweep `number`.
+    /// A ward of `span`, whose objects with a bit in `dead` were found dead by sweep `number`.
     pub fn new(span: u32, class: C, each: u64, dead: Box<[u64]>, number: u64) -> Ward<C> {
         let (waits, swept, since) = (dead, number, Instant::now());
         Ward { span, class, each, waits, runs: None, is_partial: false, number: 0, swept, since }
     }
-    /// The objects of word `i` that were found dead before, whether they wait or are being dropped.
+    /// The objects of word `i` that were found dead before; they wait or are being dropped.
     pub fn known(&self, i: usize) -> u64 {
         let runs = self.runs.as_ref().map_or(0, |runs| runs[i]);
         self.waits.get(i).unwrap_or(&0) | if fault!("running_redoomed") { 0 } else { runs }
     }
-    /// More objects of word `i` are dead.
+    /// Adds dead objects of word `i`.
     pub fn doom(&mut self, i: usize, dead: u64) {
         if self.waits.is_empty() {
             let words = self.runs.as_ref().map_or(0, |runs| runs.len());
@@ -89,11 +90,11 @@ impl<C> Ward<C> {
         }
         self.waits[i] |= dead;
     }
-    /// How many objects wait or are being dropped.
+    /// The number of objects that wait or are being dropped.
     pub fn objects(&self) -> u64 {
         count(&self.waits) + self.runs.as_deref().map_or(0, count)
     }
-    /// Moves up to `most` objects that wait into a batch.
+    /// Moves up to `most` waiting objects into a batch.
     fn take(&mut self, most: u64) -> Arc<[u64]> {
         let mut batch = std::mem::take(&mut self.waits);
         self.is_partial = count(&batch) > most;
@@ -121,52 +122,52 @@ pub struct Doomed<C> {
     queue: VecDeque<Ward<C>>,
     /// Wards of which a thread drops objects now.
     running: Vec<Ward<C>>,
-    /// The number of the ward that comes next.
+    /// The number of the next ward.
     next: u64,
 }
 
 impl<C: Copy> Doomed<C> {
-    /// No wards.
+    /// Without wards.
     #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
     pub fn new() -> Self {
         Doomed { queue: VecDeque::new(), running: Vec::new(), next: 0 }
     }
-    /// A new ward, whose span was in the caller's hands.
+    /// Adds a ward, whose span was in the caller's hands.
     pub fn push(&mut self, mut ward: Ward<C>) {
         ward.number = self.next;
         self.next += 1;
         self.queue.push_back(ward);
     }
-    /// Whether there is no ward at all.
+    /// Returns whether there is no ward.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty() && self.running.is_empty()
     }
-    /// Whether there is a ward of which no thread drops objects.
+    /// Returns whether there is a ward of which no thread drops objects.
     pub fn has_waiting(&self) -> bool {
         !self.queue.is_empty()
     }
-    /// The number that the next ward gets: all that was found dead so far is in wards below it.
+    /// The number of the next ward. All objects that were found dead so far are in wards below it.
     pub fn next(&self) -> u64 {
         self.next
     }
-    /// The number below which no ward is left.
+    /// The number of the oldest ward; [`next`](Self::next) if there is none.
     pub fn oldest(&self) -> u64 {
         self.all().map(|ward| ward.number).min().unwrap_or(self.next)
     }
-    /// When the oldest ward came.
+    /// The time when the oldest ward came.
     pub fn since(&self) -> Option<Instant> {
         self.all().map(|ward| ward.since).min()
     }
-    /// Every ward that may be the oldest.
+    /// The wards that may be the oldest.
     fn all(&self) -> impl Iterator<Item = &Ward<C>> {
         self.running.iter().chain(self.queue.front())
     }
-    /// Every ward.
+    /// All wards.
     pub fn each(&self) -> impl Iterator<Item = &Ward<C>> {
         self.running.iter().chain(&self.queue)
     }
 
-    /// Takes up to `most` objects of the oldest ward that no thread drops.
+    /// Takes up to `most` objects of the oldest ward of which no thread drops objects.
     #[must_use]
     pub fn take(&mut self, most: u64) -> Option<Batch<C>> {
         let mut ward = self.queue.pop_front()?;
@@ -177,9 +178,9 @@ impl<C: Copy> Doomed<C> {
         Some(batch)
     }
 
-    /// The objects of `batch` are dropped, and their alloc bits are cleared. Returns whether the
-    /// span has no object that waits: then it is the caller's, who gives it back before it lets go
-    /// of the lock.
+    /// Records that the objects of `batch` are dropped and their alloc bits cleared. Returns
+    /// whether no object waits in the span. Then the span is the caller's, which gives it back
+    /// before it releases the lock.
     #[must_use]
     pub fn finish(&mut self, batch: &Batch<C>) -> bool {
         let at = self.running.iter().position(|ward| ward.span == batch.span);
@@ -189,20 +190,20 @@ impl<C: Copy> Doomed<C> {
             return true;
         }
         if !ward.is_partial {
-            // All that waits was found dead meanwhile.
+            // All objects that wait were found dead meanwhile.
             ward.since = Instant::now();
         }
-        // It keeps its turn also then. A thread that waits for what had been found dead when the
-        // wait began waits for these as well. They are few: nothing is allocated in the span of a
-        // ward.
+        // The ward keeps its place in the order. So a thread that waits for objects that were dead
+        // when its wait began waits for these as well. They are few: no object is allocated in the
+        // span of a ward.
         let at = self.queue.partition_point(|other| other.number < ward.number);
         self.queue.insert(at, ward);
         false
     }
 
-    /// Sweeps, by `each`, up to `most` wards that sweep `number` has not seen, leaving out the last
-    /// `skip` of the queue. Returns how many of the queue it has looked at; none: the rest is for
-    /// [`sweep_rest`](Self::sweep_rest).
+    /// Sweeps, by `each`, up to `most` wards of the queue that sweep `number` has not seen, leaving
+    /// out the last `skip`. Returns how many of the queue it has looked at. If none, the rest is
+    /// for [`sweep_rest`](Self::sweep_rest).
     pub fn sweep_some(
         &mut self,
         skip: usize,
@@ -210,7 +211,7 @@ impl<C: Copy> Doomed<C> {
         number: u64,
         mut each: impl FnMut(&mut Ward<C>),
     ) -> usize {
-        // From the end: wards leave at the front while the lock is free.
+        // From the end, because wards leave at the front while the lock is free.
         let end = self.queue.len().saturating_sub(skip);
         let from = end.saturating_sub(most);
         for ward in self.queue.range_mut(from..end) {
@@ -218,8 +219,8 @@ impl<C: Copy> Doomed<C> {
         }
         end - from
     }
-    /// Sweeps, by `each`, all wards that sweep `number` has not seen. From then on every ward has
-    /// been seen.
+    /// Sweeps, by `each`, all wards that sweep `number` has not seen. After that it has seen every
+    /// ward.
     pub fn sweep_rest(&mut self, number: u64, mut each: impl FnMut(&mut Ward<C>)) {
         for ward in self.running.iter_mut().chain(&mut self.queue) {
             sweep(ward, number, &mut each);

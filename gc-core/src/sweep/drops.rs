@@ -1,21 +1,21 @@
 #![forbid(unsafe_code)]
 //! Running the destructors of dead objects, outside of every cycle (INV-9, INV-18).
 //!
-//! 1. The collector sweeps a span whose class has drop glue (`doom`) and hands the dead over
-//!    ([`Drops::push`]). It wakes the drop thread, or the owner of the queue, and goes on.
-//! 2. At the next sweep it looks at what waits first ([`Drops::sweep`]), and at the lists after
-//!    that. So a span that is given back between the two is in a list that is swept.
-//! 3. The drop thread sleeps until there is something ([`Drops::wait`]) and runs batch after batch
+//! 1. The collector sweeps a span whose class has drop glue (`doom`) and hands the dead objects
+//!    over ([`Drops::push`]). It wakes the drop thread, or the owner of the queue, and goes on.
+//! 2. The next sweep looks first at the spans that wait ([`Drops::sweep`]), and then at the lists.
+//!    So a span that is given back between the two is in a list that is swept.
+//! 3. The drop thread sleeps until objects wait ([`Drops::wait`]) and runs batch after batch
 //!    ([`Drops::run`]). A program that has asked for the queue does the same on a thread of its
 //!    own.
-//! 4. The heap ends: the collector hands over all that is left and closes the queue
-//!    ([`Drops::close`]). When the last destructor has returned the heap is over
+//! 4. When the heap ends, the collector hands over all that is left and closes the queue
+//!    ([`Drops::close`]). When the last destructor has returned, the heap is over
 //!    ([`Drops::wait_for_end`]).
 //!
-//! A destructor is a user's code. It may use the heap, take locks, sleep, or never return; nothing
-//! here waits for it but those who ask to ([`Drops::drain`]). Which destructor runs, and for how
-//! long, the collector looks at now and then ([`Drops::watch`]): a clock for each object would cost
-//! as much as a small destructor.
+//! A destructor is a user's code. It may use the heap, take locks, sleep, or never return. Only
+//! callers that ask for it wait for a destructor ([`Drops::drain`]). The collector looks now and
+//! then which destructor runs, and for how long ([`Drops::watch`]). To read a clock for each object
+//! would cost as much as a small destructor.
 
 use super::doom::sweep_ward;
 use super::doomed::{Batch, Doomed, Ward};
@@ -30,13 +30,13 @@ use crate::sync::{self, Arc, Condvar, Mutex, chaos, thread_local};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// A destructor that runs for longer is named.
+/// A destructor that runs for longer is reported by name.
 pub(crate) const SLOW: Duration = Duration::from_secs(1);
-/// How often those who wait look for a slow destructor.
+/// Interval at which waiting threads look for a slow destructor.
 const LOOK: Duration = Duration::from_millis(100);
-/// How long a thread at the limit waits for the next destructor to return.
+/// The longest time that a thread at the limit waits for the next destructor to return.
 const ROOM_PATIENCE: Duration = Duration::from_millis(2);
-/// A queue of which no batch was done for longer is stuck.
+/// A queue that has finished no batch for longer counts as stuck.
 const GETTING_ON: Duration = Duration::from_millis(5);
 /// Wards that are swept under one hold of the lock: some 50 µs.
 const WARDS: usize = 64;
@@ -47,47 +47,48 @@ type Waker = Arc<dyn Fn() + Send + Sync>;
 /// The queue of a heap's dead objects that have destructors.
 pub(crate) struct Drops {
     state: Mutex<State>,
-    /// There is something to drop, or nothing will come any more.
+    /// Objects wait to be dropped, or no more will come.
     to_droppers: Condvar,
-    /// Something was dropped, or the queue is closed.
+    /// Objects were dropped, or the queue is closed.
     to_waiters: Condvar,
-    /// No destructor is to run any more.
+    /// No destructor may begin any more.
     leaked: sync::AtomicBool,
-    /// What waits, for those who must not wait for the lock.
+    /// Objects and bytes that wait, for readers that must not wait for the lock.
     objects: AtomicU64,
     bytes: Arc<AtomicU64>,
     /// Panics of destructors, caught.
     panics: AtomicU64,
-    /// When the last batch was done, or the first of all that wait came, in ticks: a hint for
-    /// pacing.
+    /// When the last batch was finished, or when objects came into the empty queue, in ticks: a
+    /// hint for pacing.
     last: AtomicU64,
 }
 
 struct State {
     doomed: Doomed<Class>,
-    /// The program drops the objects itself.
+    /// Whether the program drops the objects itself.
     is_owned: bool,
-    /// Told when there is something in an owned queue.
+    /// Called when objects come into an owned queue.
     waker: Option<Waker>,
     thread: DropThread,
     runners: Vec<Runner>,
-    /// Threads that sleep until there is something, and those that wait until it is dropped.
+    /// Number of threads that sleep until objects wait, and of threads that wait until they are
+    /// dropped.
     asleep: u32,
     waiters: u32,
     is_closed: bool,
-    /// Destructors that were named because they were slow, and the last of them if the trace has
-    /// not named it.
+    /// Number of destructors that were reported as slow, and the last of them if the trace has not
+    /// printed it.
     slow: u64,
     to_report: Option<&'static str>,
 }
 
-/// Whether there is a drop thread.
+/// The state of the drop thread.
 enum DropThread {
     NotYet,
-    /// A thread starts it.
+    /// A thread is starting it.
     Starts,
     Runs(JoinHandle<()>),
-    /// The system gave none.
+    /// The system gave no thread.
     Failed,
     /// The thread that ends the heap has taken it.
     Taken,
@@ -96,50 +97,50 @@ enum DropThread {
 /// A thread that drops.
 struct Runner {
     progress: Arc<Progress>,
-    /// What it is at, with how many destructors had returned when that was looked at last, and
-    /// when.
+    /// The class that it is dropping. `seen` is how many destructors had returned at the last look.
+    /// `since` is when that number was last seen to change, or when the class began.
     class: Option<Class>,
     seen: u64,
     since: Instant,
     is_named: bool,
 }
 
-/// Destructors of one thread that have returned.
+/// Number of destructors of one thread that have returned.
 #[derive(Debug, Default)]
 pub(crate) struct Progress(AtomicU64);
 
-/// What waits to be dropped.
+/// A report on the objects that wait to be dropped.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Waiting {
     pub(crate) objects: u64,
     pub(crate) bytes: u64,
-    /// For how long the oldest has waited.
+    /// How long the oldest has waited.
     pub(crate) age: Duration,
-    /// The type whose destructor runs for longest, and for how long; and whether that is over a
-    /// second.
+    /// The type whose destructor has run for longest, and for how long; and whether that is more
+    /// than a second.
     pub(crate) running: Option<(&'static str, Duration)>,
     pub(crate) is_slow: bool,
-    /// How many were.
+    /// Number of destructors that were slow.
     pub(crate) slow_drops: u64,
 }
 
-/// What the thread that hands objects over has to do then.
+/// What the thread that hands objects over has to do next.
 pub(crate) enum Next {
     Nothing,
     /// There is no drop thread yet.
     Start,
-    /// There will be none: the caller drops.
+    /// There will be no drop thread: the caller drops.
     Drop,
-    /// To tell the owner of the queue.
+    /// Notify the owner of the queue.
     Tell(Waker),
 }
 
 thread_local! {
-    /// Destructors of dead objects on this thread, one inside of the other.
+    /// Number of destructors of dead objects on this thread, one inside another.
     static DROPPING: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Whether the calling thread is inside a destructor of a dead object.
+/// Returns whether the calling thread is inside a destructor of a dead object.
 pub(crate) fn is_dropping() -> bool {
     DROPPING.try_with(Cell::get).unwrap_or(0) > 0
 }
@@ -151,7 +152,7 @@ impl std::fmt::Debug for Drops {
 }
 
 impl Drops {
-    /// Nothing waits. `bytes` is where pacing sees how much does.
+    /// An empty queue. Pacing reads the waiting bytes in `bytes`.
     pub(crate) fn new(bytes: Arc<AtomicU64>) -> Drops {
         let state = State {
             doomed: Doomed::new(),
@@ -179,7 +180,7 @@ impl Drops {
 
     // ---- the collector's side ----
 
-    /// Hands over what a sweep found dead, and says what to do about it.
+    /// Hands over the dead objects of a sweep. Returns what to do about them.
     pub(crate) fn push(&self, wards: &mut Vec<Ward<Class>>) -> Next {
         let mut state = self.state.lock();
         let was_empty = !state.doomed.has_waiting();
@@ -211,8 +212,8 @@ impl Drops {
         self.bytes.fetch_add(objects * each, Ordering::Relaxed);
     }
 
-    /// Sweeps the spans of what waits, with sweep `number`, before any list is swept. Returns what
-    /// was found.
+    /// Sweeps the spans that wait, with sweep `number`, before any list is swept. Returns what was
+    /// found.
     pub(crate) fn sweep(&self, space: &Space, number: u64, keep: Keep) -> Swept {
         let mut all = Swept::default();
         if fault!("ward_unswept") {
@@ -235,7 +236,7 @@ impl Drops {
         all
     }
 
-    /// Nothing comes any more. Returns whether nothing waits either.
+    /// Records that no more objects come. Returns whether none wait either.
     pub(crate) fn close(&self) -> bool {
         let mut state = self.state.lock();
         state.is_closed = true;
@@ -243,14 +244,14 @@ impl Drops {
         self.to_waiters.notify_all();
         state.doomed.is_empty()
     }
-    /// The thread that was started, or none if the system refused.
+    /// Records the thread that was started, or that the system refused one.
     pub(crate) fn started(&self, thread: Option<JoinHandle<()>>) {
         let mut state = self.state.lock();
         state.thread = thread.map_or(DropThread::Failed, DropThread::Runs);
     }
 
-    /// Whether the system gave no drop thread although there is something to drop: the collector's
-    /// thread does it.
+    /// Returns whether objects wait but the system gave no drop thread. Then the collector's thread
+    /// drops them.
     pub(crate) fn has_no_thread(&self) -> bool {
         self.bytes() > 0 && {
             let state = self.state.lock();
@@ -258,9 +259,9 @@ impl Drops {
         }
     }
 
-    // ---- the side of those who drop ----
+    // ---- the side of threads that drop ----
 
-    /// Says that the caller is going to drop.
+    /// Registers the caller as a thread that drops.
     pub(crate) fn enter(&self) -> Arc<Progress> {
         let progress = Arc::new(Progress::default());
         self.state.lock().runners.push(Runner {
@@ -272,12 +273,12 @@ impl Drops {
         });
         progress
     }
-    /// Says that it is not any more.
+    /// Removes that registration.
     pub(crate) fn leave(&self, progress: &Arc<Progress>) {
         self.state.lock().runners.retain(|runner| !Arc::ptr_eq(&runner.progress, progress));
     }
 
-    /// Drops up to `most` objects of one span, and returns how many.
+    /// Drops up to `most` objects of one span, and returns their number.
     pub(crate) fn run(&self, space: &Space, progress: &Arc<Progress>, most: u64) -> u64 {
         if self.is_leaked() {
             return 0;
@@ -292,7 +293,7 @@ impl Drops {
             self.finish(space, progress, &batch);
         }
         chaos();
-        // What the objects held outside of the heap is given back in one go.
+        // The external bytes of the objects are released in one go.
         together(|| self.drop_all(space, progress, &batch));
         chaos();
         if !fault!("reused_before_drop") && !self.is_leaked() {
@@ -305,7 +306,7 @@ impl Drops {
     fn drop_all(&self, space: &Space, progress: &Progress, batch: &Batch<Class>) {
         let (span, class) = (batch.span, batch.class);
         DROPPING.with(|d| d.set(d.get() + 1));
-        // This thread alone counts here.
+        // Only this thread writes the counter.
         let mut done = progress.0.load(Ordering::Relaxed);
         for (i, &bits) in batch.bits.iter().enumerate() {
             each_object(space, class, span, i, bits, |at| {
@@ -329,8 +330,8 @@ impl Drops {
         DROPPING.with(|d| d.set(d.get() - 1));
     }
 
-    /// Frees the slots of a batch whose destructors have returned, and gives its span back if
-    /// nothing else waits in it.
+    /// Frees the slots of a batch whose destructors have returned. Gives the span back if no other
+    /// object waits in it.
     fn finish(&self, space: &Space, progress: &Arc<Progress>, batch: &Batch<Class>) {
         let (span, class) = (batch.span, batch.class);
         let first = space.first_word(span);
@@ -344,7 +345,8 @@ impl Drops {
         if state.doomed.finish(batch) {
             let meta = space.meta(span as usize);
             meta.set_live(live);
-            // Under the lock: a sweep that has looked at what waits finds the span in its lists.
+            // Under the lock, so that a sweep that has looked at the waiting spans finds this one
+            // in its lists.
             put_swept(space, class, span, u64::from(meta.sweep()));
         }
         let objects = batch.objects();
@@ -375,7 +377,7 @@ impl Drops {
             state.asleep -= 1;
         }
     }
-    /// The same for `time` at most, on a thread of the program; returns whether something waits.
+    /// The same for at most `time`, on a thread of the program. Returns whether objects wait.
     pub(crate) fn wait_for(&self, time: Duration) -> bool {
         let deadline = after(time);
         let mut state = self.state.lock();
@@ -393,15 +395,15 @@ impl Drops {
 
     // ---- the program's side ----
 
-    /// The program drops from now on, and `waker` is told when there is something. Returns whether
-    /// there is already.
+    /// Makes the program the owner of the queue; `waker` is called when objects come. Returns
+    /// whether objects wait already.
     pub(crate) fn own(&self, waker: Option<Waker>) -> bool {
         let mut state = self.state.lock();
         state.is_owned = true;
         state.waker = waker;
         state.doomed.has_waiting()
     }
-    /// The program does not any more; says who drops what waits.
+    /// Ends the program's ownership. Returns what to do with the objects that wait.
     pub(crate) fn disown(&self) -> Next {
         let mut state = self.state.lock();
         (state.is_owned, state.waker) = (false, None);
@@ -414,23 +416,23 @@ impl Drops {
         }
         Next::Nothing
     }
-    /// Whether the heap has ended and nothing waits.
+    /// Returns whether the heap has ended and no object waits.
     pub(crate) fn is_over(&self) -> bool {
         let state = self.state.lock();
         state.is_closed && state.doomed.is_empty()
     }
 
-    /// A number for all that was found dead so far.
+    /// Returns a number for all objects that were found dead so far.
     pub(crate) fn ticket(&self) -> u64 {
         self.state.lock().doomed.next()
     }
-    /// Whether all of that is dropped.
+    /// Returns whether all objects of that number are dropped.
     pub(crate) fn is_done(&self, ticket: u64) -> bool {
         self.state.lock().doomed.oldest() >= ticket
     }
 
-    /// Waits until all that was found dead before this call is dropped, for `time` at most; says
-    /// whether it is. Never waits inside a destructor.
+    /// Waits until all objects that were found dead before this call are dropped, for at most
+    /// `time`. Returns whether they are. Never waits inside a destructor.
     pub(crate) fn drain(&self, time: Duration) -> bool {
         let deadline = after(time);
         let mut state = self.state.lock();
@@ -454,8 +456,8 @@ impl Drops {
         }
     }
 
-    /// For a thread at the limit: waits until there is `enough` room, as long as one destructor
-    /// after the other returns. Returns whether there is.
+    /// For a thread at the limit: waits until there is `enough` room, as long as destructors go on
+    /// to return. Returns whether there is.
     pub(crate) fn await_room(&self, enough: impl Fn() -> bool) -> bool {
         let mut state = self.state.lock();
         while !is_dropping() && !state.doomed.is_empty() {
@@ -473,8 +475,8 @@ impl Drops {
         enough()
     }
 
-    /// Waits until the queue is closed and, unless the program drops, everything is dropped; for
-    /// `time` at most, or as long as it takes if there is none. Returns whether it came.
+    /// Waits until the queue is closed and, unless the program owns it, all objects are dropped.
+    /// Waits for at most `time`. Returns whether that happened.
     pub(crate) fn wait_for_end(&self, time: Duration) -> bool {
         let deadline = after(time);
         let mut state = self.state.lock();
@@ -487,8 +489,8 @@ impl Drops {
                 return false;
             }
             state.waiters += 1;
-            // Under a scheduler there is no clock: an end that does not come is a deadlock that it
-            // reports.
+            // Under a scheduler there is no clock: it reports an end that does not come as a
+            // deadlock.
             state = if cfg!(shuttle) {
                 self.to_waiters.wait(state)
             } else {
@@ -497,7 +499,7 @@ impl Drops {
             state.waiters -= 1;
         }
     }
-    /// The drop thread, for the thread that waits for its end.
+    /// Takes the drop thread, to wait for its end.
     pub(crate) fn take_thread(&self) -> Option<JoinHandle<()>> {
         match std::mem::replace(&mut self.state.lock().thread, DropThread::Taken) {
             DropThread::Runs(thread) => Some(thread),
@@ -505,7 +507,7 @@ impl Drops {
         }
     }
 
-    /// No destructor begins from now on.
+    /// Keeps destructors from beginning, from now on.
     pub(crate) fn leak(&self) {
         self.leaked.store(true, sync::Ordering::Relaxed);
         let _state = self.state.lock();
@@ -516,7 +518,7 @@ impl Drops {
         self.leaked.load(sync::Ordering::Relaxed)
     }
 
-    /// Looks for destructors that have run for longer than [`SLOW`] and were not named yet.
+    /// Looks for a destructor that has run for longer than [`SLOW`] and was not reported yet.
     pub(crate) fn watch(&self) -> Option<&'static str> {
         if self.bytes() == 0 {
             return None;
@@ -525,14 +527,15 @@ impl Drops {
         state.watch(Instant::now());
         state.to_report.take()
     }
-    /// Objects that wait, and their bytes.
+    /// Number of objects that wait.
     pub(crate) fn objects(&self) -> u64 {
         self.objects.load(Ordering::Relaxed)
     }
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
-    /// Whether a batch was done lately: those whose destructors stay for longer are not waited for.
+    /// Returns whether a batch was finished lately. Callers do not wait for destructors that take
+    /// longer.
     pub(crate) fn is_getting_on(&self) -> bool {
         if cfg!(shuttle) {
             return true;
@@ -540,11 +543,11 @@ impl Drops {
         let since = ticks().saturating_sub(self.last.load(Ordering::Relaxed));
         since as f64 * ns_per_tick() < GETTING_ON.as_nanos() as f64
     }
-    /// Whether objects wait to be dropped, and the destructors return quickly.
+    /// Returns whether objects wait to be dropped, and destructors return quickly.
     pub(crate) fn is_busy(&self) -> bool {
         self.bytes() > 0 && self.is_getting_on()
     }
-    /// What waits now.
+    /// Returns a report on the objects that wait now.
     pub(crate) fn waiting(&self) -> Waiting {
         let mut state = self.state.lock();
         let now = Instant::now();
@@ -562,12 +565,12 @@ impl Drops {
             slow_drops: state.slow,
         }
     }
-    /// Panics of destructors so far.
+    /// Number of panics of destructors so far.
     pub(crate) fn panics(&self) -> u64 {
         self.panics.load(Ordering::Relaxed)
     }
-    /// Calls `each` with the class of every span in which objects wait, how many, and the bytes of
-    /// one.
+    /// Calls `each` for every span in which objects wait, with its class, their number, and the
+    /// bytes of one.
     pub(crate) fn each_waiting(&self, mut each: impl FnMut(Class, u64, u64)) {
         for ward in self.state.lock().doomed.each() {
             each(ward.class, ward.objects(), ward.each);
@@ -576,7 +579,7 @@ impl Drops {
 }
 
 impl State {
-    /// The thread of `progress` begins objects of `class`, or has ended them.
+    /// Records that the thread of `progress` begins objects of `class`, or has ended them.
     fn note(&mut self, progress: &Arc<Progress>, class: Option<Class>) {
         if let Some(runner) =
             self.runners.iter_mut().find(|runner| Arc::ptr_eq(&runner.progress, progress))
@@ -589,11 +592,11 @@ impl State {
             }
         }
     }
-    /// Destructors that have returned.
+    /// Number of destructors that have returned.
     fn progress(&self) -> u64 {
         self.runners.iter().map(|runner| runner.progress.0.load(Ordering::Relaxed)).sum()
     }
-    /// Sees which destructors return, and names one that has not for [`SLOW`].
+    /// Updates which destructors have returned, and reports one that has run for [`SLOW`].
     fn watch(&mut self, now: Instant) {
         for runner in &mut self.runners {
             let done = runner.progress.0.load(Ordering::Relaxed);
@@ -611,7 +614,7 @@ impl State {
     }
 }
 
-/// The moment `time` from now; one that is far enough if there is none.
+/// The moment `time` from now. A very long `time` gives a moment far in the future.
 fn after(time: Duration) -> Instant {
     let far = Duration::from_secs(1 << 30);
     Instant::now() + time.min(far)

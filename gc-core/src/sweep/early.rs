@@ -1,35 +1,39 @@
-//! Spans that are dead as a whole, freed while the crossing into Sweep is awaited.
+//! Frees spans without live objects while the collector waits for the crossing into Sweep.
 //!
-//! Between the end of marking and the sweep a thread in a long pin makes the cycle wait, and what the others (and it)
-//! allocate meanwhile comes from fresh blocks, beside garbage that is known to be dead. So while it waits the collector
-//! takes the spans that are full from the lists of the sweep before ([`Early::step`]), frees those without a mark, and puts
-//! the others back ([`Early::end`]).
+//! Between the end of marking and the sweep, a thread in a long pin makes the cycle wait. Meanwhile
+//! all threads allocate from fresh blocks, beside garbage that is known to be dead. So while it
+//! waits, the collector takes full spans from the previous sweep's lists ([`Early::step`]). It
+//! frees those without a mark and puts the others back ([`Early::end`]).
 //!
-//! Why nobody misses them (model: `EARLYFREE`): marking is complete, so no thread can reach an object without a mark, from
-//! whichever epoch; only a weak box leads to one, and an upgrade that has not seen the box's flag is over
-//! ([`Gate::settle`](super::weak::Gate::settle)). No thread takes spans from these lists before it may sweep, and those that
-//! it puts there meanwhile have marks or are swept when the sweep opens. Free slots of a span that a thread holds are black,
-//! and it is in no list. What has drop glue waits: a destructor runs after the crossing, as ever (INV-9).
+//! Why no thread can still use these spans (model: `EARLYFREE`):
+//! - Marking is complete, so no thread can reach an unmarked object by strong pointers, in
+//!   whichever epoch it is.
+//! - Only a weak box leads to such an object, and every upgrade that has not seen the box's flag is
+//!   over ([`Gate::settle`](super::weak::Gate::settle)).
+//! - No thread takes spans from these lists before it may sweep. Spans that threads put there
+//!   meanwhile have marks, or are swept when the sweep opens.
+//! - The free slots of a span that a thread holds are black, and such a span is in no list.
+//! - Classes with drop glue are left out: a destructor runs after the crossing (INV-9).
 
 use super::{Keep, Swept, sweep_span};
 use crate::heap::Space;
 use crate::heap::span::SpanClass;
 
-/// Spans looked at in a step: some 5 µs.
+/// Spans that one step looks at: some 5 µs.
 const STEP: usize = 32;
 
-/// The spans of one cycle.
+/// The state of early freeing in one cycle.
 pub(crate) struct Early<'a> {
     space: &'a Space,
     number: u64,
-    /// The classes that are left, the one at work last.
+    /// The classes that are left; the last one is being worked on.
     classes: Vec<&'static SpanClass>,
-    /// Its spans that stay.
+    /// Spans of that class which have marks and go back into its list.
     kept: Vec<u32>,
 }
 
 impl<'a> Early<'a> {
-    /// Of sweep `number`, which has not begun. Unless the marks are to be trusted nothing is dead.
+    /// For sweep `number`, which has not begun. Nothing is freed unless `keep` is [`Keep::Marked`].
     pub(crate) fn new(space: &'a Space, number: u64, keep: Keep) -> Self {
         let mut classes = Vec::new();
         if keep == Keep::Marked {
@@ -39,7 +43,8 @@ impl<'a> Early<'a> {
         Early { space, number, classes, kept: Vec::new() }
     }
 
-    /// Looks at a few spans, and tells `count` of those that it frees; says whether there was anything to look at.
+    /// Looks at a few spans and calls `count` for each that it frees. Returns whether there was
+    /// anything to look at.
     pub(crate) fn step(&mut self, count: impl Fn(Swept)) -> bool {
         let space = self.space;
         let Some(&class) = self.classes.last() else { return false };
@@ -64,19 +69,19 @@ impl<'a> Early<'a> {
         if fault!("early_dropped") {
             self.kept.clear();
         }
-        // The last one first, so that they lie as they lay.
+        // The last one first, which restores their order in the list.
         while let Some(span) = self.kept.pop() {
             super::put_back(self.space, class, span, self.number - 1, false);
         }
     }
 
-    /// The sweep finds the rest in its lists.
+    /// Puts the rest back, where the sweep finds it.
     pub(crate) fn end(mut self) {
         self.put_back();
     }
 }
 
-/// Whether no object of a span is marked. Nobody marks one of them any more.
+/// Returns whether no object of a span is marked. No thread can mark one any more (see above).
 fn is_dead(space: &Space, class: &SpanClass, span: u32) -> bool {
     let first = space.first_word(span);
     (first..first + class.starts.len()).all(|word| !space.mark_word(word).is_set(u64::MAX))

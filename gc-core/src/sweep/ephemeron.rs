@@ -1,18 +1,19 @@
 //! Ephemerons: a value that lives as long as its key does, even if the value leads to the key.
 //!
-//! 1. An ephemeron's box ([`EphemeronBox`]) is a weak box for the key, with the value's address beside it. Marking
-//!    the box marks neither.
-//! 2. When nothing grey is left, the collector looks at every box ([`each_ephemeron`]). Where the box and the key
-//!    are marked it marks the value and follows what that leads to (`mark::follow`), and marking goes on. It does
-//!    so before a termination round, and once more after a clean one. If that finds nothing, the fixpoint is
-//!    reached.
-//! 3. A mark that a mutator sets must not escape between that look and the gate: a shade counts even where nothing is
-//!    to be traced, once there are ephemerons ([`Ephemerons::exist`]). The collector's fence in the round's handshake
-//!    makes every later shade see it; earlier ones are seen by the second look.
-//! 4. Reading the value takes an upgrade of the key through the weak gate (rule 8), and nothing more: with the box and
-//!    the key in hand, the fixpoint is sure to reach the value.
-//! 5. Boxes with an unmarked key are flagged dead together with the weak boxes (rule 9). From then on only that flag
-//!    decides.
+//! 1. An ephemeron's box ([`EphemeronBox`]) is a weak box for the key, with the value's address
+//!    beside it. Marking the box marks neither.
+//! 2. When no object is grey, the collector looks at every box ([`each_ephemeron`]). If the box and
+//!    the key are marked, it marks the value and what that leads to (`mark::follow`), and marking
+//!    goes on. It does so before a termination round, and once more after a clean one. If the
+//!    second look finds nothing, the fixpoint is reached.
+//! 3. A mark that a mutator sets must not be missed between that look and the gate. So once there
+//!    are ephemerons, a shade counts even if the object need not be traced ([`Ephemerons::exist`]).
+//!    Because of the collector's fence in the round's handshake, every later shade sees that. The
+//!    second look sees the marks of earlier ones.
+//! 4. Reading the value takes an upgrade of the key through the weak gate (rule 8), and nothing
+//!    more. The fixpoint is sure to reach the value, since the reader has the box and the key.
+//! 5. Boxes with an unmarked key are flagged dead together with the weak boxes (rule 9). From then
+//!    on only that flag decides.
 //!
 //! Literature: Hayes, "Ephemerons: a new finalization mechanism" (OOPSLA 1997).
 
@@ -26,17 +27,17 @@ use crate::sync::{AtomicBool, AtomicUsize, Ordering, chaos};
 pub struct Ephemerons(AtomicBool);
 
 impl Ephemerons {
-    /// None yet.
+    /// Without ephemerons.
     #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
     pub fn new() -> Self {
         Ephemerons(AtomicBool::new(false))
     }
-    /// Whether shades of untraced objects count.
+    /// Returns whether shades of untraced objects count.
     #[inline]
     pub fn exist(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
-    /// There is one now.
+    /// Records that there is one now.
     pub fn appear(&self) {
         if !self.exist() {
             self.0.store(true, Ordering::SeqCst);
@@ -48,7 +49,7 @@ impl Ephemerons {
 #[derive(Debug)]
 #[repr(C)]
 pub struct EphemeronBox {
-    /// First, so that it can be looked at as a weak box.
+    /// First, so that it can be read as a weak box.
     pub key: WeakBox,
     value: AtomicUsize,
 }
@@ -60,7 +61,8 @@ impl EphemeronBox {
     pub fn new() -> Self {
         EphemeronBox { key: WeakBox::new(0), value: AtomicUsize::new(0) }
     }
-    /// Fills an empty slot. The collector may look at the slot at the same time: the key comes last.
+    /// Fills an empty slot. The collector may read the slot at the same time, so the key comes
+    /// last.
     pub fn fill(&self, key: usize, value: usize) {
         self.value.store(value, Ordering::Relaxed);
         chaos();
@@ -72,7 +74,7 @@ impl EphemeronBox {
     }
 }
 
-/// What the heap knows of the boxes of ephemerons.
+/// The type information of ephemerons' boxes.
 pub(crate) static EPHEMERON: TypeInfo = TypeInfo::of_ephemeron(size_of::<EphemeronBox>());
 
 /// Calls `each(box, key, value)` for the ephemerons that are not dead.

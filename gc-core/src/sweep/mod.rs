@@ -1,21 +1,22 @@
 //! Sweeping: `allocated := marked`, span by span, lazily.
 //!
 //! Life of a sweep with number n (the cycle's number):
-//! 1. Every thread has crossed into Sweep n and given its spans up; all spans lie in the central lists of n - 1.
-//!    The collector opens the sweep ([`ActiveSweep::open`], rule 10).
-//! 2. An allocation that finds no swept span takes an unswept one and sweeps it ([`sweep_span`]), between
-//!    [`ActiveSweep::begin`] and the drop of its [`Sweeping`]; the background sweeper does the same for all.
-//! 3. A swept span carries n and lies in the lists of n, or is empty and used or freed.
-//! 4. When the lists of n - 1 are empty the collector closes the sweep ([`ActiveSweep::close`]), which waits for
-//!    whoever is still sweeping: a sweep that ran into the next Prep would erase its marks. Only then can the next
-//!    cycle start.
+//! 1. Every thread has crossed into Sweep n and given its spans up. All spans lie in the central
+//!    lists of n - 1. The collector opens the sweep ([`ActiveSweep::open`], rule 10).
+//! 2. An allocation that finds no swept span takes an unswept one and sweeps it ([`sweep_span`]).
+//!    It does so between [`ActiveSweep::begin`] and the drop of its [`Sweeping`]. The collector
+//!    does the same for all spans.
+//! 3. A swept span carries n. It lies in the lists of n, or is empty and reused or freed.
+//! 4. When the lists of n - 1 are empty, the collector closes the sweep ([`ActiveSweep::close`]).
+//!    Closing waits for threads that are still sweeping, since a sweep that ran into the next Prep
+//!    would erase its marks. Only then can the next cycle start.
 //!
-//! What is dead as a whole may be freed before step 1, while the crossing is awaited ([`early`]).
+//! Spans without live objects may be freed before step 1, while the collector waits for the
+//! crossing ([`early`]).
 //!
-//! A span is swept by looking at its bitmaps; no object is touched. Where objects have drop glue,
-//! the sweep finds out which are dead and frees none of them: they wait for the drop thread
-//! ([`drops`], [`doomed`]), outside of the cycle. Such spans are swept by the collector's thread
-//! only.
+//! A sweep reads and writes a span's bitmaps and touches no object. Where objects have drop glue,
+//! it finds out which are dead and frees none of them. They wait for the drop thread ([`drops`],
+//! [`doomed`]), outside of the cycle. Only the collector's thread sweeps such spans.
 //!
 //! Literature: Go's `mgcsweep.go` (sweep generations, `activeSweep`, ownership by token).
 
@@ -36,7 +37,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const OPEN: u64 = 1 << 63;
 
-/// Whether spans may be swept now, and by how many threads they are: one word.
+/// Whether spans may be swept now, and how many threads are sweeping: one word.
 ///
 /// | from | to | by | when |
 /// |---|---|---|---|
@@ -47,7 +48,7 @@ const OPEN: u64 = 1 << 63;
 #[derive(Debug)]
 pub struct ActiveSweep(AtomicU64);
 
-/// The right to sweep spans, for as long as it lives.
+/// The right to sweep spans, as long as it lives.
 #[derive(Debug)]
 pub struct Sweeping<'a>(&'a ActiveSweep);
 
@@ -77,8 +78,9 @@ impl ActiveSweep {
             }
         }
     }
-    /// Closes the sweep if nobody is sweeping; says whether it is closed. The caller saw all lists empty, and
-    /// they stay so, because unswept spans only leave them. Acquire: what sweepers did is visible.
+    /// Closes the sweep if no thread is sweeping. Returns whether it is closed. The caller saw all
+    /// lists empty, and they stay so, because unswept spans only leave them. Acquire: what sweepers
+    /// did is visible.
     #[must_use]
     pub fn close(&self) -> bool {
         if fault!("sweep_into_prep") {
@@ -95,7 +97,7 @@ impl Drop for Sweeping<'_> {
     }
 }
 
-/// What sweeping a span found.
+/// The result of sweeping a span.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Swept {
     /// Objects that stay.
@@ -114,14 +116,14 @@ impl std::ops::AddAssign for Swept {
     }
 }
 
-/// What to keep.
+/// Which objects a sweep keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keep {
-    /// What is marked.
+    /// Marked objects.
     Marked,
-    /// Everything: a `trace` panicked, so the marks are not to be trusted.
+    /// All objects: a `trace` panicked, so the marks are incomplete.
     All,
-    /// Nothing: the heap ends.
+    /// No object: the heap ends.
     Nothing,
 }
 
@@ -136,8 +138,8 @@ pub(crate) fn take_unswept(
     class.partial(number - 1).pop(link).or_else(|| class.full(number - 1).pop(link))
 }
 
-/// Sweeps `span`, which the caller took from a list and therefore owns, and whose class has no drop
-/// glue. It then carries `number` and is in no list.
+/// Sweeps `span`, whose class has no drop glue and which the caller took from a list and therefore
+/// owns. It then carries `number` and is in no list.
 pub(crate) fn sweep_span(
     space: &Space,
     class: &'static SpanClass,
@@ -175,15 +177,16 @@ pub(crate) fn sweep_span(
     swept
 }
 
-/// The objects of one word of a span that is swept.
+/// The objects of one word of a span that is being swept.
 struct Word {
     allocated: u64,
     marked: u64,
-    /// Those that stay.
+    /// Objects that stay.
     live: u64,
 }
 
-/// Takes the marks of a word of a span that the caller sweeps; objects may lie at `starts`.
+/// Takes the marks of a word of a span that the caller sweeps. `starts` has the granules where
+/// objects may begin.
 fn take_word(space: &Space, class: &SpanClass, at: usize, starts: u64, keep: Keep) -> Word {
     let allocated = space.allocated(at);
     let marked = space.mark_word(at).take();
@@ -192,7 +195,7 @@ fn take_word(space: &Space, class: &SpanClass, at: usize, starts: u64, keep: Kee
         crate::error::fatal("INV-5: a mark without an object, or an object off its slot");
     }
     let live = match keep {
-        // With a stray mark the next cycle would drop a slot that holds nothing.
+        // With a stray mark, the next cycle would drop a slot that holds no object.
         Keep::Marked => marked & allocated,
         Keep::All => allocated,
         Keep::Nothing => 0,
@@ -209,7 +212,7 @@ fn slot_bytes(space: &Space, class: &SpanClass, span: u32) -> usize {
     }
 }
 
-/// Puts a swept span where it belongs: the page heap if it is empty, else a list of `number`.
+/// Puts a swept span into the page heap if it is empty, else into a list of `number`.
 pub(crate) fn put_swept(space: &Space, class: &'static SpanClass, span: u32, number: u64) {
     let live = space.meta(span as usize).live() as usize;
     if live == 0 {
@@ -231,7 +234,7 @@ pub(crate) fn put_back(
     list.push(span, |b| space.link(b));
 }
 
-/// Calls `each` with the address of every object of `bits`, bits of the span's word `i`.
+/// Calls `each` with the address of every object of `bits`, which belong to the span's word `i`.
 pub(crate) fn each_object(
     space: &Space,
     class: &SpanClass,
@@ -249,7 +252,7 @@ pub(crate) fn each_object(
     }
 }
 
-/// Runs the drop glue of one dead object of the caller's batch; returns how many panics were
+/// Runs the drop glue of one dead object of the caller's batch. Returns how many panics were
 /// caught.
 fn drop_object(class: &SpanClass, at: usize) -> u32 {
     let drop = class.info.drop;
@@ -260,8 +263,8 @@ fn drop_object(class: &SpanClass, at: usize) -> u32 {
         1
     };
     // SAFETY: INV-9, INV-18: the object was found dead after the last crossing of a cycle, so no
-    // thread can reach it. Its slot is not reused while its ward remembers it, and the caller's
-    // batch is the only one that has it.
+    // thread can reach it. Its slot is not reused while its ward remembers it, and only the
+    // caller's batch has it.
     let result = catch_unwind(AssertUnwindSafe(|| unsafe { drop(at as *mut u8, n) }));
     match result {
         Ok(()) => 0,

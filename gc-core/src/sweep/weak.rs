@@ -1,19 +1,21 @@
 //! Weak pointers: boxes, the gate, and the pass that flags the dead (rules 8 and 9).
 //!
-//! 1. A weak pointer points to a [`WeakBox`] in the heap, which is kept alive like any object and whose target is
-//!    not traced. The dead flag is tested first, always.
-//! 2. While marking, an upgrade takes the read side of the [`Gate`]: a marked target is live; else, if the gate
-//!    is `resolved`, it is dead; else the upgrade shades it, and that counts.
-//! 3. The collector takes the write side after a clean round ([`Gate::resolve`]); if nothing was shaded meanwhile
-//!    it sets `resolved`. This is the only moment at which a mutator may wait for the collector, for the length
-//!    of one comparison.
-//! 4. Before the Sweep epoch is set every box with an unmarked target is flagged ([`flag_dead`]);
-//!    from then on the flag alone decides. It is set before the target's slot can be reused. The
-//!    flag is the cycle's number: of the objects that have an address one after the other, one dies
-//!    in a cycle, so address and number name the object for ever.
-//! 5. A slot may be reused before all have crossed into Sweep (`early`). An upgrade that has found no flag and is about to
-//!    look at the mark would take the mark of another object for the target's, so the collector waits for it first
-//!    ([`Gate::settle`]), and whoever comes later looks at the flag inside the gate.
+//! 1. A weak pointer points to a [`WeakBox`] in the heap, which is kept alive like any object and
+//!    whose target is not traced. The dead flag is always tested first.
+//! 2. While marking, an upgrade takes the read side of the [`Gate`]. A marked target is live. If
+//!    the target is not marked and the gate is `resolved`, the target is dead. Otherwise the
+//!    upgrade shades it, and the shade counts.
+//! 3. The collector takes the write side after a clean round ([`Gate::resolve`]). If no object was
+//!    shaded meanwhile, it sets `resolved`. Only at this moment may a mutator wait for the
+//!    collector, for the length of one comparison.
+//! 4. Before the Sweep epoch is set, every box with an unmarked target is flagged ([`flag_dead`]).
+//!    From then on the flag alone decides. It is set before the target's slot can be reused. The
+//!    flag is the cycle's number. Of the objects that have an address one after another, only one
+//!    dies in a cycle. So address and number identify the object for ever.
+//! 5. A slot may be reused before all have crossed into Sweep (`early`). Take an upgrade that has
+//!    found no flag and is about to read the mark. It would take the mark of another object for the
+//!    target's. So the collector first waits for such upgrades ([`Gate::settle`]); a later upgrade
+//!    reads the flag inside the gate.
 //! 6. After the Sweep crossing the gate is reset ([`Gate::reset`]).
 
 use crate::heap::Space;
@@ -32,7 +34,8 @@ impl Gate {
     pub fn new() -> Self {
         Gate { resolved: RwLock::new(false) }
     }
-    /// Whether the target of `weak` is live; for a thread in Mark. `shade` must have counted when it returns.
+    /// Returns whether the target of `weak` is live, for a thread in Mark. `shade` must have
+    /// counted when it returns.
     pub fn upgrade(
         &self,
         weak: &WeakBox,
@@ -41,7 +44,8 @@ impl Gate {
     ) -> bool {
         let resolved = self.resolved.read();
         chaos();
-        // In here, and before the mark: that of a slot that was freed and taken again is not the target's.
+        // Tested inside the gate and before the mark: a slot that was freed and taken again has
+        // another object's mark.
         if weak.is_dead() && !fault!("flag_outside") {
             return false;
         }
@@ -55,29 +59,31 @@ impl Gate {
         shade();
         true
     }
-    /// Closes the gate if `clean` says so under its write side; says whether it is closed.
+    /// Closes the gate if `clean` returns `true` under its write side. Returns whether it is
+    /// closed.
     #[must_use]
     pub fn resolve(&self, clean: impl FnOnce() -> bool) -> bool {
         let mut resolved = self.resolved.write();
         *resolved = clean();
         *resolved
     }
-    /// Waits for the upgrades that are inside. Those that follow see the flags that were set before.
+    /// Waits for the upgrades inside the gate. Later ones see the flags that were set before.
     pub fn settle(&self) {
         if !fault!("gate_not_settled") {
             drop(self.resolved.write());
         }
     }
-    /// Opens the gate: between the Sweep crossing and the next Prep.
+    /// Opens the gate, between the Sweep crossing and the next Prep.
     pub fn reset(&self) {
         *self.resolved.write() = false;
     }
 }
 
-/// The box that weak pointers to one object share a copy of. An ephemeron's box begins with one, for its key.
+/// The box that all copies of a weak pointer share. An ephemeron's box begins with one, for its
+/// key.
 ///
-/// `target` is zero in a slot that is free or not yet filled: such slots are zeroed before their alloc bits are
-/// set, so the pass never reads garbage.
+/// `target` is zero in a slot that is free or not yet filled. Such slots are zeroed before their
+/// alloc bits are set, so the pass never reads garbage.
 #[derive(Debug)]
 #[repr(C)]
 pub struct WeakBox {
@@ -97,20 +103,20 @@ impl WeakBox {
         self.target.store(0, Ordering::Relaxed);
         self.died.store(0, Ordering::Relaxed);
     }
-    /// Fills an empty slot. The pass may look at the slot at the same time.
+    /// Fills an empty slot. The pass may read the slot at the same time.
     pub fn fill(&self, target: usize) {
         self.target.store(target, Ordering::Release);
     }
-    /// The object, which may be gone.
+    /// The address of the object, which may be dead.
     #[inline]
     pub fn target(&self) -> usize {
         self.target.load(Ordering::Relaxed)
     }
-    /// The same, with what was written before [`fill`](Self::fill).
+    /// The same. Also makes visible what was written before [`fill`](Self::fill).
     pub fn filled_target(&self) -> usize {
         self.target.load(Ordering::Acquire)
     }
-    /// Whether the target is known to be dead.
+    /// Returns whether the target is known to be dead.
     #[inline]
     pub fn is_dead(&self) -> bool {
         self.died() != 0
@@ -120,8 +126,8 @@ impl WeakBox {
     pub fn died(&self) -> u64 {
         self.died.load(Ordering::Acquire)
     }
-    /// Flags the box if its target is not marked. The collector in `cycle`, between `resolved` and
-    /// the Sweep epoch.
+    /// Flags the box if its target is not marked. By the collector in `cycle`, between `resolved`
+    /// and the Sweep epoch.
     pub fn flag_unless(&self, cycle: u64, is_marked: impl FnOnce(usize) -> bool) {
         let target = self.target.load(Ordering::Acquire);
         chaos();
@@ -131,7 +137,8 @@ impl WeakBox {
     }
 }
 
-/// What the heap knows of weak boxes: no edges, no drop, but more than leaf data, since the pass reads them.
+/// The type information of weak boxes: no edges and no drop, but not leaf data, since the pass
+/// reads them.
 pub(crate) static WEAK_BOX: TypeInfo = TypeInfo::of_weak_box(size_of::<WeakBox>());
 
 /// Flags every box whose target is not marked, in `cycle`, which is not 0.
@@ -162,8 +169,8 @@ pub(super) fn each_box(
         for i in 0..class.starts.len() {
             let bits = space.allocated(first + i);
             super::each_object(space, class, span, i, bits, |at| {
-                // SAFETY: INV-11: the slot is allocated, so it holds a box or zeros, which are a box too; boxes
-                // change by atomics only.
+                // SAFETY: INV-11: the slot is allocated, so it holds a box, or zeros, which are an
+                // empty box. Boxes change by atomics only.
                 each(at, unsafe { &*(at as *const WeakBox) });
             });
         }

@@ -1,10 +1,10 @@
 #![forbid(unsafe_code)]
-//! The full fence, as each build has it.
+//! The full fence of each build.
 //!
 //! A pin needs one between publishing its epoch and reading the global one again, and a handshake
-//! needs one on its side (INV-1). A pin that need not execute it, because the collector makes every
-//! thread execute one, is `handshake::light`'s business. ThreadSanitizer models no fences, so in
-//! its build (`--cfg gc_tsan`) every one is a read-modify-write of one global word.
+//! needs one on its side (INV-1). `handshake::light` has pins that need not execute it, because the
+//! collector makes every thread execute one. ThreadSanitizer does not model fences, so in its build
+//! (`--cfg gc_tsan`) each fence is a read-modify-write of one global word.
 
 #[cfg(any(loom, gc_tsan))]
 use super::Ordering;
@@ -26,7 +26,7 @@ fn tsan_fence() {
     WORD.fetch_add(1, Ordering::SeqCst);
 }
 
-/// Keeps the compiler from moving accesses over it; the processor still may.
+/// Keeps the compiler from moving accesses across it; the processor may still do so.
 #[cfg(not(loom))]
 #[inline(always)]
 pub(crate) fn compiler_fence() {

@@ -1,9 +1,11 @@
 #![forbid(unsafe_code)]
-//! std's locks without poison: whoever panics with one held has left the heap's state whole.
+//! std's locks without poison. A thread that panics while it holds one has left the heap's state
+//! intact.
 //!
-//! Why std's, and not ones that park in a table of the process: after a `fork` such a table is full of the parent's
-//! threads. glibc gives the stacks and thread locals of those to the child's own threads, so a child's thread would be
-//! queued twice, and its heaps would hang or crash. A futex is a word of the lock.
+//! Why not locks that park in a table of the process: after a `fork`, such a table still lists the
+//! parent's threads. glibc reuses the stacks and thread locals of those for the child's own
+//! threads. So a thread of the child would be queued twice, and its heaps would hang or crash. A
+//! futex is a word of the lock itself.
 
 #![allow(clippy::disallowed_types, reason = "this is where the crate's locks come from")]
 
@@ -16,7 +18,7 @@ fn unpoison<G>(result: Result<G, sync::PoisonError<G>>) -> G {
     result.unwrap_or_else(sync::PoisonError::into_inner)
 }
 
-/// That a lock orders what its holders do, said once more for ThreadSanitizer, which does not see the waits inside of std.
+/// Repeats a lock's ordering for ThreadSanitizer, which does not see the waits inside of std.
 #[derive(Debug, Default)]
 struct Order {
     #[cfg(gc_tsan)]
@@ -49,9 +51,9 @@ impl Drop for Until<'_> {
     }
 }
 
-/// What holds a lock: one of std's guards.
+/// A guard of std, and the ordering at its end.
 pub(crate) struct Guard<'a, G> {
-    // Before what it holds: fields are dropped in this order.
+    // Declared first, since fields are dropped in the order of declaration.
     until: Until<'a>,
     held: G,
 }
@@ -86,7 +88,7 @@ impl<T> Mutex<T> {
         let held = unpoison(self.base.lock());
         self.order.hold(held)
     }
-    /// The lock, if no thread holds it.
+    /// Takes the lock, unless a thread holds it.
     #[inline]
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         let held = match self.base.try_lock() {
@@ -135,7 +137,7 @@ impl Condvar {
         order.say();
         order.hold(unpoison(self.0.wait(held)))
     }
-    /// Waits for `time` at most.
+    /// Waits for at most `time`.
     pub(crate) fn wait_for<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -156,7 +158,8 @@ impl Condvar {
     }
 }
 
-/// std's once lock under a mutex, for ThreadSanitizer alone: its build does not see what std's own orders.
+/// std's once lock under a mutex, for ThreadSanitizer only, which does not see the ordering of
+/// std's own.
 #[cfg(gc_tsan)]
 #[derive(Debug, Default)]
 pub(crate) struct OnceLock<T> {

@@ -1,5 +1,5 @@
-//! The one switch between the real primitives and those of a checker: every atomic, fence, lock, thread and spin
-//! of the crate comes from here, so the models explore the code that runs.
+//! The one switch between the real primitives and those of a checker. Every atomic, fence, lock,
+//! thread and spin of the crate comes from here, so the models explore the code that runs.
 //!
 //! | build | primitives | what explores it |
 //! |---|---|---|
@@ -51,7 +51,7 @@ pub(crate) use locks::OnceLock;
 #[cfg(not(any(gc_tsan, loom)))]
 pub(crate) use std::sync::OnceLock;
 
-/// Asks for the cache line at `at`.
+/// Prefetches the cache line at `at`.
 #[inline(always)]
 pub(crate) fn prefetch<T>(at: *const T) {
     #[cfg(target_arch = "x86_64")]
@@ -74,27 +74,27 @@ impl TimedOut {
     }
 }
 
-/// Atomics of counters and histograms, which take no part in any protocol: a schedule must not depend on what a clock
-/// put into them.
+/// Atomics of counters and histograms, which take part in no protocol. A schedule must not depend
+/// on a clock's value in them.
 pub(crate) mod plain {
     #[cfg_attr(loom, allow(unused_imports, reason = "the models know few counters"))]
     pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 }
 
-/// Waits politely for another thread: spins, then yields, then sleeps. A wait is expected to be short (a pin,
-/// microseconds), but may be as long as the longest pin: a longer one sleeps longer, about a twelfth of what it has lasted,
-/// because each time that a thread wakes costs some 30 µs of a processor.
+/// Waits for another thread: spins, then yields, then sleeps. A wait is usually short (a pin,
+/// microseconds), but may be as long as the longest pin. A longer wait sleeps longer, about a
+/// twelfth of its length so far, because each wake-up costs some 30 µs of a processor.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff(u32);
 
-/// Waits before the first that sleeps.
+/// Number of waits before the first that sleeps.
 const AWAKE: u32 = 256;
 
 impl Backoff {
     pub(crate) fn new() -> Self {
         Backoff(0)
     }
-    /// One wait; each is at least as long as the one before.
+    /// Waits once; never shorter than the time before.
     pub(crate) fn wait(&mut self) {
         self.0 = self.0.saturating_add(1);
         if cfg!(any(loom, shuttle)) || (self.0 > 64 && self.0 < AWAKE) {
@@ -102,7 +102,7 @@ impl Backoff {
         } else if self.0 <= 64 {
             spin_hint();
         } else {
-            // Twice as long after sixteen each, up to 0.8 ms.
+            // The time doubles after every sixteen, up to 0.8 ms.
             #[cfg(not(any(loom, shuttle)))]
             std::thread::sleep(std::time::Duration::from_micros(
                 50 << ((self.0 - AWAKE) / 16).min(4),
@@ -111,14 +111,14 @@ impl Backoff {
     }
 }
 
-/// Sleeps for a moment; in a schedule, which has no clock, it lets others run.
+/// Sleeps for a moment. Under a scheduler, which has no clock, it lets others run.
 #[cfg(not(loom))]
 pub(crate) fn nap(time: std::time::Duration) {
     if cfg!(shuttle) { yield_now() } else { std::thread::sleep(time) }
 }
 
-/// A protocol step at which another thread may come in between: a random yield in the verifying build, a switch in a
-/// schedule, nothing elsewhere.
+/// A step of a protocol at which another thread may interfere. In the verifying build it yields at
+/// random, under a scheduler it may switch, elsewhere it does nothing.
 #[inline(always)]
 pub(crate) fn chaos() {
     #[cfg(shuttle)]
@@ -134,7 +134,7 @@ fn verify_chaos() {
     let _ = SEED.try_with(|seed| {
         let mut x = seed.get();
         if x == 0 {
-            // The address of a local differs by thread, which is all that is asked of it.
+            // The address of a local differs by thread, which is sufficient here.
             x = (seed as *const Cell<u64> as u64) | 1;
         }
         x ^= x << 13;

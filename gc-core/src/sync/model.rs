@@ -1,12 +1,12 @@
 #![forbid(unsafe_code)]
-//! loom's primitives, with the faces of the real ones.
+//! loom's primitives under the interface of the real ones.
 
 pub(crate) use loom::sync::Arc;
 pub(crate) use loom::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
 };
 
-/// loom's mutex with the real one's face.
+/// loom's mutex under the interface of the real one.
 #[derive(Debug)]
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 impl<T> Mutex<T> {
@@ -17,7 +17,7 @@ impl<T> Mutex<T> {
         self.0.lock().expect("no model panics with a lock held")
     }
 }
-/// loom's reader-writer lock with the real one's face.
+/// loom's reader-writer lock under the interface of the real one.
 #[derive(Debug)]
 pub(crate) struct RwLock<T>(loom::sync::RwLock<T>);
 impl<T> RwLock<T> {
@@ -39,11 +39,11 @@ pub(crate) fn yield_now() {
 }
 
 loom::thread_local! {
-    /// What a thread of a model does where only the compiler is kept from moving accesses.
+    /// The hook that a model's thread runs at a compiler fence.
     static HOOK: std::cell::RefCell<Option<Box<dyn Fn()>>> = std::cell::RefCell::new(None);
 }
-/// Makes the calling thread of a model call `hook` at each compiler fence: it may be interrupted
-/// there.
+/// Makes the calling thread of a model call `hook` at each compiler fence, where it may be
+/// interrupted.
 pub fn on_compiler_fence(hook: impl Fn() + 'static) {
     HOOK.with(|own| *own.borrow_mut() = Some(Box::new(hook)));
 }

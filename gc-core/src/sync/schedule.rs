@@ -1,10 +1,10 @@
 #![forbid(unsafe_code)]
-//! shuttle's threads and locks with the faces of the real ones, and real atomics that may switch to another thread
-//! before each operation.
+//! shuttle's threads and locks under the interface of the real ones, and real atomics that may
+//! switch to another thread before each operation.
 //!
-//! The atomics are std's, because the heap lays them over its own memory; shuttle knows no weak memory anyway.
-//! Waits with a time limit have no clock here: they end at once, or after a random number of switches, so that a
-//! schedule follows from its seed alone.
+//! The atomics are std's, because the heap lays them over its own memory; shuttle models no weak
+//! memory anyway. Waits with a time limit have no clock here: they end at once, or after a random
+//! number of switches. So a schedule follows from its seed alone.
 
 use super::TimedOut;
 use std::time::{Duration, Instant};
@@ -23,7 +23,8 @@ pub(crate) fn spin_hint() {
     yield_now();
 }
 
-/// How many operations a thread gets on average before another may run: differs from schedule to schedule.
+/// Average number of operations that a thread performs before another may run; differs from
+/// schedule to schedule.
 static STRIDE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(4);
 
 /// Sets how coarse the next schedules are.
@@ -50,7 +51,7 @@ macro_rules! atomic {
         #[derive(Debug, Default)]
         #[repr(transparent)]
         pub(crate) struct $name(std::sync::atomic::$name);
-        #[allow(dead_code, reason = "the face is the same for all types")]
+        #[allow(dead_code, reason = "the interface is the same for all types")]
         impl $name {
             pub(crate) const fn new(value: $value) -> Self {
                 Self(std::sync::atomic::$name::new(value))
@@ -121,7 +122,7 @@ impl<T> AtomicPtr<T> {
     }
 }
 
-/// A panic with a lock held poisons nothing.
+/// A panic with a lock held does not poison it.
 fn unpoison<G>(result: Result<G, std::sync::PoisonError<G>>) -> G {
     result.unwrap_or_else(std::sync::PoisonError::into_inner)
 }
@@ -146,7 +147,7 @@ impl<T> Mutex<T> {
     }
 }
 
-/// What holds a [`Mutex`].
+/// The guard of a [`Mutex`].
 pub(crate) struct MutexGuard<'a, T> {
     mutex: &'a Mutex<T>,
     held: shuttle::sync::MutexGuard<'a, T>,
@@ -202,7 +203,7 @@ impl Condvar {
         yield_now();
         (mutex.lock(), TimedOut(true))
     }
-    /// Lets others run, and has had enough of it at random.
+    /// Lets others run, and times out at random.
     pub(crate) fn wait_until<'a, T>(
         &self,
         held: MutexGuard<'a, T>,

@@ -1,8 +1,8 @@
-//! [`Trace`] and the families for the types of other crates, each behind the feature that is called
-//! as its crate.
+//! [`Trace`] and the families for the types of other crates, each behind the feature with the
+//! crate's name.
 //!
-//! They are written by the macros that write those of std (`std_impls`), under the same two rules:
-//! a leaf holds no `Gc`, and a container changes nothing through `&`. None of these crates'
+//! They are written by the same macros as those of std (`std_impls`), under the same two rules. A
+//! leaf holds no `Gc`, and a container does not change through `&`. None of these crates'
 //! containers has interior mutability.
 
 #![allow(unused_imports, reason = "what is used depends on the features")]

@@ -1,9 +1,9 @@
-//! [`Trace`] for function pointers: leaves, whatever they take.
+//! [`Trace`] for function pointers: leaves, whatever their arguments are.
 //!
-//! A pointer type with arguments by reference is of every lifetime (`for<'a> fn(&'a str)`), and no
-//! parameter stands for that. So the macro writes each argument of up to four by value, by `&` and
-//! by `&mut`; and a result that is as long-lived as the first argument. Others go into a
-//! [`Leaf`](crate::Leaf), those with a brand in their arguments too.
+//! A pointer type with arguments by reference holds for every lifetime (`for<'a> fn(&'a str)`), and
+//! no type parameter stands for that. So the macro writes each of up to four arguments by value, by
+//! `&` and by `&mut`. It also writes a result that lives as long as the first argument. Other types
+//! go into a [`Leaf`](crate::Leaf), for example those with a brand in their arguments.
 
 #![allow(
     coherence_leak_check,
@@ -31,7 +31,7 @@ functions!([A B] [] []);
 functions!([A B C] [] []);
 functions!([A B C D] [] []);
 
-/// Those that lend what they were lent.
+/// Functions that return a borrow of their first argument.
 macro_rules! lending {
     ($([$($generics:tt)*] [$($arg:ty),*])*) => {
         $(lending!(@ [A: ?Sized + 'static, R: ?Sized + 'static, $($generics)*] [$($arg),*]);)*

@@ -1,15 +1,17 @@
 //! Tracing: how the collector learns which pointers an object holds.
 //!
-//! 1. A type says with [`Trace::trace`] which `Gc`s it holds; `#[derive(Trace)]` writes it.
-//! 2. The collector hands the object a [`Tracer`], a sink of addresses that knows nothing of marking.
-//! 3. Each edge is one thin address. The span it lies in knows the concrete type (`heap::object`).
+//! 1. [`Trace::trace`] reports which `Gc`s a type holds; `#[derive(Trace)]` writes it.
+//! 2. The collector hands the object a [`Tracer`], a sink of addresses that does not know of
+//!    marking.
+//! 3. Each edge is one thin address. The span at the address knows the concrete type
+//!    (`heap::object`).
 //! 4. Containers in containers (a list of boxes) are followed to a bounded depth
-//!    ([`Tracer::nested`]). What lies deeper is noted and traced when the outermost container is
-//!    done, so that no value can overflow a stack.
+//!    ([`Tracer::nested`]). Deeper ones are noted and traced when the outermost container is done,
+//!    so that no value can overflow a stack.
 //!
-//! Naming a *root* is separate from tracing: [`Managed`] and [`Branded`] tie a type at `'static` to its
-//! branded forms at each `'gc`, and [`Family`] and [`Rootable`] extend that to unsized types. Two levels
-//! are needed because a higher-ranked `Sized` bound on an associated type does not compile.
+//! Naming a *root* is separate from tracing. [`Managed`] and [`Branded`] tie a type at `'static` to
+//! its branded forms at each `'gc`. [`Family`] and [`Rootable`] extend that to unsized types. Two
+//! levels are needed because a higher-ranked `Sized` bound on an associated type does not compile.
 
 mod checks;
 #[cfg(not(loom))]
@@ -35,12 +37,35 @@ pub use object::Object;
 ///
 /// # Safety
 ///
-/// `trace` must report every `Gc` that a user can reach through `self` without another `Gc`, each time it is
-/// called, and must be sound while other threads use `self` through `&self` (INV-6). It must not panic: a
-/// panic makes the collector keep everything for that cycle. What it reports through a guard that
-/// it drops again (a lock) it reports inside [`Tracer::apart`].
-/// `NEEDS_TRACE` may be `false` only if `trace` never reports anything. A type with `NEEDS_TRACE = true` has
-/// no `Drop` of its own that could look through a `Gc` (INV-9).
+/// `trace` must report every `Gc` that a user can reach through `self` without another `Gc`, each
+/// time it is called. It must be sound while other threads use `self` through `&self` (INV-6). It
+/// must not panic: a panic makes the collector keep everything for that cycle. If it reports
+/// through a guard that it drops again (a lock), it must do so inside [`Tracer::apart`].
+/// `NEEDS_TRACE` may be `false` only if `trace` never reports anything. A type with `NEEDS_TRACE =
+/// true` has no `Drop` of its own that could look through a `Gc` (INV-9).
+///
+/// ```
+/// use gc_core::{Gc, Heap, Trace, Tracer};
+///
+/// #[derive(Trace)]
+/// struct Pair<'gc>(Gc<'gc, u64>, Gc<'gc, u64>);
+///
+/// /// A container by hand: it reports what it holds.
+/// struct Stack<T>(Vec<T>);
+/// // SAFETY: all pointers in a stack are in its elements, and it has no `Drop`.
+/// unsafe impl<'gc, T: Trace<'gc>> Trace<'gc> for Stack<T> {
+///     const NEEDS_TRACE: bool = T::NEEDS_TRACE;
+///     fn trace(&self, tracer: &mut Tracer<'gc>) {
+///         tracer.edges(&self.0);
+///     }
+/// }
+///
+/// Heap::new().mutate(|mc| {
+///     let one = Gc::new(mc, 1);
+///     let stack = Gc::new(mc, Stack(vec![Pair(one, one)]));
+///     assert_eq!(*stack.0[0].1, 1);
+/// });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "the collector cannot trace `{Self}`: write `#[derive(Trace)]` above a type of your own; for \
                another one, `#[trace(skip)]` on the field, or `Leaf` around it",
@@ -48,7 +73,7 @@ pub use object::Object;
     note = "a trait object goes behind a `Gc`, as `Gc<'gc, dyn Shape<'gc> + 'gc>`; a type parameter needs the bound"
 )]
 pub unsafe trait Trace<'gc> {
-    /// Whether a value of this type can hold a `Gc` at all. Types without are never scanned.
+    /// Whether a value of this type can hold a `Gc` at all. If not, it is never scanned.
     const NEEDS_TRACE: bool = true;
 
     /// Reports every `Gc` in `self` to `tracer`.
@@ -59,8 +84,23 @@ pub unsafe trait Trace<'gc> {
 ///
 /// # Safety
 ///
-/// `At<'gc>` must be the same type as `Self` with `'static` replaced by `'gc` and nothing else changed: same
-/// size, same layout, same meaning (INV-8). The derive writes it so.
+/// `At<'gc>` must be the same type as `Self` with `'static` replaced by `'gc` and nothing else
+/// changed. Size, layout and meaning are the same (INV-8). The derive does it.
+///
+/// ```
+/// use gc_core::{Gc, Heap, Managed, Root, Trace};
+///
+/// #[derive(Trace)]
+/// struct Name<'gc>(Gc<'gc, str>);
+///
+/// /// Keeps values of any type that the derive has written the families of.
+/// struct Kept<T: Managed>(Vec<Root<T>>);
+///
+/// let heap = Heap::new();
+/// let mut kept: Kept<Name<'static>> = Kept(Vec::new());
+/// kept.0.push(heap.mutate(|mc| mc.root(Name(Gc::from_str(mc, "Ada")))));
+/// heap.mutate(|mc| assert_eq!(&*kept.0[0].get(mc).0, "Ada"));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a `Root` cannot name `{Self}`: write `#[derive(Trace)]` above the type, and name it at `'static`",
     label = "not `Managed`",
@@ -80,6 +120,20 @@ pub unsafe trait Managed: Sized + 'static {
 /// # Safety
 ///
 /// As for [`Managed`].
+///
+/// ```
+/// use gc_core::{Branded, Gc, Heap, Mutation, Object, Root};
+///
+/// fn keep<'gc, T>(mc: &Mutation<'gc>, value: T) -> Root<T::Static>
+/// where
+///     T: Branded<'gc> + Object<'gc>,
+/// {
+///     Gc::root(Gc::new(mc, value), mc)
+/// }
+/// let heap = Heap::new();
+/// let list = heap.mutate(|mc| keep(mc, vec![Gc::new(mc, 1u64)]));
+/// assert_eq!(heap.mutate(|mc| *list.get(mc)[0]), 1);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a `Root` cannot keep `{Self}`: write `#[derive(Trace)]` above the type; a type parameter needs \
                the bound `Branded<'gc>`",
@@ -94,12 +148,25 @@ pub unsafe trait Branded<'gc>: Trace<'gc> + Sized {
     fn __check(_: &mut Tracer<'gc>) {}
 }
 
-/// What a [`Root`](crate::Root) may point to: every [`Managed`] type, `[T]`, `str`,
-/// [`Erased`](crate::Erased), and trait objects that [`rootable_dyn!`](crate::rootable_dyn) declares.
+/// The types that a [`Root`](crate::Root) may point to. These are every [`Managed`] type, `[T]`,
+/// `str`, [`Erased`](crate::Erased), and trait objects that [`rootable_dyn!`](crate::rootable_dyn)
+/// declares.
 ///
 /// # Safety
 ///
 /// As for [`Managed`]; pointers to `At<'a>` and `At<'b>` have the same representation.
+///
+/// ```
+/// use gc_core::{Family, Gc, Heap, Root};
+///
+/// /// The object's size, whatever its type.
+/// fn size<T: Family + ?Sized>(heap: &Heap, root: &Root<T>) -> usize {
+///     heap.mutate(|mc| size_of_val(Gc::as_ref(root.get(mc))))
+/// }
+/// let heap = Heap::new();
+/// let text: Root<str> = heap.mutate(|mc| Gc::root(Gc::from_str(mc, "text"), mc));
+/// assert_eq!(size(&heap, &text), 4);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a `Root` cannot name `{Self}`: write `#[derive(Trace)]` above the type, and name it at \
                `'static`; declare a trait object with `rootable_dyn!`",
@@ -115,6 +182,21 @@ pub unsafe trait Family: 'static {
 /// # Safety
 ///
 /// As for [`Family`].
+///
+/// ```
+/// use gc_core::{Gc, Heap, Mutation, Root, Rootable};
+///
+/// fn keep<'gc, T>(mc: &Mutation<'gc>, object: Gc<'gc, T>) -> Root<T::Family>
+/// where
+///     T: Rootable<'gc> + ?Sized,
+/// {
+///     Gc::root(object, mc)
+/// }
+/// let heap = Heap::new();
+/// let text = heap.mutate(|mc| keep(mc, Gc::from_str(mc, "a")));
+/// let number = heap.mutate(|mc| keep(mc, Gc::new(mc, 1usize)));
+/// assert_eq!(heap.mutate(|mc| text.get(mc).len() + *number.get(mc)), 2);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a `Root` cannot keep `{Self}`: write `#[derive(Trace)]` above the type; declare a trait object \
                with `rootable_dyn!`; a type parameter needs the bound `Branded<'gc>`",
@@ -152,16 +234,16 @@ unsafe impl<'gc> Rootable<'gc> for str {
     type Family = str;
 }
 
-/// How many edges a [`Tracer`] collects before it hands them on.
+/// Number of edges that a [`Tracer`] collects before it hands them on.
 pub(crate) const PACKET: usize = 510;
 
-/// The cycle of a tracer that marks nothing: it looks whether an object has a guarded cell as a
-/// part of its own.
+/// The cycle number of a tracer that marks nothing. It only finds out whether an object has a
+/// guarded cell as a part of its own.
 const SEEKING: u64 = u64::MAX;
 
-/// Whether tracing reaches the guarded cell at `cell` without another guarded cell: what `trace` is
-/// called on has it as a part of its own, which no exclusive borrow of another cell can move or
-/// drop.
+/// Returns whether tracing reaches the guarded cell at `cell` without another guarded cell. Then
+/// the traced object has it as a part of its own, which no exclusive borrow of another cell can
+/// move or drop.
 pub(crate) fn has_cell(cell: usize, trace: impl FnOnce(&mut Tracer<'static>)) -> bool {
     unsafe fn forget(tracer: *mut Tracer<'static>) {
         // SAFETY: INV-7: the tracer below, lent for the call.
@@ -172,20 +254,46 @@ pub(crate) fn has_cell(cell: usize, trace: impl FnOnce(&mut Tracer<'static>)) ->
     let mut tracer = Tracer::new(buf.as_mut_ptr(), forget, owner, SEEKING);
     let traced = catch_unwind(AssertUnwindSafe(|| trace(&mut tracer)));
     if let Err(payload) = traced {
-        // The marker's own call says so.
+        // The marker's own call of `trace` reports the panic.
         crate::error::discard(payload);
         return false;
     }
     sought == 0
 }
 
-/// What becomes of a full buffer of edges: its owner empties `buf` (sets `len` to 0) before it returns.
+/// The handler of a full buffer of edges: it empties `buf` (sets `len` to 0) before it returns.
 pub(crate) type Spill = unsafe fn(*mut Tracer<'static>);
 
 /// The sink into which [`Trace::trace`] reports edges.
 ///
-/// A tracer only collects addresses. Its owner (a marker, a barrier that shades all that a cell holds, the
-/// verifier) decides what they mean, each time the buffer is full and at the end.
+/// A tracer only collects addresses. Its owner decides what they mean, each time the buffer is full
+/// and at the end. The owner is a marker, a barrier that shades the content of a cell, or the
+/// verifier.
+///
+/// ```
+/// use gc_core::{Gc, Heap, Trace, Tracer};
+/// use std::sync::{Mutex, PoisonError};
+///
+/// /// One reader at a time, for a content that is not `Sync`. It never changes.
+/// struct Locked<T>(Mutex<T>);
+/// impl<T> Locked<T> {
+///     fn with<R>(&self, read: impl FnOnce(&T) -> R) -> R {
+///         read(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+///     }
+/// }
+/// // SAFETY: the content holds all pointers. None changes, so none needs a barrier. No `Drop`.
+/// unsafe impl<'gc, T: Trace<'gc>> Trace<'gc> for Locked<T> {
+///     const NEEDS_TRACE: bool = T::NEEDS_TRACE;
+///     fn trace(&self, tracer: &mut Tracer<'gc>) {
+///         // All is reported before the lock is let go.
+///         self.with(|content| tracer.apart(|tracer| tracer.edges(content)));
+///     }
+/// }
+/// Heap::new().mutate(|mc| {
+///     let locked = Gc::new(mc, Locked(Mutex::new(Gc::new(mc, 1))));
+///     assert_eq!(locked.with(|one| **one), 1);
+/// });
+/// ```
 #[repr(C)]
 pub struct Tracer<'gc> {
     pub(crate) len: usize,
@@ -195,20 +303,22 @@ pub struct Tracer<'gc> {
     pub(crate) owner: *mut (),
     /// The number of the cycle that is tracing; 0 if none. Guarded cells record it (INV-14).
     pub(crate) cycle: u64,
-    /// First byte of the span that a marker scans, and what it finds in it; `NOWHERE` and not looked at for others.
+    /// First byte of the span that a marker scans, and the objects that it finds there. For other
+    /// tracers `NOWHERE`, and never dereferenced.
     near_from: usize,
     near: *mut Near,
-    /// Containers around the value that is being traced, and those that lay too deep.
+    /// Number of containers around the value that is being traced, and containers that lay too
+    /// deep.
     depth: u32,
     later: *mut Later,
     brand: PhantomData<fn(&'gc ()) -> &'gc ()>,
 }
 
-/// Containers that wait to be traced: each with the function for its type.
+/// Containers that wait to be traced, each with the function for its type.
 type Later = Vec<(*const (), unsafe fn(*const (), *mut Tracer<'static>))>;
 
-/// How deep containers in containers are followed on the stack: some 10 KiB of it, without
-/// optimisation 60.
+/// The depth to which nested containers are followed on the stack. That takes some 10 KiB of stack,
+/// or 60 KiB without optimisation.
 const DEPTH: u32 = 64;
 
 impl std::fmt::Debug for Tracer<'_> {
@@ -235,11 +345,12 @@ impl<'gc> Tracer<'gc> {
             brand: PhantomData,
         }
     }
-    /// The same for a marker, which notes in `near` what lies in the span that it scans, and in whose buffer `len` edges wait.
+    /// The same for a marker. It notes in `near` the edges into the span that it scans, and `len`
+    /// edges wait in its buffer.
     ///
     /// # Safety
     ///
-    /// `near` is live as long as the tracer, and nobody uses it while the tracer is lent.
+    /// `near` is live as long as the tracer, and nothing else uses it while the tracer is lent.
     pub(crate) unsafe fn with_near(self, near: *mut Near, len: usize) -> Self {
         // SAFETY: INV-7: the caller's promise.
         let near_from = unsafe { &*near }.from();
@@ -253,7 +364,8 @@ impl<'gc> Tracer<'gc> {
         let offset = addr.wrapping_sub(self.near_from);
         if offset < BLOCK {
             prefetch(addr as *const u8);
-            // SAFETY: INV-7: an object lies there, so `near_from` is from `with_near`, which was promised that `near` is ours.
+            // SAFETY: INV-7: an object lies there, so `near_from` is from `with_near`, whose caller
+            // promised that `near` is ours.
             return unsafe { &mut *self.near }.note(offset);
         }
         if self.len == PACKET {
@@ -264,8 +376,8 @@ impl<'gc> Tracer<'gc> {
         self.len += 1;
     }
 
-    /// Whether this tracer seeks a guarded cell, whose content it must not be shown; notes if it is
-    /// the one at `cell`.
+    /// Returns whether this tracer seeks a guarded cell; then the cell must not show it its
+    /// content. Notes if this is the sought cell, which is at `cell`.
     #[inline(always)]
     pub(crate) fn seeks(&mut self, cell: usize) -> bool {
         if self.cycle != SEEKING {
@@ -288,9 +400,9 @@ impl<'gc> Tracer<'gc> {
         assert!(self.len < PACKET, "a tracer's owner empties its buffer");
     }
 
-    /// Reports every `Gc` that `value` holds; nothing if its type cannot hold any.
+    /// Reports every `Gc` that `value` holds, or nothing if its type cannot hold any.
     ///
-    /// This is what a hand-written [`Trace`] calls for each field.
+    /// A hand-written [`Trace`] calls this for each field.
     #[inline(always)]
     pub fn edges<T: Trace<'gc> + ?Sized>(&mut self, value: &T) {
         if T::NEEDS_TRACE {
@@ -298,9 +410,9 @@ impl<'gc> Tracer<'gc> {
         }
     }
 
-    /// Reports what `content` reports of the content of `container`; or, if that is too deep in
-    /// other containers, does so before the outermost call of this function returns, by
-    /// `container`'s own [`Trace::trace`].
+    /// Calls `content`, which reports the content of `container`. If `container` is too deep in
+    /// other containers, its own [`Trace::trace`] reports the content later. That is before the
+    /// outermost call of this function returns.
     #[inline(always)]
     pub(crate) fn nested<C: Trace<'gc>>(&mut self, container: &C, content: impl FnOnce(&mut Self)) {
         if self.depth >= DEPTH {
@@ -319,8 +431,8 @@ impl<'gc> Tracer<'gc> {
         unsafe fn again<'gc, C: Trace<'gc>>(at: *const (), tracer: *mut Tracer<'static>) {
             // SAFETY: INV-7: `trace_later` lends its tracer; the brand is only a brand.
             let tracer = unsafe { &mut *tracer.cast::<Tracer<'gc>>() };
-            // SAFETY: INV-7: a `C` lies there, which the outermost container owns. That one is
-            // borrowed until its `nested` returns, and what lies behind a lock is traced `apart`.
+            // SAFETY: INV-7: a `C` lies there, which the outermost container owns. That container
+            // is borrowed until its `nested` returns, and content behind a lock is traced `apart`.
             unsafe { &*at.cast::<C>() }.trace(tracer);
         }
         if self.later.is_null() {
@@ -333,12 +445,12 @@ impl<'gc> Tracer<'gc> {
     #[cold]
     #[inline(never)]
     fn trace_later(&mut self) {
-        // SAFETY: INV-7: made by `note_for_later`; no other code frees it, for the pointer is
+        // SAFETY: INV-7: `note_for_later` made it, and no other code frees it, since the pointer is
         // reset.
         let mut later =
             unsafe { Box::from_raw(std::mem::replace(&mut self.later, std::ptr::null_mut())) };
         while let Some((at, again)) = later.pop() {
-            // Not zero: what is noted meanwhile joins this list.
+            // Not zero, so that containers noted meanwhile join this list.
             self.depth = 1;
             // SAFETY: INV-7: `again` belongs to the type at `at`, whose outermost container is
             // still borrowed.
@@ -353,10 +465,11 @@ impl<'gc> Tracer<'gc> {
         }
     }
 
-    /// Runs `report` so that all that it reports is reported when it returns.
+    /// Runs `report`, and completes everything that it reports before it returns.
     ///
-    /// For a hand-written [`Trace`] that holds a lock, or another guard, while it reports what lies
-    /// behind: containers that are nested deeply are otherwise looked at after the guard is gone.
+    /// For a hand-written [`Trace`] that holds a lock, or another guard, while it reports the
+    /// content behind it. Without this, deeply nested containers would be traced after the guard is
+    /// gone.
     pub fn apart(&mut self, report: impl FnOnce(&mut Self)) {
         let outside = (self.depth, self.later);
         (self.depth, self.later) = (0, std::ptr::null_mut());

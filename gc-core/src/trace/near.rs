@@ -1,74 +1,93 @@
 #![forbid(unsafe_code)]
-//! What a marker finds in the span that it scans.
+//! The objects that a marker finds in the span that it scans.
 //!
-//! 1. A tree or a list that was allocated together lies together, so most of what the objects of a span point to lies in the
-//!    same span. Such an edge is caught where it is reported ([`Tracer::visit`](super::Tracer::visit)), by a subtraction, and
-//!    noted as a bit ([`Near::note`]). When the objects that are being scanned are at their end, what was noted and not seen
-//!    before are the next ones ([`Near::take`]): a bitmap, which the type's own code walks. So a span is scanned to its end
-//!    while it is in the caches, without a queue, a list, a batch of edges or a look at a class in between.
-//! 2. Nothing that others see is written meanwhile. The marks are copied when the span is opened ([`Near::open`]), and what
-//!    was found is marked by one locked instruction for each word of a bitmap, before the marker lets go of the span
-//!    ([`Near::settle`]). Until then it is grey in the marker's hands (rule 7), or scanned although it is not marked yet:
-//!    whoever shades it meanwhile has it scanned once more, which changes nothing.
+//! 1. Objects of a list or a tree that were allocated together lie together, so most of their edges
+//!    lead into the same span. [`Tracer::visit`](super::Tracer::visit) recognises such an edge by
+//!    one subtraction and sets a bit for it ([`Near::note`]). When the current objects of the span
+//!    are scanned, the marker takes the new bits ([`Near::take`]). The trace function of the type
+//!    then walks this bitmap. So the marker scans a span to its end while the span is in the
+//!    caches. It needs no queue, no list, no batch of edges and no look at the class in between.
+//! 2. Meanwhile the marker writes nothing that other threads see. It copies the mark bits when it
+//!    opens the span ([`Near::open`]). It marks what it found before it leaves the span, with one
+//!    locked instruction for each word of a bitmap ([`Near::settle`]). Until then the found objects
+//!    are grey in the marker's hands (rule 7), or scanned although not marked yet. If another
+//!    thread shades such an object meanwhile, it is scanned a second time, which does no harm.
 
 use crate::config::{BLOCK_WORDS, GRANULE_SHIFT};
 
 /// A bitmap's words for one block.
 pub(crate) type Bits = [u64; BLOCK_WORDS];
 
-/// The objects of the span that is being scanned.
+/// Calls `each` with the address of every object of `bits` in the span at `start`, in order.
+/// `halves` has a bit for each object that begins in the second half of its granule.
+#[inline(always)]
+pub(crate) fn each_object(start: usize, halves: &[u64], bits: &Bits, mut each: impl FnMut(usize)) {
+    for (i, (word, halves)) in bits.iter().zip(halves).enumerate() {
+        let mut left = *word;
+        while left != 0 {
+            let bit = left.trailing_zeros();
+            let half = (halves >> bit & 1) as usize;
+            each(start + ((i * 64 + bit as usize) << GRANULE_SHIFT) + 8 * half);
+            left &= left - 1;
+        }
+    }
+}
+
+/// The objects of the span that a marker scans.
 #[derive(Debug)]
 pub(crate) struct Near {
     /// First byte of the span, or [`NOWHERE`](Near::NOWHERE).
     from: usize,
-    /// Bit for each object that was pointed to since the last `take`, and whether there is one.
+    /// A bit for each object that was noted since the last `take`; `any` tells whether there is
+    /// one.
     noted: Bits,
     any: bool,
-    /// Bit for each object that is marked or was taken.
+    /// A bit for each object that was marked when the span was opened, or was taken since.
     seen: Bits,
-    /// Those of them that whoever looks at the bitmaps knows of, and whether that is not all.
+    /// Those bits of `seen` that the shared bitmaps have too. `behind` tells that `seen` has more.
     known: Bits,
     behind: bool,
 }
 
 impl Near {
-    /// Far from every object: the upper half of the address space is the system's.
+    /// Not the address of any object: the system owns the upper half of the address space.
     pub(crate) const NOWHERE: usize = 1 << (usize::BITS - 1);
 
-    /// No span.
+    /// The marker scans no span.
     pub(crate) fn new() -> Near {
         let (from, none) = (Near::NOWHERE, [0; BLOCK_WORDS]);
         Near { from, noted: none, any: false, seen: none, known: none, behind: false }
     }
-    /// First byte of the span.
+    /// First byte of the span, or [`NOWHERE`](Near::NOWHERE).
     #[inline(always)]
     pub(crate) fn from(&self) -> usize {
         self.from
     }
-    /// The span at `from`, whose objects with a bit in `known` are in somebody's hands already, is scanned from now on. What
-    /// was found in the span before is settled.
+    /// The marker scans the span at `from` from now on. Objects with a bit in `known` are marked,
+    /// so another entry or marker has them. The span before must be settled.
     pub(crate) fn open(&mut self, from: usize, known: Bits) {
         debug_assert!(self.is_settled());
         (self.from, self.seen, self.known) = (from, known, known);
     }
-    /// Nothing is near from now on.
+    /// The marker scans no span from now on. The span before must be settled.
     pub(crate) fn close(&mut self) {
         debug_assert!(self.is_settled());
         self.from = Near::NOWHERE;
     }
-    /// An object of the span, `offset` bytes from its start, is pointed to. No branch: this stands in every trace function.
+    /// Notes an edge to the object `offset` bytes from the span's start. It has no branch, since it
+    /// is inlined into every trace function.
     #[inline(always)]
     pub(crate) fn note(&mut self, offset: usize) {
         let granule = offset >> GRANULE_SHIFT;
         self.noted[granule / 64 % BLOCK_WORDS] |= 1 << (granule % 64);
         self.any = !fault!("near_dropped");
     }
-    /// Whether something was noted since the last `take`.
+    /// Returns whether something was noted since the last `take`.
     #[inline(always)]
     pub(crate) fn has_noted(&self) -> bool {
         self.any
     }
-    /// What was noted and not seen before, and how many objects that is.
+    /// Returns the objects that were noted and not seen before, and their number.
     #[inline(always)]
     pub(crate) fn take(&mut self) -> (Bits, usize) {
         self.any = false;
@@ -81,12 +100,13 @@ impl Near {
         self.behind |= n > 0;
         (found, n)
     }
-    /// Whether everything that was noted is in the bitmaps.
+    /// Returns whether the shared bitmaps have everything that was noted.
     #[inline(always)]
     pub(crate) fn is_settled(&self) -> bool {
         !self.any && !self.behind
     }
-    /// Calls `enter` with each word that has bits of objects that were taken, and these bits: they go into the bitmaps.
+    /// Calls `enter` for each word that has newly taken objects, with the word's index and their
+    /// bits. `enter` adds them to the shared bitmaps.
     pub(crate) fn settle(&mut self, mut enter: impl FnMut(usize, u64)) {
         self.behind = false;
         for (i, (known, seen)) in self.known.iter_mut().zip(self.seen).enumerate() {

@@ -1,10 +1,10 @@
 #![forbid(unsafe_code)]
-//! [`Object`]: the bounds of what lies in the heap, under one name.
+//! [`Object`]: the bounds of an object of the heap, under one name.
 
 use super::Trace;
 
-/// What can be an object of the heap: `Trace<'gc> + Send + Sync + 'gc`, which every such type
-/// implements by itself.
+/// The bounds of an object of the heap: `Trace<'gc> + Send + Sync + 'gc`. Every such type
+/// implements it automatically.
 ///
 /// ```
 /// use gc_core::{Gc, GcRefCell, Heap, Mutation, Object};

@@ -1,15 +1,15 @@
 //! [`Trace`] and the families for the types of the standard library.
 //!
-//! 1. *Leaves* hold no `Gc`: numbers, strings, handles of the system, and whatever shares or guards
-//!    `'static` content (`Arc`, `Mutex`, `Cell`). A `'static` type is a leaf because no
-//!    `Gc<'static, _>` can be had. There is no `Trace` for a `Mutex` or `RefCell` of anything else:
-//!    the marker would read its content while a mutator writes it. Function pointers are leaves too
+//! 1. *Leaves* hold no `Gc`: numbers, strings, handles of the system, and types that share or guard
+//!    `'static` content (`Arc`, `Mutex`, `Cell`). A `'static` type is a leaf because no program can
+//!    have a `Gc<'static, _>`. There is no `Trace` for a `Mutex` or `RefCell` of other content: the
+//!    marker would read it while a mutator writes it. Function pointers are leaves too
 //!    (`functions`), and so is `dyn Any`, which only `'static` types become.
 //! 2. *Containers* own their content and let no code change it through `&self`, so tracing is
-//!    iterating. Those that put it elsewhere (`Box`, `Vec`, maps) can nest without end: they go
-//!    through `Tracer::nested`.
+//!    iterating. Containers with their content elsewhere (`Box`, `Vec`, maps) can nest without end:
+//!    they go through `Tracer::nested`.
 //!
-//! INV-7 is kept by both: a leaf is not read at all, a container only through `&`.
+//! Both keep INV-7: a leaf is not read at all, a container only through `&`.
 
 #![allow(clippy::disallowed_types, reason = "users hold std's own types, under loom too")]
 
@@ -45,7 +45,7 @@ macro_rules! leaf {
             #[inline(always)]
             fn trace(&self, _: &mut Tracer<'gc>) {}
         }
-        // SAFETY: INV-8: the type mentions no brand, so it is itself at each.
+        // SAFETY: INV-8: the type mentions no brand, so it is the same at each.
         unsafe impl<$($param)*> Managed for $ty {
             type At<'gc> = Self;
         }
@@ -92,7 +92,7 @@ leaf! {
 }
 pub(super) use leaf;
 
-/// Trait objects that are leaves: what is behind them is `'static`.
+/// Trait objects that are leaves: the type behind them is `'static`.
 macro_rules! dyn_leaf {
     ($($ty:ty),* $(,)?) => {$(
         // SAFETY: INV-7: a `'static` type is a leaf, and nothing is read.
@@ -121,7 +121,7 @@ unsafe impl<'gc> Trace<'gc> for str {
     fn trace(&self, _: &mut Tracer<'gc>) {}
 }
 
-// SAFETY: INV-7: it holds nothing, whatever it names.
+// SAFETY: INV-7: it holds no value, whatever type it names.
 unsafe impl<'gc, T: ?Sized> Trace<'gc> for PhantomData<T> {
     const NEEDS_TRACE: bool = false;
     #[inline(always)]
@@ -136,9 +136,9 @@ unsafe impl<'gc, T: Rootable<'gc> + ?Sized> Branded<'gc> for PhantomData<T> {
     type Static = PhantomData<T::Family>;
 }
 
-// SAFETY: INV-7: every element is reported; no code can change a slice through `&`. An element
-// without a size holds no pointer, so there is nothing to report, however many (up to 2^64 - 1)
-// there are.
+// SAFETY: INV-7: every element is reported, and no code can change a slice through `&`. An element
+// without a size holds no pointer. So there is nothing to report, however many elements there are
+// (up to 2^64 - 1).
 unsafe impl<'gc, T: Trace<'gc>> Trace<'gc> for [T] {
     const NEEDS_TRACE: bool = T::NEEDS_TRACE && size_of::<T>() != 0;
     #[inline]
@@ -151,7 +151,7 @@ unsafe impl<'gc, T: Trace<'gc>> Trace<'gc> for [T] {
     }
 }
 
-// SAFETY: INV-7: a box gives no way to its content through `&` but `&`.
+// SAFETY: INV-7: through `&`, a box gives only `&` to its content.
 unsafe impl<'gc, T: Trace<'gc> + ?Sized> Trace<'gc> for Box<T> {
     const NEEDS_TRACE: bool = T::NEEDS_TRACE;
     #[inline]
@@ -159,7 +159,7 @@ unsafe impl<'gc, T: Trace<'gc> + ?Sized> Trace<'gc> for Box<T> {
         tracer.nested(self, |tracer| tracer.edges(&**self));
     }
 }
-// SAFETY: INV-8: the brand changes in the content alone.
+// SAFETY: INV-8: the brand changes in the content only.
 unsafe impl<T: Managed> Managed for Box<T> {
     type At<'gc> = Box<T::At<'gc>>;
 }
@@ -184,7 +184,7 @@ unsafe impl<'gc> Branded<'gc> for Box<str> {
     type Static = Self;
 }
 
-// SAFETY: INV-7: every element is reported; nobody can change an array through `&`.
+// SAFETY: INV-7: every element is reported; no code can change an array through `&`.
 unsafe impl<'gc, T: Trace<'gc>, const N: usize> Trace<'gc> for [T; N] {
     const NEEDS_TRACE: bool = T::NEEDS_TRACE && size_of::<Self>() != 0;
     #[inline]
@@ -192,7 +192,7 @@ unsafe impl<'gc, T: Trace<'gc>, const N: usize> Trace<'gc> for [T; N] {
         tracer.edges(&self[..]);
     }
 }
-// SAFETY: INV-8: the brand changes in the elements alone.
+// SAFETY: INV-8: the brand changes in the elements only.
 unsafe impl<T: Managed, const N: usize> Managed for [T; N] {
     type At<'gc> = [T::At<'gc>; N];
 }
@@ -201,8 +201,8 @@ unsafe impl<'gc, T: Branded<'gc>, const N: usize> Branded<'gc> for [T; N] {
     type Static = [T::Static; N];
 }
 
-// SAFETY: INV-7: as for a box; that the content is pinned says what its owner may not do, and
-// reading is not among it.
+// SAFETY: INV-7: as for a box; pinning restricts what the owner may do with the content, but not
+// reads.
 unsafe impl<'gc, T: Trace<'gc> + ?Sized> Trace<'gc> for Pin<Box<T>> {
     const NEEDS_TRACE: bool = T::NEEDS_TRACE;
     #[inline]
@@ -210,7 +210,7 @@ unsafe impl<'gc, T: Trace<'gc> + ?Sized> Trace<'gc> for Pin<Box<T>> {
         tracer.edges(&**self);
     }
 }
-// SAFETY: INV-8: the brand changes in the content alone.
+// SAFETY: INV-8: the brand changes in the content only.
 unsafe impl<T: Managed> Managed for Pin<Box<T>> {
     type At<'gc> = Pin<Box<T::At<'gc>>>;
 }
@@ -224,7 +224,8 @@ unsafe impl<'gc, T: Branded<'gc>> Branded<'gc> for Pin<Box<T>> {
 macro_rules! container {
     ($($name:ident [$($param:ident),+] [$($leaf:ident)?] $(<$n:ident>)?
         |$this:ident, $tracer:ident| $body:block)*) => {$(
-        // SAFETY: INV-7: all that is owned is reported; the type has no interior mutability of its own.
+        // SAFETY: INV-7: all owned content is reported; the type has no interior mutability of its
+        // own.
         unsafe impl<'gc, $($param: Trace<'gc>,)+ $($leaf: 'static,)? $(const $n: usize)?> Trace<'gc>
             for $name<$($param,)+ $($leaf,)? $($n)?>
         {
@@ -235,7 +236,7 @@ macro_rules! container {
                 $body
             }
         }
-        // SAFETY: INV-8: the brand changes in the content alone, and layout does not depend on it.
+        // SAFETY: INV-8: the brand changes in the content only, and layout does not depend on it.
         unsafe impl<$($param: Managed,)+ $($leaf: 'static,)? $(const $n: usize)?> Managed
             for $name<$($param,)+ $($leaf,)? $($n)?>
         {
@@ -353,7 +354,7 @@ macro_rules! tuple {
                 $(_tracer.edges(&self.$index);)*
             }
         }
-        // SAFETY: INV-8: the brand changes in the elements alone, and layout does not depend on it.
+        // SAFETY: INV-8: the brand changes in the elements only, and layout does not depend on it.
         unsafe impl<$($param: Managed,)*> Managed for ($($param,)*) {
             type At<'gc> = ($($param::At<'gc>,)*);
         }
@@ -386,7 +387,7 @@ tuple!(A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7 I 8 J 9 K 10 L 11 M 12 N 13 O 14 P 15);
 mod tests {
     use super::*;
 
-    /// Something that needs a trace: reports the number that it holds as if it were an address.
+    /// A type that needs a trace: reports its number as if it were an address.
     struct Edge(usize);
 
     // SAFETY: it holds no `Gc`, and the numbers that it reports are only compared.
@@ -396,7 +397,7 @@ mod tests {
         }
     }
 
-    /// What `value` reports, sorted; hash sets have no order.
+    /// The edges that `value` reports, sorted, since hash sets have no order.
     fn edges<T: for<'gc> Trace<'gc> + ?Sized>(value: &T) -> Vec<usize> {
         unsafe fn never(_: *mut Tracer<'static>) {
             unreachable!("a test reports less than a packet");

@@ -1,4 +1,5 @@
-//! What boa_gc's tests check: counted allocation, cells, trait objects in chains, weak pointers, ephemerons, weak maps.
+//! Behaviours of boa_gc's tests: counted allocation, cells, trait objects in chains, weak pointers,
+//! ephemerons, weak maps.
 
 use crate::settle::Settle;
 use crate::tools::*;

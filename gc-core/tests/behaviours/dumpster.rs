@@ -1,5 +1,5 @@
-//! What dumpster's suites check: loops of all shapes, pointers moved under the tracer's hands, allocation in `Drop`,
-//! locks, coercions.
+//! Behaviours of dumpster's suites: loops of all shapes, pointers moved while the tracer runs,
+//! allocation in `Drop`, locks, coercions.
 
 use crate::settle::Settle;
 use crate::tools::*;

@@ -1,4 +1,5 @@
-//! What gc-arena's `tests/tests.rs` checks: allocation, weak pointers, drops, dynamic roots, barriers, phases.
+//! Behaviours of gc-arena's `tests/tests.rs`: allocation, weak pointers, drops, dynamic roots,
+//! barriers, phases.
 
 use crate::settle::Settle;
 use crate::tools::*;
@@ -24,7 +25,7 @@ fn a_weak_pointer_follows_its_target_without_being_asked() {
         assert!(Gc::ptr_eq(both.1.upgrade(mc).unwrap(), both.0.get().unwrap()));
         both.0.set(mc, None);
     });
-    // Nobody asks for a cycle; garbage brings it about.
+    // No thread asks for a cycle; garbage brings it about.
     wait_until(|| {
         heap.mutate(|mc| {
             (0..2000).for_each(|_| _ = Gc::new(mc, [0u64; 4]));
@@ -213,7 +214,7 @@ fn an_upgrade_while_marking_keeps_its_target_for_the_cycle() {
             assert_eq!((used.value, kept.value), (0, 1));
         });
     });
-    assert_eq!(drops.get(), 1, "the one that nobody asked for");
+    assert_eq!(drops.get(), 1, "the one that was not upgraded");
     heap.mutate(|mc| {
         let weaks = weaks.get(mc);
         assert!(weaks[0].upgrade(mc).is_some() && !weaks[1].is_dead() && weaks[2].is_dead());
@@ -318,7 +319,7 @@ fn an_object_born_while_marking_lives_through_the_cycle() {
     let roots: [Root<[Canary]>; 3] = latch.hold(&heap, || {
         heap.mutate(|mc| {
             held.get(mc).front[1].set(mc, Some(node(mc, &drops, 17)));
-            // These nobody keeps; they float until the next cycle.
+            // Nothing keeps these; they float until the next cycle.
             node(mc, &drops, 18);
             Gc::from_iter_in(mc, canaries(10_000));
             // Arrays of a size class, of a span of their own, and nearly that.

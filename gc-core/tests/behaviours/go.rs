@@ -1,5 +1,5 @@
-//! What Go's `runtime` and `weak` packages check in `gc_test.go`, `mfinal_test.go`, `mcleanup_test.go` and
-//! `pointer_test.go`.
+//! Behaviours that Go's `runtime` and `weak` packages check in `gc_test.go`, `mfinal_test.go`,
+//! `mcleanup_test.go` and `pointer_test.go`.
 
 use crate::settle::Settle;
 use crate::tools::*;

@@ -1,9 +1,9 @@
-//! Behaviours that the test suites of other collectors check, written anew from the names and the intents of their
-//! tests: a module for each suite, and `docs/BEHAVIOURS.md` for the table of all. What another test of ours covers is
-//! cited there, and not repeated here.
+//! Behaviours that the test suites of other collectors check, written anew from the names and the
+//! intents of their tests. There is a module for each suite, and `docs/BEHAVIOURS.md` has the table
+//! of all. Behaviours that another test of ours covers are cited there, and not repeated here.
 //!
-//! [`tools::Latch`] stops the collector in the middle of a phase, so that what happens *while it marks* or *while it
-//! sweeps* needs no luck.
+//! [`tools::Latch`] stops the collector in the middle of a phase. So actions *while it marks* or
+//! *while it sweeps* need no luck.
 
 mod boa;
 mod dumpster;

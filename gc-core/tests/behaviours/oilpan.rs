@@ -1,5 +1,5 @@
-//! What Oilpan's `test/unittests/heap/cppgc` checks: persistent roots, on other threads too; members; write barriers;
-//! concurrent marking and sweeping; destructors; sizes and statistics.
+//! Behaviours of Oilpan's `test/unittests/heap/cppgc`: persistent roots, also on other threads;
+//! members; write barriers; concurrent marking and sweeping; destructors; sizes and statistics.
 
 use crate::settle::Settle;
 use crate::tools::*;

@@ -1,5 +1,6 @@
-//! What rust-gc's tests check: tracing and dropping, cycles, cells; and its issues about destructors that reach what
-//! has been destroyed (36, 37) or revive it (124, 187), and about pointers in thread-locals (102).
+//! What rust-gc's tests check: tracing and dropping, cycles, cells. Also its issues: about
+//! destructors that reach destroyed objects (36, 37) or revive one (124, 187), and about pointers
+//! in thread-locals (102).
 
 use crate::settle::Settle;
 use crate::tools::*;

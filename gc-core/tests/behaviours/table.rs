@@ -1,4 +1,5 @@
-//! The table `docs/BEHAVIOURS.md` and the tests agree: what it names exists, and each test of this folder is in it.
+//! The table `docs/BEHAVIOURS.md` agrees with the tests: every test that it names exists, and each
+//! test of this folder is in it.
 
 use crate::repository;
 use std::collections::BTreeSet;

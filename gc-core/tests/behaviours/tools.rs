@@ -1,4 +1,5 @@
-//! What the modules share: objects that count their drops, and latches at which the collector stops.
+//! The tools that the modules share: objects that count their drops, and latches at which the
+//! collector stops.
 
 use crate::settle::Settle;
 use gc_core::{Gc, GcCell, GcRefCell, Heap, Mutation, Root, Trace, Tracer};

@@ -1,5 +1,5 @@
-//! What the tests of hard conditions (`hard`) and of lifetimes (`lifetimes`) share: two kinds of objects, and numbers
-//! about the own process.
+//! The parts that the tests of hard conditions (`hard`) and of lifetimes (`lifetimes`) share: two
+//! kinds of objects, and numbers about the own process.
 
 use gc_core::{GcCell, Trace};
 use std::sync::Arc;

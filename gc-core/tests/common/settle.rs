@@ -1,4 +1,5 @@
-//! A cycle and the destructors of what it found: what most tests that count drops wait for.
+//! A cycle and the destructors of the dead objects that it found. Most tests that count drops wait
+//! for both.
 
 use gc_core::Heap;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The other party's macros, for `generated` and `derive_hostile`: a proc-macro crate, compiled by the test.
-//! None of them writes `unsafe`.
+//! The adversary's macros, for `generated` and `derive_hostile`: a proc-macro crate that the test
+//! compiles. None of them writes `unsafe`.
 
 extern crate proc_macro;
 

@@ -1,12 +1,14 @@
-//! The derive against random types: what is well-formed compiles and keeps all that it holds, and what is
-//! ill-formed is refused.
+//! The derive against random types. A well-formed type compiles and keeps everything that it holds;
+//! an ill-formed one is refused.
 //!
-//! 1. `types` writes modules, each with a type in any form that users give to one; a batch of them becomes a
-//!    program that fills each type with canaries, collects, and counts the dead.
-//! 2. `refused` writes types that hide a `Gc` from the collector, or look through one in a `Drop`, by every
-//!    route that we know. A batch is compiled twice: with a derive that writes nothing, to show that nothing
-//!    else is wrong with it, and with the real one, which has to name a line of each module.
-//! 3. A refused type whose error a macro of the user's hides ends the process before anything is freed.
+//! 1. `types` writes modules, each with a type in any form that users give to one. A batch of them
+//!    becomes a program that fills each type with canaries, collects, and counts the dead.
+//! 2. `refused` writes types that hide a `Gc` from the collector, or look through one in a `Drop`,
+//!    by every route that we know. A batch is compiled twice. With a derive that writes nothing it
+//!    compiles, which shows that it has no other error. The real derive has to name a line of each
+//!    module.
+//! 3. If a user's macro hides the error of a refused type, the process ends before anything is
+//!    freed.
 //!
 //! `GC_TYPES_SEED` and `GC_TYPES` (how many) choose another batch; `ci/generated.sh` runs three seeds.
 

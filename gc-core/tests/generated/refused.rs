@@ -1,5 +1,5 @@
-//! Types that the derive must refuse, and nothing else would: each hides a `Gc`, looks through one in a
-//! `Drop`, or is one that the derive says it does not take.
+//! Types that only the derive must refuse. Each hides a `Gc`, looks through one in a `Drop`, or has
+//! a form that the derive does not support.
 
 use crate::rng::Rng;
 

@@ -1,4 +1,4 @@
-//! Random choices that a seed names.
+//! Random choices that follow from a seed.
 
 /// A SplitMix64.
 pub(crate) struct Rng(u64);

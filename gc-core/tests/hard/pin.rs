@@ -104,8 +104,11 @@ fn a_second_in_mutate_bounds_memory_and_names_the_straggler() {
         return both_heaps();
     }
     let run = Again::new("pin::a_second_in_mutate_bounds_memory_and_names_the_straggler");
-    let run = run.env("GC_TRACE", "1").run();
+    let run = run.env("GC_TRACE", "2").run();
     run.must_pass();
+    let handshakes = run.errors.lines().filter(|line| line.contains(" threads in ")).count();
+    let cycles = run.errors.lines().filter(|line| line.contains(" marked")).count();
+    assert!(cycles > 0 && handshakes >= 3 * cycles, "{handshakes} handshakes in {cycles} cycles");
     for name in ["first", "second"] {
         let sleeper = run.errors.lines().find(|line| line.contains(&format!("{name} sleeper")));
         let number = numbers(sleeper.expect("the sleeper says its number"), "number: ").unwrap();
@@ -113,7 +116,8 @@ fn a_second_in_mutate_bounds_memory_and_names_the_straggler() {
             let wait = numbers(line, "straggler ").and_then(|ms| ms.parse::<f64>().ok());
             line.starts_with("gc ")
                 && wait.is_some_and(|ms| ms > 500.0)
-                && line.ends_with(&format!("(thread {number})"))
+                && line.contains(&format!("(thread {number}, mutate at "))
+                && line.contains("pin.rs:")
         });
         let line = named.unwrap_or_else(|| panic!("no line for thread {number}:\n{}", run.errors));
         eprintln!("hard: {line}");

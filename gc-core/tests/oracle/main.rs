@@ -1,13 +1,14 @@
-//! Random operations against an oracle: each world has its own part of one heap and a plain model of it, and threads
-//! that come and go take turns with the worlds. The seed is printed; replay with `GC_SEED=...`, lengthen with
-//! `GC_OPS=...` (operations of each world, 60,000 by default).
+//! Random operations against an oracle. Each world has its own part of one heap and a plain model
+//! of it. Threads come and go, and take turns with the worlds. The seed is printed; replay with
+//! `GC_SEED=...`, lengthen with `GC_OPS=...` (operations of each world, 60,000 by default).
 //!
-//! Checked: what the model reaches is there, with the right contents, and is not dropped; canaries drop at most once;
-//! weak pointers of what is reachable upgrade; after `collect` whatever is unreachable has been dropped exactly once
-//! and its weak pointers are dead.
+//! Checked: everything that the model reaches is there, with the right contents, and is not
+//! dropped. Canaries drop at most once. Weak pointers of reachable objects upgrade. After `collect`
+//! every unreachable object has been dropped exactly once, and its weak pointers are dead.
 //!
-//! The same worlds are driven by byte strings, two threads and pins that outlast phases in `world/script.rs`: for the
-//! fuzz target in `fuzz/`, and for `replay.rs`, which plays its corpus here.
+//! Byte strings drive the same worlds in `world/script.rs`, with two threads and pins that outlast
+//! phases. The fuzz target in `fuzz/` uses that, and so does `replay.rs`, which plays its corpus
+//! here.
 
 mod replay;
 #[path = "../common/repository.rs"]

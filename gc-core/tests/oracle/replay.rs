@@ -1,6 +1,6 @@
-//! The corpus of the fuzz target, on the stable toolchain. `GC_REPLAY=file` plays that file (or all files of that
-//! folder) instead, `GC_REPEAT=n` times (3): what the collector is doing meanwhile differs from run to run. Relative
-//! paths are looked for here and in the workspace's root.
+//! The corpus of the fuzz target, on the stable toolchain. `GC_REPLAY=file` plays that file (or all
+//! files of that folder) instead, `GC_REPEAT=n` times (3), since the collector's progress differs
+//! from run to run. Relative paths start here or in the workspace's root.
 
 use crate::number;
 use crate::repository;

@@ -7,8 +7,7 @@ use super::sweeps::{
     HEAP_BTREE, HEAP_MUTATE, LATENCY, NODES, PAUSE_HEAP, PAUSE_THREADS, PERCENTS, THREADS, id,
     utilisation_key,
 };
-use crate::compare::record::Session;
-use crate::json::Object;
+use crate::compare::record::{Object, Session, number};
 use crate::plot::{Axis, Chart, Line};
 
 /// A plot: the name of its file, what is said under it, and the chart.
@@ -69,9 +68,8 @@ fn latency(session: &Session, row: &str) -> Plot {
     });
     let line = |(label, object): (&str, &Object)| {
         let mut points: Vec<(f64, f64)> = object
-            .0
             .iter()
-            .filter_map(|(key, _)| Some((nines(quantile(key)?), object.number(key)?)))
+            .filter_map(|(key, _)| Some((nines(quantile(key)?), number(object, key)?)))
             .collect();
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         Line { name: label.into(), style: style(label), points, marked: true, ..Line::default() }
@@ -80,8 +78,9 @@ fn latency(session: &Session, row: &str) -> Plot {
     Plot {
         name: format!("latency-{row}"),
         caption: format!(
-            "How long {what} takes in `{row}`, as its own thread saw it: the share at the bottom took at most the time \
-             at the left. `gc-idle` is ours without a cycle; of `go` and the JVM the program prints four points."
+            "How long {what} takes in `{row}`, as its own thread saw it: the share at the bottom \
+             took at most the time at the left. `gc-idle` is ours without a cycle; of `go` and the \
+             JVM the program prints four points."
         ),
         chart: Chart {
             title: format!("{row}: latency of {what}"),
@@ -97,7 +96,7 @@ fn utilisation(session: &Session) -> Plot {
     for (row, yardstick) in LATENCY {
         let runs = results(session, &id(row, "latency"));
         for (label, object) in runs.into_iter().filter(|(label, _)| *label != "gc-idle") {
-            let point = |&us: &u64| Some((us as f64 / 1e3, object.number(&utilisation_key(us))?));
+            let point = |&us: &u64| Some((us as f64 / 1e3, number(object, &utilisation_key(us))?));
             let points: Vec<_> = WINDOWS_US.iter().filter_map(point).collect();
             if points.is_empty() {
                 continue;
@@ -112,9 +111,10 @@ fn utilisation(session: &Session) -> Plot {
     lines.sort_by_key(|line| line.style);
     Plot {
         name: "utilisation".into(),
-        caption: "Minimum mutator utilisation: in the worst window of the length at the bottom, the mutator had at least \
-                  this share of the time. Every batch of more than 10 µs counts as lost as a whole, whoever took the \
-                  time: the dashed lines have no collector, and what they lose is the machine's."
+        caption: "Minimum mutator utilisation: in the worst window of the length at the bottom, the \
+                  mutator had at least this share of the time. A batch of more than 10 µs counts as \
+                  lost as a whole, whatever took the time. The dashed lines have no collector: what \
+                  they lose is the machine's."
             .into(),
         chart: Chart {
             title: "minimum mutator utilisation".into(),
@@ -132,7 +132,7 @@ fn heap(session: &Session, plot: &str, key: &str, title: &str, unit: &str) -> Pl
         for x in PERCENTS {
             let runs = results(session, &id(plot, x));
             let Some((_, object)) = runs.into_iter().find(|(l, _)| *l == label) else { continue };
-            if let (Some(mb), Some(y)) = (object.number("rss_mb"), object.number(key)) {
+            if let (Some(mb), Some(y)) = (number(object, "rss_mb"), number(object, key)) {
                 line.points.push((mb, y));
                 line.notes.push(format!("{x} %"));
             }
@@ -142,8 +142,8 @@ fn heap(session: &Session, plot: &str, key: &str, title: &str, unit: &str) -> Pl
     Plot {
         name: plot.into(),
         caption: format!(
-            "`{}` with the heap allowed to grow by 25 to 400 % over what is live (`gc_percent`, `GOGC`), against the \
-             peak of the resident memory.",
+            "`{}` with the heap allowed to grow by 25 to 400 % over what is live (`gc_percent`, \
+             `GOGC`), against the peak of the resident memory.",
             plot.trim_start_matches("heap-")
         ),
         chart: Chart {
@@ -160,7 +160,7 @@ fn pauses(session: &Session, plot: &str, xs: &[u64], name: &str) -> Plot {
         let point = |&x: &u64| {
             let runs = results(session, &id(plot, x));
             let (_, object) = runs.into_iter().find(|(l, _)| *l == label)?;
-            Some((x as f64, object.number(key)?))
+            Some((x as f64, number(object, key)?))
         };
         let points = xs.iter().filter_map(point).collect();
         Line { name: format!("{label} {what}"), style, points, marked: true, ..Line::default() }
@@ -178,8 +178,8 @@ fn pauses(session: &Session, plot: &str, xs: &[u64], name: &str) -> Plot {
     Plot {
         name: plot.into(),
         caption: format!(
-            "The longest batches of `mutate` against the number of {name}. `gc pauses` are those that the heap \
-             recorded (`heap.pauses()`), all kinds together."
+            "The longest batches of `mutate` against the number of {name}. `gc pauses` are those \
+             that the heap recorded (`heap.pauses()`), all kinds together."
         ),
         chart: Chart {
             title: format!("mutate: pauses against {name}"),
@@ -203,15 +203,9 @@ fn count(x: u64) -> String {
 mod tests {
     use super::*;
     use crate::compare::record::Run;
-    use crate::json;
 
     fn session(runs: &[(&str, &str, &str)]) -> Session {
-        let runs = runs.iter().map(|&(row, label, child)| Run {
-            row: row.into(),
-            round: 1,
-            label: label.into(),
-            outcome: Ok(json::parse(child).unwrap()),
-        });
+        let runs = runs.iter().map(|&(row, label, child)| Run::of(row, 1, label, child));
         Session { runs: runs.collect(), ..Session::default() }
     }
 

@@ -5,23 +5,54 @@
 use std::fmt::Write;
 
 use super::charts::Plot;
+use crate::compare::machine::Header;
 use crate::compare::record::Session;
 use crate::compare::rows::{self, Row};
 use crate::compare::table::Table;
-use crate::compare::{bars, summary};
+use crate::compare::{summary, targets};
 
-/// What the header's keys are called.
-const MACHINE: [(&str, &str); 9] = [
-    ("date", "date"),
-    ("cpu", "processor"),
-    ("cores", "cores"),
-    ("memory_gib", "memory, GiB"),
-    ("kernel", "kernel"),
-    ("rustc", "Rust"),
-    ("go", "Go"),
-    ("java", "JVM"),
-    ("commit", "commit"),
-];
+/// What stands above the tables.
+const HEAD: &str = "\
+# Performance
+
+<!-- Written by `gc-bench report`. The next run keeps what stands between the marks of the notes. -->
+
+This heap beside Go, the JVM's concurrent collectors, `Rc`, `Arc` and `Box`, arenas, and the
+collectors of other crates, in turns on one machine. The head of each file in `benches/src/` says
+what its workload does.
+";
+
+/// How it was measured, and how to do it again.
+const METHOD: &str = "\
+## How it was measured
+
+- In each of ROUNDS rounds every contender runs once, as a process that checks its own result. The
+  checksums of all must agree.
+- A ratio is taken inside a round. The tables show the median of the ratios, and the least and the
+  most.
+- A mutator measures latencies around its own work. Beside them stand the noise floor of the
+  machine and `gc-idle`: the same loop in a warm heap that never collects.
+- This heap and the Rust engines pin their mutators to the first cores, and this heap its markers
+  to the last. Go and the JVM get the same cores by `taskset` and place their threads themselves.
+- A JVM gets as heap twice what Go took at its peak, or twice what this heap took where Go is
+  missing.
+- RSS is the peak of the whole process as the kernel counts it; 1 MB is 2^20 bytes. CPU is the
+  time of all threads.
+- A contender that takes ten times as long as this heap, and at least two minutes, is stopped.
+  With `--quick` the least is half a minute.
+
+To repeat it, with Go and a JDK on the PATH:
+
+```
+cargo build --release -p gc-bench --features peers
+target/release/gc-bench compareQUICK
+target/release/gc-bench reportQUICK
+```
+";
+
+/// Where the targets come from.
+const ORIGIN: &str = "The targets were set before the work on speed began, from runs of Go 1.27, the JVM, other \
+    crates and a prototype of this heap on a 2-core virtual machine (AMD EPYC).";
 
 /// The whole document.
 pub(crate) fn text(session: &Session, plots: &[Plot], notes: &str) -> String {
@@ -30,48 +61,19 @@ pub(crate) fn text(session: &Session, plots: &[Plot], notes: &str) -> String {
         .filter(|row| session.runs.iter().any(|run| run.row == row.id))
         .collect();
     let quick = if session.is_quick() { " --quick" } else { "" };
-    let mut text = format!(
-        "# Performance\n\n\
-         <!-- Written by `gc-bench report`. Only what stands between the marks of the notes survives the next run. -->\n\n\
-         Ours beside Go, the JVM's concurrent collectors, `Rc`, `Arc` and `Box`, arenas, and the collectors of other \
-         crates, in turns on one machine. What each workload does stands at the head of its file in \
-         `benches/src/`.\n\n## The machine\n\n{}\n",
-        machine(session).render()
-    );
+    let mut text = format!("{HEAD}\n## The machine\n\n{}\n", machine(&session.header).render());
     if session.is_quick() {
         text += "The sizes are the small ones of `--quick`: the figures are an indication.\n\n";
     }
-    write!(
-        text,
-        "## How it was measured\n\n\
-         - In turns: in each of {} rounds everybody runs once, each run as a process of its own that checks its result; \
-         the checksums of all must agree.\n\
-         - A ratio is taken inside a round. Quoted are the median of the ratios, and the least and the most.\n\
-         - Latencies are those that the mutator saw around its own work. The noise floor of the machine stands beside \
-         them, and `gc-idle` is the same loop in a heap that is warm and never collects.\n\
-         - Ours and the Rust engines pin mutators to the first cores, ours its markers to the last. Go and the JVM get \
-         the same cores by `taskset` and place their threads themselves.\n\
-         - A JVM gets as heap twice what Go took at its peak (twice ours where Go is missing).\n\
-         - RSS is the peak of the whole process as the kernel counts it, 1 MB is 2^20 bytes; CPU is of all threads.\n\
-         - Who took more than ten times as long as ours (and at least two minutes, half of one with `--quick`) was \
-         stopped.\n\n\
-         To repeat it, with Go and a JDK on the PATH:\n\n\
-         ```\n\
-         cargo build --release -p gc-bench --features peers && target/release/gc-bench compare{quick} && \
-         target/release/gc-bench report{quick}\n\
-         ```\n\n{notes}\n\n",
-        rounds(session)
-    )
-    .expect("a String takes every write");
+    text += &METHOD.replace("ROUNDS", &rounds(session).to_string()).replace("QUICK", quick);
+    write!(text, "\n{notes}\n\n").expect("a String takes every write");
     if !rows.is_empty() {
-        let (table, [reached, missed, unknown]) = bars::table(session, &rows);
-        write!(
-            text,
-            "## Bars\n\nWhat was to be shown: {reached} reached, {missed} missed, {unknown} not judged. A ratio is ours \
-             over the other.\n\n{}\n",
-            table.render()
-        )
-        .expect("a String takes every write");
+        let (table, [reached, missed, unknown]) = targets::table(session, &rows);
+        let counts = format!("{reached} are reached, {missed} missed, {unknown} not judged");
+        write!(text, "## Targets\n\n{ORIGIN} {counts}. A ratio is this heap over the other.\n\n")
+            .expect("a String takes every write");
+        text += &table.render();
+        text.push('\n');
     }
     if !plots.is_empty() {
         text += "## Plots\n\n";
@@ -92,12 +94,22 @@ pub(crate) fn text(session: &Session, plots: &[Plot], notes: &str) -> String {
     text + "\n"
 }
 
-fn machine(session: &Session) -> Table {
+fn machine(header: &Header) -> Table {
+    let date = Some(header.date.clone()).filter(|date| !date.is_empty());
+    let cores = Some(header.cores.to_string());
     let mut table = Table::new(&["", ""]);
-    for (key, name) in MACHINE {
-        if let Some(value) = session.header.str(key) {
-            table.rows.push(vec![name.into(), value.into()]);
-        }
+    for (name, value) in [
+        ("date", &date),
+        ("processor", &header.cpu),
+        ("cores", &cores),
+        ("memory, GiB", &header.memory_gib),
+        ("kernel", &header.kernel),
+        ("Rust", &header.rustc),
+        ("Go", &header.go),
+        ("JVM", &header.java),
+        ("commit", &header.commit),
+    ] {
+        table.rows.extend(value.as_ref().map(|value| vec![name.into(), value.clone()]));
     }
     table
 }
@@ -111,19 +123,13 @@ fn rounds(session: &Session) -> u32 {
 mod tests {
     use super::*;
     use crate::compare::record::Run;
-    use crate::json::{self, Json};
 
     #[test]
     fn the_document_holds_all() {
-        let run = |round, label: &str, child: &str| Run {
-            row: "alloc-1".into(),
-            round,
-            label: label.into(),
-            outcome: Ok(json::parse(child).unwrap()),
-        };
+        let run = |round, label: &str, child: &str| Run::of("alloc-1", round, label, child);
         let mut session = Session::default();
-        session.header.text("cpu", "X 9000");
-        session.header.0.push(("quick".into(), Json::Bool(true)));
+        session.header.cpu = Some("X 9000".into());
+        session.header.quick = true;
         session.runs = vec![run(1, "gc", "{\"ns_per_op\":2}"), run(2, "go", "{\"ns_per_op\":20}")];
         let text = text(&session, &[], "<!-- notes -->\nmine\n<!-- /notes -->");
         for part in [
@@ -132,7 +138,7 @@ mod tests {
             "compare --quick",
             "\nmine\n",
             "### alloc-1\n\n`alloc --n 30000000 --threads 1`",
-            "0 reached, 0 missed, 2 not judged",
+            "0 are reached, 0 missed, 2 not judged",
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }

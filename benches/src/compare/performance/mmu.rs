@@ -1,8 +1,9 @@
-//! Minimum mutator utilisation (Cheng and Blelloch 2001): of all windows of one length in a run, the least share that the
-//! program had for itself.
+//! Minimum mutator utilisation (Cheng and Blelloch 2001): of all windows of one length in a run,
+//! the least share that the program had for itself.
 //!
-//! A batch that took long counts as lost from its start to its end, although some of it was the program's own work: the
-//! curve is a lower bound, and what the machine took counts against the collector.
+//! A batch that took long counts as lost from its start to its end, although some of it was the
+//! program's own work: the curve is a lower bound, and what the machine took counts against the
+//! collector.
 
 #![forbid(unsafe_code)]
 
@@ -30,8 +31,8 @@ pub(crate) fn mmu(wall: u64, long: &[Long], window: u64) -> Option<f64> {
     Some(1.0 - lost as f64 / window as f64)
 }
 
-/// The most time lost in any window. The batches come in order and do not overlap; the most is lost in a window that
-/// begins or ends with one of them.
+/// The most time lost in any window. The batches come in order and do not overlap; the most is lost
+/// in a window that begins or ends with one of them.
 fn most_lost(wall: u64, batches: &[(u64, u64)], window: u64) -> u64 {
     let mut before = vec![0];
     for (start, end) in batches {

@@ -1,8 +1,8 @@
-//! `gc-bench report`: the document on performance with its plots, from the results of comparisons and from sweeps of its
-//! own.
+//! `gc-bench report`: the document on performance with its plots, from the results of comparisons
+//! and from sweeps of its own.
 //!
-//! `sweeps` measures (with `mmu`), `charts` makes plots of the results, `document` the text; `notes` keeps what people
-//! wrote into it.
+//! `sweeps` measures (with `mmu`), `charts` makes plots of the results, `document` the text;
+//! `notes` keeps what people wrote into it.
 
 #![forbid(unsafe_code)]
 
@@ -13,66 +13,38 @@ mod notes;
 mod sweeps;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-use super::args::{RESULTS, split, value};
+use super::args::RESULTS;
 use super::contenders::Contender;
+use super::machine::Header;
 use super::record::{self, Run, Session, Sink};
 use super::tools::Tools;
-use super::{PATIENCE, QUICK_PATIENCE, machine, say_what_is_missing};
+use super::{PATIENCE, QUICK_PATIENCE, say_what_is_missing};
+use crate::Outcome;
 
-/// What `gc-bench report --help` prints.
-pub(crate) const HELP: &str = "\
-gc-bench report: the document on performance, from the results of gc-bench compare and from sweeps of its own
-
-usage: gc-bench report [OPTION ...]
-
-options
-  --from FILE      the results of gc-bench compare (target/compare.jsonl); the newest of each row are taken, and
-                   the sweeps are appended
-  --to FILE        the document (docs/performance.md); plots go into plots/ beside it. What stands between
-                   <!-- notes --> and <!-- /notes --> in it is kept
-  --quick          short sweeps: a second a run
-  --replot         no sweeps: the plots are made from those in the file
-  --help           this text
-
-exit code: 0 good, 1 something could not be read, run or written, 2 a wrong command line
-";
-
-/// A parsed command line.
-#[derive(Debug, PartialEq, Eq)]
+/// Write the document on performance, from the results of compare and from sweeps of its own.
+///
+/// What stands between the marks <!-- notes --> and <!-- /notes --> in the document is kept.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Exit code: 0 good, 1 something could not be read, run or written, \
+                  2 a wrong command line")]
 pub(crate) struct Args {
+    /// The results of compare: the newest of each row are taken, and the sweeps are appended
+    #[arg(long, value_name = "FILE", default_value = RESULTS)]
     from: PathBuf,
+    /// The document; plots go into the folder plots beside it
+    #[arg(long, value_name = "FILE", default_value = "docs/performance.md")]
     to: PathBuf,
+    /// Short sweeps: a second a run
+    #[arg(long)]
     quick: bool,
+    /// Run no sweeps: draw those that the file has
+    #[arg(long)]
     replot: bool,
 }
 
-/// Parses the words after `report`; nothing if they ask for help.
-pub(crate) fn parse(words: &[String]) -> Result<Option<Args>, String> {
-    let mut args = Args {
-        from: RESULTS.into(),
-        to: "docs/performance.md".into(),
-        quick: false,
-        replot: false,
-    };
-    let mut rest = words.iter();
-    while let Some(word) = rest.next() {
-        let (option, attached) = split(word);
-        match option {
-            "--help" | "-h" => return Ok(None),
-            "--quick" => args.quick = true,
-            "--replot" => args.replot = true,
-            "--from" => args.from = value(option, attached, &mut rest)?.into(),
-            "--to" => args.to = value(option, attached, &mut rest)?.into(),
-            _ => return Err(format!("unknown option {word}; see gc-bench report --help")),
-        }
-    }
-    Ok(Some(args))
-}
-
-/// Measures, draws, writes.
-pub(crate) fn run(args: &Args) -> Result<ExitCode, String> {
+/// Runs `gc-bench report`: measures, draws, writes.
+pub(crate) fn report(args: &Args) -> Outcome {
     // Whatever could go wrong without measuring goes wrong before.
     let mut sessions = record::read(&args.from)?;
     let notes = notes::kept(&args.to)?;
@@ -97,7 +69,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, String> {
     }
     write(&args.to, &document::text(&session, &plots, &notes))?;
     println!("{} and {} plots beside it", args.to.display(), plots.len());
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Runs the sweeps and keeps their results in the file of the others.
@@ -106,15 +78,15 @@ fn measure(args: &Args) -> Result<Session, String> {
     let contenders: Vec<Contender> = points.iter().map(|point| point.contender).collect();
     let tools = Tools::find(&contenders)?;
     say_what_is_missing(&tools, &contenders);
-    let header = machine::header(&tools, args.quick);
+    let header = Header::of_now(&tools, args.quick);
     let mut sink = Sink::open(&args.from, &header)?;
     let mut session = Session { header, runs: Vec::new() };
     let patience = if args.quick { QUICK_PATIENCE } else { PATIENCE };
-    sweeps::run(&points, &tools, patience, &mut |run: &Run, command| {
+    sweeps::run(&points, &tools, patience, &mut |run: &Run| {
         session.runs.push(run.clone());
-        let what = run.outcome.as_ref().err().map_or("done", String::as_str);
+        let what = run.reason().unwrap_or("done");
         eprintln!("{}/{} {} {}: {what}", session.runs.len(), points.len(), run.row, run.label);
-        sink.write(&run.line(command))
+        sink.write(run)
     })?;
     Ok(session)
 }
@@ -122,18 +94,19 @@ fn measure(args: &Args) -> Result<Session, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::rows::words;
-    use crate::json::Object;
+    use crate::cli::{self, Command};
 
     #[test]
     fn lines() {
-        let args = parse(&words("--from=a --to b --quick --replot")).unwrap().unwrap();
-        let expected = Args { from: "a".into(), to: "b".into(), quick: true, replot: true };
-        assert_eq!(args, expected);
-        assert_eq!(parse(&words("--help")), Ok(None));
-        for (line, part) in [("--from", "needs a value"), ("x", "unknown option x")] {
-            assert!(parse(&words(line)).unwrap_err().contains(part), "{line}");
-        }
+        let parse = |line: &str| {
+            cli::parse(["gc-bench", "report"].into_iter().chain(line.split_whitespace()))
+        };
+        let Ok(Command::Report(args)) = parse("--from=a --to b --quick --replot") else {
+            panic!("refused");
+        };
+        assert_eq!((args.from, args.to), ("a".into(), "b".into()));
+        assert!(args.quick && args.replot);
+        assert!(parse("--from").is_err() && parse("x").is_err());
     }
 
     #[test]
@@ -141,19 +114,16 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("gc-bench-report-{}", std::process::id()));
         let (from, to) = (folder.join("x.jsonl"), folder.join("docs.md"));
         let args = Args { from: from.clone(), to: to.clone(), quick: true, replot: true };
-        assert!(super::run(&args).is_err(), "there is no file");
-        let mut sink = Sink::open(&from, &Object::default()).unwrap();
-        let child = crate::json::parse("{\"ns_per_op\":2,\"p99_us\":3}").unwrap();
+        assert!(super::report(&args).is_err(), "there is no file");
+        let mut sink = Sink::open(&from, &Header::default()).unwrap();
         for row in ["alloc-1", "sweep window latency"] {
-            let run =
-                Run { row: row.into(), round: 1, label: "gc".into(), outcome: Ok(child.clone()) };
-            sink.write(&run.line("gc-bench")).unwrap();
+            sink.write(&Run::of(row, 1, "gc", "{\"ns_per_op\":2,\"p99_us\":3}")).unwrap();
         }
-        super::run(&args).unwrap();
+        super::report(&args).unwrap();
         let kept = "<!-- notes -->\nmine\n<!-- /notes -->";
         let text = std::fs::read_to_string(&to).unwrap();
         std::fs::write(&to, text.replace("<!-- notes -->\n<!-- /notes -->", kept)).unwrap();
-        super::run(&args).unwrap();
+        super::report(&args).unwrap();
         let text = std::fs::read_to_string(&to).unwrap();
         assert!(text.contains(kept) && text.contains("plots/latency-window.svg"), "{text}");
         assert!(folder.join("plots/latency-window.svg").is_file());

@@ -10,10 +10,9 @@ use std::time::Duration;
 use super::mmu::{WINDOWS_US, mmu};
 use crate::compare::child;
 use crate::compare::contenders::{self, Contender, Kind};
-use crate::compare::record::{Run, SWEEP, Session};
+use crate::compare::record::{Object, Run, SWEEP, Session};
 use crate::compare::rows::{self, Row, words};
 use crate::compare::tools::Tools;
-use crate::json::{Json, Object};
 use crate::timeline;
 
 /// One run.
@@ -32,7 +31,8 @@ pub(crate) const HEAP_MUTATE: &str = "heap-mutate";
 pub(crate) const HEAP_BTREE: &str = "heap-btree";
 pub(crate) const PAUSE_HEAP: &str = "pause-heap";
 pub(crate) const PAUSE_THREADS: &str = "pause-threads";
-/// The rows that have latencies, and who is drawn beside ours, Go and the JVM. There, nothing collects.
+/// The rows that have latencies, and who is drawn beside ours, Go and the JVM. There, nothing
+/// collects.
 pub(crate) const LATENCY: [(&str, &str); 4] =
     [("window", "box"), ("mutate-1", "rc"), ("mutate-2", "arc"), ("lru-2", "arc")];
 pub(crate) const PERCENTS: [u64; 5] = [25, 50, 100, 200, 400];
@@ -50,12 +50,29 @@ pub(crate) fn all(quick: bool) -> Vec<Point> {
     let (seconds, depth) = if quick { (1, 16) } else { (5, 18) };
     // Small enough for a few cycles in the time, at the largest percentage too.
     let nodes = if quick { 400_000 } else { 2_000_000 };
-    let named = |label: &str| {
-        contenders::all()
-            .into_iter()
-            .find(|c| c.label() == label)
-            .expect("the label of a contender")
-    };
+    let mut points = latencies(quick);
+    for x in PERCENTS {
+        let row = row(HEAP_MUTATE, "mutate", format!("--n {nodes} --seconds {seconds}"));
+        points.extend(sweep(x, &row, &format!("--gc-percent {x}"), &["gc", "go"]));
+    }
+    for x in PERCENTS {
+        let row = row(HEAP_BTREE, "btree", format!("--depth {depth}"));
+        points.extend(sweep(x, &row, &format!("--gc-percent {x}"), &["gc", "go"]));
+    }
+    for x in NODES {
+        let row = row(PAUSE_HEAP, "mutate", format!("--n {x} --seconds {seconds}"));
+        points.extend(sweep(x, &row, "", &["gc", "go"]));
+    }
+    for x in THREADS {
+        let row = row(PAUSE_THREADS, "mutate", format!("--threads {x} --seconds {seconds}"));
+        let row = Row { threads: x as usize, ..row };
+        points.extend(sweep(x, &row, "", &["gc", "go", "arc"]));
+    }
+    points
+}
+
+/// The points of the plots of latencies and of utilisation.
+fn latencies(quick: bool) -> Vec<Point> {
     let mut points = Vec::new();
     for (row, yardstick) in LATENCY {
         let row = rows::all(quick).into_iter().find(|r| r.id == row).expect("the id of a row");
@@ -74,55 +91,46 @@ pub(crate) fn all(quick: bool) -> Vec<Point> {
             });
         }
     }
-    let mut add =
-        |plot: &'static str, x: u64, workload, size: String, more: String, labels: &[&str]| {
-            let threads = if plot == PAUSE_THREADS { x as usize } else { 1 };
-            let row = Row {
-                id: plot,
-                group: plot,
-                workload,
-                size: words(&size),
-                threads,
-                markers: None,
-                field: rows::Field::All,
-                idle: None,
-            };
-            for label in labels {
-                points.push(Point {
-                    id: id(plot, x),
-                    row: row.clone(),
-                    contender: named(label),
-                    more: words(&more),
-                    timeline: false,
-                });
-            }
-        };
-    for x in PERCENTS {
-        let size = format!("--n {nodes} --seconds {seconds}");
-        let more = format!("--gc-percent {x}");
-        add(HEAP_MUTATE, x, "mutate", size, more, &["gc", "go"]);
-    }
-    for x in PERCENTS {
-        let (size, more) = (format!("--depth {depth}"), format!("--gc-percent {x}"));
-        add(HEAP_BTREE, x, "btree", size, more, &["gc", "go"]);
-    }
-    for x in NODES {
-        let size = format!("--n {x} --seconds {seconds}");
-        add(PAUSE_HEAP, x, "mutate", size, String::new(), &["gc", "go"]);
-    }
-    for x in THREADS {
-        let size = format!("--threads {x} --seconds {seconds}");
-        add(PAUSE_THREADS, x, "mutate", size, String::new(), &["gc", "go", "arc"]);
-    }
     points
 }
 
-/// Runs all points. `done` gets each and its command line.
+/// A row of a sweep, on one thread.
+fn row(plot: &'static str, workload: &'static str, size: String) -> Row {
+    Row {
+        id: plot,
+        group: plot,
+        workload,
+        size: words(&size),
+        threads: 1,
+        markers: None,
+        field: rows::Field::All,
+        idle: None,
+    }
+}
+
+/// The points of a sweep at `x`, one for each contender.
+fn sweep(x: u64, row: &Row, more: &str, labels: &[&str]) -> Vec<Point> {
+    let point = |label: &&str| Point {
+        id: id(row.id, x),
+        row: row.clone(),
+        contender: named(label),
+        more: words(more),
+        timeline: false,
+    };
+    labels.iter().map(point).collect()
+}
+
+fn named(label: &str) -> Contender {
+    let all = contenders::all();
+    all.into_iter().find(|c| c.label() == label).expect("the label of a contender")
+}
+
+/// Runs all points. `done` gets each.
 pub(crate) fn run(
     points: &[Point],
     tools: &Tools,
     patience: Duration,
-    done: &mut dyn FnMut(&Run, &str) -> Result<(), String>,
+    done: &mut dyn FnMut(&Run) -> Result<(), String>,
 ) -> Result<(), String> {
     let folder = std::env::temp_dir();
     let file = folder.join(format!("gc-bench-timeline-{}", std::process::id()));
@@ -134,18 +142,19 @@ pub(crate) fn run(
         if point.timeline {
             more.extend(["--timeline".into(), file.to_string_lossy().into_owned()]);
         }
-        let command = point.contender.command(tools, &point.row, heap_mb, &more);
-        let line = command.as_ref().map_or(String::new(), |words| words.join(" "));
-        let outcome = command.and_then(|words| {
+        let words = point.contender.command(tools, &point.row, heap_mb, &more);
+        let command = words.as_ref().map_or(String::new(), |words| words.join(" "));
+        let outcome = words.and_then(|words| {
             let mut object = child::run(&words, patience)?.0;
             if point.timeline {
                 add_utilisation(&mut object, &file)?;
             }
             Ok(object)
         });
-        let run = Run { row: point.id.clone(), round: 1, label: point.contender.label(), outcome };
+        let (row, label) = (point.id.clone(), point.contender.label());
+        let run = Run { row, round: 1, label, command, outcome };
         session.runs.push(run.clone());
-        done(&run, &line)?;
+        done(&run)?;
     }
     // It is in the folder for temporary files, if it was written at all.
     let _ = std::fs::remove_file(file);
@@ -169,7 +178,8 @@ fn add_utilisation(object: &mut Object, file: &Path) -> Result<(), String> {
     let (wall, long) = timeline::parse(&text)?;
     for window in WINDOWS_US {
         if let Some(share) = mmu(wall, &long, window * 1000) {
-            object.0.push((utilisation_key(window), Json::Number(format!("{share:.4}"))));
+            let rounded = (share * 1e4).round() / 1e4;
+            object.insert(utilisation_key(window), rounded.into());
         }
     }
     Ok(())
@@ -178,7 +188,8 @@ fn add_utilisation(object: &mut Object, file: &Path) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::{self, Command};
+    use crate::cli;
+    use crate::compare::record::number;
 
     #[test]
     fn every_point_of_ours_is_a_command_line() {
@@ -188,9 +199,9 @@ mod tests {
             let Ok(line) = point.contender.command(&tools, &point.row, 64, &point.more) else {
                 continue;
             };
-            let parsed = args::parse(&line[1..]);
-            let Ok(Command::Run(args)) = &parsed else { panic!("{line:?}: {parsed:?}") };
-            assert_eq!(args.threads, point.row.threads, "{line:?}");
+            let command = cli::parse(&line).unwrap_or_else(|error| panic!("{line:?}: {error}"));
+            let threads = command.workload().map(|(_, workload)| workload.threads());
+            assert_eq!(threads, Some(point.row.threads), "{line:?}");
             ours += 1;
         }
         assert_eq!(ours, 2 * (3 + 3 + 2 + 2 + 5 + 5 + 7 + 8));
@@ -202,9 +213,9 @@ mod tests {
         std::fs::write(&file, "# wall_ns 1000000\n0 1000 50000\n").unwrap();
         let mut object = Object::default();
         add_utilisation(&mut object, &file).unwrap();
-        assert_eq!(object.number(&utilisation_key(100)), Some(0.5));
-        assert_eq!(object.number(&utilisation_key(1000)), Some(0.95));
-        assert_eq!(object.number(&utilisation_key(2000)), None);
+        assert_eq!(number(&object, &utilisation_key(100)), Some(0.5));
+        assert_eq!(number(&object, &utilisation_key(1000)), Some(0.95));
+        assert_eq!(number(&object, &utilisation_key(2000)), None);
         std::fs::remove_file(&file).unwrap();
         assert!(add_utilisation(&mut object, &file).is_err());
     }

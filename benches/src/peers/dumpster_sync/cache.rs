@@ -1,7 +1,9 @@
-//! `lru` with `dumpster::sync`: each shard behind a `Mutex`, entries that point to each other in both directions.
+//! `lru` with `dumpster::sync`: each shard behind a `Mutex`, entries that point to each other in
+//! both directions.
 //!
-//! An entry owns the bytes of its value. The links are walked by borrowing where that is possible: each clone of a
-//! pointer that is dropped makes its object a candidate of the next search for cycles.
+//! An entry owns the bytes of its value. The links are walked by borrowing where that is possible:
+//! each clone of a pointer that is dropped makes its object a candidate of the next search for
+//! cycles.
 
 #![forbid(unsafe_code)]
 
@@ -10,8 +12,10 @@ use std::sync::{Mutex, PoisonError};
 use dumpster::Trace;
 use dumpster::sync::Gc;
 
-use crate::lru::{Cache, SHARDS, Tally, buckets, byte_of, capacity, is_value_of, len_of, place};
-use crate::peers::Field;
+use crate::lru::{
+    Cache, SHARDS, Shareable, Tally, buckets, byte_of, capacity, is_value_of, len_of, place,
+};
+use crate::peers::pointers::Field;
 
 #[derive(Trace)]
 struct Entry {
@@ -32,14 +36,14 @@ struct Shard {
 }
 
 /// The cache.
-pub(crate) struct DumpsterCache {
+pub(super) struct DumpsterCache {
     shards: Vec<Mutex<Shard>>,
     capacity: usize,
     buckets: usize,
 }
 
-impl DumpsterCache {
-    pub(crate) fn new(n: usize) -> DumpsterCache {
+impl Shareable for DumpsterCache {
+    fn new(n: usize) -> DumpsterCache {
         let buckets = buckets(n);
         let shard = |_| {
             let table = (0..buckets).map(|_| None).collect();
@@ -83,7 +87,7 @@ fn find(at: Option<&Gc<Entry>>, key: u64) -> Option<Gc<Entry>> {
     entry.chain.lend(|next| find(next, key))
 }
 
-/// Takes an entry out of its bucket, somewhere behind `at`.
+/// Removes an entry from its bucket, somewhere after `at`.
 fn unchain(at: &Gc<Entry>, entry: &Gc<Entry>) {
     let follows = at.chain.lend(|next| next.is_some_and(|next| Gc::ptr_eq(next, entry)));
     if follows {
@@ -161,7 +165,17 @@ impl Shard {
             let next = entry.next.load();
             prev = std::mem::replace(&mut at, next);
         }
-        // A list that is longer or shorter than its count, or ends elsewhere, is no list.
+        // A list that is longer or shorter than its count, or ends elsewhere, is broken.
         if at.is_none() && same(&prev, &self.last) { intact } else { 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evicts_the_least_recent() {
+        crate::lru::tests::evicts_the_least_recent(&DumpsterCache::new(2 * SHARDS));
     }
 }

@@ -9,9 +9,8 @@ use std::cell::Cell;
 use gc_arena::barrier::unlock;
 use gc_arena::{Arena, Collect, Gc, Lock, Mutation, Rootable};
 
-use super::{Kept, Slots, keep, slots};
+use super::{Kept, Pacing, Slots, keep, slots};
 use crate::lru::{Cache, SHARDS, Tally, buckets, byte_of, capacity, is_value_of, len_of, place};
-use crate::peers::Pacing;
 
 #[derive(Collect)]
 #[collect(no_drop)]
@@ -39,14 +38,14 @@ struct Shard<'gc> {
 type CacheArena = Arena<Rootable![Box<[Shard<'_>]>]>;
 
 /// The cache.
-pub(crate) struct ArenaCache {
+pub(super) struct ArenaCache {
     arena: CacheArena,
     capacity: usize,
     buckets: usize,
 }
 
 impl ArenaCache {
-    pub(crate) fn new(pacing: Pacing, n: usize) -> ArenaCache {
+    pub(super) fn new(pacing: Pacing, n: usize) -> ArenaCache {
         let buckets = buckets(n);
         let arena = CacheArena::new(|mc| {
             let shard = |_| Shard {
@@ -128,7 +127,7 @@ impl<'gc> Shard<'gc> {
         at
     }
 
-    /// Takes an entry out of the table.
+    /// Removes an entry from the table.
     #[inline(always)]
     fn unchain(&self, mc: &Mutation<'gc>, entry: EntryPtr<'gc>) {
         let bucket = &self.table[place(entry.key, self.table.len()).1];
@@ -187,7 +186,18 @@ impl<'gc> Shard<'gc> {
             );
             (prev, at) = (at, entry.next.get());
         }
-        // A list that is longer or shorter than its count, or ends elsewhere, is no list.
+        // A list that is longer or shorter than its count, or ends elsewhere, is broken.
         if at.is_none() && same(prev, self.last.get()) { intact } else { 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evicts_the_least_recent() {
+        let cache = ArenaCache::new(Pacing::Incremental, 2 * SHARDS);
+        crate::lru::tests::evicts_the_least_recent(cache);
     }
 }

@@ -7,9 +7,8 @@ use std::hint::black_box;
 use gc_arena::barrier::unlock;
 use gc_arena::{Arena, Collect, Gc, Lock, Mutation, Rootable};
 
-use super::{Kept, keep};
+use super::{Kept, Pacing, keep};
 use crate::gcbench::{self, ARRAY_SIZE, LONG_LIVED_DEPTH, element};
-use crate::peers::Pacing;
 
 /// A node of `gcbench`.
 #[derive(Collect)]
@@ -72,10 +71,10 @@ struct LongLived<'gc> {
 }
 
 /// The arena of `gcbench`.
-pub(crate) struct Garden(Arena<Rootable![LongLived<'_>]>);
+pub(super) struct Garden(Arena<Rootable![LongLived<'_>]>);
 
 impl Garden {
-    pub(crate) fn new(pacing: Pacing) -> Garden {
+    pub(super) fn new(pacing: Pacing) -> Garden {
         let arena = Arena::new(|mc| LongLived { tree: keep(mc, None), array: keep(mc, None) });
         Garden(pacing.pace(arena))
     }

@@ -7,8 +7,9 @@ use std::ops::Range;
 use gc_arena::barrier::unlock;
 use gc_arena::{Arena, Collect, Gc, Lock, RefLock, Rootable};
 
-use crate::mark::{Edges, Graph};
-use crate::peers::Pacing;
+use super::Pacing;
+use crate::mark::{self, Edges, Graph, Options, Run};
+use crate::measure::Stopwatch;
 
 #[derive(Collect)]
 #[collect(no_drop)]
@@ -21,17 +22,22 @@ struct Vertex<'gc> {
 type VertexPtr<'gc> = Gc<'gc, Vertex<'gc>>;
 type VertexArena = Arena<Rootable![Gc<'_, RefLock<Vec<VertexPtr<'_>>>>]>;
 
-/// The graph of `mark`. The array is one object, as everywhere; no collection runs while it is filled and would be
-/// scanned after each batch, so that nothing but the graph is ever in the arena.
-pub(crate) struct ArenaGraph(VertexArena);
+pub(super) fn mark(pacing: Pacing, options: &Options, watch: &Stopwatch) -> Run {
+    mark::alone(options, watch, |n| ArenaGraph::new(pacing, n), ArenaGraph::collect)
+}
+
+/// The graph of `mark`. The array is one object, as everywhere; no collection runs while it is
+/// filled and would be scanned after each batch, so that nothing but the graph is ever in the
+/// arena.
+struct ArenaGraph(VertexArena);
 
 impl ArenaGraph {
-    pub(crate) fn new(pacing: Pacing, n: usize) -> ArenaGraph {
+    fn new(pacing: Pacing, n: usize) -> ArenaGraph {
         ArenaGraph(pacing.pace(Arena::new(|mc| Gc::new(mc, RefLock::new(Vec::with_capacity(n))))))
     }
 
     /// A full collection.
-    pub(crate) fn collect(&mut self) {
+    fn collect(&mut self) {
         self.0.finish_cycle();
     }
 }

@@ -1,13 +1,14 @@
-//! `gc-arena`: an incremental mark-sweep collector for one thread, with pointers that live inside `mutate` only, as in
-//! our heap.
+//! `gc-arena`: an incremental mark-sweep collector for one thread, with pointers that live inside
+//! `mutate` only, as in our heap.
 //!
-//! The program calls the collector between two `mutate`s. Policy: `collect_debt` after each, with the crate's default
-//! pacing (engine `gc-arena`) or with its `Pacing::STOP_THE_WORLD`, which collects in one go when the heap has doubled
-//! (engine `gc-arena-stw`). One arena belongs to one thread.
+//! The program calls the collector between two `mutate`s. Policy: `collect_debt` after each, with
+//! the crate's default pacing (engine `gc-arena`) or with its `Pacing::STOP_THE_WORLD`, which
+//! collects in one go when the heap has doubled (engine `gc-arena-stw`). One arena belongs to one
+//! thread.
 //!
-//! A barrier makes the collector look at the whole object again, so a slot of a long table that changes is an
-//! object of its own (`GcLock`) here: with the table as one object each store would cost a scan of all of it. `mark`
-//! forces collections with `finish_cycle`.
+//! A barrier makes the collector look at the whole object again, so a slot of a long table that
+//! changes is an object of its own (`GcLock`) here: with the table as one object each store would
+//! cost a scan of all of it. `mark` forces collections with `finish_cycle`.
 
 #![forbid(unsafe_code)]
 
@@ -15,19 +16,62 @@ use std::hint::black_box;
 
 use gc_arena::{Arena, Collect, Gc, GcLock, Lock, Mutation, Rootable};
 
-use super::Pacing;
 use crate::alloc::BATCH;
 use crate::btree::Forest;
+use crate::engines::{Can, Engine, on_one_thread};
+use crate::{alloc, btree, gcbench, lru, mark, mutate, window};
 
 mod cache;
 mod garden;
 mod graph;
 mod table;
 
-pub(crate) use cache::ArenaCache;
-pub(crate) use garden::Garden;
-pub(crate) use graph::ArenaGraph;
-pub(crate) use table::{Table, window};
+/// When `gc-arena` collects: a little after each `mutate`, or all at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pacing {
+    Incremental,
+    StopTheWorld,
+}
+
+/// `--engine gc-arena`, and `gc-arena-stw` if `STW`.
+#[derive(Debug)]
+pub(super) struct GcArena<const STW: bool>;
+
+impl<const STW: bool> GcArena<STW> {
+    const PACING: Pacing = if STW { Pacing::StopTheWorld } else { Pacing::Incremental };
+}
+
+impl<const STW: bool> Engine for GcArena<STW> {
+    fn alloc(&self) -> Can<alloc::Body> {
+        Ok(|_, n| alloc_in(Self::PACING, n))
+    }
+
+    fn btree(&self) -> Can<btree::Body> {
+        Ok(|options, _| btree::play(options, || Trees::new(Self::PACING)))
+    }
+
+    fn gcbench(&self) -> Can<gcbench::Body> {
+        Ok(|_| gcbench::bench(&mut garden::Garden::new(Self::PACING)))
+    }
+
+    fn window(&self) -> Can<window::Body> {
+        Ok(|_, n| table::window(Self::PACING, n))
+    }
+
+    fn mark(&self) -> Can<mark::Body> {
+        Ok(|options, _, watch| Ok(graph::mark(Self::PACING, options, watch)))
+    }
+
+    fn mutate(&self, threads: usize) -> Can<mutate::Body> {
+        on_one_thread(threads, |options, _| table::mutate(Self::PACING, options))
+    }
+
+    fn lru(&self, threads: usize) -> Can<lru::Body> {
+        on_one_thread(threads, |options, _, zipf| {
+            lru::local(options, zipf, |n| cache::ArenaCache::new(Self::PACING, n))
+        })
+    }
+}
 
 impl Pacing {
     fn pace<R>(self, arena: Arena<R>) -> Arena<R>
@@ -82,7 +126,7 @@ where
 type PairArena = Arena<Rootable![Kept<'_, Pair<'_>>]>;
 
 /// `alloc` on one thread.
-pub(crate) fn alloc(pacing: Pacing, n: usize) -> u64 {
+fn alloc_in(pacing: Pacing, n: usize) -> u64 {
     let arena = PairArena::new(|mc| keep(mc, Some(Pair::empty(mc))));
     let mut arena = pacing.pace(arena);
     let (mut count, mut left) = (0, n);
@@ -105,10 +149,10 @@ pub(crate) fn alloc(pacing: Pacing, n: usize) -> u64 {
 }
 
 /// The arena of one thread of `btree`.
-pub(crate) struct Trees(PairArena);
+struct Trees(PairArena);
 
 impl Trees {
-    pub(crate) fn new(pacing: Pacing) -> Trees {
+    fn new(pacing: Pacing) -> Trees {
         Trees(pacing.pace(Arena::new(|mc| keep(mc, None))))
     }
 }

@@ -5,11 +5,11 @@
 use gc_arena::barrier::unlock;
 use gc_arena::{Arena, Collect, Gc, Lock, Mutation, Rootable};
 
-use super::{Slots, slots};
+use super::{Pacing, Slots, slots};
 use crate::alloc::BATCH;
-use crate::mutate::{self, BROKEN, NONE, Player};
+use crate::mutate::{self, BROKEN, Game, NONE, Options, Player};
 use crate::objects::MESSAGE;
-use crate::peers::Pacing;
+use crate::pin;
 use crate::random::Random;
 use crate::window::{Run, WINDOW, last, pushes, sum_of};
 
@@ -20,7 +20,7 @@ struct Message {
 }
 
 /// `window`.
-pub(crate) fn window(pacing: Pacing, n: usize) -> Run {
+pub(super) fn window(pacing: Pacing, n: usize) -> Run {
     let arena = Arena::<Rootable![Slots<'_, Message>]>::new(|mc| slots(mc, WINDOW));
     let mut arena = pacing.pace(arena);
     let (elapsed, latencies) = pushes(n, |i| {
@@ -58,11 +58,17 @@ impl<'gc> Link<'gc> {
 
 type LinkArena = Arena<Rootable![Slots<'_, Link<'_>>]>;
 
+pub(super) fn mutate(pacing: Pacing, options: &Options) -> Game {
+    pin::on_one_thread(options.common.pin, || {
+        mutate::alone(options, &mut Table::new(pacing, options.n))
+    })
+}
+
 /// The table of `mutate`, and its one mutator.
-pub(crate) struct Table(LinkArena);
+struct Table(LinkArena);
 
 impl Table {
-    pub(crate) fn new(pacing: Pacing, n: usize) -> Table {
+    fn new(pacing: Pacing, n: usize) -> Table {
         let mut arena = pacing.pace(LinkArena::new(|mc| slots(mc, n)));
         for start in (0..n).step_by(BATCH) {
             arena.mutate(|mc, table| {

@@ -1,4 +1,4 @@
-//! Where a world's decisions come from: a random sequence, or a byte string such as a fuzzer makes.
+//! The source of a world's decisions: a random sequence, or a byte string from a fuzzer.
 
 pub(crate) enum Choices {
     /// xorshift64*; the state.

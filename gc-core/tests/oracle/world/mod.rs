@@ -1,6 +1,6 @@
-//! A world: a part of a heap, the plain model of it, and the operations that change both. The oracle test runs it on
-//! random numbers, the fuzz target (`fuzz/`) and the replay of its corpus on byte strings; who runs it is beside it
-//! (`main.rs`, `script.rs`).
+//! A world: a part of a heap, the plain model of it, and the operations that change both. The
+//! oracle test runs it on random numbers. The fuzz target (`fuzz/`) and the replay of its corpus
+//! run it on byte strings. `main.rs` and `script.rs` have the runners.
 
 mod choices;
 mod objects;
@@ -277,7 +277,7 @@ impl World {
             _ => None,
         }
     }
-    /// A bag whose vector nobody has a guard of.
+    /// A bag whose vector has no guard.
     fn pick_bag<'gc>(&mut self, pin: &Pin<'gc>) -> Option<(&'gc Bag<'gc>, Id)> {
         match self.pick(pin)? {
             (Any::Bag(bag), id) if !self.is_locked(id) => Some((Gc::as_ref(bag), id)),
@@ -515,7 +515,7 @@ impl World {
         seen
     }
 
-    /// Compares everything. `quiet`: nobody has changed this world since the last `collect`.
+    /// Compares everything. `quiet`: this world has not changed since the last `collect`.
     pub(crate) fn check(&mut self, heap: &Heap, quiet: bool) {
         heap.mutate(|mc| self.check_graph(&Pin::new(mc, 0), quiet));
         if quiet {

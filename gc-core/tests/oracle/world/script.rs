@@ -1,17 +1,21 @@
 //! A byte string as a program for two threads on one world. Used by the fuzz target and by the replay of its corpus.
 //!
-//! 1. The first byte says how the heap is built and how the program ends ([`Setting`]); the others are decisions.
-//! 2. The threads, *seats* 0 and 1, never run at once. One has the turn, and with it the [`Stage`]; it hands both over
-//!    through a channel at places that the bytes say ([`Seat::switch`], [`Seat::give`]). So what the two do is the same
-//!    in each run; where the collector is meanwhile is not.
-//! 3. A seat hands over *inside* its pin, with pointers in local variables and perhaps a guard out, while cycles are
-//!    asked for by a third thread ([`Seat::ask`]). So the bytes can hold a pin in one phase, and let the other seat work
-//!    in the next.
-//! 4. A seat without a pin is asked in by an [`Offer`]. In the verifying build a thread cannot begin a pin while the
-//!    collector waits for another one to end; then the offer is withdrawn and the first seat goes on.
-//! 5. A seat whose pin ends gives the turn to the other one if that is inside a pin, since it could not be sure to get
-//!    into its next pin.
-//! 6. When the bytes are used up the pins end, the threads end, and everything is compared ([`finish`]).
+//! 1. The first byte decides how the heap is built and how the program ends ([`Setting`]). The
+//!    others are decisions.
+//! 2. The threads, *seats* 0 and 1, never run at once. One has the turn, and with it the [`Stage`].
+//!    It hands both over through a channel at places that the bytes decide ([`Seat::switch`],
+//!    [`Seat::give`]). So the two do the same in each run; the collector's progress meanwhile
+//!    differs.
+//! 3. A seat hands over *inside* its pin, with pointers in local variables and perhaps a guard out.
+//!    A third thread asks for cycles meanwhile ([`Seat::ask`]). So the bytes can hold a pin in one
+//!    phase, and let the other seat work in the next.
+//! 4. A seat without a pin is asked in by an [`Offer`]. In the verifying build a thread cannot
+//!    begin a pin while the collector waits for another one to end. Then the offer is withdrawn and
+//!    the first seat goes on.
+//! 5. A seat whose pin ends gives the turn to the other one if that is inside a pin. It could not
+//!    be sure to get into its next pin.
+//! 6. When the bytes are used up the pins end, the threads end, and everything is compared
+//!    ([`finish`]).
 
 use super::{Choices, Expected, Pin, World};
 use gc_core::{Heap, Mutation, Mutator};
