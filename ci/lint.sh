@@ -11,8 +11,6 @@ step "clippy, verifying build"
 RUSTFLAGS="--cfg gc_verify" CARGO_TARGET_DIR=target/verify cargo clippy -p gc-core --all-targets -- -D warnings
 step "clippy, loom"
 RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo clippy -p loom-tests --all-targets -- -D warnings
-RUSTFLAGS="--cfg crossbeam_loom" CARGO_TARGET_DIR=target/crossbeam-loom \
-  cargo clippy -p loom-tests --features crossbeam --all-targets -- -D warnings
 step "clippy, shuttle"
 RUSTFLAGS="--cfg shuttle --cfg gc_verify" CARGO_TARGET_DIR=target/shuttle \
   cargo clippy -p gc-core --lib --test schedules -- -D warnings

@@ -8,7 +8,7 @@ use crate::heap::Space;
 use crate::limits::Keeper;
 use crate::mark::Marking;
 use crate::mark::worker::Marker;
-use crate::mutator::{Core, Record, on_collector_thread};
+use crate::mutator::{Core, PlacedRecord, Record, RecordAddr, on_collector_thread};
 use crate::observe::clock;
 use crate::observe::event::Events;
 use crate::observe::gctrace::Stderr;
@@ -189,7 +189,8 @@ impl Heap {
     /// ```
     #[must_use]
     pub fn mutator(&self) -> Mutator {
-        Mutator { record: self.inner.core.register(), heap: self.clone(), not_send: PhantomData }
+        let placed = self.inner.core.register();
+        Mutator { record: placed.addr(), placed, heap: self.clone(), not_send: PhantomData }
     }
 
     /// Runs a full cycle that begins after this call, and returns after its sweep. Objects that are
@@ -293,7 +294,7 @@ impl Heap {
     #[must_use]
     pub fn pauses(&self) -> Pauses {
         let records = self.inner.core.records.snapshot();
-        Pauses::merge(records.iter().map(|record| &record.pauses))
+        Pauses::merge(records.into_iter().map(|record| &record.pauses))
     }
 
     /// Cycles that the verifying build has checked with its second marker.
@@ -470,14 +471,16 @@ impl HeapBuilder {
 /// std::thread::spawn(move || mutator.mutate(|_| ())); // not Send
 /// ```
 pub struct Mutator {
-    record: Arc<Record>,
+    /// The address of `placed`.
+    record: RecordAddr,
+    placed: Arc<PlacedRecord>,
     heap: Heap,
     not_send: PhantomData<dyn EachThreadNeedsItsOwnMutator>,
 }
 
 impl fmt::Debug for Mutator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mutator").field("number", &self.record.number).finish()
+        f.debug_struct("Mutator").field("number", &self.placed.number).finish()
     }
 }
 
@@ -486,7 +489,8 @@ impl Mutator {
     #[inline]
     #[track_caller]
     pub fn mutate<R>(&self, f: impl for<'gc> FnOnce(&'gc Mutation<'gc>) -> R) -> R {
-        pinned(&self.record, f)
+        // SAFETY: INV-10: `placed` holds the record.
+        pinned(unsafe { self.record.get() }, f)
     }
     /// The heap that this is a handle of.
     #[must_use]
@@ -499,7 +503,7 @@ impl Drop for Mutator {
     fn drop(&mut self) {
         let core = &self.heap.inner.core;
         if !core.control.is_orphaned() {
-            core.retire(self.record.clone());
+            core.retire(self.placed.clone());
         }
     }
 }
@@ -633,11 +637,11 @@ thread_local! {
 /// does not keep a heap alive. Of a heap that has ended it keeps a little memory, whose address no
 /// other heap can have meanwhile.
 struct ThreadTable {
-    entries: RefCell<Vec<(Weak<Core>, Weak<Record>)>>,
+    entries: RefCell<Vec<(Weak<Core>, Weak<PlacedRecord>)>>,
 }
 
 impl ThreadTable {
-    fn record_of(&self, core: &Arc<Core>) -> Arc<Record> {
+    fn record_of(&self, core: &Arc<Core>) -> Arc<PlacedRecord> {
         let found = self
             .entries
             .borrow()
@@ -651,7 +655,7 @@ impl ThreadTable {
             self.entries.borrow_mut().push(entry);
             record
         });
-        LAST.with(|last| last.set((Arc::as_ptr(core), Arc::as_ptr(&record))));
+        LAST.with(|last| last.set((Arc::as_ptr(core), std::ptr::from_ref(&**record))));
         record
     }
 

@@ -2,7 +2,7 @@
 //! heap ends, and how deep a value may be.
 
 use gc_core::{
-    DropQueue, Gc, GcCell, GcRefCell, GcWeak, Heap, PauseKind, Root, ShutdownError, Trace,
+    DropQueue, Gc, GcCell, GcRefCell, GcWeak, Heap, Mutation, PauseKind, Root, ShutdownError, Trace,
 };
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, channel};
@@ -199,6 +199,54 @@ fn garbage_with_destructors_makes_room_at_the_limit() {
         refused += u64::from(heap.mutate(|mc| Gc::try_new(mc, (vec![i; 4], [i; 20])).is_err()));
     }
     assert_eq!(refused, 0, "{:?}", heap.stats());
+}
+
+/// A heap of 4 MiB that is nearly full of dead objects of 200 kB. Their destructors take 0.3 ms each,
+/// once `gate` is open.
+fn full_of_dead(gate: &Arc<Mutex<()>>) -> Heap {
+    let heap = limited(4 << 20);
+    for _ in 0..18 {
+        let gate = gate.clone();
+        let slow = Defer::new(move || {
+            drop(gate.lock());
+            std::thread::sleep(Duration::from_micros(300));
+        });
+        heap.mutate(|mc| _ = Gc::new(mc, (slow, [1u8; 200_000])));
+    }
+    heap.collect().unwrap();
+    heap
+}
+
+/// Makes an object that does not fit beside them, nor in the place of a few; returns whether it is
+/// there.
+fn make_large(mc: &Mutation<'_>) -> bool {
+    Gc::try_from_slice(mc, &vec![7u8; 1_500_000]).is_ok()
+}
+
+#[test]
+fn a_large_object_waits_at_the_limit_for_destructors() {
+    // On a busy machine one of them may take so long that it is not waited for.
+    let is_made = |_| {
+        let gate = Arc::new(Mutex::new(()));
+        let closed = gate.lock().unwrap();
+        let heap = full_of_dead(&gate);
+        drop(closed);
+        heap.mutate(make_large)
+    };
+    assert!((0..20).any(is_made));
+}
+
+#[test]
+fn a_large_object_does_not_wait_for_destructors_that_do_not_return() {
+    let gate = Arc::new(Mutex::new(()));
+    let closed = gate.lock().unwrap();
+    let heap = full_of_dead(&gate);
+    let begin = Instant::now();
+    assert!(!heap.mutate(make_large));
+    assert!(begin.elapsed() < Duration::from_secs(10));
+    drop(closed);
+    settle(&heap);
+    assert!(heap.mutate(make_large));
 }
 
 #[test]

@@ -1,19 +1,14 @@
 //! Models of gc-core's protocol types; see `tests/` and the table in `README.md`.
 //!
-//! Built without `--cfg loom` this crate is empty. With `--cfg crossbeam_loom` instead, and the
-//! feature `crossbeam`, it is the registry's source file for `registry_shipped`. That file then
-//! runs over loom and crossbeam-epoch's own loom build.
+//! Built without `--cfg loom` this crate is empty. It includes the registry's source file once more, with a fence that
+//! can be switched off, for `registry_shipped`.
 
-#![cfg(any(loom, all(crossbeam_loom, feature = "crossbeam")))]
+#![cfg(loom)]
 
-#[cfg(not(loom))]
 #[path = "../../gc-core/src/handshake/registry.rs"]
 pub mod registry;
-#[cfg(not(loom))]
 pub mod sync;
-#[cfg(loom)]
 pub mod toy;
-#[cfg(loom)]
 pub mod whole;
 
 /// The most accesses that one execution may have: a table of roots has some hundred slots. An

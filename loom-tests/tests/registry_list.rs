@@ -1,6 +1,5 @@
-//! INV-2, the orderings. Under loom `Registry` is a locked list, whose lock orders more than the
-//! list that ships. So here is a copy of the latter (an exchange and a load of one word), with its
-//! fence and the handshake's. There is also a whole first pin, on the type that ships.
+//! INV-2, the orderings: a copy of one place of `Registry` (a store and a load of one word), with its fence and the
+//! handshake's. And a whole first pin, on the type that ships.
 #![cfg(loom)]
 
 use gc_core::model::{Epoch, EpochWord, PinWord, Registry, full_fence};
@@ -18,14 +17,14 @@ enum Step {
     SnapshotFirst,
 }
 
-/// The list as one word.
+/// One place, as one word.
 fn list(step: Step) {
     let world = Arc::new((EpochWord::new(), AtomicU32::new(0)));
     let old = world.0.load();
     let comer = {
         let world = world.clone();
         thread::spawn(move || {
-            world.1.swap(1, Ordering::AcqRel);
+            world.1.store(1, Ordering::Release);
             if step != Step::NoFenceInRegister {
                 full_fence();
             }
@@ -40,6 +39,28 @@ fn list(step: Step) {
     let seen = early.unwrap_or_else(|| world.1.load(Ordering::Acquire));
     let at = comer.join().unwrap();
     assert!(seen == 1 || at != old, "a thread in the old epoch was missed");
+}
+
+/// A record is written, and then put into a place where a reader finds it.
+fn content(order: Ordering) {
+    let world = Arc::new((UnsafeCell::new(0), AtomicU32::new(0)));
+    let comer = {
+        let world = world.clone();
+        thread::spawn(move || {
+            world.0.with_mut(|p| {
+                // SAFETY: loom itself checks that no reader has it yet.
+                unsafe { *p = 7 }
+            });
+            world.1.store(1, order);
+        })
+    };
+    if world.1.load(Ordering::Acquire) == 1 {
+        world.0.with(|p| {
+            // SAFETY: as above.
+            assert_eq!(unsafe { *p }, 7);
+        });
+    }
+    comer.join().unwrap();
 }
 
 struct Record {
@@ -109,6 +130,17 @@ fn a_first_pin_is_waited_for_or_new() {
 #[test]
 fn two_first_pins() {
     loom_tests::check(Some(2), || first_pin(true, 2));
+}
+
+#[test]
+fn a_record_that_is_found_is_whole() {
+    loom_tests::check(None, || content(Ordering::Release));
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn broken_a_place_filled_without_release() {
+    loom_tests::check(None, || content(Ordering::Relaxed));
 }
 
 #[test]

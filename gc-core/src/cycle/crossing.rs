@@ -67,7 +67,7 @@ impl Collector {
                 Straggler { wait: begin.elapsed(), ..straggler }.keep_if_longer(&mut longest);
             }
             threads += 1;
-            each(&record);
+            each(record);
             self.core.control.went_on();
         }
         if is_complete {

@@ -123,20 +123,27 @@ impl Cursor {
 
 /// All cursors of a thread.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Cache {
-    leaf: [Cursor; size_class::COUNT],
-    typed: [Cursor; TABLE],
     /// Cursors of the classes that lost their place in `typed`, by class id.
     parked: RefCell<Vec<Option<Box<Cursor>>>>,
+    leaf: [Cursor; size_class::COUNT],
+    typed: [Cursor; TABLE],
 }
 
 impl Cache {
-    pub(crate) const fn new() -> Cache {
-        Cache {
-            leaf: [const { Cursor::new() }; size_class::COUNT],
-            typed: [const { Cursor::new() }; TABLE],
-            parked: RefCell::new(Vec::new()),
-        }
+    /// Makes a cache without spans of the zeroes at `at`. The tables are not touched: zeroes are
+    /// cursors that hold nothing, so pages of them take no memory before their first use.
+    ///
+    /// # Safety
+    ///
+    /// `at` has zeroed memory for a cache, of which no other thread knows.
+    pub(crate) unsafe fn begin(at: *mut Cache) {
+        let _all = |cache: &Cache| {
+            let Cache { parked: _, leaf: _, typed: _ } = cache;
+        };
+        // SAFETY: a part of the caller's memory.
+        unsafe { (&raw mut (*at).parked).write(RefCell::new(Vec::new())) };
     }
 
     /// The cursor of a size class of leaf data.
@@ -242,7 +249,13 @@ mod tests {
 
     #[test]
     fn classes_that_share_a_place_keep_their_spans() {
-        let cache = Cache::new();
+        let mut cache = Box::<Cache>::new_uninit();
+        // SAFETY: memory of this test, zeroed.
+        let cache = unsafe {
+            cache.as_mut_ptr().write_bytes(0, 1);
+            Cache::begin(cache.as_mut_ptr());
+            cache.assume_init()
+        };
         let (a, b) = (class(0), class(1));
         let (tag_a, tag_b) = (1 << 20, (1 << 20) + (TABLE << 11));
         assert!(std::ptr::eq(cache.place(tag_a), cache.place(tag_b)));

@@ -39,6 +39,9 @@ const ASSIST_EVERY: u32 = 2;
 /// what it will allocate.
 const DROP_NAP: Duration = Duration::from_micros(20);
 
+/// Makes a span for a large object, if there is room.
+type Make<'a> = &'a dyn Fn() -> Option<u32>;
+
 impl Record {
     /// Room for one value of the type of `info`, uninitialised. The caller writes it before anything else.
     ///
@@ -273,7 +276,7 @@ impl Record {
     /// long as they return, for an allocation that may wait at all.
     #[cold]
     fn find_dropped(&self, core: &Core, class: &'static SpanClass, must: bool) -> Option<u32> {
-        if core.drops.bytes() == 0 || core.config.stall(must).is_zero() || on_collector_thread() {
+        if !Self::may_await_drops(core, must) {
             return None;
         }
         let (pages, partial) = (&core.space.pages, class.partial(self.sweeps.get()));
@@ -284,6 +287,31 @@ impl Record {
             return Some(span);
         }
         self.fresh_span(core, class)
+    }
+
+    /// The same for a large object. It needs blocks in a row, so it tries again as often as some
+    /// came free, and not only once there are enough.
+    #[cold]
+    fn find_dropped_large(&self, core: &Core, blocks: usize, make: Make<'_>) -> Option<u32> {
+        let pages = &core.space.pages;
+        let mut before = pages.used();
+        let has_more = |before| {
+            let used = pages.used();
+            used < before && used + blocks <= pages.limit()
+        };
+        while core.drops.await_room(|| has_more(before)) {
+            before = pages.used();
+            if let Some(span) = make() {
+                return Some(span);
+            }
+        }
+        // The last object may have been dropped since.
+        make()
+    }
+
+    /// Whether a refused allocation waits for destructors.
+    fn may_await_drops(core: &Core, must: bool) -> bool {
+        core.drops.bytes() > 0 && !core.config.stall(must).is_zero() && !on_collector_thread()
     }
 
     /// Sweeps up to `most` spans of `class` until one has room.
@@ -341,11 +369,18 @@ impl Record {
         let taken = bytes.next_multiple_of(BLOCK);
         self.ration(core, taken, must);
         self.make_room(core, taken / BLOCK);
-        let span = core.space.large_span(class, bytes, number).or_else(|| {
+        let make = || core.space.large_span(class, bytes, number);
+        let swept = || {
             self.sweep_others(core);
-            core.space.large_span(class, bytes, number)
-        });
-        let Some(span) = span else {
+            make()
+        };
+        let mut kind = PauseKind::Refill;
+        let dropped = || {
+            kind = PauseKind::Drops;
+            let may_wait = Self::may_await_drops(core, must);
+            may_wait.then(|| self.find_dropped_large(core, taken / BLOCK, &make)).flatten()
+        };
+        let Some(span) = make().or_else(swept).or_else(dropped) else {
             self.refused(core, must);
             return Err(core.alloc_error(bytes));
         };
@@ -361,7 +396,7 @@ impl Record {
         }
         core.space.meta(span as usize).set_live(1);
         sweep::put_back(&core.space, class, span, number, false);
-        self.pauses.record(PauseKind::Refill, since);
+        self.pauses.record(kind, since);
         Ok(at)
     }
 

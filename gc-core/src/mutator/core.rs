@@ -1,6 +1,6 @@
 //! The heap's shared state, on which mutators and the collector meet.
 
-use super::{Record, thread_token};
+use super::{PlacedRecord, thread_token};
 use crate::ageing::Ageing;
 use crate::config::{BLOCK, Config};
 use crate::control::Control;
@@ -43,9 +43,9 @@ pub(crate) struct Core {
     pub(crate) totals: Totals,
     /// Caches beside the heap that its cycles empty.
     pub(crate) ageing: Arc<Ageing>,
-    pub(crate) records: Registry<Record>,
+    pub(crate) records: Registry<PlacedRecord>,
     /// Records whose threads have ended.
-    pub(super) spare: Mutex<Vec<Arc<Record>>>,
+    pub(super) spare: Mutex<Vec<Arc<PlacedRecord>>>,
     /// Held by a thread without a handle that retires its record, and by the end of the address
     /// space.
     ending: Mutex<()>,
@@ -101,10 +101,10 @@ impl Core {
     }
 
     /// A record for the calling thread.
-    pub(crate) fn register(self: &Arc<Self>) -> Arc<Record> {
+    pub(crate) fn register(self: &Arc<Self>) -> Arc<PlacedRecord> {
         let spare = self.spare.lock().pop();
         let record = spare.unwrap_or_else(|| {
-            let record = Arc::new(Record::new(self));
+            let record = Arc::new(PlacedRecord::new(self));
             self.records.register(record.clone());
             record
         });
@@ -115,7 +115,7 @@ impl Core {
     }
 
     /// Takes the record of a thread that ends, or of a handle that is dropped, outside of every pin.
-    pub(crate) fn retire(&self, record: Arc<Record>) {
+    pub(crate) fn retire(&self, record: Arc<PlacedRecord>) {
         record.owner.store(0, Ordering::Relaxed);
         record.crossing.exclusively(|| record.give_up_at_end(self));
         self.roots.give_batch(&mut record.roots.borrow_mut());
@@ -134,7 +134,7 @@ impl Core {
     }
 
     /// The same for a thread that has no handle: its heap may end at this moment, or have ended.
-    pub(crate) fn retire_if_alive(&self, record: Arc<Record>) {
+    pub(crate) fn retire_if_alive(&self, record: Arc<PlacedRecord>) {
         // First without the lock, which the child of a fork may find held for good.
         if self.control.is_over() {
             return;

@@ -54,7 +54,7 @@ pub(crate) fn is_keeper(number: u64) -> bool {
     let Some(keeper) = (unsafe { keeper.as_ref() }) else { return false };
     let mut alone = keeper.number == number;
     keeper.core().records.for_each(|other| {
-        alone &= std::ptr::eq(other, keeper) || !other.is_pinned_here();
+        alone &= std::ptr::eq::<Record>(&**other, keeper) || !other.is_pinned_here();
     });
     alone
 }

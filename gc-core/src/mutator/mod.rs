@@ -15,10 +15,12 @@ mod alloc;
 mod barrier;
 mod core;
 mod kept;
+mod place;
 mod ration;
 
 pub(crate) use self::core::Core;
 pub(crate) use self::kept::is_keeper;
+pub(crate) use self::place::{PlacedRecord, RecordAddr};
 use crate::handshake::{Crossing, Epoch, Mode, PinWord};
 use crate::heap::cache::Cache;
 use crate::heap::free::Held;
@@ -93,7 +95,6 @@ pub(crate) struct Record {
     sweeps: Cell<u64>,
     /// The cycle of the pin, for guarded cells.
     cycle: Cell<u64>,
-    cache: Cache,
     /// Old values of stores in Mark, to be shaded before the pin ends.
     late: Late,
     /// Guarded cells to be settled before a pin in Prep ends.
@@ -115,6 +116,8 @@ pub(crate) struct Record {
     pub(crate) number: u64,
     /// The name of the thread that uses this record.
     name: Mutex<Option<Box<str>>>,
+    /// Last, because it is large, and most of it is never touched (`place`).
+    cache: Cache,
 }
 
 // SAFETY: INV-3: the cells are used by the owner of the record only, inside or at the start of its pins, and by
@@ -124,9 +127,29 @@ unsafe impl Sync for Record {}
 unsafe impl Send for Record {}
 
 impl Record {
-    fn new(core: &Arc<Core>) -> Record {
+    /// Makes a record of the zeroes at `at`.
+    ///
+    /// # Safety
+    ///
+    /// INV-3: `at` has zeroed memory for a record, of which no other thread knows.
+    unsafe fn write(at: *mut Record, core: &Arc<Core>) {
         static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-        Record {
+        /// Writes the fields, and does not compile if one is missing.
+        macro_rules! fields {
+            ($($field:ident: $value:expr,)*) => {
+                let _all = |record: &Record| {
+                    let Record { $($field: _,)* cache: _ } = record;
+                };
+                $(
+                    let value = $value;
+                    // SAFETY: INV-3: a part of the caller's memory.
+                    unsafe { (&raw mut (*at).$field).write(value) };
+                )*
+            };
+        }
+        // SAFETY: INV-3: a part of the caller's memory, zeroed.
+        unsafe { Cache::begin(&raw mut (*at).cache) };
+        fields! {
             pin: PinWord::new(),
             crossing: Crossing::new(),
             core: Arc::as_ptr(core),
@@ -144,7 +167,6 @@ impl Record {
             asked: Cell::new(0),
             sweeps: Cell::new(0),
             cycle: Cell::new(0),
-            cache: Cache::new(),
             late: Late::new(),
             kept: Kept::new(),
             ring: GreyRing::new(),

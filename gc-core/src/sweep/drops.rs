@@ -457,18 +457,22 @@ impl Drops {
     }
 
     /// For a thread at the limit: waits until there is `enough` room, as long as destructors go on
-    /// to return.
-    pub(crate) fn await_room(&self, enough: impl Fn() -> bool) {
+    /// to return. Returns whether there is.
+    pub(crate) fn await_room(&self, enough: impl Fn() -> bool) -> bool {
         let mut state = self.state.lock();
-        while !is_dropping() && !state.doomed.is_empty() && !enough() {
+        while !is_dropping() && !state.doomed.is_empty() {
+            if enough() {
+                return true;
+            }
             let before = state.progress();
             state.waiters += 1;
             state = self.to_waiters.wait_for(state, ROOM_PATIENCE).0;
             state.waiters -= 1;
             if state.progress() == before {
-                return;
+                break;
             }
         }
+        enough()
     }
 
     /// Waits until the queue is closed and, unless the program owns it, all objects are dropped.

@@ -5,6 +5,8 @@ use crate::process;
 use crate::settle::Settle;
 use crate::{check_usable, quiet_panic};
 use gc_core::{AllocError, Gc, GcCell, Heap, Mutator, Root};
+#[cfg(target_os = "linux")]
+use std::sync::Barrier;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -160,6 +162,63 @@ fn ten_thousand_threads_reuse_a_few_records() {
         assert!(late < early + 16_384, "{early} KiB, then {late} KiB");
         assert!(peak < 64 << 20, "{peak} bytes");
         assert!(time < Duration::from_secs(60), "{time:?}");
+    });
+}
+
+/// Resident KiB, by a look at each page. The counters of `status` may be late by some pages for each
+/// thread.
+#[cfg(target_os = "linux")]
+fn resident_kib() -> usize {
+    let text = std::fs::read_to_string("/proc/self/smaps_rollup").expect("Linux has this file");
+    let line = text.lines().find_map(|line| line.strip_prefix("Rss:")).expect("it has a sum");
+    line.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("a number")
+}
+
+/// KiB that 500 threads take more, each, once they have run `first`. Builds without optimisation have
+/// larger frames, which are touched before.
+#[cfg(target_os = "linux")]
+fn kib_of_each_thread(first: impl Fn() + Sync) -> f64 {
+    const THREADS: usize = 500;
+    let turn = Barrier::new(THREADS + 1);
+    std::thread::scope(|s| {
+        for _ in 0..THREADS {
+            s.spawn(|| {
+                std::hint::black_box(vec![1u8; 100]);
+                if cfg!(debug_assertions) {
+                    std::hint::black_box([1u8; 32 << 10]);
+                }
+                (0..2).for_each(|_| _ = turn.wait());
+                first();
+                (0..2).for_each(|_| _ = turn.wait());
+            });
+        }
+        turn.wait();
+        let before = resident_kib();
+        (0..2).for_each(|_| _ = turn.wait());
+        let after = resident_kib();
+        turn.wait();
+        after.saturating_sub(before) as f64 / THREADS as f64
+    })
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+#[cfg_attr(gc_asan, ignore = "it measures the process, of which the sanitizer takes a part")]
+fn a_thread_that_entered_once_takes_eight_kib() {
+    process::alone("threads::a_thread_that_entered_once_takes_eight_kib", || {
+        // What threads and a heap take in a process once, and pages that malloc keeps.
+        kib_of_each_thread(|| ());
+        let heap = Heap::new();
+        heap.mutate(|mc| _ = Gc::new(mc, 1));
+        let entered = kib_of_each_thread(|| heap.mutate(|_| ()));
+        // Another heap, or the threads would find the records of those before them.
+        let heap = Heap::new();
+        let one = kib_of_each_thread(|| heap.mutate(|mc| _ = Gc::new(mc, 1)));
+        eprintln!("hard: 500 threads: {entered:.1} KiB each, {one:.1} with one object");
+        // SAFETY: the call takes a plain integer and touches nothing of ours.
+        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        // Pages of 16 KiB are as large as what a thread has.
+        assert!(entered <= 8.0 || page > 4096, "{entered} KiB");
     });
 }
 
