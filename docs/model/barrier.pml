@@ -125,11 +125,20 @@ inline shade(p) {                       /* count; then CAS the bit; then push (a
 #define UNFRESH
 #endif
 #define RUN1(o) :: FREESLOT(o) -> rn[id] = BIT(o)
+#ifdef SHARE                            /* one slot of a span that others take slots of, too */
+#define RUN2(o)
+#else
 #define RUN2(o) :: FREESLOT(o) && FREESLOT((o+1)) -> rn[id] = BIT(o) | BIT(o+1)
+#endif
+#ifdef SH_ALL                           /* mutation: all free slots of the span are entered as scanned */
+#define SHFREE(o) || FREESLOT(o)
+#else
+#define SHFREE(o)
+#endif
 #define FIRST(r) ((r & 2) -> 1 : ((r & 4) -> 2 : ((r & 8) -> 3 : 4)))
 #define UNMARK1(t,o) assert(!(rn[t] & BIT(o)) || !used[o]); mark[o] = mark[o] && !(rn[t] & BIT(o))
 #ifdef SCANS
-#define MARK1(t,o) scanned[o] = scanned[o] || (rn[t] & BIT(o)); mark[o] = mark[o] || (rn[t] & BIT(o))
+#define MARK1(t,o) scanned[o] = scanned[o] || (rn[t] & BIT(o)) SHFREE(o); mark[o] = mark[o] || (rn[t] & BIT(o))
 #else
 #define MARK1(t,o) mark[o] = mark[o] || (rn[t] & BIT(o))
 #endif

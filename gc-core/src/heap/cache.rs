@@ -4,7 +4,10 @@
 //! cursor has the bits of one word of them instead of a run ([`Cursor::hole`], `free`). Leaf data finds its cursor by
 //! its size class, a constant; other types through a direct-mapped table tagged with the address of their
 //! [`TypeInfo`](super::object::TypeInfo), also a constant. A type that loses its place in the table keeps its
-//! cursor in `parked`.
+//! cursor in `parked`, or only its count where it holds no span.
+//!
+//! A cursor counts what its thread takes of the class ([`Cursor::count`]). A thread holds spans of
+//! those classes only that are warm for it (`mutator::shared`), so many cursors hold none.
 //!
 //! A cache belongs to its thread, and to the collector while the thread is known to be outside of every pin and
 //! kept there (INV-3, `handshake::Crossing`). Its cells are therefore plain.
@@ -34,6 +37,9 @@ pub(crate) struct Cursor {
     class: Cell<Option<&'static SpanClass>>,
     /// The span that the run lies in, plus one; 0 for none.
     span: Cell<u32>,
+    /// Slots of the class that the thread has taken lately; those of a span that it holds count as
+    /// taken.
+    warmth: Cell<u32>,
     /// Bit for each granule of the bitmap word that ends at `end` in which a free slot begins that is this cursor's as
     /// well, apart from the run (which is empty as long as there are some); and for those that begin in the second half.
     holes: Cell<u64>,
@@ -48,6 +54,7 @@ impl Cursor {
             tag: Cell::new(0),
             class: Cell::new(None),
             span: Cell::new(0),
+            warmth: Cell::new(0),
             holes: Cell::new(0),
             halves: Cell::new(0),
         }
@@ -111,11 +118,36 @@ impl Cursor {
         self.holes.set(holes.bits);
         self.halves.set(class.halves[holes.word]);
     }
+    /// Whether the thread has taken few slots of `class` lately, also with `more`.
+    pub(crate) fn is_cold(&self, class: &SpanClass, more: u32) -> bool {
+        self.warmth.get().saturating_add(more) < class.warm_at
+    }
+    /// Counts `slots` of `class` that the thread takes.
+    pub(crate) fn count(&self, class: &'static SpanClass, slots: usize) {
+        self.class.set(Some(class));
+        self.warmth.set(self.warmth.get().saturating_add(slots as u32));
+    }
+    /// Uncounts `slots` that the thread took and gives back.
+    pub(crate) fn uncount(&self, slots: usize) {
+        self.warmth.set(self.warmth.get().saturating_sub(slots as u32));
+    }
+    /// Halves the count, after a cycle. A class that was warm stays so for one more.
+    fn cool(&self) {
+        if self.warmth.get() > 0 {
+            self.warmth.set(self.bounded_warmth() / 2);
+        }
+    }
+    /// The count, as far as it matters in the next cycle.
+    fn bounded_warmth(&self) -> u32 {
+        let most = self.class.get().map_or(0, |class| 2 * class.warm_at);
+        self.warmth.get().min(most)
+    }
     fn swap_state(&self, other: &Cursor) {
         self.at.swap(&other.at);
         self.end.swap(&other.end);
         self.class.swap(&other.class);
         self.span.swap(&other.span);
+        self.warmth.swap(&other.warmth);
         self.holes.swap(&other.holes);
         self.halves.swap(&other.halves);
     }
@@ -125,10 +157,38 @@ impl Cursor {
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Cache {
-    /// Cursors of the classes that lost their place in `typed`, by class id.
-    parked: RefCell<Vec<Option<Box<Cursor>>>>,
+    /// What is kept of the classes that lost their place in `typed`, by class id.
+    parked: RefCell<Vec<Parked>>,
     leaf: [Cursor; size_class::COUNT],
     typed: [Cursor; TABLE],
+}
+
+/// What is kept of a class without a place in the table.
+#[derive(Debug, Default)]
+struct Parked {
+    /// Its cursor, made when it first loses its place while it holds a span.
+    cursor: Option<Box<Cursor>>,
+    /// The count of a class that has no cursor here.
+    warmth: Cell<u32>,
+}
+
+impl Parked {
+    /// Moves the state of `cursor`, which loses its place, here. The cursor holds no span then.
+    fn park(&mut self, cursor: &Cursor) {
+        if cursor.span.get() == 0 && self.cursor.is_none() {
+            self.warmth.set(cursor.bounded_warmth());
+            cursor.warmth.set(0);
+        } else {
+            self.cursor.get_or_insert_with(|| Box::new(Cursor::new())).swap_state(cursor);
+        }
+    }
+    /// The inverse.
+    fn unpark(&self, cursor: &Cursor) {
+        match &self.cursor {
+            Some(own) => own.swap_state(cursor),
+            None => cursor.warmth.set(self.warmth.replace(0)),
+        }
+    }
 }
 
 impl Cache {
@@ -184,17 +244,27 @@ impl Cache {
         if let Some(other) = cursor.class() {
             let id = other.id as usize;
             if parked.len() <= id {
-                parked.resize_with(id + 1, || None);
+                parked.resize_with(id + 1, Parked::default);
             }
-            let place = parked[id].get_or_insert_with(|| Box::new(Cursor::new()));
-            place.swap_state(cursor);
+            parked[id].park(cursor);
         }
-        if let Some(Some(own)) = parked.get(class.id as usize) {
-            own.swap_state(cursor);
+        if let Some(own) = parked.get(class.id as usize) {
+            own.unpark(cursor);
         }
         cursor.class.set(Some(class));
         cursor.tag.set(tag);
         cursor
+    }
+
+    /// Halves the counts of all classes, after a cycle.
+    pub(crate) fn cool(&self) {
+        self.leaf.iter().chain(&self.typed).for_each(Cursor::cool);
+        for parked in self.parked.borrow().iter() {
+            match &parked.cursor {
+                Some(cursor) => cursor.cool(),
+                None => parked.warmth.set(parked.warmth.get() / 2),
+            }
+        }
     }
 
     /// Calls `each` for every cursor that holds a span.
@@ -204,7 +274,7 @@ impl Cache {
                 each(cursor);
             }
         }
-        for cursor in self.parked.borrow().iter().flatten() {
+        for cursor in self.parked.borrow().iter().filter_map(|parked| parked.cursor.as_ref()) {
             if cursor.span.get() != 0 {
                 each(cursor);
             }
@@ -247,15 +317,19 @@ mod tests {
         assert!(cursor.held().is_none());
     }
 
-    #[test]
-    fn classes_that_share_a_place_keep_their_spans() {
+    fn empty() -> Box<Cache> {
         let mut cache = Box::<Cache>::new_uninit();
         // SAFETY: memory of this test, zeroed.
-        let cache = unsafe {
+        unsafe {
             cache.as_mut_ptr().write_bytes(0, 1);
             Cache::begin(cache.as_mut_ptr());
             cache.assume_init()
-        };
+        }
+    }
+
+    #[test]
+    fn classes_that_share_a_place_keep_their_spans() {
+        let cache = empty();
         let (a, b) = (class(0), class(1));
         let (tag_a, tag_b) = (1 << 20, (1 << 20) + (TABLE << 11));
         assert!(std::ptr::eq(cache.place(tag_a), cache.place(tag_b)));
@@ -268,5 +342,44 @@ mod tests {
         cache.each(|c| spans.push(c.held().unwrap().span));
         spans.sort_unstable();
         assert_eq!(spans, [7, 8]);
+    }
+
+    #[test]
+    fn a_class_is_warm_until_a_cycle_in_which_little_is_taken() {
+        let (cache, class) = (empty(), class(0));
+        let most = class.warm_at as usize;
+        assert_eq!(most, class.slots / 8);
+        let cursor = cache.leaf(3);
+        cursor.count(class, most - 1);
+        assert!(cursor.is_cold(class, 0) && !cursor.is_cold(class, 1));
+        cursor.count(class, 1000 * most);
+        cache.cool();
+        assert!(!cursor.is_cold(class, 0), "warm for one more cycle");
+        cursor.count(class, class.slots);
+        cursor.uncount(class.slots - 1);
+        cache.cool();
+        assert!(cursor.is_cold(class, 0), "one slot was taken in it");
+    }
+
+    #[test]
+    fn a_class_that_loses_its_place_keeps_its_count() {
+        let cache = empty();
+        let (a, b) = (class(0), class(1));
+        let (tag_a, tag_b) = (1 << 20, (1 << 20) + (TABLE << 11));
+        let warm = |cursor: &Cursor| !cursor.is_cold(a, 0);
+        cache.install(tag_a, a).count(a, 7);
+        assert!(cache.install(tag_b, b).is_cold(b, b.warm_at - 1));
+        assert!(cache.parked.borrow()[0].cursor.is_none(), "it holds no span");
+        let cursor = cache.install(tag_a, a);
+        assert!(!cursor.is_cold(a, a.warm_at - 7) && cursor.is_cold(a, a.warm_at - 8));
+        cursor.count(a, a.slots);
+        cursor.put(a, 7, Run { from: 0, to: 240 });
+        assert!(!warm(cache.install(tag_b, b)));
+        cache.each(|cursor| _ = cursor.take());
+        cache.install(tag_b, b).count(b, 9);
+        let cursor = cache.install(tag_a, a);
+        assert!(warm(cursor) && cursor.held().is_none(), "a cycle took its span");
+        cache.cool();
+        assert!(!cache.install(tag_b, b).is_cold(b, b.warm_at - 4), "half of nine");
     }
 }

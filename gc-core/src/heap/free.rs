@@ -97,6 +97,18 @@ impl Tables {
         Some(Free::Run(self.run_of(class, start, from, to)))
     }
 
+    /// The first free slot of a span. The caller owns the span.
+    pub(crate) fn first_free(&self, class: &SpanClass, span: u32) -> Option<Run> {
+        let start = self.address(span);
+        Some(match self.next_free(class, span, start)? {
+            Free::Run(run) => Run { from: run.from, to: run.from + class.slot },
+            Free::Holes(Holes { word, bits }) => {
+                let slot = class.slot_at(word * 64 + bits.trailing_zeros() as usize);
+                self.run_of(class, start, slot, slot + 1)
+            }
+        })
+    }
+
     fn run_of(&self, class: &SpanClass, start: usize, from: usize, to: usize) -> Run {
         let at = start + class.origin;
         Run { from: at + from * class.slot, to: at + to * class.slot }
@@ -104,7 +116,13 @@ impl Tables {
 
     /// Calls `each(word index, mask)` for the bits of the slots of `run`, which lies in one span of
     /// `class`.
-    fn for_bits(&self, class: &SpanClass, span: u32, run: Run, mut each: impl FnMut(usize, u64)) {
+    pub(crate) fn for_bits(
+        &self,
+        class: &SpanClass,
+        span: u32,
+        run: Run,
+        mut each: impl FnMut(usize, u64),
+    ) {
         if run.from == run.to {
             return;
         }

@@ -6,7 +6,8 @@
 //! 2. At the end of the run the cursor moves to the next free slots of the same span, a run or
 //!    scattered slots (`free`).
 //! 3. At the end of the span the thread takes another one from the central list of the class
-//!    (`central`). That span is swept, or the thread sweeps it (`crate::sweep`).
+//!    (`central`). That span is swept, or the thread sweeps it (`crate::sweep`). Of a class of
+//!    which it has taken few slots it takes one slot, and puts the span back (`mutator::shared`).
 //! 4. If there is none, the page heap gives fresh blocks (`page_alloc`, [`Space::fresh_span`]).
 //! 5. The page heap opens new blocks in steps (`os`). The system gives the memory of these, and of
 //!    blocks that were given back, at the first touch.

@@ -20,7 +20,8 @@ pub(crate) struct SpanMeta {
     first: AtomicU32,
     /// Blocks in the span (first block only).
     blocks: AtomicU32,
-    /// Objects found live by the last sweep (first block only): statistics and free space.
+    /// Allocated slots, as of when the span was swept, given up or shared (first block only). Exact
+    /// while the span is in a list.
     live: AtomicU32,
 }
 
@@ -55,6 +56,14 @@ impl SpanMeta {
     }
 }
 
+/// Slots that a thread takes of spans that it shares, before it holds one of `slots` slots.
+///
+/// An eighth, so that what a thread holds is at most eight times what it has taken. At least two,
+/// so that threads share spans of large slots, too. Two in schedules, where few objects are made.
+fn warm_at(slots: usize) -> u32 {
+    if cfg!(shuttle) { 2 } else { (slots / 8).max(2) as u32 }
+}
+
 /// One class of spans: a type, an (element type, size class), or a size class of leaf data.
 ///
 /// Made once, never freed before the heap: the block table and thread caches hold plain pointers to it.
@@ -71,6 +80,8 @@ pub(crate) struct SpanClass {
     pub(crate) origin: usize,
     /// Slots of a span.
     pub(crate) slots: usize,
+    /// Slots that a thread takes before it holds spans of the class: see [`warm_at`].
+    pub(crate) warm_at: u32,
     /// Bit for each granule in which an object of a span starts; one word for 64 granules.
     pub(crate) starts: Box<[u64]>,
     /// Bit for each granule in whose second half an object starts.
@@ -115,7 +126,8 @@ impl SpanClass {
             halves[granule / 64] |= 1 << (granule % 64);
         }
         let bare = Self::bare(info, id, starts.into());
-        SpanClass { slot, blocks, slots, halves: halves.into(), by_span, ..bare }
+        let warm_at = warm_at(slots);
+        SpanClass { slot, blocks, slots, warm_at, halves: halves.into(), by_span, ..bare }
     }
 
     /// A class of large objects, each alone in its span.
@@ -134,6 +146,7 @@ impl SpanClass {
             blocks: 0,
             origin: info.origin(),
             slots: 1,
+            warm_at: 0,
             starts,
             halves: Box::new([]),
             by_span: false,

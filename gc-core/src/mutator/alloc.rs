@@ -3,6 +3,7 @@
 //! 1. The fast path is [`Record::alloc`]: a cursor of the cache, add, compare, store.
 //! 2. A used-up run leads to a hole or to what is free next in the span (`heap::free`), a used-up span to the central list of
 //!    its class, to an unswept span, or to fresh blocks (`Record::find_span`).
+//!    A thread that has taken few slots of the class holds no span of it (`shared`).
 //! 3. Fresh blocks may be short: then the thread draws on a ration, and waits before its next pin
 //!    (`ration`). Free slots of spans in use never are.
 //! 4. At every span the thread looks at how far allocation is ahead of the collector, and marks a
@@ -159,11 +160,29 @@ impl Record {
             core.space.meta(held.span as usize).set_live(class.slots as u32);
             sweep::put_back(&core.space, class, held.span, self.sweeps.get(), false);
         }
+        if cursor.is_cold(class, 0) {
+            return self.share(core, cursor, class, must);
+        }
         self.pace(core);
         let since = ticks();
         let (span, kind) = self.find_span(core, class, must)?;
+        let at = self.hold_span(core, cursor, class, span);
+        self.pauses.record(kind, since);
+        Ok(at)
+    }
+
+    /// Gives `span`, which has a free slot and is in no list, to the cursor, and takes the first
+    /// slot.
+    pub(super) fn hold_span(
+        &self,
+        core: &Core,
+        cursor: &Cursor,
+        class: &'static SpanClass,
+        span: u32,
+    ) -> usize {
         let meta = core.space.meta(span as usize);
         let free = class.slots - meta.live() as usize;
+        cursor.count(class, free);
         core.credit.allocate((free * class.slot) as u64);
         core.totals.allocated_objects.add(free as u64);
         let start = core.space.address(span);
@@ -173,9 +192,7 @@ impl Record {
             let rest = Run { from: start, to: start };
             self.set_marks(core, &Held { class, span, rest, holes: 0 });
         }
-        let at = self.use_free(core, cursor, class, span, first);
-        self.pauses.record(kind, since);
-        Ok(at)
+        self.use_free(core, cursor, class, span, first)
     }
 
     /// Takes a run or the holes of a word, and the first slot of them.
@@ -213,7 +230,7 @@ impl Record {
 
     /// Makes slots that are about to be taken usable.
     #[inline(always)]
-    fn open(&self, core: &Core, class: &'static SpanClass, run: Run) {
+    pub(super) fn open(&self, core: &Core, class: &'static SpanClass, run: Run) {
         core.space.open_run(class, run);
         #[cfg(gc_verify)]
         crate::verify::check_free(class, run);
@@ -227,7 +244,7 @@ impl Record {
     }
 
     /// A span of `class` with a free slot, in no list.
-    fn find_span(
+    pub(super) fn find_span(
         &self,
         core: &Core,
         class: &'static SpanClass,
@@ -237,10 +254,7 @@ impl Record {
         if let Some(span) = class.partial(number).pop(|b| space.link(b)) {
             class.count_reused();
             let free = class.slots - space.meta(span as usize).live() as usize;
-            self.slots.set(self.slots.get().saturating_sub((free * class.slot) as u64));
-            if class.partial(number).top().is_none() {
-                self.foresee(core, must);
-            }
+            self.draw_slots(core, class, free * class.slot, must);
             return Ok((span, PauseKind::Refill));
         }
         if let Some(span) = self.sweep_for(core, class, SWEEPS_PER_REFILL) {

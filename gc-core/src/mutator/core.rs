@@ -336,8 +336,22 @@ mod tests {
         }
     }
 
+    /// Enough for the class of a node to be warm for its thread.
+    const MANY: usize = 100;
+
     #[test]
     fn what_ends_in_mark_leaves_nothing_to_a_pin_that_is_still_in_prep() {
+        is_scanned_beside(MANY);
+    }
+
+    #[test]
+    fn what_is_born_in_mark_leaves_a_shared_span_to_a_pin_that_is_still_in_prep() {
+        is_scanned_beside(1);
+    }
+
+    /// A thread in Mark makes `black` nodes and ends. A node that is made in Prep after that is
+    /// scanned all the same.
+    fn is_scanned_beside(black: usize) {
         let heap = Heap::new();
         let value = Arc::new(());
         let (held, is_held) = channel();
@@ -355,13 +369,15 @@ mod tests {
             s.spawn(|| heap.collect().unwrap());
             pin_in(&heap, Mode::Prep, |mc| {
                 drop(release);
-                // The free slots of its span are black when it ends.
-                let black = || {
+                // If it holds a span, the free slots of that are black when it ends.
+                let make_black = || {
                     pin_in(&heap, Mode::Mark, |mc| {
-                        let _: Gc<'_, Node<'_>> = Gc::new(mc, (None, [0; 4]));
+                        for _ in 0..black {
+                            let _: Gc<'_, Node<'_>> = Gc::new(mc, (None, [0; 4]));
+                        }
                     });
                 };
-                s.spawn(black).join().unwrap();
+                s.spawn(make_black).join().unwrap();
                 let value = Gc::new(mc, value.clone());
                 Gc::root(Gc::new(mc, (Some(value), [0u64; 4])), mc)
             })

@@ -3,7 +3,9 @@
 //! [`Core`] is the state that both sides share; [`Record`] is a thread's part of it. The life of a pin:
 //! 1. [`Record::enter`]: read the epoch; at the first pin in it, bring the cache to it under the thread's own
 //!    lock (`Record::cross`); publish, and read the epoch again (rule 1).
-//! 2. Allocate from the cursors; at the end of a run [`Record::refill`].
+//! 2. Allocate from the cursors; at the end of a run [`Record::refill`]. Of a class of which it has
+//!    taken few slots the thread holds no span, and takes each slot of one that it shares
+//!    ([`shared`]).
 //! 3. Store through the barrier ([`Record::store`]): in Off a plain store, else by the table of the design.
 //! 4. [`Record::leave`]: the published word is cleared. There is nothing to hand over: shades went straight into
 //!    the thread's ring (`mark::ring`).
@@ -17,6 +19,7 @@ mod core;
 mod kept;
 mod place;
 mod ration;
+mod shared;
 
 pub(crate) use self::core::Core;
 pub(crate) use self::kept::is_keeper;
@@ -24,6 +27,7 @@ pub(crate) use self::place::{PlacedRecord, RecordAddr};
 use crate::handshake::{Crossing, Epoch, Mode, PinWord};
 use crate::heap::cache::Cache;
 use crate::heap::free::Held;
+use crate::heap::span::SpanClass;
 use crate::mark::ring::GreyRing;
 use crate::mark::roots::SlotRef;
 use crate::mark::worker::Marker;
@@ -334,15 +338,19 @@ impl Record {
 
     /// Marks the slots of a span that are free or this thread's.
     fn set_marks(&self, core: &Core, held: &Held) {
-        let class = held.class;
-        core.space.for_unused(held, |word, mask| {
-            if !fault!("black_unscanned") {
-                // First: a marker that sees the mark must not take the slot for an object that waits to be scanned.
-                core.space.set_scanned(class, word, mask);
-            }
-            chaos();
-            core.space.mark_word(word).set_own(mask);
-        });
+        core.space.for_unused(held, |word, mask| self.set_black(core, held.class, word, mask));
+    }
+
+    /// Marks slots of a word of a span that the thread owns. No other thread can find an object
+    /// there yet.
+    fn set_black(&self, core: &Core, class: &'static SpanClass, word: usize, mask: u64) {
+        if !fault!("black_unscanned") {
+            // First: a marker that sees the mark must not take the slot for an object that waits to
+            // be scanned.
+            core.space.set_scanned(class, word, mask);
+        }
+        chaos();
+        core.space.mark_word(word).set_own(mask);
     }
 
     /// The thread ends. In Mark its cache stays in the record, for the next thread or the Sweep
@@ -366,6 +374,7 @@ impl Record {
             }
             chaos();
             let unused = space.give_rest(&held);
+            cursor.uncount(unused);
             let meta = space.meta(span as usize);
             meta.set_live((class.slots - unused) as u32);
             core.credit.unuse((unused * class.slot) as u64);
@@ -373,6 +382,7 @@ impl Record {
             let number = u64::from(meta.sweep());
             sweep::put_back(space, class, span, number, unused > 0);
         });
+        self.cache.cool();
         self.black.set(false);
     }
 }

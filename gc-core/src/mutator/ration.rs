@@ -21,6 +21,7 @@
 
 use super::{Core, Record, on_collector_thread};
 use crate::config::BLOCK;
+use crate::heap::span::SpanClass;
 use crate::mark::Hunger;
 use crate::observe::clock::ticks;
 use crate::observe::histogram::PauseKind;
@@ -88,6 +89,14 @@ impl Record {
         self.stalls_hard.set(self.stalls_hard.get() || hard);
         if was_pressed && !hard {
             self.linger(core);
+        }
+    }
+
+    /// Free slots of `bytes` of `class` are taken of a span that was in use.
+    pub(super) fn draw_slots(&self, core: &Core, class: &SpanClass, bytes: usize, must: bool) {
+        self.slots.set(self.slots.get().saturating_sub(bytes as u64));
+        if class.partial(self.sweeps.get()).top().is_none() {
+            self.foresee(core, must);
         }
     }
 

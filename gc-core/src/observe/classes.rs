@@ -39,7 +39,8 @@ pub struct ClassStats {
     pub spans: u64,
     /// Bytes of their blocks.
     pub span_bytes: u64,
-    /// How often a thread that had used up its span got another one with free slots in it, or just swept.
+    /// How often a thread that had used up its span got another one with free slots in it, or just
+    /// swept. At first a thread holds no span: what it takes slot by slot then is not counted.
     pub refills_reused: u64,
     /// How often it got fresh blocks instead.
     pub refills_fresh: u64,

@@ -24,6 +24,7 @@ mod rest;
 mod settle;
 mod size;
 mod threads;
+mod types;
 mod waits;
 
 use common::{Canary, counter};
