@@ -163,6 +163,10 @@ impl Control {
         self.stalled.fetch_sub(1, Ordering::Relaxed);
         came
     }
+    /// Returns how many threads wait for a cycle to end.
+    pub(crate) fn stalled(&self) -> u32 {
+        self.stalled.load(Ordering::Relaxed)
+    }
     /// Returns whether threads wait for a cycle to end.
     pub(crate) fn has_stalled(&self) -> bool {
         self.stalled.load(Ordering::Relaxed) != 0

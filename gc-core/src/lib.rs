@@ -100,11 +100,14 @@
 //! |---|---|
 //! | `derive` (default) | `#[derive(Trace)]` |
 //! | `arrayvec`, `bytes`, `chrono`, `either`, `hashbrown`, `indexmap`, `serde_json`, `smallvec`, `uuid` | [`Trace`](trait@Trace) for the types of the crate of that name |
+//! | `metrics` | `MetricsPublisher`: metrics through the facade of that name |
+//! | `prometheus` | `PrometheusExporter`: metrics as Prometheus text |
 //! | `hdrhistogram` | `hdrhistogram::Histogram<u64>: From<&Histogram>`, in nanoseconds |
 //! | `tracing` | `TracingEvents`, a listener that makes spans of cycles and phases |
 //!
 //! The versions are those that `Cargo.toml` names: hashbrown 0.17, indexmap 2, smallvec 1, arrayvec
-//! 0.7, bytes 1, either 1, uuid 1, chrono 0.4, serde_json 1, hdrhistogram 7, tracing 0.1. Any other `'static`
+//! 0.7, bytes 1, either 1, uuid 1, chrono 0.4, serde_json 1, hdrhistogram 7, tracing 0.1, metrics
+//! 0.24, prometheus-client 0.26 (which does not show). Any other `'static`
 //! type goes into a [`Leaf`], or is skipped by the derive.
 //!
 //! # Tasks
@@ -198,6 +201,8 @@ mod pointers;
 #[cfg(not(loom))]
 mod pool;
 #[cfg(not(loom))]
+mod readings;
+#[cfg(not(loom))]
 mod rest;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod sweep;
@@ -217,6 +222,15 @@ pub mod __private;
 #[cfg(not(loom))]
 pub use ending::DropQueue;
 pub use error::{AllocError, AllocReason, CollectError, ConfigError, DropsPending, ShutdownError};
+#[cfg(all(any(feature = "metrics", feature = "prometheus"), not(loom)))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "metrics", feature = "prometheus"))))]
+pub use export::ExportError;
+#[cfg(all(feature = "metrics", not(loom)))]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub use export::MetricsPublisher;
+#[cfg(all(feature = "prometheus", not(loom)))]
+#[cfg_attr(docsrs, doc(cfg(feature = "prometheus")))]
+pub use export::PrometheusExporter;
 #[cfg(all(feature = "tracing", not(loom)))]
 pub use export::TracingEvents;
 /// Derives [`Trace`](trait@Trace) and the families that [`Root`] needs.
@@ -226,8 +240,9 @@ pub use gc_derive::Trace;
 pub use mutation::{Heap, HeapBuilder, Mutation, Mutator};
 #[cfg(not(loom))]
 pub use observe::{
-    ClassStats, CycleReport, Event, EventListener, Handshake, Histogram, PauseKind, Pauses, Phase,
-    Pressure, Stats, Straggler,
+    ClassStats, CycleReport, Event, EventListener, Handshake, Histogram, Metric, MetricHistogram,
+    MetricKind, MetricSample, MetricUnit, MetricValue, Metrics, PauseKind, Pauses, Phase, Pressure,
+    Stats, Straggler,
 };
 #[cfg(not(loom))]
 pub use pointers::{

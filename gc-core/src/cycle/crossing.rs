@@ -9,6 +9,7 @@
 use super::Collector;
 use crate::handshake::{Epoch, Mode};
 use crate::mutator::Record;
+use crate::observe::clock::ticks;
 use crate::observe::{Event, Handshake, Phase, Straggler};
 use crate::sync::{Backoff, chaos};
 use std::time::{Duration, Instant};
@@ -40,7 +41,7 @@ impl Collector {
         each: impl Fn(&Record),
         mut meanwhile: impl FnMut() -> Meanwhile,
     ) -> bool {
-        let start = Instant::now();
+        let (start, since) = (Instant::now(), ticks());
         let is_heard = self.core.events.are_heard();
         let mut longest: Option<Straggler> = None;
         let mut threads = 0;
@@ -49,7 +50,9 @@ impl Collector {
             let begin = Instant::now();
             let mut backoff = Backoff::new();
             let mut straggler = None;
+            let mut waited = false;
             while !record.crossed(to) {
+                waited = true;
                 // The place is that of the pin for which it waits.
                 if is_heard && straggler.is_none() {
                     straggler = Some(record.straggler(Duration::ZERO));
@@ -63,6 +66,9 @@ impl Collector {
                     }
                 }
             }
+            if waited {
+                self.core.totals.waited_for(begin.elapsed());
+            }
             if let Some(straggler) = straggler {
                 Straggler { wait: begin.elapsed(), ..straggler }.keep_if_longer(&mut longest);
             }
@@ -72,6 +78,7 @@ impl Collector {
         }
         if is_complete {
             self.core.totals.handshakes.add(1);
+            self.core.totals.handshake_times.record(since);
         }
         self.tell_handshake(to, start.elapsed(), (threads, is_complete), longest);
         is_complete

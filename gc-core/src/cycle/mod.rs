@@ -30,7 +30,8 @@ use crate::heap::span::SpanClass;
 use crate::limits::Keeper;
 use crate::mark::worker::Marker;
 use crate::mutator::{Core, Record, enter_collector_thread};
-use crate::observe::clock::ns_per_tick;
+use crate::observe::clock::{ns_per_tick, ticks};
+use crate::observe::metrics::Sweeper;
 use crate::observe::{CycleReport, Event, Phase, Straggler};
 use crate::pacing::{Footprint, Limiter, Marked, Pacer};
 use crate::platform::thread::{process_cpu, short_timer_slack, thread_cpu};
@@ -192,7 +193,7 @@ impl Collector {
 
     /// One whole cycle.
     fn cycle(&mut self) {
-        let core = self.core.clone();
+        let (core, since) = (self.core.clone(), ticks());
         let mut line = self.begin();
         let number = line.cycle;
         let begin = Before {
@@ -229,8 +230,9 @@ impl Collector {
         core.marking.heal();
         line.sweep = self.end_phase(Phase::Sweep, sweep);
         self.plan_again();
-        self.rest.cycle_ended(&core, thread_cpu());
-        core.totals.cycles.add(1);
+        let cpu = thread_cpu();
+        self.rest.cycle_ended(&core, cpu);
+        core.totals.cycle_ended(&line, since, cpu);
         core.ageing.cycle_ended();
         let live = line.live_bytes;
         if core.events.are_heard() {
@@ -311,6 +313,7 @@ impl Collector {
         core.credit.adopt(plan, allocated_end);
         line.live_bytes = plan.live;
         line.marked_objects = found.objects;
+        core.totals.work.marked(found.bytes, found.assisted, line.mark);
     }
 
     /// The Cross phase: closes Mark on every thread, and frees what is dead as a whole meanwhile.
@@ -326,7 +329,10 @@ impl Collector {
         self.begin_handshake(sweep_epoch);
         let give_up = |record: &Record| record.give_up_for(sweep_epoch);
         self.await_crossing(sweep_epoch, give_up, || {
-            let worked = early.step(|swept| core.count(swept));
+            let worked = early.step(|swept| {
+                core.count(swept);
+                core.totals.swept_by(Sweeper::Early);
+            });
             if worked { Meanwhile::Worked } else { Meanwhile::Wait }
         });
         early.end();
@@ -434,6 +440,7 @@ impl Collector {
             let Some(span) = sweep::take_unswept(&right, &core.space, class, number) else {
                 return;
             };
+            core.totals.swept_by(Sweeper::Collector);
             if class.needs_drop() {
                 self.dead.doom(&core, class, span);
             } else {

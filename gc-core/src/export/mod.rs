@@ -1,9 +1,31 @@
 #![forbid(unsafe_code)]
-//! What the heap's events and counters become for other tools: one file and one feature each. Nothing below
-//! knows this folder.
+//! Exporters: what the heap's events and counters become for other tools.
+//!
+//! Each is behind a feature. They are on the top floor: nothing below knows of them. The exporters
+//! of metrics read [`Heap::metrics`](crate::Heap::metrics), as any program may.
+//!
+//! | feature | type | what it is for |
+//! |---|---|---|
+//! | `prometheus` | `PrometheusExporter` | text that Prometheus reads, made when it asks |
+//! | `metrics` | `MetricsPublisher` | the installed recorder of the `metrics` facade |
+//! | `tracing` | `TracingEvents` | spans and events of the crate `tracing` |
+//!
+//! An exporter of metrics keeps no heap: one that has ended drops out.
 
+#[cfg(feature = "metrics")]
+mod facade;
+#[cfg(any(feature = "metrics", feature = "prometheus"))]
+mod heaps;
+#[cfg(feature = "prometheus")]
+mod prometheus;
 #[cfg(feature = "tracing")]
 mod tracing_events;
 
+#[cfg(feature = "metrics")]
+pub use facade::MetricsPublisher;
+#[cfg(any(feature = "metrics", feature = "prometheus"))]
+pub use heaps::ExportError;
+#[cfg(feature = "prometheus")]
+pub use prometheus::PrometheusExporter;
 #[cfg(feature = "tracing")]
 pub use tracing_events::TracingEvents;

@@ -38,7 +38,7 @@ pub(crate) mod size_class;
 pub(crate) mod span;
 pub(crate) mod tables;
 #[cfg(not(loom))]
-mod waste;
+pub(crate) mod waste;
 
 use crate::config::{BLOCK, BLOCK_WORDS, Config};
 use crate::error::ConfigError;
@@ -75,6 +75,10 @@ struct ClassMap {
 /// Bytes of a bitmap for a word of 64 blocks.
 const WORD_BITMAP: usize = 64 * BLOCK_WORDS * size_of::<u64>();
 
+/// Bytes of the side tables for one block: the bitmaps, and what is known of it.
+const BITMAPS_OF_BLOCK: usize = 2 * BLOCK_WORDS * size_of::<u64>();
+const ENTRY_OF_BLOCK: usize = size_of::<SpanMeta>() + size_of::<usize>();
+
 /// Counts a heap of this process as long as it exists: a hint for the size of the next heap's
 /// reservation.
 #[derive(Debug)]
@@ -96,6 +100,12 @@ impl Drop for Alive {
     }
 }
 
+/// Heaps of this process whose spaces are there.
+#[cfg(not(loom))]
+pub(crate) fn alive() -> u64 {
+    ALIVE.load(Ordering::Relaxed)
+}
+
 impl Deref for Space {
     type Target = Tables;
     #[inline(always)]
@@ -105,6 +115,10 @@ impl Deref for Space {
 }
 
 impl Space {
+    /// Bytes of the side tables for a block in use.
+    #[cfg(not(loom))]
+    pub(crate) const TABLES_OF_BLOCK: usize = BITMAPS_OF_BLOCK + ENTRY_OF_BLOCK;
+
     /// Reserves a heap, or a smaller one if the system refuses.
     pub(crate) fn new(config: &Config) -> Result<Space, ConfigError> {
         let alive = Alive::new();
@@ -240,9 +254,7 @@ impl Space {
     }
     /// Bytes of the resident part of the side tables.
     pub(crate) fn tables_resident(&self) -> usize {
-        let bitmaps = self.pages.tables() * 64 * BLOCK_WORDS * 2 * size_of::<u64>();
-        let entries = self.high() * (size_of::<SpanMeta>() + size_of::<usize>());
-        bitmaps + entries
+        self.pages.tables() * 64 * BITMAPS_OF_BLOCK + self.high() * ENTRY_OF_BLOCK
     }
     /// Gives the memory of idle blocks to the system, up to `most` bytes. Returns how many bytes of
     /// blocks the system took.

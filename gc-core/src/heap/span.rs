@@ -97,6 +97,8 @@ pub(crate) struct SpanClass {
     /// Refills served by spans in use (partly free or just swept), and by fresh blocks.
     reused: plain::AtomicU64,
     fresh: plain::AtomicU64,
+    /// Spans that threads' caches hold.
+    cached: plain::AtomicU64,
 }
 
 impl SpanClass {
@@ -155,6 +157,7 @@ impl SpanClass {
             full: [Stack::new(), Stack::new()],
             reused: plain::AtomicU64::new(0),
             fresh: plain::AtomicU64::new(0),
+            cached: plain::AtomicU64::new(0),
         }
     }
 
@@ -184,6 +187,18 @@ impl SpanClass {
     /// Counts a refill from fresh blocks.
     pub(crate) fn count_fresh(&self) {
         self.fresh.fetch_add(1, Ordering::Relaxed);
+    }
+    /// A cache that held no span of this class holds one.
+    pub(crate) fn count_cached(&self) {
+        self.cached.fetch_add(1, Ordering::Relaxed);
+    }
+    /// A cache gave its span of this class back, and has no other.
+    pub(crate) fn count_uncached(&self) {
+        self.cached.fetch_sub(1, Ordering::Relaxed);
+    }
+    /// Spans that caches hold.
+    pub(crate) fn cached(&self) -> u64 {
+        self.cached.load(Ordering::Relaxed)
     }
     /// Refills so far: from spans in use, from fresh blocks.
     pub(crate) fn refills(&self) -> (u64, u64) {

@@ -1,46 +1,118 @@
 #![forbid(unsafe_code)]
-//! What each class takes: a walk over the spans that counts alloc bits, for people and not for the
-//! collector. It takes a millisecond or two for each gigabyte of spans, and no thread waits for it.
-//! What changes meanwhile may be counted twice or not at all.
+//! The span scanner: what each class takes, and how full its spans are. It walks over the spans and
+//! counts alloc bits, for people and not for the collector: a millisecond or two for each gigabyte
+//! of spans, and nothing waits for it.
+//!
+//! 1. A span is read as a whole ([`Space::see`]): its class, its size and its sweep number are read
+//!    before its bits and after them. If they differ, the span has changed hands, and is read
+//!    again.
+//! 2. All figures of a [`Census`] come from one walk, so their sums agree: each span is in its
+//!    class, and in one range of the occupancy.
+//! 3. What remains inexact: a span that is made or freed behind or before the walk is missed or
+//!    counted, and one that is swept at this moment has between what it had and what it will have.
 
 use super::Space;
+use super::span::SpanClass;
 use crate::config::BLOCK;
+use crate::observe::MetricHistogram;
 use crate::observe::classes::{ClassStats, Refills};
+use crate::sync::full_fence;
+
+/// How often a span that changes hands is read.
+const TRIES: usize = 4;
+
+/// What one walk over the spans found.
+#[derive(Debug)]
+pub(crate) struct Census {
+    /// Every class made before the walk, in the order in which they were made.
+    pub(crate) classes: Vec<ClassStats>,
+    /// Spans by the part of their slots that is taken.
+    pub(crate) occupancy: MetricHistogram,
+    /// Spans that the sweep has yet to look at.
+    pub(crate) unswept: u64,
+    /// Spans that changed hands each time, and those of classes made during the walk.
+    pub(crate) skipped: u64,
+    /// Boxes of weak pointers, and of ephemerons.
+    pub(crate) weak_boxes: u64,
+    pub(crate) ephemerons: u64,
+}
+
+/// A span as it was at one moment.
+struct Seen {
+    class: &'static SpanClass,
+    blocks: u32,
+    sweep: u32,
+    live: u64,
+}
+
+/// What lies at a block.
+enum See {
+    /// No span begins there.
+    Nothing,
+    Span(Seen),
+    /// One that changes hands.
+    Unsteady,
+}
 
 impl Space {
     /// Every class made so far, in the order in which they were made.
     pub(crate) fn classes(&self) -> Vec<ClassStats> {
+        self.census(0).classes
+    }
+
+    /// Looks at every span; `sweep` is the number of the current sweep.
+    pub(crate) fn census(&self, sweep: u64) -> Census {
         let classes = self.all_classes();
-        let mut all: Vec<ClassStats> = classes
-            .iter()
-            .map(|class| {
-                let (refills_reused, refills_fresh) = class.refills();
-                ClassStats {
-                    type_name: (class.info.name)(),
-                    is_array: class.info.array,
-                    slot_bytes: class.slot,
-                    live_objects: 0,
-                    live_bytes: 0,
-                    spans: 0,
-                    span_bytes: 0,
-                    refills_reused,
-                    refills_fresh,
+        let mut census = Census {
+            classes: classes.iter().map(|class| of_class(class)).collect(),
+            occupancy: MetricHistogram::of_parts(),
+            unswept: 0,
+            skipped: 0,
+            weak_boxes: 0,
+            ephemerons: 0,
+        };
+        let high = self.high();
+        let mut block = 0;
+        while block < high {
+            block += match self.see(block) {
+                See::Nothing => 1,
+                See::Span(seen) => {
+                    census.add(&seen, sweep as u32);
+                    (seen.blocks as usize).max(1)
                 }
-            })
-            .collect();
-        self.each_span(|span, class| {
-            // The class was made after the list.
-            let Some(stats) = all.get_mut(class.id as usize) else { return };
-            let first = self.first_word(span);
+                See::Unsteady => {
+                    census.skipped += 1;
+                    1
+                }
+            };
+        }
+        // After the walk, or a class could have more of its spans cached than it has.
+        for (stats, class) in census.classes.iter_mut().zip(&classes) {
+            stats.cached_spans = class.cached().min(stats.spans);
+        }
+        census
+    }
+
+    /// The span that begins at a block.
+    fn see(&self, block: usize) -> See {
+        for _ in 0..TRIES {
+            let Some(class) = self.class_at(block) else { return See::Nothing };
+            let meta = self.meta(block);
+            if meta.first() as usize != block {
+                return See::Nothing;
+            }
+            let (blocks, sweep) = (meta.blocks(), meta.sweep());
+            let first = self.first_word(block as u32);
             let bits = |i: usize| u64::from(self.allocated(first + i).count_ones());
-            let live: u64 = (0..class.starts.len()).map(bits).sum();
-            let bytes = u64::from(self.meta(span as usize).blocks()) * BLOCK as u64;
-            stats.spans += 1;
-            stats.span_bytes += bytes;
-            stats.live_objects += live;
-            stats.live_bytes += live * if class.is_large() { bytes } else { class.slot as u64 };
-        });
-        all
+            let live = (0..class.starts.len()).map(bits).sum();
+            // The bits are read before what follows.
+            full_fence();
+            let is_same = self.class_at(block).is_some_and(|now| std::ptr::eq(now, class));
+            if is_same && (meta.blocks(), meta.sweep()) == (blocks, sweep) {
+                return See::Span(Seen { class, blocks, sweep, live });
+            }
+        }
+        See::Unsteady
     }
 
     /// The refills of all classes so far.
@@ -49,5 +121,46 @@ impl Space {
             let (reused, fresh) = class.refills();
             Refills { reused: sum.reused + reused, fresh: sum.fresh + fresh }
         })
+    }
+}
+
+/// A class of which no span was seen yet.
+fn of_class(class: &SpanClass) -> ClassStats {
+    let (refills_reused, refills_fresh) = class.refills();
+    ClassStats {
+        type_name: (class.info.name)(),
+        is_array: class.info.array,
+        slot_bytes: class.slot,
+        live_objects: 0,
+        live_bytes: 0,
+        spans: 0,
+        span_bytes: 0,
+        cached_spans: 0,
+        full_spans: 0,
+        refills_reused,
+        refills_fresh,
+    }
+}
+
+impl Census {
+    fn add(&mut self, seen: &Seen, sweep: u32) {
+        let Seen { class, live, .. } = *seen;
+        let Some(stats) = self.classes.get_mut(class.id as usize) else {
+            self.skipped += 1;
+            return;
+        };
+        let bytes = u64::from(seen.blocks) * BLOCK as u64;
+        stats.spans += 1;
+        stats.span_bytes += bytes;
+        stats.live_objects += live;
+        stats.live_bytes += live * if class.is_large() { bytes } else { class.slot as u64 };
+        stats.full_spans += u64::from(live >= class.slots as u64);
+        self.occupancy.add(live as f64 / class.slots as f64, 1);
+        self.unswept += u64::from(seen.sweep != sweep);
+        if class.info.ephemeron {
+            self.ephemerons += live;
+        } else if class.info.weak_box {
+            self.weak_boxes += live;
+        }
     }
 }

@@ -149,6 +149,18 @@ impl RootTable {
         self.all().iter().any(|s| s.slot().is_flagged())
     }
 
+    /// How many slots are live, how many flagged, and how many there are. What changes meanwhile
+    /// may count as either.
+    pub(crate) fn count(&self) -> [u64; 3] {
+        let all = self.all();
+        let mut live = 0;
+        let mut flagged = 0;
+        for slot in all.iter().map(SlotRef::slot).filter(|slot| slot.scan().is_some()) {
+            *if slot.is_flagged() { &mut flagged } else { &mut live } += 1;
+        }
+        [live, flagged, all.len() as u64]
+    }
+
     /// Frees every flagged slot: after Prep is set, strictly before Mark is set.
     pub(crate) fn free_flagged(&self) {
         let mut freed: Vec<SlotRef> =
@@ -175,6 +187,7 @@ mod tests {
         assert!(table.take_batch(&mut mine));
         let slot = mine.pop().unwrap();
         assert!(!table.any_flagged(), "free slots are not flagged");
+        assert_eq!(table.count(), [0, 0, CHUNK as u64]);
         slot.slot().create(64);
         slot.slot().share();
         slot.slot().release();
@@ -188,6 +201,7 @@ mod tests {
         slot.slot().release();
         assert_eq!(live(&table), [64], "flagged, not free");
         assert!(table.any_flagged());
+        assert_eq!(table.count(), [0, 1, CHUNK as u64]);
         table.free_flagged();
         assert!(live(&table).is_empty());
     }

@@ -21,6 +21,7 @@ use crate::heap::span::SpanClass;
 use crate::mark::worker::Marker;
 use crate::observe::clock::{self, ticks};
 use crate::observe::histogram::PauseKind;
+use crate::observe::metrics::Sweeper;
 use crate::pacing::Demand;
 use crate::sweep::drops::is_dropping;
 use crate::sweep::weak::WeakBox;
@@ -152,7 +153,8 @@ impl Record {
             return Ok(at);
         }
         let core = self.core();
-        if let Some(held) = cursor.held() {
+        let held = cursor.held();
+        if let Some(held) = held {
             if let Some(free) = core.space.next_free(class, held.span, held.rest.to) {
                 return Ok(self.use_free(core, cursor, class, held.span, free));
             }
@@ -161,11 +163,20 @@ impl Record {
             sweep::put_back(&core.space, class, held.span, self.sweeps.get(), false);
         }
         if cursor.is_cold(class, 0) {
+            if held.is_some() {
+                class.count_uncached();
+            }
             return self.share(core, cursor, class, must);
         }
         self.pace(core);
         let since = ticks();
-        let (span, kind) = self.find_span(core, class, must)?;
+        let found = self.find_span(core, class, must);
+        match (held.is_some(), found.is_ok()) {
+            (false, true) => class.count_cached(),
+            (true, false) => class.count_uncached(),
+            _ => {}
+        }
+        let (span, kind) = found?;
         let at = self.hold_span(core, cursor, class, span);
         self.pauses.record(kind, since);
         Ok(at)
@@ -339,6 +350,7 @@ impl Record {
             let span = sweep::take_unswept(&right, space, class, number)?;
             let swept = sweep::sweep_span(space, class, span, number, core.keep());
             core.count(swept);
+            core.totals.swept_by(Sweeper::Mutator);
             if (swept.live as usize) < class.slots {
                 class.count_reused();
                 return Some(span);
@@ -361,6 +373,7 @@ impl Record {
                 && let Some(span) = sweep::take_unswept(&right, &core.space, class, number)
             {
                 core.count(sweep::sweep_span(&core.space, class, span, number, core.keep()));
+                core.totals.swept_by(Sweeper::Mutator);
                 sweep::put_swept(&core.space, class, span, number);
             }
         }

@@ -219,6 +219,10 @@ impl Record {
     pub(crate) fn is_unpinned(&self) -> bool {
         self.pin.is_unpinned()
     }
+    /// Returns whether a thread uses the record.
+    pub(crate) fn is_used(&self) -> bool {
+        self.owner.load(Ordering::Relaxed) != 0
+    }
     /// The thread, for which a handshake has waited for `wait`.
     pub(crate) fn straggler(&self, wait: Duration) -> Straggler {
         let name = self.name.lock().as_deref().map(str::to_owned);
@@ -369,6 +373,7 @@ impl Record {
         self.cache.each(|cursor| {
             let Some(held) = cursor.take() else { return };
             let (class, span, space) = (held.class, held.span, &core.space);
+            class.count_uncached();
             if black && !fault!("rest_kept_marked") {
                 space.for_unused(&held, |word, mask| space.mark_word(word).clear_own(mask));
             }

@@ -52,6 +52,7 @@ impl Record {
                 let free = class.slots - core.space.meta(span as usize).live() as usize;
                 self.draw_slots(core, class, free * class.slot, must);
             }
+            class.count_cached();
             return Ok(self.hold_span(core, cursor, class, span));
         }
         cursor.count(class, 1);

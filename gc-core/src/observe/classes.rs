@@ -39,6 +39,10 @@ pub struct ClassStats {
     pub spans: u64,
     /// Bytes of their blocks.
     pub span_bytes: u64,
+    /// Those of the spans that a thread's cache holds.
+    pub cached_spans: u64,
+    /// Those without a free slot, cached ones included.
+    pub full_spans: u64,
     /// How often a thread that had used up its span got another one with free slots in it, or just
     /// swept. At first a thread holds no span: what it takes slot by slot then is not counted.
     pub refills_reused: u64,
@@ -51,6 +55,21 @@ impl ClassStats {
     #[must_use]
     pub fn waste_bytes(&self) -> u64 {
         self.span_bytes.saturating_sub(self.live_bytes)
+    }
+    /// Spans with free slots that no thread's cache holds. A cached span that is used up counts as
+    /// full and as cached, so there may be a few more.
+    ///
+    /// ```
+    /// let heap = gc_core::Heap::new();
+    /// let kept = heap.mutate(|mc| gc_core::Gc::root(gc_core::Gc::new(mc, vec![1, 2, 3]), mc));
+    /// heap.collect().unwrap();
+    /// let idle: u64 = heap.classes().iter().map(|class| class.idle_spans()).sum();
+    /// assert_eq!(idle, 1, "the cycle took the span from this thread");
+    /// # let _: &gc_core::Root<Vec<i32>> = &kept;
+    /// ```
+    #[must_use]
+    pub fn idle_spans(&self) -> u64 {
+        self.spans.saturating_sub(self.cached_spans.saturating_add(self.full_spans))
     }
 }
 
@@ -93,10 +112,12 @@ mod tests {
             live_bytes: 2400,
             spans: 2,
             span_bytes: 32 << 10,
+            cached_spans: 1,
+            full_spans: 0,
             refills_reused: 1,
             refills_fresh: 2,
         };
-        assert_eq!(class.waste_bytes(), (32 << 10) - 2400);
+        assert_eq!((class.waste_bytes(), class.idle_spans()), ((32 << 10) - 2400, 1));
         let text = "24 B: 100 objects, 2 of 32 KiB in 2 spans, 1 refills reused and 2 fresh: Node";
         assert_eq!(class.to_string(), text);
         (class.is_array, class.slot_bytes) = (true, 0);

@@ -60,6 +60,12 @@ pub(crate) fn ns_per_tick() -> f64 {
     rate(origin.time.elapsed().as_nanos(), raw().saturating_sub(origin.ticks))
 }
 
+/// The same as it was when it was first asked for: what was counted below a bound stays below it.
+pub(crate) fn fixed_ns_per_tick() -> f64 {
+    static FIXED: OnceLock<f64> = OnceLock::new();
+    *FIXED.get_or_init(ns_per_tick)
+}
+
 /// Nanoseconds for each tick; one for one where a clock has not moved, or has moved back.
 fn rate(ns: u128, ticks: u64) -> f64 {
     if ns == 0 || ticks == 0 { 1.0 } else { ns as f64 / ticks as f64 }

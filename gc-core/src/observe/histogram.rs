@@ -168,6 +168,31 @@ impl Recorder {
     }
 }
 
+/// How long something took, each time that one thread did it. Written by that thread, read by any.
+#[derive(Debug)]
+pub(crate) struct Times(OnceLock<Box<Buckets>>);
+
+impl Default for Times {
+    fn default() -> Self {
+        Times(OnceLock::new())
+    }
+}
+
+impl Times {
+    /// Counts what began at `since` (in ticks) and ends now. The one writing thread only.
+    pub(crate) fn record(&self, since: u64) {
+        self.0.get_or_init(Buckets::new).count(clock::since(since));
+    }
+    /// What was counted so far.
+    pub(crate) fn histogram(&self) -> Histogram {
+        let mut counts = vec![0; BUCKETS];
+        let buckets = self.0.get();
+        buckets.iter().flat_map(|b| b.counts()).for_each(|(bucket, n)| counts[bucket] += n);
+        let max = buckets.map_or(0, |b| b.max.load(Ordering::Relaxed));
+        Histogram::of_counts(counts, max, clock::ns_per_tick())
+    }
+}
+
 /// How long mutators were interrupted, by kind, since the heap was made, or between two readings
 /// ([`since`](Self::since)). From [`Heap::pauses`](crate::Heap::pauses).
 ///
@@ -216,6 +241,15 @@ impl Histogram {
     /// What a bucket stands for: its middle, and never more than the longest.
     fn of_bucket(&self, bucket: usize) -> Duration {
         self.time(middle(bucket)).min(self.max())
+    }
+
+    /// Calls `each` with the middle of each bucket, in seconds, and its count. What a bucket stands
+    /// for never changes: not its middle, nor the rate of ticks.
+    pub(crate) fn each_bucket(&self, mut each: impl FnMut(f64, u64)) {
+        let seconds = clock::fixed_ns_per_tick() / 1e9;
+        for (bucket, &n) in self.counts.iter().enumerate().filter(|(_, n)| **n > 0) {
+            each(middle(bucket) * seconds, n);
+        }
     }
 
     /// How many there are.

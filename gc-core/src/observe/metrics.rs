@@ -1,6 +1,9 @@
 #![forbid(unsafe_code)]
 //! Counters of a heap.
 
+use super::histogram::Times;
+use super::report::CycleReport;
+use crate::sync::Arc;
 use crate::sync::plain::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -96,7 +99,30 @@ impl Counter {
     }
 }
 
-/// The running sums behind [`Stats`] that no protocol depends on.
+/// A number that one thread sets, or that goes up and down.
+#[derive(Debug, Default)]
+pub(crate) struct Level(AtomicU64);
+
+impl Level {
+    pub(crate) fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+    pub(crate) fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+    pub(crate) fn sub(&self, n: u64) {
+        self.0.fetch_sub(n, Ordering::Relaxed);
+    }
+    /// Raises it to `n` at least; returns what it is then.
+    pub(crate) fn raise(&self, n: u64) -> u64 {
+        self.0.fetch_max(n, Ordering::Relaxed).max(n)
+    }
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The running sums behind [`Stats`] and [`Metrics`](super::Metrics) that no protocol depends on.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) allocated_objects: Counter,
@@ -112,7 +138,132 @@ pub(crate) struct Totals {
     /// Time of assists, and of the markers beside the collector's thread.
     pub(crate) assist_ticks: Counter,
     pub(crate) marker_ns: Counter,
+    /// What the cycles did that have ended.
+    pub(crate) work: Work,
+    /// Written by the collector's thread.
+    pub(crate) handshake_times: Times,
+    pub(crate) cycle_times: Times,
+    /// Waits of a handshake for one thread, longer than [`STRAGGLES`].
+    pub(crate) stragglers: Counter,
+    /// Spans swept: by the collector, by mutators, and before the sweep.
+    pub(crate) swept: [Counter; 3],
+    /// The most hits of thread caches that a reading has seen.
+    pub(crate) seen_hits: Level,
+    /// Weak maps into which something was inserted.
+    pub(crate) weak_maps: Arc<Level>,
     /// Cycles checked by the second marker.
     #[cfg(gc_verify)]
     pub(crate) verified: Counter,
+}
+
+/// How long a handshake waits for one thread before that counts as a straggler.
+pub(crate) const STRAGGLES: Duration = Duration::from_millis(1);
+
+/// Who sweeps: the index in [`Totals::swept`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sweeper {
+    Collector,
+    Mutator,
+    Early,
+}
+
+/// The phases of a cycle, as they are labelled.
+pub(crate) const PHASES: [&str; 4] = ["prep", "mark", "cross", "sweep"];
+
+/// What cycles did; written by the collector's thread at the end of each.
+#[derive(Debug, Default)]
+pub(crate) struct Work {
+    pub(crate) marked_objects: Counter,
+    pub(crate) marked_bytes: Counter,
+    pub(crate) assisted_bytes: Counter,
+    pub(crate) rounds: Counter,
+    /// Nanoseconds by phase.
+    pub(crate) phases: [Counter; PHASES.len()],
+    /// Bytes a second, and the longest wait for one thread in nanoseconds, of the last cycle.
+    pub(crate) mark_rate: Level,
+    pub(crate) straggler_ns: Level,
+    /// The longest wait of the cycle that runs.
+    longest_ns: Level,
+    /// Processor time of the collector's thread, in nanoseconds.
+    pub(crate) cpu_ns: Level,
+}
+
+impl Totals {
+    /// Counts a span that was swept.
+    pub(crate) fn swept_by(&self, sweeper: Sweeper) {
+        self.swept[sweeper as usize].add(1);
+    }
+    /// Counts the time for which a handshake waited for one thread.
+    pub(crate) fn waited_for(&self, wait: Duration) {
+        if wait > STRAGGLES {
+            self.stragglers.add(1);
+        }
+        self.work.longest_ns.raise(wait.as_nanos() as u64);
+    }
+    /// Counts a cycle that began at `since` (in ticks). By now the collector's thread has used
+    /// `cpu`.
+    pub(crate) fn cycle_ended(&self, line: &CycleReport, since: u64, cpu: Duration) {
+        self.work.add(line, cpu);
+        self.cycle_times.record(since);
+        self.cycles.add(1);
+    }
+}
+
+impl Work {
+    /// Adds `bytes` that a marking found in `time`, `assisted` of them by mutators.
+    pub(crate) fn marked(&self, bytes: u64, assisted: u64, time: Duration) {
+        self.marked_bytes.add(bytes);
+        self.assisted_bytes.add(assisted);
+        self.mark_rate.set((bytes as f64 / time.as_secs_f64().max(1e-9)) as u64);
+    }
+    /// Adds a cycle that has ended.
+    fn add(&self, line: &CycleReport, cpu: Duration) {
+        self.marked_objects.add(line.marked_objects);
+        self.rounds.add(u64::from(line.rounds));
+        let times = [line.prep, line.mark, line.cross, line.sweep];
+        self.phases.iter().zip(times).for_each(|(sum, time)| sum.add(time.as_nanos() as u64));
+        self.straggler_ns.set(self.longest_ns.get());
+        self.longest_ns.set(0);
+        self.cpu_ns.set(cpu.as_nanos() as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cycle_adds_to_what_the_others_did() {
+        let totals = Totals::default();
+        let line = CycleReport {
+            mark: Duration::from_millis(2),
+            sweep: Duration::from_millis(3),
+            rounds: 2,
+            marked_objects: 10,
+            ..CycleReport::default()
+        };
+        let work = &totals.work;
+        totals.waited_for(Duration::from_micros(5));
+        totals.waited_for(Duration::from_millis(2));
+        work.marked(1000, 100, line.mark);
+        totals.cycle_ended(&line, 0, Duration::from_millis(1));
+        assert_eq!((work.straggler_ns.get(), totals.stragglers.get()), (2_000_000, 1));
+        work.marked(3000, 0, line.mark);
+        totals.cycle_ended(&line, 0, Duration::from_millis(4));
+        assert_eq!((work.marked_objects.get(), work.marked_bytes.get()), (20, 4000));
+        assert_eq!((work.assisted_bytes.get(), work.rounds.get()), (100, 4));
+        assert_eq!([0, 1, 2, 3].map(|i| work.phases[i].get() / 1_000_000), [0, 4, 0, 6]);
+        assert_eq!((work.mark_rate.get(), work.straggler_ns.get()), (1_500_000, 0));
+        assert_eq!((work.cpu_ns.get(), totals.cycles.get()), (4_000_000, 2));
+        assert_eq!(totals.cycle_times.histogram().len(), 2);
+    }
+
+    #[test]
+    fn a_level_is_raised_and_never_lowered_by_that() {
+        let level = Level::default();
+        assert_eq!([5, 3, 7].map(|n| level.raise(n)), [5, 5, 7]);
+        level.sub(7);
+        level.add(2);
+        assert_eq!(level.get(), 2);
+    }
 }

@@ -3,8 +3,10 @@
 //! Every interruption that a mutator can notice is timed by the mutator itself, by kind ([`PauseKind`]), in a
 //! histogram of its own thread ([`histogram::Recorder`]); reading merges them ([`Pauses`]). Cycles are told by
 //! one line each ([`gctrace`]) and counted in [`metrics`]. What the collector does leaves the heap through one door
-//! ([`event`]).
+//! ([`event`]). [`catalogue`] is the table of all metrics, and a [`reading`] has their values at
+//! one moment.
 
+pub(crate) mod catalogue;
 pub(crate) mod classes;
 pub(crate) mod clock;
 pub(crate) mod event;
@@ -13,11 +15,14 @@ pub(crate) mod histogram;
 pub(crate) mod metrics;
 pub(crate) mod place;
 pub(crate) mod pressure;
+pub(crate) mod reading;
 mod report;
 
+pub use catalogue::{Metric, MetricKind, MetricUnit};
 pub use classes::ClassStats;
 pub use event::{Event, EventListener, Handshake, Phase};
 pub use histogram::{Histogram, PauseKind, Pauses};
 pub use metrics::Stats;
 pub use pressure::Pressure;
+pub use reading::{MetricHistogram, MetricSample, MetricValue, Metrics};
 pub use report::{CycleReport, Straggler};

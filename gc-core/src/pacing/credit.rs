@@ -149,6 +149,10 @@ impl Credit {
     pub(crate) fn taken(&self) -> u64 {
         self.allocated.load(Ordering::Relaxed)
     }
+    /// Those of them that threads gave back unused.
+    pub(crate) fn unused(&self) -> u64 {
+        self.unused.load(Ordering::Relaxed)
+    }
     /// Bytes allocated since the heap was made.
     pub(crate) fn allocated(&self) -> u64 {
         self.allocated.load(Ordering::Relaxed).saturating_sub(self.unused.load(Ordering::Relaxed))

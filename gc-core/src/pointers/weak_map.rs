@@ -13,7 +13,9 @@
 
 use crate::heap::address::ByAddressHash;
 use crate::mutation::Mutation;
+use crate::observe::metrics::Level;
 use crate::pointers::{Ephemeron, External, Gc, GcRwLock};
+use crate::sync::{Arc, OnceLock};
 use crate::trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
 use std::collections::HashMap;
 use std::fmt;
@@ -160,6 +162,28 @@ const SHARDS: usize = 16;
 /// ```
 pub struct GcWeakMap<'gc, K: ?Sized, V: ?Sized> {
     shards: Box<[GcRwLock<Shard<'gc, K, V>>]>,
+    counted: Counted,
+}
+
+/// A map is counted in the heap of its first entry, until it is dropped.
+struct Counted(OnceLock<Arc<Level>>);
+
+impl Counted {
+    fn count(&self, mc: &Mutation<'_>) {
+        self.0.get_or_init(|| {
+            let maps = mc.record().core().totals.weak_maps.clone();
+            maps.add(1);
+            maps
+        });
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(maps) = self.0.get() {
+            maps.sub(1);
+        }
+    }
 }
 
 impl<K: ?Sized, V: ?Sized> Default for GcWeakMap<'_, K, V> {
@@ -172,7 +196,8 @@ impl<'gc, K: ?Sized, V: ?Sized> GcWeakMap<'gc, K, V> {
     /// An empty map.
     #[must_use]
     pub fn new() -> Self {
-        GcWeakMap { shards: (0..SHARDS).map(|_| GcRwLock::new(Shard::new())).collect() }
+        let shards = (0..SHARDS).map(|_| GcRwLock::new(Shard::new())).collect();
+        GcWeakMap { shards, counted: Counted(OnceLock::new()) }
     }
 
     fn shard(&self, address: usize) -> &GcRwLock<Shard<'gc, K, V>> {
@@ -193,6 +218,7 @@ impl<'gc, K: ?Sized, V: ?Sized> GcWeakMap<'gc, K, V> {
         value: Gc<'gc, V>,
     ) -> Option<Gc<'gc, V>> {
         let entry = Ephemeron::new(mc, key, value);
+        self.counted.count(mc);
         let old = {
             let mut shard = self.shard(key.addr()).write_within(mc, self);
             shard.purge_some(mc, STEP);
