@@ -471,7 +471,6 @@ impl HeapBuilder {
 /// std::thread::spawn(move || mutator.mutate(|_| ())); // not Send
 /// ```
 pub struct Mutator {
-    /// The address of `placed`.
     record: RecordAddr,
     placed: Arc<PlacedRecord>,
     heap: Heap,
@@ -642,12 +641,9 @@ struct ThreadTable {
 
 impl ThreadTable {
     fn record_of(&self, core: &Arc<Core>) -> Arc<PlacedRecord> {
-        let found = self
-            .entries
-            .borrow()
-            .iter()
-            .find(|(c, _)| std::ptr::eq(c.as_ptr(), Arc::as_ptr(core)))
-            .and_then(|(_, record)| record.upgrade());
+        let is_its = |c: &Weak<Core>| std::ptr::eq(c.as_ptr(), Arc::as_ptr(core));
+        let found = self.entries.borrow().iter().find(|(c, _)| is_its(c)).map(|(_, r)| r.clone());
+        let found = found.and_then(|record| record.upgrade());
         let record = found.unwrap_or_else(|| {
             self.forget_dead_heaps();
             let record = core.register();

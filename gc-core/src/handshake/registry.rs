@@ -1,13 +1,14 @@
 //! The threads that a handshake must ask: they come while the collector iterates, and stay.
 //!
-//! 1. A registration (rare) takes the writers' lock and stores its record into the first free place of a *row*.
-//!    When a row is full it makes the next one, of twice the length.
+//! 1. A registration (rare) takes the writers' lock and stores its record into the first free
+//!    place of a *row*. When a row is full it makes the next one, of twice the length.
 //! 2. Readers go through the rows until the first free place. They take no lock, so a preempted
 //!    registration never delays a cycle.
 //! 3. A place that was filled is never changed, and no row moves or ends before the registry does.
 //!
-//! INV-2: a thread is in the registry before its first pin and until after its cache was given up. A thread
-//! that a reader misses therefore either reads the new epoch at its first pin, or holds nothing any more.
+//! INV-2: a thread is in the registry before its first pin and until after its cache was given up.
+//! So a thread that a reader misses either reads the new epoch at its first pin, or holds nothing
+//! any more.
 
 use crate::sync::{Arc, AtomicPtr, Mutex, Ordering, full_fence};
 use std::ptr;
@@ -20,7 +21,7 @@ const FIRST: usize = if cfg!(any(loom, shuttle)) { 1 } else { 4 };
 /// | field | written by | read by | pairs with |
 /// |---|---|---|---|
 /// | a place | `register`, once (Release) | readers (Acquire) | itself: the record is whole |
-/// | `next` of a row | `register`, once (Release) | readers (Acquire) | itself: the row's places are empty |
+/// | `next` of a row | `register`, once (Release) | readers (Acquire) | itself: empty places |
 /// | `count` | `register` | `register` | its lock |
 #[derive(Debug)]
 pub struct Registry<R> {
@@ -76,7 +77,8 @@ impl<R> Registry<R> {
         row.places[place].store(Arc::into_raw(record).cast_mut(), Ordering::Release);
         *count += 1;
         drop(count);
-        // Pairs with the fence of a handshake: the first pin's read of the epoch stays after the registration.
+        // Pairs with the fence of a handshake: the first pin's read of the epoch stays after the
+        // registration.
         full_fence();
     }
 

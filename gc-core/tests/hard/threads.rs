@@ -174,6 +174,12 @@ fn resident_kib() -> usize {
     line.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("a number")
 }
 
+#[cfg(target_os = "linux")]
+#[inline(never)]
+fn touch_stack() {
+    std::hint::black_box([1u8; 32 << 10]);
+}
+
 /// KiB that 500 threads take more, each, once they have run `first`. Builds without optimisation have
 /// larger frames, which are touched before.
 #[cfg(target_os = "linux")]
@@ -185,7 +191,7 @@ fn kib_of_each_thread(first: impl Fn() + Sync) -> f64 {
             s.spawn(|| {
                 std::hint::black_box(vec![1u8; 100]);
                 if cfg!(debug_assertions) {
-                    std::hint::black_box([1u8; 32 << 10]);
+                    touch_stack();
                 }
                 (0..2).for_each(|_| _ = turn.wait());
                 first();
