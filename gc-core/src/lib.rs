@@ -295,7 +295,7 @@ pub mod model {
     pub struct Marking(crate::mark::Marking);
 
     impl Marking {
-        /// No work, and nobody may start.
+        /// No work, and no marker may start.
         #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
         pub fn new() -> Marking {
             Marking(crate::mark::Marking::new(Vec::new()))

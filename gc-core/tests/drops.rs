@@ -164,7 +164,7 @@ fn allocation_at_the_limit_goes_on_beside_a_blocked_destructor() {
 }
 
 #[test]
-fn cycles_that_nobody_asks_for_go_on_beside_destructors() {
+fn cycles_that_no_thread_asks_for_go_on_beside_destructors() {
     let heap = Heap::builder().min_heap(1 << 20).build().unwrap();
     let grow_until = |what: &str, done: &dyn Fn() -> bool| {
         wait_until(what, || {

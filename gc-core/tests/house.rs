@@ -38,7 +38,7 @@ const UNSAFE: &[&str] = &[
     "mutator/kept.rs",
     "mutator/place.rs",
     "observe/clock.rs",
-    "observe/place.rs",
+    "observe/site.rs",
     "pointers/any.rs",
     "pointers/by_address.rs",
     "platform/barrier.rs",

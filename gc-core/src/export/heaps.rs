@@ -7,6 +7,17 @@ use crate::sync::{Arc, Mutex, Weak};
 use std::fmt;
 
 /// Why an exporter refuses a heap.
+///
+/// ```
+/// # #[cfg(feature = "prometheus")] {
+/// use gc_core::{ExportError, Heap, PrometheusExporter};
+/// let heap = Heap::new();
+/// let exporter = PrometheusExporter::new();
+/// exporter.add("main", &heap).unwrap();
+/// let error = exporter.add("again", &heap).unwrap_err();
+/// assert_eq!(error, ExportError::HeapInUse { name: "main".into() });
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExportError {

@@ -151,7 +151,7 @@ mod tests {
         }
         let mut sum = 0;
         registry.for_each(|r| sum += r);
-        assert_eq!(sum, (0..100).sum());
+        assert_eq!(sum, (0..100).sum::<usize>());
         drop(registry);
         assert!(records.iter().all(|record| Arc::strong_count(record) == 1));
     }

@@ -468,7 +468,7 @@ impl Record {
         self.pauses.record(PauseKind::Drops, since);
     }
 
-    /// A refill asks for an assist: says whether it is the one of [`ASSIST_EVERY`] that gets it.
+    /// A refill asks for an assist. Returns whether it is the one of [`ASSIST_EVERY`] that gets it.
     fn is_time_to_assist(&self) -> bool {
         let asked = (self.asked.get() + 1) % ASSIST_EVERY;
         self.asked.set(asked);
@@ -492,7 +492,7 @@ impl Record {
             crate::error::discard(payload);
             core.trace_panicked();
         }
-        // Shared before it counts itself idle: work in anybody's hands is grey.
+        // Shared before it counts itself idle: work in a marker's hands is grey.
         marker.give_all(&core.marking);
         core.marking.detector.stop();
         let marked = marker.take_marked();

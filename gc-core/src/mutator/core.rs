@@ -210,7 +210,7 @@ impl Core {
         if let Some(known) = self.leaf[class].get() {
             return known;
         }
-        // Outside of the once-lock, whose waiters no scheduler sees; `class_for` gives everybody the same.
+        // Outside of the once-lock, whose waiters no scheduler sees; `class_for` gives every thread the same.
         let made = self.space.class_for(&LEAF_INFO, class + 1, |id| {
             SpanClass::leaf(id, size_class::SIZES[class] as usize, self.space.pages.limit())
         });

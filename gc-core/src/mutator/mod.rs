@@ -34,7 +34,7 @@ use crate::mark::worker::Marker;
 use crate::observe::Straggler;
 use crate::observe::clock::ticks;
 use crate::observe::histogram::{PauseKind, Recorder};
-use crate::observe::place::Place;
+use crate::observe::site::Site;
 use crate::pacing::{QUANTUM, Share};
 use crate::sweep::{self};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, chaos, plain, thread_local};
@@ -74,7 +74,7 @@ pub(crate) struct Record {
     crossing: Crossing,
     core: *const Core,
     /// Where the pin began. In the cache line that a pin writes anyway.
-    place: Place,
+    site: Site,
     /// Pins within pins.
     depth: Cell<u32>,
     mode: Cell<Mode>,
@@ -157,7 +157,7 @@ impl Record {
             pin: PinWord::new(),
             crossing: Crossing::new(),
             core: Arc::as_ptr(core),
-            place: Place::new(),
+            site: Site::new(),
             mode: Cell::new(Mode::Off),
             black: Cell::new(false),
             pressed: Cell::new(false),
@@ -188,7 +188,7 @@ impl Record {
     /// The heap's shared state.
     #[inline(always)]
     pub(crate) fn core(&self) -> &Core {
-        // SAFETY: INV-10: the core owns the registry, which owns the record; whoever else holds a record (a
+        // SAFETY: INV-10: the core owns the registry, which owns the record; any other holder of a record (a
         // handle) holds the core too.
         unsafe { &*self.core }
     }
@@ -226,7 +226,7 @@ impl Record {
     /// The thread, for which a handshake has waited for `wait`.
     pub(crate) fn straggler(&self, wait: Duration) -> Straggler {
         let name = self.name.lock().as_deref().map(str::to_owned);
-        Straggler { wait, thread: self.number, name, place: self.place.get() }
+        Straggler { wait, thread: self.number, name, place: self.site.get() }
     }
     /// Whether the thread has allocated since the last call.
     pub(crate) fn was_busy(&self) -> bool {
@@ -260,7 +260,7 @@ impl Record {
     pub(crate) fn enter(&self, place: &'static Location<'static>) {
         let depth = self.depth.get();
         if depth == 0 {
-            self.place.set(place);
+            self.site.set(place);
             let core = self.core();
             let now = core.light.load();
             if !self.crossing.has_seen(now) || !self.pin.publish_light(now, &core.light) {

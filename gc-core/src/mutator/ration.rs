@@ -50,7 +50,7 @@ impl Core {
         }
     }
     /// Whether the heap is over the far line, and not because so much lives: then the next cycle
-    /// has to free something before anybody goes on, within its time.
+    /// has to free something before any thread goes on, within its time.
     fn is_far_over(&self) -> bool {
         let (room, soft) = (self.room(), self.limits.soft());
         let is_far = self.limits.tightness(room, 0) == Tightness::Soft(LONGEST_STEP);

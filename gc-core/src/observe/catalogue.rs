@@ -27,6 +27,11 @@ pub enum MetricKind {
 }
 
 /// What one of a metric is.
+///
+/// ```
+/// use gc_core::{Metric, MetricUnit};
+/// assert_eq!(Metric::find("gc_live_bytes").unwrap().unit, MetricUnit::Bytes);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MetricUnit {
@@ -71,6 +76,12 @@ pub struct Metric {
 
 impl Metric {
     /// All metrics, in the order of the table.
+    ///
+    /// ```
+    /// use gc_core::Metric;
+    /// assert!(Metric::all().len() >= 60);
+    /// assert!(Metric::all().iter().all(|metric| metric.name.starts_with("gc_")));
+    /// ```
     #[must_use]
     pub fn all() -> &'static [Metric] {
         &TABLE

@@ -1,4 +1,4 @@
-//! Pause histograms: recorded wait-free by the thread that paused, merged when somebody reads.
+//! Pause histograms: recorded wait-free by the thread that paused, merged when they are read.
 //!
 //! A [`Recorder`] has log-linear buckets (32 for each doubling: within 3.2 %) of
 //! ticks. Reading adds the threads' buckets up ([`Pauses::merge`]); a [`Histogram`] turns ticks
@@ -125,7 +125,7 @@ impl Buckets {
     }
 }
 
-/// The pauses of one thread. Written by its owner with plain loads and stores, read by anybody at any time.
+/// The pauses of one thread. Written by its owner with plain loads and stores, read by any thread at any time.
 /// It takes little before the first pause, because most threads of a process have few kinds of
 /// pauses.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 ///
 /// Allocation is counted when a thread takes free slots for its own use, and corrected when it gives the rest
 /// back; so the numbers run ahead by at most a span for each thread and type, and are exact after
-/// [`Heap::collect`](crate::Heap::collect) while nobody allocates. Bytes are those of slots: what objects
+/// [`Heap::collect`](crate::Heap::collect) while no thread allocates. Bytes are those of slots: what objects
 /// occupy, not what was asked for.
 ///
 /// ```

@@ -13,10 +13,10 @@ pub(crate) mod event;
 pub(crate) mod gctrace;
 pub(crate) mod histogram;
 pub(crate) mod metrics;
-pub(crate) mod place;
 pub(crate) mod pressure;
 pub(crate) mod reading;
 mod report;
+pub(crate) mod site;
 
 pub use catalogue::{Metric, MetricKind, MetricUnit};
 pub use classes::ClassStats;

@@ -24,6 +24,13 @@ pub struct Metrics {
 }
 
 /// One series of a [`Metric`]: its labels and its value.
+///
+/// ```
+/// let heap = gc_core::Heap::new();
+/// let metrics = heap.metrics();
+/// let sample = metrics.iter().find(|sample| sample.metric.name == "gc_cycles_total").unwrap();
+/// assert!(sample.labels.is_empty());
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct MetricSample {
@@ -36,6 +43,15 @@ pub struct MetricSample {
 }
 
 /// The value of a series.
+///
+/// ```
+/// use gc_core::MetricValue;
+/// let heap = gc_core::Heap::new();
+/// heap.collect().unwrap();
+/// let metrics = heap.metrics();
+/// let cycles = metrics.iter().find(|sample| sample.metric.name == "gc_cycles_total").unwrap();
+/// assert_eq!(cycles.value, MetricValue::Count(1));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum MetricValue {
@@ -48,6 +64,18 @@ pub enum MetricValue {
 }
 
 /// Observations by range. The bounds are fixed, and what was counted in a range stays in it.
+///
+/// ```
+/// use gc_core::{Gc, Heap, MetricHistogram, MetricValue};
+/// let heap = Heap::new();
+/// heap.mutate(|mc| { Gc::new(mc, 1); });
+/// let metrics = heap.metrics();
+/// let refills = metrics.find("gc_pause_seconds", "Refill").unwrap();
+/// let MetricValue::Histogram(times) = &refills.value else { unreachable!() };
+/// let times: &MetricHistogram = times;
+/// assert!(times.count() > 0 && times.sum() > 0.0);
+/// assert_eq!(times.ranges().map(|(_, n, _)| n).sum::<u64>(), times.count());
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetricHistogram {
     bounds: &'static [f64],

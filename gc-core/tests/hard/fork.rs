@@ -88,7 +88,7 @@ fn the_child_works_without_collecting() {
             let begin = Instant::now();
             let (heap, mutator) = handles.take().unwrap();
             assert_eq!(length(&heap, &root), 10_000);
-            // Past every trigger, up to the limit, which is an error at once: nobody waits for a cycle.
+            // Past every trigger, up to the limit, which is an error at once: no thread waits for a cycle.
             let (mut refused, mut made) = (None, 0);
             while refused.is_none() {
                 refused = heap.mutate(|mc| {
@@ -119,7 +119,7 @@ fn the_child_works_without_collecting() {
             let own = Heap::new();
             check_usable(&own);
             drop(own);
-            assert_eq!(heap.stats().cycles, cycles, "nobody collects");
+            assert_eq!(heap.stats().cycles, cycles, "no cycle runs");
             drop(held);
             drop(mutator);
             drop(heap);
@@ -229,8 +229,8 @@ fn a_fork_inside_mutate() {
 /// the heap promises here is no more than that of any lock; the test says how often it happens, and that nothing worse
 /// does.
 #[test]
-fn forks_while_everybody_is_busy() {
-    process::alone("fork::forks_while_everybody_is_busy", || {
+fn forks_while_all_threads_are_busy() {
+    process::alone("fork::forks_while_all_threads_are_busy", || {
         // In the verifying build the collector stops all threads in each cycle, and a child that is made meanwhile waits
         // in `mutate` for good.
         const FORKS: u32 = if cfg!(gc_verify) { 40 } else { 150 };

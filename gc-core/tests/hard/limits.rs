@@ -416,7 +416,7 @@ fn the_try_forms_wait_if_the_heap_was_built_so() {
 }
 
 #[test]
-fn a_stall_ends_when_its_cycle_waits_for_somebody_who_waits_for_it() {
+fn a_stall_ends_when_its_cycle_waits_for_a_thread_that_waits_for_it() {
     let heap = Heap::builder().heap_limit(2 << 20).min_heap(1 << 20).build().unwrap();
     let begin = Instant::now();
     // This thread stays in its pin until the others have ended.
@@ -480,7 +480,7 @@ fn pressure_is_told_so_that_a_cache_evicts_in_time() {
     heap.collect().unwrap();
     heap.collect().unwrap();
     assert!(heap.mutate(|mc| mc.is_near_limit()), "{:?}", heap.stats());
-    assert_eq!(told.load(SeqCst), before, "nobody listens");
+    assert_eq!(told.load(SeqCst), before, "no function listens");
     cache.clear();
     heap.collect().unwrap();
     heap.collect().unwrap();

@@ -1,4 +1,4 @@
-//! A mutator that stays in `mutate` for a second while others allocate: the cycle waits, nobody else does, the limit
+//! A mutator that stays in `mutate` for a second while others allocate: the cycle waits, no thread does, the limit
 //! bounds the memory, and the cycle trace names the thread.
 
 use crate::common::{Canary, counter};
@@ -86,7 +86,7 @@ fn both_heaps() {
         bound.longest,
         bound.peak >> 10
     );
-    // Nobody got an error: at the limit threads wait between two pins.
+    // No thread got an error: at the limit threads wait between two pins.
     assert!(bound.peak <= LIMIT as u64, "{} bytes", bound.peak);
     heap.settle();
     assert_eq!(heap.stats().live_objects, 0);
@@ -125,7 +125,7 @@ fn a_second_in_mutate_bounds_memory_and_names_the_straggler() {
 }
 
 /// Marking ends while this thread stays in `mutate`. The sweep waits for it, so the cycle does not end; but spans that are
-/// dead as a whole are free at once, for whoever allocates meanwhile.
+/// dead as a whole are free at once, for threads that allocate meanwhile.
 #[test]
 fn dead_spans_are_freed_while_the_sweep_waits_for_a_pin() {
     const MS: Duration = Duration::from_millis(1);

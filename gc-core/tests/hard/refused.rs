@@ -183,7 +183,7 @@ fn an_allocator_that_refuses_ends_the_process_with_a_message() {
         while size >= 4096 {
             // SAFETY: any size may be asked for; what is got is leaked on purpose.
             let got = unsafe { libc::malloc(size) };
-            // Otherwise the optimizer leaves out what nobody uses, and takes it for granted that it would succeed.
+            // Otherwise the optimizer leaves out what is not used, and takes it for granted that it would succeed.
             if std::hint::black_box(got).is_null() {
                 size /= 2;
             }

@@ -131,7 +131,7 @@ fn after_a_burst_memory_falls_to_the_goal_without_a_call() {
 fn a_heap_that_trickles_after_a_burst_comes_down_as_well() {
     process::alone("rest::a_heap_that_trickles_after_a_burst_comes_down_as_well", || {
         burst_and_rest("a burst and a trickle", |heap| {
-            // More than a refill's worth, or nobody would see it.
+            // More than a refill's worth, or the collector would not see it.
             heap.mutate(|mc| _ = std::hint::black_box(Gc::from_slice(mc, &[0u8; 20_000])));
         });
     });

@@ -8,11 +8,11 @@ use std::panic::Location;
 /// Written by the owner of the record at the start of each outermost pin; read by the collector at
 /// any time. It may be stale by one pin: it is shown and decides nothing.
 #[derive(Debug)]
-pub(crate) struct Place(AtomicPtr<Location<'static>>);
+pub(crate) struct Site(AtomicPtr<Location<'static>>);
 
-impl Place {
-    pub(crate) const fn new() -> Place {
-        Place(AtomicPtr::new(std::ptr::null_mut()))
+impl Site {
+    pub(crate) const fn new() -> Site {
+        Site(AtomicPtr::new(std::ptr::null_mut()))
     }
     #[inline(always)]
     pub(crate) fn set(&self, place: &'static Location<'static>) {
@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     fn it_is_the_one_that_was_set_last() {
-        let place = Place::new();
+        let place = Site::new();
         assert_eq!(place.get(), None);
         place.set(Location::caller());
         assert_eq!(place.get().map(Location::file), Some(file!()));
