@@ -9,9 +9,10 @@
 //! 4. A heap ends with its last handle (a bounded wait), in order ([`Heap::shutdown`]), or fast
 //!    ([`Heap::leak`]).
 
+use crate::builder::HeapBuilder;
 use crate::dropper;
 use crate::error::{ConfigError, DropsPending, ShutdownError};
-use crate::mutation::{Heap, HeapBuilder};
+use crate::mutation::Heap;
 use crate::mutator::Core;
 use crate::sync::{Arc, Backoff};
 use std::fmt;

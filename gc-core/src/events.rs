@@ -1,7 +1,8 @@
 #![forbid(unsafe_code)]
 //! Hearing what the collector does: methods of [`HeapBuilder`] and [`Heap`].
 
-use crate::mutation::{Heap, HeapBuilder};
+use crate::builder::HeapBuilder;
+use crate::mutation::Heap;
 use crate::observe::EventListener;
 use crate::sync::Arc;
 

@@ -156,6 +156,8 @@ mod fault;
 
 #[cfg(not(loom))]
 mod ageing;
+#[cfg(not(loom))]
+mod builder;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod cgroup;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
@@ -220,6 +222,8 @@ mod verify;
 pub mod __private;
 
 #[cfg(not(loom))]
+pub use builder::HeapBuilder;
+#[cfg(not(loom))]
 pub use ending::DropQueue;
 pub use error::{AllocError, AllocReason, CollectError, ConfigError, DropsPending, ShutdownError};
 #[cfg(all(any(feature = "metrics", feature = "prometheus"), not(loom)))]
@@ -237,7 +241,7 @@ pub use export::TracingEvents;
 #[cfg(feature = "derive")]
 pub use gc_derive::Trace;
 #[cfg(not(loom))]
-pub use mutation::{Heap, HeapBuilder, Mutation, Mutator};
+pub use mutation::{Heap, Mutation, Mutator};
 #[cfg(not(loom))]
 pub use observe::{
     ClassStats, CycleReport, Event, EventListener, Handshake, Histogram, Metric, MetricHistogram,

@@ -2,9 +2,10 @@
 //! The limits of a heap while it runs: methods of [`Heap`] and [`Mutation`] that change them and
 //! ask about them.
 
+use crate::builder::HeapBuilder;
 use crate::config::{BLOCK, Settings};
 use crate::error::ConfigError;
-use crate::mutation::{Heap, HeapBuilder, Mutation};
+use crate::mutation::{Heap, Mutation};
 use crate::mutator::Core;
 use crate::observe::Pressure;
 use crate::sync::Arc;

@@ -15,7 +15,7 @@ mod documents;
 mod items;
 
 /// Lines of a file without its tests.
-const CEILING: usize = 700;
+const CEILING: usize = 600;
 
 /// Files that may hold `unsafe`. A new entry needs a reason in its change.
 const UNSAFE: &[&str] = &[
@@ -29,7 +29,8 @@ const UNSAFE: &[&str] = &[
     "mark/follow.rs",
     "mark/ring.rs",
     "mark/roots.rs",
-    "mark/worker.rs",
+    "mark/worker/mod.rs",
+    "mark/worker/open_span.rs",
     "mutation.rs",
     "mutator/mod.rs",
     "mutator/core.rs",
@@ -68,7 +69,7 @@ const UNSAFE: &[&str] = &[
 
 /// The layers, from the bottom. A file imports from lower layers and from its own folder. Layer 0 has an
 /// order inside: `error`, `cgroup` and `platform` know nothing, and the others know them.
-const LAYERS: [&[&str]; 12] = [
+const LAYERS: [&[&str]; 13] = [
     &["error", "cgroup", "platform"],
     &["sync", "config", "fault"],
     &["trace", "handshake", "control", "pacing", "observe", "ageing"],
@@ -78,6 +79,7 @@ const LAYERS: [&[&str]; 12] = [
     &["rest", "limits", "dropper"],
     &["cycle", "verify"],
     &["mutation"],
+    &["builder"],
     &["tuning", "ending", "events", "readings"],
     &["pointers", "pool"],
     &["export"],

@@ -14,10 +14,11 @@
 //!    steal them. When another marker is hungry, or a thread that waits for the cycle, half of what
 //!    waits goes to the shared queue.
 
+mod open_span;
+
 use super::ring::GreyRing;
 use super::sink::Sink;
 use super::{Marking, Work};
-use crate::config::BLOCK;
 use crate::heap::Space;
 use crate::heap::scans::{GreyList, MOST};
 use crate::heap::span::SpanClass;
@@ -30,16 +31,11 @@ use crossbeam_deque::Worker;
 /// ahead. The numbers come from measurements (docs/DESIGN.md).
 const RING: usize = 32;
 const EDGES: usize = 64;
-const SPANS: usize = 4;
 /// Number of grey objects in a span from which they are scanned in place; and how many of those one
 /// call traces.
 const DENSE: usize = 16;
-const TOGETHER: usize = 32;
 /// After a span whose objects pointed into it, so many more spans are scanned in place.
 const LOCAL: u32 = 8;
-/// Bytes of a cache line, and the most lines of the next span that are prefetched at once.
-const LINE: usize = 64;
-const LINES: usize = 64;
 /// Bytes of an array scanned at once: by a marker, and by a mutator that assists.
 const PIECE: usize = 16 << 10;
 const ASSIST_PIECE: usize = 512;
@@ -405,161 +401,6 @@ impl Marker {
         } else {
             None
         }
-    }
-
-    /// Opens the span that was taken last, and takes the oldest queued span as the next one.
-    /// Returns whether there was a span. Many grey objects are scanned in place, few through the
-    /// stack.
-    fn open_span(&mut self) -> bool {
-        if self.next.len == 0 && !self.take_span() {
-            return false;
-        }
-        std::mem::swap(&mut self.grey, &mut self.next);
-        (self.grey_at, self.next.len, self.fetched) = (0, 0, 0);
-        self.local = self.local.saturating_sub(1);
-        let tables = self.sink().tables;
-        if self.grey.len > 1 || self.local > 0 {
-            let first = self.grey.list[0];
-            tables.open_near(self.near(), first);
-        } else {
-            // One object is not worth the copy of the span's marks.
-            self.near().close();
-        }
-        if !self.assists() {
-            // Its objects are prefetched while those of this span are scanned.
-            self.take_span();
-        }
-        if self.grey.len < DENSE && self.local == 0 {
-            // SAFETY: INV-7: as in `sink`, which would borrow all of `self`.
-            unsafe { &mut *self.sink }.stack.extend(self.grey.addrs());
-            self.grey.len = 0;
-        }
-        true
-    }
-    /// Takes the grey objects of the oldest queued span as the next ones.
-    fn take_span(&mut self) -> bool {
-        // SAFETY: INV-7: as in `sink`.
-        let sink = unsafe { &mut *self.sink };
-        while let Some(addr) = sink.spans.pop_front() {
-            if let Some(&ahead) = sink.spans.get(SPANS) {
-                sink.tables.prefetch_grey(ahead);
-            }
-            self.next.len = sink.tables.take_grey(addr, &mut self.next.list);
-            if self.next.len > 0 {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Marks what was found in the open span, so that this marker may leave it.
-    #[inline(always)]
-    fn settle_near(&mut self) {
-        if !self.near().is_settled() {
-            self.settle();
-        }
-    }
-    #[inline(never)]
-    fn settle(&mut self) {
-        let (tables, near) = (self.sink().tables, self.near());
-        let (from, marked) = (near.from(), tables.settle_near(near));
-        let sink = self.sink();
-        sink.objects += marked;
-        sink.bytes += marked * tables.class_of(from).slot as u64;
-    }
-    fn has_grey(&self) -> bool {
-        self.grey_at < self.grey.len
-    }
-    /// Returns whether there is something to scan in the open span.
-    fn has_open(&mut self) -> bool {
-        self.has_grey() || self.near().has_noted()
-    }
-
-    /// Scans some of the objects that are scanned in place, at a cost of about `most`. Returns the
-    /// cost.
-    fn scan_grey(&mut self, most: usize) -> usize {
-        if self.pending >= EDGES {
-            self.look_at_edges();
-        }
-        let from = self.grey_at;
-        // SAFETY: INV-7: as in `sink`.
-        let class = unsafe { &*self.sink }.tables.class_of(self.grey.list[from]);
-        let cost = cost_of(class);
-        let n = (self.grey.len - from).min(TOGETHER).min((most / cost).max(1));
-        if self.grey.len - from == n {
-            // These are the last of this span: prefetches the first of the next one.
-            self.next.addrs().iter().take(TOGETHER).for_each(|&addr| prefetch(addr as *const u8));
-        }
-        // If a `trace` panics, the objects after this call's remain.
-        self.grey_at += n;
-        let mut tracer = self.tracer();
-        // SAFETY: INV-6: the list holds objects of one span, of which `n` are left; INV-7 for the tracer.
-        unsafe { (class.info.trace_each)(&self.grey.addrs()[from..], n, &mut tracer) };
-        self.pending = tracer.len;
-        n * cost
-    }
-
-    /// Makes the objects found in the open span the current list.
-    fn list_near(&mut self) {
-        self.grey_at = 0;
-        // SAFETY: INV-7: as in `sink`.
-        let (sink, near) = unsafe { (&*self.sink, &mut *self.near) };
-        self.grey.len = sink.tables.take_near(near, &mut self.grey.list);
-    }
-    /// Scans the objects found in the open span, which were prefetched when they were noted.
-    /// Returns the cost. An assist makes a list of them instead, since it may scan only a part.
-    #[inline(never)]
-    fn scan_near(&mut self) -> usize {
-        self.local = LOCAL;
-        if self.assists() {
-            self.list_near();
-            return 0;
-        }
-        if self.pending >= EDGES {
-            self.look_at_edges();
-        }
-        let start = self.near().from();
-        let (bits, n) = self.near().take();
-        if n == 0 {
-            return 0;
-        }
-        // SAFETY: INV-7: as in `sink`.
-        let class = unsafe { &*self.sink }.tables.class_of(start);
-        self.fetch_next(n, class.slot);
-        // If a `trace` panics, the other objects of this call are not scanned.
-        let mut tracer = self.tracer();
-        // SAFETY: INV-6: what is noted are objects of the span; INV-7 for the tracer.
-        unsafe { (class.info.trace_bits)(start, &class.halves, &bits, &mut tracer) };
-        self.pending = tracer.len;
-        n * cost_of(class)
-    }
-    /// Prefetches some of the next span, in order: as many lines as there are objects to scan
-    /// before it (`n`). Trees and lists fill whole spans, so this helps them; where a span holds
-    /// little, little is prefetched. Slots of several lines are left out, since most of those lines
-    /// may not be read.
-    #[inline(always)]
-    fn fetch_next(&mut self, n: usize, slot: usize) {
-        if self.next.len == 0 || slot > LINE || self.fetched >= BLOCK {
-            return;
-        }
-        // A small class has spans of one block, which are aligned to the block's size.
-        let start = self.next.list[0] & !(BLOCK - 1);
-        let to = BLOCK.min(self.fetched + n.min(LINES) * LINE);
-        for at in (self.fetched..to).step_by(LINE) {
-            prefetch((start + at) as *const u8);
-        }
-        self.fetched = to;
-    }
-
-    #[inline(always)]
-    fn next_ahead(&mut self) -> Option<usize> {
-        if self.len == 0 {
-            return None;
-        }
-        let addr = self.ahead[self.first];
-        self.first = (self.first + 1) % RING;
-        self.len -= 1;
-        Some(addr)
     }
 
     /// Scans objects at a cost of about `most`. Returns the cost, which is less only if no work of

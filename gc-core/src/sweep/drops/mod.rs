@@ -17,6 +17,8 @@
 //! then which destructor runs, and for how long ([`Drops::watch`]). To read a clock for each object
 //! would cost as much as a small destructor.
 
+mod waits;
+
 use super::doom::sweep_ward;
 use super::doomed::{Batch, Doomed, Ward};
 use super::{Keep, Swept, drop_object, each_object, put_swept, slot_bytes};
@@ -32,10 +34,6 @@ use std::time::{Duration, Instant};
 
 /// A destructor that runs for longer is reported by name.
 pub(crate) const SLOW: Duration = Duration::from_secs(1);
-/// Interval at which waiting threads look for a slow destructor.
-const LOOK: Duration = Duration::from_millis(100);
-/// The longest time that a thread at the limit waits for the next destructor to return.
-const ROOM_PATIENCE: Duration = Duration::from_millis(2);
 /// A queue that has finished no batch for longer counts as stuck.
 const GETTING_ON: Duration = Duration::from_millis(5);
 /// Wards that are swept under one hold of the lock: some 50 µs.
@@ -431,74 +429,6 @@ impl Drops {
         self.state.lock().doomed.oldest() >= ticket
     }
 
-    /// Waits until all objects that were found dead before this call are dropped, for at most
-    /// `time`. Returns whether they are. Never waits inside a destructor.
-    pub(crate) fn drain(&self, time: Duration) -> bool {
-        let deadline = after(time);
-        let mut state = self.state.lock();
-        let all = state.doomed.next();
-        loop {
-            if state.doomed.oldest() >= all {
-                return true;
-            }
-            let now = Instant::now();
-            state.watch(now);
-            if is_dropping() || self.is_leaked() || (now >= deadline && !cfg!(shuttle)) {
-                return false;
-            }
-            state.waiters += 1;
-            let (held, timeout) = self.to_waiters.wait_until(state, deadline.min(now + LOOK));
-            state = held;
-            state.waiters -= 1;
-            if cfg!(shuttle) && timeout.timed_out() {
-                return state.doomed.oldest() >= all;
-            }
-        }
-    }
-
-    /// For a thread at the limit: waits until there is `enough` room, as long as destructors go on
-    /// to return. Returns whether there is.
-    pub(crate) fn await_room(&self, enough: impl Fn() -> bool) -> bool {
-        let mut state = self.state.lock();
-        while !is_dropping() && !state.doomed.is_empty() {
-            if enough() {
-                return true;
-            }
-            let before = state.progress();
-            state.waiters += 1;
-            state = self.to_waiters.wait_for(state, ROOM_PATIENCE).0;
-            state.waiters -= 1;
-            if state.progress() == before {
-                break;
-            }
-        }
-        enough()
-    }
-
-    /// Waits until the queue is closed and, unless the program owns it, all objects are dropped.
-    /// Waits for at most `time`. Returns whether that happened.
-    pub(crate) fn wait_for_end(&self, time: Duration) -> bool {
-        let deadline = after(time);
-        let mut state = self.state.lock();
-        loop {
-            let is_over = state.doomed.is_empty() || state.is_owned || self.is_leaked();
-            if state.is_closed && is_over {
-                return true;
-            }
-            if Instant::now() >= deadline && !cfg!(shuttle) {
-                return false;
-            }
-            state.waiters += 1;
-            // Under a scheduler there is no clock: it reports an end that does not come as a
-            // deadlock.
-            state = if cfg!(shuttle) {
-                self.to_waiters.wait(state)
-            } else {
-                self.to_waiters.wait_until(state, deadline).0
-            };
-            state.waiters -= 1;
-        }
-    }
     /// Takes the drop thread, to wait for its end.
     pub(crate) fn take_thread(&self) -> Option<JoinHandle<()>> {
         match std::mem::replace(&mut self.state.lock().thread, DropThread::Taken) {
