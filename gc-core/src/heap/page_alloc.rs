@@ -1,5 +1,6 @@
 #![forbid(unsafe_code)]
-//! The page heap: which blocks of the reservation are in use, and which free ones still hold memory.
+//! The page heap: which blocks of the reservation are in use, and which free ones still hold
+//! memory.
 //!
 //! Single blocks are nearly all requests. They come from a lock-free stack of free blocks in front
 //! of the map (`page_map`). The stack is refilled in batches under the lock, and holds about
@@ -52,7 +53,8 @@ pub(crate) struct PageAlloc {
     peak: plain::AtomicU64,
     /// Blocks at or above this index were never taken.
     high: AtomicUsize,
-    /// The most blocks that may be in use. May change at any time; blocks in use beyond it stay so.
+    /// The most blocks that may be in use. May change at any time; blocks in use beyond it stay
+    /// so.
     limit: plain::AtomicU64,
     /// Blocks of the reservation, open or not.
     blocks: usize,
@@ -204,16 +206,16 @@ impl PageAlloc {
         n: usize,
         link: impl Fn(u32) -> &'a Link,
     ) -> Result<u32, NoSpace> {
-        let used = self.used.fetch_add(n, Ordering::Relaxed) + n;
-        if used > self.limit() {
-            self.used.fetch_sub(n, Ordering::Relaxed);
-            self.refuse(if self.limit() < self.blocks {
-                Refusal::Limit
-            } else {
-                Refusal::Reservation
-            });
+        // The count never passes the limit, not even for a moment: another thread would be refused
+        // what fits, and statistics would show more than is allowed.
+        let limit = self.limit();
+        let fits = |used: usize| used.checked_add(n).filter(|used| *used <= limit);
+        let before = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
+        let Ok(before) = before else {
+            self.refuse(if limit < self.blocks { Refusal::Limit } else { Refusal::Reservation });
             return Err(NoSpace);
-        }
+        };
+        let used = before + n;
         if used as u64 > self.peak.load(Ordering::Relaxed) {
             self.peak.fetch_max(used as u64, Ordering::Relaxed);
         }
@@ -458,6 +460,31 @@ mod tests {
             self.bitmaps.lock().push(word);
             true
         }
+    }
+
+    #[test]
+    fn a_refused_run_keeps_no_room_from_others() {
+        let world = World::new(64);
+        let link = |b| world.link(b);
+        let pages = PageAlloc::new(64, 64);
+        let done = AtomicBool::new(false);
+        std::thread::scope(|s| {
+            s.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    assert!(pages.alloc(65, link).is_err());
+                }
+            });
+            let fits = (0..1_000_000).all(|_| {
+                let is_within = pages.used() <= 64;
+                let block = pages.alloc(1, link);
+                block.is_ok_and(|block| {
+                    pages.free(block, 1, link);
+                    is_within
+                })
+            });
+            done.store(true, Ordering::Relaxed);
+            assert!(fits, "a run that was refused took room for a moment");
+        });
     }
 
     #[test]
