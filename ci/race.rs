@@ -1,4 +1,5 @@
-//! The broken twin of the ThreadSanitizer stage: two threads of std race, and under `ci/tsan.supp` that must be reported.
+//! The broken twin of the ThreadSanitizer stage: two threads of std race, and under `ci/tsan.supp`
+//! that must be reported.
 
 static mut SHARED: u64 = 0;
 

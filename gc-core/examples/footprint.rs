@@ -2,7 +2,7 @@
 //! time while nothing happens, and what is left of a burst when the program rests.
 //!
 //! ```text
-//! cargo run --release -p gc-core --example footprint              half a minute, most of it at rest
+//! cargo run --release -p gc-core --example footprint              half a minute, mostly at rest
 //! cargo run --release -p gc-core --example footprint -- --quick   a second, with short waits
 //! RUSTFLAGS="-C target-feature=+crt-static" cargo run --release -p gc-core --example footprint \
 //!     --target x86_64-unknown-linux-gnu -- --quick                the same, statically linked

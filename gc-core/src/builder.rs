@@ -31,7 +31,8 @@ impl Heap {
     ///
     /// # Panics
     ///
-    /// If the system refuses the address space or the threads; [`HeapBuilder::build`] returns that as an error.
+    /// If the system refuses the address space or the threads; [`HeapBuilder::build`] returns that
+    /// as an error.
     #[must_use]
     #[track_caller]
     pub fn new() -> Heap {

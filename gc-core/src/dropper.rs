@@ -53,7 +53,8 @@ pub(crate) struct Handover {
     watched: Instant,
     /// The time since which a cycle that is due waits for destructors.
     awaits: Option<Instant>,
-    /// Ticket of the last sweep's dead objects, while their destructors may release external bytes.
+    /// Ticket of the last sweep's dead objects, while their destructors may release external
+    /// bytes.
     settling: Option<u64>,
 }
 

@@ -1,5 +1,5 @@
-//! A garbage-collected heap to embed: `Copy` pointers that any number of threads share, collected concurrently,
-//! without ever stopping the world.
+//! A garbage-collected heap to embed: `Copy` pointers that any number of threads share, collected
+//! concurrently, without ever stopping the world.
 //!
 //! ```
 //! use gc_core::{Gc, GcCell, Heap, Root, Trace};
@@ -24,23 +24,24 @@
 //!
 //! # Trade-offs
 //!
-//! - A `Gc` lives inside one [`Heap::mutate`] only; between two calls an object is kept by a [`Root`] or by another
-//!   object. The collector makes progress when threads leave `mutate`: leave it after a task, or
-//!   poll [`Mutation::is_awaited`] in a long loop. A thread that stays long delays the end of the
-//!   cycle (memory grows meanwhile), and no other thread.
-//! - What a heap object holds must be `Send + Sync`: mutable fields are [`GcCell`], [`GcRefCell`], atomics and the
-//!   like.
+//! - A `Gc` lives inside one [`Heap::mutate`] only; between two calls an object is kept by a
+//!   [`Root`] or by another object. The collector makes progress when threads leave `mutate`: leave
+//!   it after a task, or poll [`Mutation::is_awaited`] in a long loop. A thread that stays long
+//!   delays the end of the cycle (memory grows meanwhile), and no other thread.
+//! - What a heap object holds must be `Send + Sync`: mutable fields are [`GcCell`], [`GcRefCell`],
+//!   atomics and the like.
 //! - A type with `Gc` fields has no `Drop`; drop glue of leaf fields runs later, on a thread of its
 //!   own ([`Heap::drain_drops`] waits for it, [`DropQueue`] moves it to a thread of yours).
 //! - Objects do not move, so addresses are stable and memory can fragment within a type.
 //!
 //! # How it works
 //!
-//! The collector is on-the-fly mark-sweep. Threads learn of a new phase at the start of their next `mutate`, when
-//! they hold no pointers, so no stack is scanned and no thread waits for another. While marking, a write barrier in
-//! the cells tells the markers what is overwritten. Memory is divided into spans that hold one type each, so objects
-//! have no header, and allocation is a bump. The chapters are the files of the crate, opened by their module docs;
-//! `docs/ARCHITECTURE.md` is the map.
+//! The collector is on-the-fly mark-sweep. Threads learn of a new phase at the start of their next
+//! `mutate`, when they hold no pointers, so no stack is scanned and no thread waits for another.
+//! While marking, a write barrier in the cells tells the markers what is overwritten. Memory is
+//! divided into spans that hold one type each, so objects have no header, and allocation is a bump.
+//! The chapters are the files of the crate, opened by their module docs; `docs/ARCHITECTURE.md` is
+//! the map.
 //!
 //! # Which pointer when
 //!

@@ -12,7 +12,8 @@ use std::marker::PhantomData;
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
-/// A garbage-collected heap: a cheap-to-clone handle, `Send` and `Sync`. Many heaps may live in one process.
+/// A garbage-collected heap: a cheap-to-clone handle, `Send` and `Sync`. Many heaps may live in one
+/// process.
 ///
 /// When the last handle (a [`Mutator`] is one) is dropped, the heap ends. No cycle runs any more,
 /// and the heap's drop thread drops every object that is left. The drop of the handle waits for
@@ -103,8 +104,8 @@ impl Heap {
     ///
     /// Pointers exist inside `f` only; what it returns cannot hold any. The collector's cycle waits
     /// for the longest `mutate`: leave it after a task, or let a long loop poll
-    /// [`Mutation::is_awaited`]. It [costs](crate#costs) a look-up of this thread's [`Mutator`], and
-    /// the pin itself. A panic in `f` passes through and leaves the heap as it is.
+    /// [`Mutation::is_awaited`]. It [costs](crate#costs) a look-up of this thread's [`Mutator`],
+    /// and the pin itself. A panic in `f` passes through and leaves the heap as it is.
     ///
     /// ```
     /// let heap = gc_core::Heap::new();
@@ -225,7 +226,8 @@ impl Heap {
     /// let mut classes = heap.classes();
     /// classes.sort_by_key(|class| std::cmp::Reverse(class.waste_bytes()));
     /// classes.iter().take(5).for_each(|class| println!("{class}"));
-    /// assert!(classes.iter().any(|class| class.type_name.contains("Vec") && class.live_objects == 1));
+    /// let is_kept = |c: &gc_core::ClassStats| c.type_name.contains("Vec") && c.live_objects == 1;
+    /// assert!(classes.iter().any(is_kept));
     /// # let _: &gc_core::Root<Vec<i32>> = &kept;
     /// ```
     #[must_use]
@@ -419,7 +421,8 @@ impl Mutation<'_> {
     /// A counted reference to the heap's shared state.
     pub(crate) fn core(&self) -> Arc<Core> {
         let core = std::ptr::from_ref(self.record.core());
-        // SAFETY: INV-10: the core lives in an `Arc` whose owner, a handle, is borrowed for the pin.
+        // SAFETY: INV-10: the core lives in an `Arc` whose owner, a handle, is borrowed for the
+        // pin.
         unsafe {
             Arc::increment_strong_count(core);
             Arc::from_raw(core)

@@ -79,7 +79,8 @@ unsafe fn spill(tracer: *mut Tracer<'static>) {
     tracer.len = 0;
 }
 
-/// Searches everything reachable from the roots and compares with the mark bits; the world is stopped.
+/// Searches everything reachable from the roots and compares with the mark bits; the world is
+/// stopped.
 pub(crate) fn check_marks(core: &Core) {
     let mut search = Search { seen: HashSet::new(), stack: Vec::new() };
     core.roots.each_live(|addr| search.find(addr));

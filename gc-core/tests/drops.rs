@@ -201,8 +201,8 @@ fn garbage_with_destructors_makes_room_at_the_limit() {
     assert_eq!(refused, 0, "{:?}", heap.stats());
 }
 
-/// A heap of 4 MiB that is nearly full of dead objects of 200 kB. Their destructors take 0.3 ms each,
-/// once `gate` is open.
+/// A heap of 4 MiB that is nearly full of dead objects of 200 kB. Their destructors take 0.3 ms
+/// each, once `gate` is open.
 fn full_of_dead(gate: &Arc<Mutex<()>>) -> Heap {
     let heap = limited(4 << 20);
     for _ in 0..18 {

@@ -30,7 +30,8 @@ fn a_cycle_is_told_step_by_step() {
     let told = told.lock().unwrap();
     assert!(told.iter().all(|(number, _)| *number == heap.number()));
     let mut words: Vec<&str> = told.iter().map(|(_, word)| word.as_str()).collect();
-    // Marking takes one round and one handshake more if nothing is shaded meanwhile; here nothing is.
+    // Marking takes one round and one handshake more if nothing is shaded meanwhile; here nothing
+    // is.
     words.dedup();
     let cycle = |n: u64| {
         format!(

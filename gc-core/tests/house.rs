@@ -67,8 +67,8 @@ const UNSAFE: &[&str] = &[
     "verify.rs",
 ];
 
-/// The layers, from the bottom. A file imports from lower layers and from its own folder. Layer 0 has an
-/// order inside: `error`, `cgroup` and `platform` know nothing, and the others know them.
+/// The layers, from the bottom. A file imports from lower layers and from its own folder. Layer 0
+/// has an order inside: `error`, `cgroup` and `platform` know nothing, and the others know them.
 const LAYERS: [&[&str]; 13] = [
     &["error", "cgroup", "platform"],
     &["sync", "config", "fault"],

@@ -50,7 +50,8 @@ fn replace(mutator: &Mutator, table: &Table, i: usize) {
     });
 }
 
-/// Replaces nodes in a scattered order for `time`; calls `each` after every thousand. Returns how many were.
+/// Replaces nodes in a scattered order for `time`; calls `each` after every thousand. Returns how
+/// many were.
 fn churn(
     mutator: &Mutator,
     table: &Table,

@@ -45,7 +45,8 @@ impl Canary {
     }
     #[track_caller]
     fn number(&self) -> u64 {
-        // SAFETY: a plain read of an initialised field; volatile, because a broken collector changes it under us.
+        // SAFETY: a plain read of an initialised field; volatile, because a broken collector
+        // changes it under us.
         let word = unsafe { std::ptr::read_volatile(&raw const self.0) };
         assert_eq!(word >> 32, MAGIC >> 32, "an object was freed under its user: {word:#x}");
         word & 0xffff_ffff
@@ -120,8 +121,8 @@ struct World<'gc> {
 #[derive(Default)]
 struct Pocket {
     tokens: Vec<Root<Token>>,
-    /// Objects found in the graph and rooted, with their numbers. Other threads may cut them off at
-    /// any time.
+    /// Objects found in the graph and rooted, with their numbers. Other threads may cut them off
+    /// at any time.
     nodes: Vec<(u64, Root<Node<'static>>)>,
 }
 

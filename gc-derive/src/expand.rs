@@ -114,7 +114,9 @@ fn needs_trace(input: &Input<'_>, parts: &Parts) -> TokenStream {
     let ask = |field: &Field<'_>, rest: &TokenStream, variant: &TokenStream| {
         let (member, span) = (field.member.clone(), ours(field.ty));
         quote_spanned! {span=>
-            || <#private::Tracer<#brand>>::__needs_trace::<Self, _>(|__gc_whole: &Self| match *__gc_whole {
+            || <#private::Tracer<#brand>>::__needs_trace::<Self, _>(|__gc_whole: &Self| match
+                *__gc_whole
+            {
                 Self #variant { #member: ref __gc_field, .. } => __gc_field,
                 #rest
             })

@@ -25,8 +25,8 @@ use syn::{DeriveInput, parse_macro_input};
 
 /// Reports to the collector which `Gc`s a type holds.
 ///
-/// Works on structs and enums with at most one lifetime parameter, the brand (`'gc`, whatever its name).
-/// It writes:
+/// Works on structs and enums with at most one lifetime parameter, the brand (`'gc`, whatever its
+/// name). It writes:
 ///
 /// - `Trace`: every field is traced. Its type has to be `Trace`, too.
 /// - `Managed` and `Branded`, which name the type in a `Root`: `Node<'static>` for `Node<'gc>`. A
@@ -36,8 +36,8 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// # Leaves
 ///
-/// A `'static` type is a leaf: no `Gc` that a user can reach is `'static`. So a type without parameters is
-/// never scanned, and it may have a `Drop`.
+/// A `'static` type is a leaf: no `Gc` that a user can reach is `'static`. So a type without
+/// parameters is never scanned, and it may have a `Drop`.
 ///
 /// # Attributes
 ///

@@ -68,7 +68,8 @@ impl Parts {
         Parts { private, attrs, brand, generics, unsized_params, own, bound, extra }
     }
 
-    /// The parameters for an `impl<...>`: with the brand or without, each type parameter bounded by `bound`.
+    /// The parameters for an `impl<...>`: with the brand or without, each type parameter bounded by
+    /// `bound`.
     pub(crate) fn params(&self, branded: bool, bound: impl Fn(bool) -> TokenStream) -> TokenStream {
         let private = &self.private;
         let params = self.generics.params.iter().filter_map(|param| match param {
@@ -114,7 +115,8 @@ pub(crate) fn attrs(of_type: &[Attribute]) -> TokenStream {
 }
 
 fn is_maybe(bound: &TypeParamBound) -> bool {
-    matches!(bound, TypeParamBound::Trait(t) if matches!(t.modifier, syn::TraitBoundModifier::Maybe(_)))
+    let TypeParamBound::Trait(bound) = bound else { return false };
+    matches!(bound.modifier, syn::TraitBoundModifier::Maybe(_))
 }
 
 /// The name, if the type is a single name.

@@ -1,7 +1,7 @@
 //! Models of gc-core's protocol types; see `tests/` and the table in `README.md`.
 //!
-//! Built without `--cfg loom` this crate is empty. It includes the registry's source file once more, with a fence that
-//! can be switched off, for `registry_shipped`.
+//! Built without `--cfg loom` this crate is empty. It includes the registry's source file once
+//! more, with a fence that can be switched off, for `registry_shipped`.
 
 #![cfg(loom)]
 

@@ -1,4 +1,5 @@
-//! What `gc-core/src/handshake/registry.rs` takes from `crate::sync`, on loom, with a fence that can be switched off.
+//! What `gc-core/src/handshake/registry.rs` takes from `crate::sync`, on loom, with a fence that
+//! can be switched off.
 
 #[path = "../../gc-core/src/sync/model.rs"]
 #[allow(dead_code, unreachable_pub, unused_imports, reason = "the registry takes a part of it")]

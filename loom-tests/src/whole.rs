@@ -1,7 +1,7 @@
 //! A small whole heap, for models of a complete cycle: one span of four slots, two mutators and a
-//! collector. They do what `mutator.rs`, `cycle/mod.rs` and `sweep.rs` do, with the protocol types that
-//! ship. Only the side tables and the trace functions of the shipped code are missing; `Toy` and
-//! the words here replace them.
+//! collector. They do what `mutator.rs`, `cycle/mod.rs` and `sweep.rs` do, with the protocol types
+//! that ship. Only the side tables and the trace functions of the shipped code are missing; `Toy`
+//! and the words here replace them.
 //!
 //! Where the code loads a pointer field, the model exchanges it for itself, so that loom sees every
 //! race of the two (tokio-rs/loom#392). Where the code stores to one, the model exchanges too
@@ -90,8 +90,8 @@ pub struct Setup {
     /// Whether the span is in the cache of thread 0, with the free slots as its run. Else the span
     /// lies in its list.
     pub cached: bool,
-    /// Whether the collector lets the mutators run after each root. Then loom explores other orders
-    /// early, and fewer of them late.
+    /// Whether the collector lets the mutators run after each root. Then loom explores other
+    /// orders early, and fewer of them late.
     pub lets: bool,
 }
 

@@ -1,4 +1,5 @@
-//! INV-2: a handshake's snapshot misses a thread only if that thread's first pin sees the new epoch.
+//! INV-2: a handshake's snapshot misses a thread only if that thread's first pin sees the new
+//! epoch.
 #![cfg(loom)]
 
 use gc_core::model::{Epoch, EpochWord, Registry, full_fence};

@@ -1,5 +1,5 @@
-//! INV-2, the orderings: a copy of one place of `Registry` (a store and a load of one word), with its fence and the
-//! handshake's. And a whole first pin, on the type that ships.
+//! INV-2, the orderings: a copy of one place of `Registry` (a store and a load of one word), with
+//! its fence and the handshake's. And a whole first pin, on the type that ships.
 #![cfg(loom)]
 
 use gc_core::model::{Epoch, EpochWord, PinWord, Registry, full_fence};

@@ -1,4 +1,5 @@
-//! INV-2 on the source file that ships, `handshake/registry.rs`, with the fence in `register` and without it.
+//! INV-2 on the source file that ships, `handshake/registry.rs`, with the fence in `register` and
+//! without it.
 #![cfg(loom)]
 
 use loom::sync::Arc;

@@ -1,4 +1,5 @@
-//! INV-5: a span is swept once, by one thread, and never while the next Prep may shade (`ActiveSweep`, `Stack`).
+//! INV-5: a span is swept once, by one thread, and never while the next Prep may shade
+//! (`ActiveSweep`, `Stack`).
 #![cfg(loom)]
 
 use gc_core::model::{ActiveSweep, Link, Stack};

@@ -154,7 +154,10 @@ fn reuse_race(step: Step) {
 
 /// A model with all steps, and its twins.
 macro_rules! scenario {
-    ($scenario:ident, $bound:expr, $whole:ident, $($twin:ident: $step:ident, $message:literal;)*) => {
+    (
+        $scenario:ident, $bound:expr, $whole:ident,
+        $($twin:ident: $step:ident, $message:literal;)*
+    ) => {
         #[test]
         fn $whole() {
             loom_tests::check($bound, || $scenario(Step::Whole));

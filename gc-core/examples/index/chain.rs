@@ -29,8 +29,8 @@ pub(crate) trait Node<'gc>: Trace<'gc> + Send + Sync + Sized + 'gc {
     fn is_dead(&self) -> bool;
 }
 
-/// Makes `node`, which is in no list yet, the head of the list if the head still is `seen`. Gives back the
-/// head it found otherwise.
+/// Makes `node`, which is in no list yet, the head of the list if the head still is `seen`. Gives
+/// back the head it found otherwise.
 pub(crate) fn push<'gc, T: Node<'gc>>(
     mc: &'gc Mutation<'gc>,
     head: &GcCell<'gc, T>,

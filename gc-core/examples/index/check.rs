@@ -1,4 +1,5 @@
-//! The proof of the pudding: the index, compared posting by posting with a sequential one of the same files.
+//! The proof of the pudding: the index, compared posting by posting with a sequential one of the
+//! same files.
 
 use crate::corpus::Corpus;
 use crate::index::Index;
@@ -51,7 +52,8 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// After a collection, the heap has to have what the walk met: less is a lost object, more is a leak.
+    /// After a collection, the heap has to have what the walk met: less is a lost object, more is a
+    /// leak.
     pub(crate) fn check_heap(&mut self, live: u64) {
         let objects = self.objects;
         if live != objects {

@@ -58,7 +58,8 @@ impl Skipped {
 }
 
 impl Corpus {
-    /// Reads every text file below `roots`, in the order of their names; calls `tick` after each file.
+    /// Reads every text file below `roots`, in the order of their names; calls `tick` after each
+    /// file.
     pub(crate) fn read(roots: &[PathBuf], mut tick: impl FnMut(&Corpus)) -> Corpus {
         let mut corpus = Corpus::default();
         // A stack of our own: folders may be nested deeper than the thread's stack allows.
@@ -78,7 +79,8 @@ impl Corpus {
             for (path, kind) in paths.into_iter().rev() {
                 match kind {
                     Err(error) => corpus.skipped.unreadable(&path, &error),
-                    // Symbolic links are not followed: they may lead in circles or out of the folder.
+                    // Symbolic links are not followed: they may lead in circles or out of the
+                    // folder.
                     Ok(kind) if kind.is_dir() => folders.push(path),
                     Ok(kind) if kind.is_file() => corpus.add(&path),
                     Ok(_) => corpus.skipped.special += 1,
@@ -92,8 +94,8 @@ impl Corpus {
 
     fn add(&mut self, path: &Path) {
         let mut bytes = Vec::new();
-        // One byte more than is allowed tells a huge file from one that just fits; its size alone would not,
-        // because it may grow.
+        // One byte more than is allowed tells a huge file from one that just fits; its size alone
+        // would not, because it may grow.
         let read = fs::File::open(path).and_then(|f| f.take(LARGEST + 1).read_to_end(&mut bytes));
         if let Err(error) = read {
             return self.skipped.unreadable(path, &error);

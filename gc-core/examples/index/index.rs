@@ -1,4 +1,5 @@
-//! The inverted index: a lock-free hash map from terms to lock-free lists of postings, and a table of documents.
+//! The inverted index: a lock-free hash map from terms to lock-free lists of postings, and a table
+//! of documents.
 //!
 //! Life of a document:
 //! 1. A writer makes a [`Doc`] ([`Index::begin`]) and pushes one [`Posting`] for each of its terms
@@ -162,8 +163,8 @@ impl<'gc> Index<'gc> {
         }
     }
 
-    /// Makes the postings of `doc` dead and tidies one batch of its terms; `true` if there are more. Only who
-    /// got `doc` from [`Index::install`] calls this.
+    /// Makes the postings of `doc` dead and tidies one batch of its terms; `true` if there are
+    /// more. Only who got `doc` from [`Index::install`] calls this.
     pub(crate) fn retire(&self, mc: &'gc Mutation<'gc>, doc: Gc<'gc, Doc<'gc>>) -> bool {
         doc.is_retired.store(true, Ordering::SeqCst);
         let Some(batch) = doc.terms.get() else { return false };
@@ -292,7 +293,8 @@ impl<'gc> Index<'gc> {
 
     /// Prunes the postings of `term`, and closes it if none is left.
     fn tidy(&self, mc: &'gc Mutation<'gc>, term: Gc<'gc, Term<'gc>>) -> u32 {
-        // Who counted a posting as dead before this has also flagged it, so this pruning unlinks it.
+        // Who counted a posting as dead before this has also flagged it, so this pruning unlinks
+        // it.
         term.dead.store(0, Ordering::SeqCst);
         let pruned = chain::prune(mc, &Gc::as_ref(term).postings);
         term.linked.store(pruned.live, Ordering::Relaxed);
@@ -349,7 +351,8 @@ mod tests {
             for file in 0..THREADS {
                 let (heap, index) = (&heap, &index);
                 scope.spawn(move || {
-                    // Every second revision has the term, so the term loses its last posting all the time.
+                    // Every second revision has the term, so the term loses its last posting all
+                    // the time.
                     for revision in 0..REVISIONS {
                         heap.mutate(|mc| {
                             let index = index.get(mc);

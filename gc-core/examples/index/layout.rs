@@ -9,8 +9,8 @@ const LABEL: usize = 13;
 /// A narrower terminal gets lines of this width, which it breaks by itself.
 const NARROWEST: usize = 30;
 
-/// The columns of a terminal: `COLUMNS` if it is set, else what the system says. `None` if `stream` is a file or
-/// a pipe, in which lines are as long as they are.
+/// The columns of a terminal: `COLUMNS` if it is set, else what the system says. `None` if `stream`
+/// is a file or a pipe, in which lines are as long as they are.
 pub(crate) fn width(stream: &impl IsTerminal) -> Option<usize> {
     let asked = || std::env::var("COLUMNS").ok()?.parse().ok().filter(|columns| *columns > 0);
     // Of the first standard stream that is a terminal; all that are, are the same one.

@@ -4,9 +4,9 @@
 //! cargo run --release --example index -- [FOLDER] [--threads N]
 //! ```
 //!
-//! Several writers add, replace and drop documents while readers query; at the end every posting is compared
-//! with a plain sequential index. The index is lock-free and written in safe Rust: see `index.rs` for the
-//! structure and `chain.rs` for the list that it is made of.
+//! Several writers add, replace and drop documents while readers query; at the end every posting is
+//! compared with a plain sequential index. The index is lock-free and written in safe Rust: see
+//! `index.rs` for the structure and `chain.rs` for the list that it is made of.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_types, reason = "for the collector; this is a user's program")]

@@ -18,7 +18,8 @@ pub(crate) struct Row {
     pub(crate) ns: [u64; 4],
 }
 
-/// The table; kinds that never happened are left out. A paragraph for each kind where `width` is too narrow.
+/// The table; kinds that never happened are left out. A paragraph for each kind where `width` is
+/// too narrow.
 pub(crate) fn table(rows: &[Row], width: Option<usize>) -> String {
     if width.is_some_and(|width| width < TABLE) {
         return paragraphs(rows, width);

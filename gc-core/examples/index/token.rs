@@ -5,8 +5,8 @@ use std::collections::HashMap;
 /// Longer words are data (base64, hashes), not something to look up.
 const LONGEST: usize = 64;
 
-/// Calls `each` with every term of `text`: words of letters, digits and inner underscores, in lower case, from
-/// 2 to 64 bytes long.
+/// Calls `each` with every term of `text`: words of letters, digits and inner underscores, in lower
+/// case, from 2 to 64 bytes long.
 pub(crate) fn terms(text: &str, mut each: impl FnMut(&str)) {
     let mut lower = String::new();
     for word in text.split(|c: char| !(c.is_alphanumeric() || c == '_')) {
@@ -41,7 +41,8 @@ pub(crate) fn count(text: &str, counts: &mut Counts) {
     });
 }
 
-/// A hash that is the same in every run: FNV-1a, finished so that the low bits are as good as the high ones.
+/// A hash that is the same in every run: FNV-1a, finished so that the low bits are as good as the
+/// high ones.
 pub(crate) fn hash(term: &str) -> u64 {
     let fnv = term.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

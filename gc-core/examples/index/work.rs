@@ -76,7 +76,8 @@ impl<'a> Work<'a> {
     }
 
     fn take(&self) -> Option<usize> {
-        // The deadline is looked at first: a job that is taken is done, so the jobs done have no gap.
+        // The deadline is looked at first: a job that is taken is done, so the jobs done have no
+        // gap.
         let in_time = self.taken() < self.corpus.files.len() || Instant::now() < self.deadline;
         let job = in_time.then(|| self.next.fetch_add(1, Ordering::Relaxed))?;
         (job < self.total).then_some(job)
@@ -131,10 +132,11 @@ impl<'a> Work<'a> {
     }
 }
 
-/// The documents that contain `one`, and `two` as well if there is one, as sorted pairs of file and revision.
+/// The documents that contain `one`, and `two` as well if there is one, as sorted pairs of file and
+/// revision.
 ///
-/// Gives `false` if a hit was no document of both terms. Only the first hit is looked at: this runs all the
-/// time.
+/// Gives `false` if a hit was no document of both terms. Only the first hit is looked at: this runs
+/// all the time.
 pub(crate) fn search(
     index: &Index<'_>,
     one: &str,

@@ -14,8 +14,9 @@
 //! 3. *Shelves*: guarded vectors of pointers of all kinds, weak ones too.
 //! 4. *Short heaps*: others beside the large one, made, used and dropped.
 //!
-//! Every object carries a magic word, checked at each visit; its `Drop` destroys it. Canaries are counted. The exit
-//! code is not zero if anything was inconsistent, or if no cycle ended for 30 seconds.
+//! Every object carries a magic word, checked at each visit; its `Drop` destroys it. Canaries are
+//! counted. The exit code is not zero if anything was inconsistent, or if no cycle ended for 30
+//! seconds.
 
 mod objects;
 mod short;
@@ -322,7 +323,8 @@ fn shelves<'gc>(mc: &Mutation<'gc>, world: &World<'gc>, rng: &mut Rng) {
 /// Runs its argument in a pin of one kind or the other.
 type Pin<'a> = &'a dyn Fn(&mut dyn FnMut(&Mutation<'_>));
 
-/// One `mutate`: a few operations up to thousands, a long one now and then, one that panics now and then.
+/// One `mutate`: a few operations up to thousands, a long one now and then, one that panics now and
+/// then.
 fn shift(shared: &Shared, rng: &mut Rng, pin: Pin<'_>) {
     let ops = [1, 1, 4, 16, 64, 256][rng.below(6)];
     let panics = rng.one_in(64);

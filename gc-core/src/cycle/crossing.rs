@@ -1,8 +1,8 @@
 //! Handshakes, as the collector sees them: it sets an epoch and waits thread by thread.
 //!
 //! 1. [`Collector::begin_handshake`] sets the epoch.
-//! 2. [`Collector::await_crossing`] looks at one thread after the other until each has crossed (rule 2).
-//!    It does other work meanwhile, or gives up.
+//! 2. [`Collector::await_crossing`] looks at one thread after the other until each has crossed
+//!    (rule 2). It does other work meanwhile, or gives up.
 //! 3. [`Collector::stop`] is the exception: it keeps the threads at the start of their pins, in the
 //!    stopped mode and in the verifying build.
 

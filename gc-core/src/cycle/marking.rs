@@ -1,6 +1,7 @@
 //! The Mark phase: markers drain, and termination rounds follow until one is clean.
 //!
-//! 1. [`Collector::mark`] makes work of the roots and drains with the other markers ([`marker_thread`]).
+//! 1. [`Collector::mark`] makes work of the roots and drains with the other markers
+//!    ([`marker_thread`]).
 //! 2. When nothing is left it records the shades so far and crosses into a round
 //!    ([`Collector::round`], rule 7).
 //! 3. After a clean round it marks the values of ephemerons ([`Collector::shade_ephemerons`]).

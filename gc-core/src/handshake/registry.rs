@@ -1,7 +1,7 @@
 //! The threads that a handshake must ask: they come while the collector iterates, and stay.
 //!
-//! 1. A registration (rare) takes the writers' lock and stores its record into the first free
-//!    place of a *row*. When a row is full it makes the next one, of twice the length.
+//! 1. A registration (rare) takes the writers' lock and stores its record into the first free place
+//!    of a *row*. When a row is full it makes the next one, of twice the length.
 //! 2. Readers go through the rows until the first free place. They take no lock, so a preempted
 //!    registration never delays a cycle.
 //! 3. A place that was filled is never changed, and no row moves or ends before the registry does.

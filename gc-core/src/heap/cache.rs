@@ -1,16 +1,17 @@
 //! The cache of a thread: one cursor for each class that it allocates from.
 //!
-//! The fast path ([`Cursor::bump`]) finds the cursor, adds, compares and stores; where free slots lie scattered the
-//! cursor has the bits of one word of them instead of a run ([`Cursor::hole`], `free`). Leaf data finds its cursor by
-//! its size class, a constant; other types through a direct-mapped table tagged with the address of their
-//! [`TypeInfo`](super::object::TypeInfo), also a constant. A type that loses its place in the table keeps its
-//! cursor in `parked`, or only its count where it holds no span.
+//! The fast path ([`Cursor::bump`]) finds the cursor, adds, compares and stores; where free slots
+//! lie scattered the cursor has the bits of one word of them instead of a run ([`Cursor::hole`],
+//! `free`). Leaf data finds its cursor by its size class, a constant; other types through a
+//! direct-mapped table tagged with the address of their [`TypeInfo`](super::object::TypeInfo), also
+//! a constant. A type that loses its place in the table keeps its cursor in `parked`, or only its
+//! count where it holds no span.
 //!
 //! A cursor counts what its thread takes of the class ([`Cursor::count`]). A thread holds spans of
 //! those classes only that are warm for it (`mutator::shared`), so many cursors hold none.
 //!
-//! A cache belongs to its thread, and to the collector while the thread is known to be outside of every pin and
-//! kept there (INV-3, `handshake::Crossing`). Its cells are therefore plain.
+//! A cache belongs to its thread, and to the collector while the thread is known to be outside of
+//! every pin and kept there (INV-3, `handshake::Crossing`). Its cells are therefore plain.
 
 use super::free::{Held, Holes, Run};
 use super::object::TypeInfo;
@@ -40,8 +41,9 @@ pub(crate) struct Cursor {
     /// Slots of the class that the thread has taken lately; those of a span that it holds count as
     /// taken.
     warmth: Cell<u32>,
-    /// Bit for each granule of the bitmap word that ends at `end` in which a free slot begins that is this cursor's as
-    /// well, apart from the run (which is empty as long as there are some); and for those that begin in the second half.
+    /// Bit for each granule of the bitmap word that ends at `end` in which a free slot begins that
+    /// is this cursor's as well, apart from the run (which is empty as long as there are
+    /// some); and for those that begin in the second half.
     holes: Cell<u64>,
     halves: Cell<u64>,
 }
@@ -212,17 +214,20 @@ impl Cache {
         &self.leaf[class]
     }
 
-    /// The place in the table for `tag`; the cursor there may belong to another class (see [`owned`](Self::owned)).
+    /// The place in the table for `tag`; the cursor there may belong to another class (see
+    /// [`owned`](Self::owned)).
     #[inline(always)]
     pub(crate) fn place(&self, tag: usize) -> &Cursor {
-        // A `TypeInfo` takes some 60 bytes, so the low bits say nothing; an array's size class is in the top.
-        // In a schedule only what does not change with the address at which the program was loaded.
+        // A `TypeInfo` takes some 60 bytes, so the low bits say nothing; an array's size class is
+        // in the top. In a schedule only what does not change with the address at which the
+        // program was loaded.
         let tag = if cfg!(shuttle) { tag & (0xffff << 48 | 0xfff) } else { tag };
         &self.typed[((tag >> 4) ^ (tag >> 11) ^ (tag >> 48)) % TABLE]
     }
 
-    /// The same as [`owned`](Self::owned) for the tag of a type that is no array: three instructions less, because the
-    /// top of an address is zero. Were it not, nothing would be found here, and the slow path would look again.
+    /// The same as [`owned`](Self::owned) for the tag of a type that is no array: three
+    /// instructions less, because the top of an address is zero. Were it not, nothing would be
+    /// found here, and the slow path would look again.
     #[inline(always)]
     pub(crate) fn owned_type(&self, tag: usize) -> Option<&Cursor> {
         let low = if cfg!(shuttle) { tag & 0xfff } else { tag };
@@ -288,7 +293,8 @@ pub(crate) fn tag_of(info: &'static TypeInfo) -> usize {
     std::ptr::from_ref(info) as usize
 }
 
-/// Tag of arrays of a type in one size class. User addresses end below 2^47 on every supported platform.
+/// Tag of arrays of a type in one size class. User addresses end below 2^47 on every supported
+/// platform.
 #[inline(always)]
 pub(crate) fn array_tag(info: &'static TypeInfo, class: usize) -> usize {
     tag_of(info) | (class + 1) << 48

@@ -1,5 +1,6 @@
 #![forbid(unsafe_code)]
-//! Whether a span with grey objects is queued: one byte, [`GreySpan`]. [`scans`](super::scans) tells what it is for.
+//! Whether a span with grey objects is queued: one byte, [`GreySpan`]. [`scans`](super::scans)
+//! tells what it is for.
 
 use crate::sync::{AtomicU8, Ordering, chaos};
 

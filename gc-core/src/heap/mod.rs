@@ -17,10 +17,10 @@
 //! gives idle blocks to the system.
 //!
 //! All metadata lies in dense side tables indexed by block number, never in the blocks and never in
-//! the objects. Within this folder `os`, `bitmap`, `central`, `size_class`, `object` and `grey` do not
-//! know each other. `span` builds on them, `page_map` on `bitmap`, `page_alloc` on `page_map` and
-//! `central`, `tables` on `span` and `grey`. `free` and `scans` build on `tables`, `cache` on `free`, this file
-//! on all, and `waste` on this file.
+//! the objects. Within this folder `os`, `bitmap`, `central`, `size_class`, `object` and `grey` do
+//! not know each other. `span` builds on them, `page_map` on `bitmap`, `page_alloc` on `page_map`
+//! and `central`, `tables` on `span` and `grey`. `free` and `scans` build on `tables`, `cache` on
+//! `free`, this file on all, and `waste` on this file.
 
 pub(crate) mod address;
 pub(crate) mod asan;
@@ -266,7 +266,8 @@ impl Space {
         self.pages.release_all(self) * BLOCK
     }
 
-    /// The class for a type (`size_class` 0) or for arrays of a type in one size class, made at first use.
+    /// The class for a type (`size_class` 0) or for arrays of a type in one size class, made at
+    /// first use.
     pub(crate) fn class_for(
         &self,
         info: &'static TypeInfo,

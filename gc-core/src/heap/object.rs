@@ -32,7 +32,8 @@ pub(crate) struct TypeInfo {
     pub(crate) needs_trace: bool,
     /// Whether values have drop glue.
     pub(crate) needs_drop: bool,
-    /// Whether objects are arrays of the type, with their length in a header word before the first element.
+    /// Whether objects are arrays of the type, with their length in a header word before the first
+    /// element.
     pub(crate) array: bool,
     /// Whether leaf data of this type has spans of its own, so that its type follows from its
     /// address.
@@ -192,7 +193,8 @@ unsafe fn trace_values<'gc, T: Trace<'gc>>(at: *const u8, n: usize, tracer: *mut
     // SAFETY: INV-7: the caller lends its tracer for this call; the brand is only a brand.
     let tracer = unsafe { &mut *tracer.cast::<Tracer<'gc>>() };
     for i in 0..n {
-        // SAFETY: INV-6: the object is initialised, its span is of type T, and `T: Sync` lets us share it.
+        // SAFETY: INV-6: the object is initialised, its span is of type T, and `T: Sync` lets us
+        // share it.
         unsafe { &*at.add(i) }.trace(tracer);
     }
 }
@@ -305,7 +307,8 @@ mod tests {
             }
             let mut buf = [0; PACKET];
             let mut tracer = Tracer::new(buf.as_mut_ptr(), never, std::ptr::null_mut(), 0);
-            // SAFETY: INV-6: a fresh span is zeroed, and so are its values; INV-7: the tracer is ours.
+            // SAFETY: INV-6: a fresh span is zeroed, and so are its values; INV-7: the tracer is
+            // ours.
             unsafe { (info.trace_bits)(start, &class.halves, &bits, &raw mut tracer) };
             let len = tracer.len;
             assert_eq!(buf[..len], some, "{WORDS}");

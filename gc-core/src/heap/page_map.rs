@@ -32,7 +32,8 @@ pub(super) struct PageMap {
     table_count: usize,
     /// Number of open blocks. Blocks from this index on cannot be taken yet.
     blocks: usize,
-    /// Blocks in a page of the system, and words whose part of a bitmap fills one; both at least 1.
+    /// Blocks in a page of the system, and words whose part of a bitmap fills one; both at least
+    /// 1.
     grain: usize,
     group: usize,
     /// No `2^k` free blocks in a row begin below `hints[k]`.

@@ -76,7 +76,8 @@ pub(crate) const fn class_of(bytes: usize) -> usize {
     }
 }
 
-/// Blocks in a span of slots of `size` bytes: enough for at least eight slots, or for four of the largest.
+/// Blocks in a span of slots of `size` bytes: enough for at least eight slots, or for four of the
+/// largest.
 pub(crate) const fn span_blocks(size: usize) -> usize {
     at_most((size * 8).div_ceil(BLOCK), 8)
 }

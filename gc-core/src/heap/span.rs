@@ -1,4 +1,5 @@
-//! Spans: runs of blocks whose slots have one size and one type, and the classes that they belong to.
+//! Spans: runs of blocks whose slots have one size and one type, and the classes that they belong
+//! to.
 
 use super::central::{Link, Stack};
 use super::object::{LEAF_INFO, TypeInfo};
@@ -16,12 +17,13 @@ pub(crate) struct SpanMeta {
     /// It is a number, not a flag. Written by the sweeper or the maker of the span, which owns it
     /// then; read by threads that shade (rule 10).
     sweep: AtomicU32,
-    /// First block of the span that this block belongs to. Written before the span's class is published.
+    /// First block of the span that this block belongs to. Written before the span's class is
+    /// published.
     first: AtomicU32,
     /// Blocks in the span (first block only).
     blocks: AtomicU32,
-    /// Allocated slots, as of when the span was swept, given up or shared (first block only). Exact
-    /// while the span is in a list.
+    /// Allocated slots, as of when the span was swept, given up or shared (first block only).
+    /// Exact while the span is in a list.
     live: AtomicU32,
 }
 
@@ -66,7 +68,8 @@ fn warm_at(slots: usize) -> u32 {
 
 /// One class of spans: a type, an (element type, size class), or a size class of leaf data.
 ///
-/// Made once, never freed before the heap: the block table and thread caches hold plain pointers to it.
+/// Made once, never freed before the heap: the block table and thread caches hold plain pointers to
+/// it.
 #[derive(Debug)]
 pub(crate) struct SpanClass {
     pub(crate) info: &'static TypeInfo,

@@ -83,8 +83,8 @@ impl Tables {
     #[inline(always)]
     pub(crate) fn meta(&self, block: usize) -> &SpanMeta {
         debug_assert!(block < self.blocks);
-        // SAFETY: INV-10: the table has an entry for each block; zeroed memory is a valid `SpanMeta` and it is
-        // never unmapped while the space lives.
+        // SAFETY: INV-10: the table has an entry for each block; zeroed memory is a valid
+        // `SpanMeta` and it is never unmapped while the space lives.
         unsafe { &*self.metas.add(block) }
     }
     #[inline(always)]
@@ -104,7 +104,8 @@ impl Tables {
     pub(crate) fn class_of(&self, addr: usize) -> &'static SpanClass {
         let class = self.class_word(self.block_of(addr)).load(Ordering::Acquire);
         debug_assert!(!class.is_null(), "{addr:#x} lies in no span");
-        // SAFETY: INV-6: `addr` is an allocated object, so its block has a class; classes outlive the heap.
+        // SAFETY: INV-6: `addr` is an allocated object, so its block has a class; classes outlive
+        // the heap.
         unsafe { &*class }
     }
     /// Returns the type information of a live object, if the address is one of this heap's.

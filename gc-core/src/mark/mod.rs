@@ -24,8 +24,9 @@
 //! neither the depth nor the width of the graph matters. Arrays are scanned in pieces (Go's
 //! oblets).
 //!
-//! Literature: Dijkstra et al. 1978 (tri-colour); Yuasa 1990 (snapshot); Doligez and Gonthier 1994 (ragged
-//! start); Go's `mgcmark.go` (work packets, oblets); Cher, Hosking and Vitek 2004 (prefetch before scanning).
+//! Literature: Dijkstra et al. 1978 (tri-colour); Yuasa 1990 (snapshot); Doligez and Gonthier 1994
+//! (ragged start); Go's `mgcmark.go` (work packets, oblets); Cher, Hosking and Vitek 2004 (prefetch
+//! before scanning).
 
 pub mod detector;
 #[cfg(not(loom))]

@@ -138,7 +138,8 @@ impl RootTable {
             .map(|c| (NonNull::from(&**c).cast::<RootSlot>(), c.len()))
             .collect();
         let slots = chunks.into_iter().flat_map(|(first, n)| {
-            // SAFETY: INV-12: `first` points to a chunk of `n` slots, which is never freed or moved.
+            // SAFETY: INV-12: `first` points to a chunk of `n` slots, which is never freed or
+            // moved.
             (0..n).map(move |i| SlotRef(unsafe { first.add(i) }))
         });
         slots.collect()

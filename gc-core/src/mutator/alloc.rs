@@ -1,9 +1,10 @@
 //! Allocation: from the cursor's bump to the span that a refill finds, and the pace that it keeps.
 //!
 //! 1. The fast path is [`Record::alloc`]: a cursor of the cache, add, compare, store.
-//! 2. A used-up run leads to a hole or to what is free next in the span (`heap::free`), a used-up span to the central list of
-//!    its class, to an unswept span, or to fresh blocks (`Record::find_span`).
-//!    A thread that has taken few slots of the class holds no span of it (`shared`).
+//! 2. A used-up run leads to a hole or to what is free next in the span (`heap::free`), a used-up
+//!    span to the central list of its class, to an unswept span, or to fresh blocks
+//!    (`Record::find_span`). A thread that has taken few slots of the class holds no span of it
+//!    (`shared`).
 //! 3. Fresh blocks may be short: then the thread draws on a ration, and waits before its next pin
 //!    (`ration`). Free slots of spans in use never are.
 //! 4. At every span the thread looks at how far allocation is ahead of the collector, and marks a
@@ -33,8 +34,8 @@ use std::time::Duration;
 
 /// Spans that one refill sweeps at most.
 const SWEEPS_PER_REFILL: usize = 8;
-/// Small objects that one assist scans, or as much of larger ones: 3 to 5 µs, and below 20 whatever they are. And how many
-/// refills ask for it before there is one.
+/// Small objects that one assist scans, or as much of larger ones: 3 to 5 µs, and below 20 whatever
+/// they are. And how many refills ask for it before there is one.
 const ASSIST: usize = 64;
 const ASSIST_EVERY: u32 = 2;
 /// How long a refill sleeps where destructors cannot keep up: about as long as it takes to drop
@@ -45,7 +46,8 @@ const DROP_NAP: Duration = Duration::from_micros(20);
 type Make<'a> = &'a dyn Fn() -> Option<u32>;
 
 impl Record {
-    /// Room for one value of the type of `info`, uninitialised. The caller writes it before anything else.
+    /// Room for one value of the type of `info`, uninitialised. The caller writes it before
+    /// anything else.
     ///
     /// With `MUST` the caller panics if it is refused: then the thread rather waits, before its
     /// next pin.
@@ -71,8 +73,8 @@ impl Record {
         }
     }
 
-    /// Room for an array of `bytes` (its header not counted), uninitialised but for the length of an array that
-    /// has one, which is zero.
+    /// Room for an array of `bytes` (its header not counted), uninitialised but for the length of
+    /// an array that has one, which is zero.
     pub(crate) fn alloc_array<const MUST: bool>(
         &self,
         info: &'static TypeInfo,
@@ -101,7 +103,8 @@ impl Record {
             }
         };
         if info.origin() != 0 {
-            // SAFETY: INV-6: the slot is ours and has `origin` bytes before the object for this word.
+            // SAFETY: INV-6: the slot is ours and has `origin` bytes before the object for this
+            // word.
             unsafe { (at as *mut usize).sub(1).write(0) };
         }
         Ok(at)
@@ -142,7 +145,8 @@ impl Record {
         }
     }
 
-    /// The cursor's run is used up: takes a hole, or moves it to what is free next and takes the first slot.
+    /// The cursor's run is used up: takes a hole, or moves it to what is free next and takes the
+    /// first slot.
     fn refill(
         &self,
         cursor: &Cursor,
@@ -199,7 +203,8 @@ impl Record {
         let start = core.space.address(span);
         let first = core.space.next_free(class, span, start).expect("the span has a free slot");
         if self.mode.get() == Mode::Mark && !fault!("white_in_mark") {
-            // All free slots of the span at once: one locked instruction for a word of them, not for a run.
+            // All free slots of the span at once: one locked instruction for a word of them, not
+            // for a run.
             let rest = Run { from: start, to: start };
             self.set_marks(core, &Held { class, span, rest, holes: 0 });
         }
@@ -247,8 +252,9 @@ impl Record {
         crate::verify::check_free(class, run);
         if class.info.weak_box && !fault!("box_not_emptied") {
             for at in (run.from..run.to).step_by(class.slot) {
-                // SAFETY: INV-11: the slot is free and the span is ours, and whatever it holds is a valid box;
-                // by atomics, because the pass may still look at a rest that was given up.
+                // SAFETY: INV-11: the slot is free and the span is ours, and whatever it holds is a
+                // valid box; by atomics, because the pass may still look at a rest
+                // that was given up.
                 unsafe { &*(at as *const WeakBox) }.empty();
             }
         }
@@ -360,7 +366,8 @@ impl Record {
         None
     }
 
-    /// Near the limit: sweeps whatever may be swept here, so that empty spans of other classes become blocks.
+    /// Near the limit: sweeps whatever may be swept here, so that empty spans of other classes
+    /// become blocks.
     #[cold]
     fn sweep_others(&self, core: &Core) {
         if self.mode.get() != Mode::Off {

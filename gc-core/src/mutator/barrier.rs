@@ -1,4 +1,5 @@
-//! The write barrier: what a store, a root, an upgrade and an exclusive borrow do while the collector marks.
+//! The write barrier: what a store, a root, an upgrade and an exclusive borrow do while the
+//! collector marks.
 //!
 //! ```text
 //! Off         field = new
@@ -208,7 +209,8 @@ impl Record {
     /// Shades everything that `value` holds. The guarded cells in it record the cycle.
     pub(crate) fn shade_all<'gc, T: Trace<'gc> + ?Sized>(&self, value: &T) {
         unsafe fn spill(tracer: *mut Tracer<'static>) {
-            // SAFETY: INV-7: `shade_all` made the tracer with a record as owner and lends both for the call.
+            // SAFETY: INV-7: `shade_all` made the tracer with a record as owner and lends both for
+            // the call.
             let tracer = unsafe { &mut *tracer };
             // SAFETY: INV-7: as above.
             let record = unsafe { &*tracer.owner.cast::<Record>() };

@@ -114,7 +114,8 @@ impl Core {
         record
     }
 
-    /// Takes the record of a thread that ends, or of a handle that is dropped, outside of every pin.
+    /// Takes the record of a thread that ends, or of a handle that is dropped, outside of every
+    /// pin.
     pub(crate) fn retire(&self, record: Arc<PlacedRecord>) {
         record.owner.store(0, Ordering::Relaxed);
         record.crossing.exclusively(|| record.give_up_at_end(self));
@@ -191,8 +192,8 @@ impl Core {
         self.records.for_each(|record| pinned |= record.is_pinned_here());
         pinned
     }
-    /// Whether as many threads allocated since the last call as there are cores: then a marker takes its core from one
-    /// of them. So many share what a limit leaves.
+    /// Whether as many threads allocated since the last call as there are cores: then a marker
+    /// takes its core from one of them. So many share what a limit leaves.
     pub(crate) fn is_crowded(&self) -> bool {
         let mut busy = 0;
         self.records.for_each(|record| busy += usize::from(record.was_busy()));
@@ -210,7 +211,8 @@ impl Core {
         if let Some(known) = self.leaf[class].get() {
             return known;
         }
-        // Outside of the once-lock, whose waiters no scheduler sees; `class_for` gives every thread the same.
+        // Outside of the once-lock, whose waiters no scheduler sees; `class_for` gives every thread
+        // the same.
         let made = self.space.class_for(&LEAF_INFO, class + 1, |id| {
             SpanClass::leaf(id, size_class::SIZES[class] as usize, self.space.pages.limit())
         });

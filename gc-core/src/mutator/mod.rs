@@ -1,17 +1,19 @@
 //! The mutator's side: what a thread does when it pins, allocates, stores and shades.
 //!
-//! [`Core`] is the state that both sides share; [`Record`] is a thread's part of it. The life of a pin:
-//! 1. [`Record::enter`]: read the epoch; at the first pin in it, bring the cache to it under the thread's own
-//!    lock (`Record::cross`); publish, and read the epoch again (rule 1).
+//! [`Core`] is the state that both sides share; [`Record`] is a thread's part of it. The life of a
+//! pin:
+//! 1. [`Record::enter`]: read the epoch; at the first pin in it, bring the cache to it under the
+//!    thread's own lock (`Record::cross`); publish, and read the epoch again (rule 1).
 //! 2. Allocate from the cursors; at the end of a run [`Record::refill`]. Of a class of which it has
 //!    taken few slots the thread holds no span, and takes each slot of one that it shares
 //!    ([`shared`]).
-//! 3. Store through the barrier ([`Record::store`]): in Off a plain store, else by the table of the design.
-//! 4. [`Record::leave`]: the published word is cleared. There is nothing to hand over: shades went straight into
-//!    the thread's ring (`mark::ring`).
+//! 3. Store through the barrier ([`Record::store`]): in Off a plain store, else by the table of the
+//!    design.
+//! 4. [`Record::leave`]: the published word is cleared. There is nothing to hand over: shades went
+//!    straight into the thread's ring (`mark::ring`).
 //!
-//! The mode is fixed for the whole pin (INV-1). A record outlives its thread: it is kept for the next thread that
-//! comes, so the registry is as long as there ever were threads at once.
+//! The mode is fixed for the whole pin (INV-1). A record outlives its thread: it is kept for the
+//! next thread that comes, so the registry is as long as there ever were threads at once.
 
 mod alloc;
 mod barrier;
@@ -95,7 +97,8 @@ pub(crate) struct Record {
     panics: Cell<bool>,
     /// How far the collector was when this thread gave up to wait for it.
     hopeless: Cell<Option<u64>>,
-    /// Sweeps begun as of the pin: the number of the spans that the thread may take slots of (rule 10).
+    /// Sweeps begun as of the pin: the number of the spans that the thread may take slots of (rule
+    /// 10).
     sweeps: Cell<u64>,
     /// The cycle of the pin, for guarded cells.
     cycle: Cell<u64>,
@@ -124,8 +127,9 @@ pub(crate) struct Record {
     cache: Cache,
 }
 
-// SAFETY: INV-3: the cells are used by the owner of the record only, inside or at the start of its pins, and by
-// the collector under the crossing lock while the owner is kept out; the rest is protocol types.
+// SAFETY: INV-3: the cells are used by the owner of the record only, inside or at the start of its
+// pins, and by the collector under the crossing lock while the owner is kept out; the rest is
+// protocol types.
 unsafe impl Sync for Record {}
 // SAFETY: INV-3: as above; nothing in a record is tied to a thread.
 unsafe impl Send for Record {}
@@ -188,8 +192,8 @@ impl Record {
     /// The heap's shared state.
     #[inline(always)]
     pub(crate) fn core(&self) -> &Core {
-        // SAFETY: INV-10: the core owns the registry, which owns the record; any other holder of a record (a
-        // handle) holds the core too.
+        // SAFETY: INV-10: the core owns the registry, which owns the record; any other holder of a
+        // record (a handle) holds the core too.
         unsafe { &*self.core }
     }
     /// What this thread does at a store and an allocation.
@@ -236,8 +240,8 @@ impl Record {
     pub(crate) fn crossed(&self, to: Epoch) -> bool {
         self.pin.crossed(to)
     }
-    /// Gives the thread's cache up on its behalf if it has not been in `epoch` yet: the collector, for a thread
-    /// that has crossed or is unpinned.
+    /// Gives the thread's cache up on its behalf if it has not been in `epoch` yet: the collector,
+    /// for a thread that has crossed or is unpinned.
     pub(crate) fn give_up_for(&self, epoch: Epoch) {
         if !fault!("idle_cache_kept") {
             self.crossing.on_behalf(epoch, || self.give_up(self.core()));
@@ -306,7 +310,8 @@ impl Record {
         }
     }
 
-    /// Waits for the end of a stop, and says so; not where the stop would wait for this very thread.
+    /// Waits for the end of a stop, and says so; not where the stop would wait for this very
+    /// thread.
     #[cold]
     fn wait_for_stop(&self, core: &Core) -> bool {
         if on_collector_thread() || core.is_pinned_here() {
@@ -366,8 +371,8 @@ impl Record {
         }
     }
 
-    /// Gives every span of the cache up: unmarks the unused rest, *then* lets go of it (rule 11). The owner, or
-    /// the collector while the owner is kept out.
+    /// Gives every span of the cache up: unmarks the unused rest, *then* lets go of it (rule 11).
+    /// The owner, or the collector while the owner is kept out.
     fn give_up(&self, core: &Core) {
         let black = self.black.get();
         self.cache.each(|cursor| {

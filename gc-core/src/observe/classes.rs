@@ -3,12 +3,13 @@
 
 use std::fmt;
 
-/// What the objects of one class take: those of a type, its arrays of about one length, or data without pointers and
-/// destructors of about one size. From [`Heap::classes`](crate::Heap::classes).
+/// What the objects of one class take: those of a type, its arrays of about one length, or data
+/// without pointers and destructors of about one size. From
+/// [`Heap::classes`](crate::Heap::classes).
 ///
-/// A span of a class is used for that class only, so its free slots wait for objects like those that died
-/// ([`waste_bytes`](Self::waste_bytes)). A class with much waste and few live objects is a type whose objects outlived a
-/// burst here and there.
+/// A span of a class is used for that class only, so its free slots wait for objects like those
+/// that died ([`waste_bytes`](Self::waste_bytes)). A class with much waste and few live objects is
+/// a type whose objects outlived a burst here and there.
 ///
 /// ```
 /// use gc_core::{ClassStats, Heap, Root};
@@ -51,7 +52,8 @@ pub struct ClassStats {
 }
 
 impl ClassStats {
-    /// Bytes in spans that are no object's: free slots, and what does not fill a slot at the end of a span.
+    /// Bytes in spans that are no object's: free slots, and what does not fill a slot at the end of
+    /// a span.
     #[must_use]
     pub fn waste_bytes(&self) -> u64 {
         self.span_bytes.saturating_sub(self.live_bytes)

@@ -1,5 +1,6 @@
-//! A clock that costs a few nanoseconds: the processor's time-stamp counter where it is known to be steady, and
-//! the system's monotonic clock elsewhere. Ticks become nanoseconds only when they are read.
+//! A clock that costs a few nanoseconds: the processor's time-stamp counter where it is known to be
+//! steady, and the system's monotonic clock elsewhere. Ticks become nanoseconds only when they are
+//! read.
 
 use crate::sync::OnceLock;
 use std::time::Instant;

@@ -1,12 +1,15 @@
 #![forbid(unsafe_code)]
 //! Events: what the collector does, told as it happens.
 //!
-//! 1. The collector calls [`Events::tell`] at the steps of a cycle. Without a listener that is one branch.
-//! 2. Each [`EventListener`] of the heap is called in turn, on the collector's thread, outside of every lock.
+//! 1. The collector calls [`Events::tell`] at the steps of a cycle. Without a listener that is one
+//!    branch.
+//! 2. Each [`EventListener`] of the heap is called in turn, on the collector's thread, outside of
+//!    every lock.
 //! 3. A listener that panics is counted, and the collector goes on.
 //!
-//! The trace on standard error ([`super::gctrace`]) and the exporters are listeners and nothing else. The
-//! door is the one of whippet's `gc-event-listener.h`: one callback for each moment, and empty by default.
+//! The trace on standard error ([`super::gctrace`]) and the exporters are listeners and nothing
+//! else. The door is the one of whippet's `gc-event-listener.h`: one callback for each moment, and
+//! empty by default.
 
 use super::report::{CycleReport, Straggler};
 use crate::sync::Arc;
@@ -52,13 +55,15 @@ impl Phase {
 pub struct Handshake {
     /// The cycle.
     pub cycle: u64,
-    /// The phase that the threads cross into; for [`Phase::Mark`] also one for each termination round.
+    /// The phase that the threads cross into; for [`Phase::Mark`] also one for each termination
+    /// round.
     pub phase: Phase,
     /// How long it took.
     pub time: Duration,
     /// Threads that had crossed when it ended.
     pub threads: u64,
-    /// Whether all threads have crossed. A termination round gives up as soon as there is more to mark.
+    /// Whether all threads have crossed. A termination round gives up as soon as there is more to
+    /// mark.
     pub is_complete: bool,
     /// The thread that it waited for longest, if it waited at all.
     pub straggler: Option<Straggler>,

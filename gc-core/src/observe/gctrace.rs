@@ -1,11 +1,12 @@
 #![forbid(unsafe_code)]
 //! The trace on standard error: a listener of the heap's events ([`super::event`]).
 //!
-//! `GC_TRACE=1` prints a line for each cycle ([`CycleReport`](super::CycleReport)), and `GC_TRACE=2` one for each handshake
-//! before it:
+//! `GC_TRACE=1` prints a line for each cycle ([`CycleReport`](super::CycleReport)), and
+//! `GC_TRACE=2` one for each handshake before it:
 //!
 //! ```text
-//! gc 12 heap 1 mark: 4 threads in 0.41 ms, straggler 0.400 ms (thread 2 "worker", mutate at src/main.rs:31)
+//! gc 12 heap 1 mark: 4 threads in 0.41 ms, straggler 0.400 ms \
+//!    (thread 2 "worker", mutate at src/main.rs:31)
 //! ```
 
 use super::event::{Event, EventListener};

@@ -125,9 +125,9 @@ impl Buckets {
     }
 }
 
-/// The pauses of one thread. Written by its owner with plain loads and stores, read by any thread at any time.
-/// It takes little before the first pause, because most threads of a process have few kinds of
-/// pauses.
+/// The pauses of one thread. Written by its owner with plain loads and stores, read by any thread
+/// at any time. It takes little before the first pause, because most threads of a process have few
+/// kinds of pauses.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     kinds: [OnceLock<Box<Buckets>>; KINDS.len()],
@@ -325,8 +325,8 @@ impl Pauses {
         Pauses { kinds: kinds.into_iter().map(kind).collect() }
     }
 
-    /// The pauses between an earlier reading of the same heap and this one. If the longest is not longer than the
-    /// longest of the earlier reading, it is known within 4 % only.
+    /// The pauses between an earlier reading of the same heap and this one. If the longest is not
+    /// longer than the longest of the earlier reading, it is known within 4 % only.
     ///
     /// ```
     /// let heap = gc_core::Heap::new();

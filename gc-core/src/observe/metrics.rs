@@ -9,10 +9,10 @@ use std::time::Duration;
 
 /// A heap's counters at one moment, from [`Heap::stats`](crate::Heap::stats).
 ///
-/// Allocation is counted when a thread takes free slots for its own use, and corrected when it gives the rest
-/// back; so the numbers run ahead by at most a span for each thread and type, and are exact after
-/// [`Heap::collect`](crate::Heap::collect) while no thread allocates. Bytes are those of slots: what objects
-/// occupy, not what was asked for.
+/// Allocation is counted when a thread takes free slots for its own use, and corrected when it
+/// gives the rest back; so the numbers run ahead by at most a span for each thread and type, and
+/// are exact after [`Heap::collect`](crate::Heap::collect) while no thread allocates. Bytes are
+/// those of slots: what objects occupy, not what was asked for.
 ///
 /// ```
 /// use gc_core::{Gc, Heap, Root};
@@ -38,14 +38,15 @@ pub struct Stats {
     pub allocated_objects: u64,
     /// Bytes found dead since the heap was made, those that still wait for a destructor included.
     pub freed_bytes: u64,
-    /// Objects found dead since the heap was made, those that still wait for a destructor included.
+    /// Objects found dead since the heap was made, those that still wait for a destructor
+    /// included.
     pub freed_objects: u64,
     /// Bytes of address space that the heap can grow in: what
     /// [`reserve`](crate::HeapBuilder::reserve) asked for, or less if the system refused that.
     /// Fixed when the heap is made.
     pub reserved_bytes: u64,
-    /// Dead objects whose destructors have not run ([`Heap::drain_drops`](crate::Heap::drain_drops)
-    /// waits for them).
+    /// Dead objects whose destructors have not run
+    /// ([`Heap::drain_drops`](crate::Heap::drain_drops) waits for them).
     pub undropped_objects: u64,
     /// Bytes of these objects, which are still taken.
     pub undropped_bytes: u64,
@@ -58,7 +59,8 @@ pub struct Stats {
     pub slow_drops: u64,
     /// Bytes of blocks in spans.
     pub heap_bytes: u64,
-    /// What pacing compares with `goal_bytes`: found live by the last marking, allocated since, and held outside.
+    /// What pacing compares with `goal_bytes`: found live by the last marking, allocated since,
+    /// and held outside.
     pub paced_bytes: u64,
     /// Bytes that objects hold outside of the heap, as they said ([`External`](crate::External)).
     pub external_bytes: u64,
@@ -70,7 +72,8 @@ pub struct Stats {
     pub spans_idle: u64,
     /// Bytes of free blocks that were given back to the system, each time that they were.
     pub released_bytes: u64,
-    /// How often a thread that had used up its span got another one with free slots in it, or just swept.
+    /// How often a thread that had used up its span got another one with free slots in it, or just
+    /// swept.
     pub refills_reused: u64,
     /// How often it got fresh blocks instead; each large object is one.
     pub refills_fresh: u64,

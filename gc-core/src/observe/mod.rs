@@ -1,10 +1,10 @@
 //! Observing: what mutators felt and what cycles did.
 //!
-//! Every interruption that a mutator can notice is timed by the mutator itself, by kind ([`PauseKind`]), in a
-//! histogram of its own thread ([`histogram::Recorder`]); reading merges them ([`Pauses`]). Cycles are told by
-//! one line each ([`gctrace`]) and counted in [`metrics`]. What the collector does leaves the heap through one door
-//! ([`event`]). [`catalogue`] is the table of all metrics, and a [`reading`] has their values at
-//! one moment.
+//! Every interruption that a mutator can notice is timed by the mutator itself, by kind
+//! ([`PauseKind`]), in a histogram of its own thread ([`histogram::Recorder`]); reading merges them
+//! ([`Pauses`]). Cycles are told by one line each ([`gctrace`]) and counted in [`metrics`]. What
+//! the collector does leaves the heap through one door ([`event`]). [`catalogue`] is the table of
+//! all metrics, and a [`reading`] has their values at one moment.
 
 pub(crate) mod catalogue;
 pub(crate) mod classes;

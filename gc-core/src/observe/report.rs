@@ -4,7 +4,8 @@
 //! `Display` prints the line of `GC_TRACE=1`:
 //!
 //! ```text
-//! gc 12 heap 1 @1.204s 45%: 0.02+3.1+0.05+1.2 ms, 8.1->9.4->4.2 MB (goal 8.4), 3 rounds, 210 k marked, straggler 0.4 ms (thread 2)
+//! gc 12 heap 1 @1.204s 45%: 0.02+3.1+0.05+1.2 ms, 8.1->9.4->4.2 MB (goal 8.4), \
+//!    3 rounds, 210 k marked, straggler 0.4 ms (thread 2)
 //! ```
 //!
 //! | field | meaning | counter of the same value |

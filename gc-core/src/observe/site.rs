@@ -1,4 +1,5 @@
-//! Where a thread has begun its pin: written by the thread, read by the collector that waits for it.
+//! Where a thread has begun its pin: written by the thread, read by the collector that waits for
+//! it.
 
 use crate::sync::plain::{AtomicPtr, Ordering};
 use std::panic::Location;
@@ -19,8 +20,8 @@ impl Site {
         self.0.store(std::ptr::from_ref(place).cast_mut(), Ordering::Relaxed);
     }
     pub(crate) fn get(&self) -> Option<&'static Location<'static>> {
-        // SAFETY: INV-10: only `set` writes here, and what it writes lives as long as the program. It was
-        // made by the compiler, so every thread sees it initialised.
+        // SAFETY: INV-10: only `set` writes here, and what it writes lives as long as the program.
+        // It was made by the compiler, so every thread sees it initialised.
         unsafe { self.0.load(Ordering::Relaxed).as_ref() }
     }
 }

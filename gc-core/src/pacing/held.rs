@@ -1,13 +1,13 @@
 //! Bytes that objects hold outside of the heap, and who may count them.
 //!
-//! 1. A heap takes a count with [`Held::for_heap`]. The heap itself holds one byte of it ([`Held::OWN`]), so
-//!    the count cannot reach zero while the heap lives.
-//! 2. A thread counts what it takes in a [`Share`] of its own, without an atomic read-modify-write. The share
-//!    adds its sum to the count at every [`QUANTUM`] bytes.
-//! 3. A holder is dropped on any thread, perhaps after its heap. [`Held::release`] subtracts its bytes at once;
-//!    a sweep subtracts what it drops in one go ([`together`]).
-//! 4. A heap that ends adds what its threads have counted ([`Share::settle`]) and gives its own byte back
-//!    ([`Held::end`]).
+//! 1. A heap takes a count with [`Held::for_heap`]. The heap itself holds one byte of it
+//!    ([`Held::OWN`]), so the count cannot reach zero while the heap lives.
+//! 2. A thread counts what it takes in a [`Share`] of its own, without an atomic read-modify-write.
+//!    The share adds its sum to the count at every [`QUANTUM`] bytes.
+//! 3. A holder is dropped on any thread, perhaps after its heap. [`Held::release`] subtracts its
+//!    bytes at once; a sweep subtracts what it drops in one go ([`together`]).
+//! 4. A heap that ends adds what its threads have counted ([`Share::settle`]) and gives its own
+//!    byte back ([`Held::end`]).
 //! 5. The thread that gives the last byte back after that puts the count onto the list of free
 //!    ones, for the next heap.
 //!
@@ -32,7 +32,8 @@ pub(crate) const QUANTUM: u64 = 32 << 10;
 /// `taken` and `released` only grow. `ended` is written once, by the heap's last owner.
 #[derive(Debug)]
 pub struct Held {
-    /// Written by shares and growing holders; read by the pacing and the thread that releases last.
+    /// Written by shares and growing holders; read by the pacing and the thread that releases
+    /// last.
     taken: AtomicU64,
     /// Written by threads that release. Its modification order decides which thread is last.
     released: AtomicU64,
@@ -141,8 +142,8 @@ mod together {
         static WAITING: Cell<Option<Waiting>> = const { Cell::new(None) };
     }
 
-    /// Runs `drops`, and subtracts at its end what the holders give back that it drops: one atomic operation
-    /// for all of them. Also when it panics.
+    /// Runs `drops`, and subtracts at its end what the holders give back that it drops: one atomic
+    /// operation for all of them. Also when it panics.
     pub(crate) fn together<R>(drops: impl FnOnce() -> R) -> R {
         struct Subtract(Option<Waiting>);
         impl Drop for Subtract {
@@ -181,8 +182,8 @@ mod together {
 #[cfg(not(loom))]
 pub(crate) use together::together;
 
-/// What one thread has taken and not yet added to the heap's count. Only its thread writes it, or the heap when
-/// it ends; statistics read it.
+/// What one thread has taken and not yet added to the heap's count. Only its thread writes it, or
+/// the heap when it ends; statistics read it.
 #[derive(Debug, Default)]
 pub(crate) struct Share {
     waiting: plain::AtomicU64,

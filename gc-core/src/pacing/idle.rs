@@ -123,8 +123,8 @@ mod tests {
     const MB: u64 = 1 << 20;
     const IDLE_AFTER: Duration = Duration::from_secs(5);
 
-    /// A program that allocates `rate(second)` bytes a second, and its cycles (each costs `cost`), looked at every 100 ms
-    /// for `seconds`: when they were.
+    /// A program that allocates `rate(second)` bytes a second, and its cycles (each costs `cost`),
+    /// looked at every 100 ms for `seconds`: when they were.
     fn simulate(seconds: u32, cost: Duration, rate: impl Fn(u32) -> u64) -> Vec<u32> {
         let mut idle = Idle::new(IDLE_AFTER);
         let (mut signs, mut cycles) = (Signs::default(), Vec::new());

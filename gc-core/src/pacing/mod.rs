@@ -17,8 +17,7 @@
 //!    Both rates in `ratio` are measured over the same stretch of time, so only their quotient
 //!    counts. `trigger = goal - runway`. The runway is at least 5 % of the way from live to goal.
 //!    If more than half of the way is expected, the runway is shorter than that (`runway_in`). Then
-//!    marking ends a little over the goal, on purpose.
-//!    free slots.
+//!    marking ends a little over the goal, on purpose. free slots.
 //! 5. Some heaps have a collector without a core of its own. While marking, such a heap compares
 //!    the share of the runway that is used up with the share of the work done. When the work is
 //!    behind, mutators assist ([`Credit::demand`]). Above 1.1 times the goal they yield. A
@@ -28,7 +27,8 @@
 //!
 //! `live < trigger < goal`. `simulate.rs` runs a simulated program under all this.
 //!
-//! Literature: Go's `mgcpacer.go` (cons/mark ratio, assist ratio) and `mgclimit.go` (the leaky bucket).
+//! Literature: Go's `mgcpacer.go` (cons/mark ratio, assist ratio) and `mgclimit.go` (the leaky
+//! bucket).
 
 mod credit;
 mod held;
@@ -127,8 +127,8 @@ pub(crate) struct Pacer {
     at: usize,
     /// Bytes that may be allocated beyond `live` before the limit is reached.
     room: u64,
-    /// Bytes of free slots at the end of the last sweep, and the share of free slots that is reused
-    /// before fresh blocks are taken.
+    /// Bytes of free slots at the end of the last sweep, and the share of free slots that is
+    /// reused before fresh blocks are taken.
     free: u64,
     reuse: f64,
 }

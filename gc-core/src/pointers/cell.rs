@@ -69,7 +69,8 @@ impl<'gc, T> GcCell<'gc, T> {
     /// Returns what the cell holds, with one load.
     #[inline(always)]
     pub fn get(&self) -> Option<Gc<'gc, T>> {
-        // SAFETY: INV-4: what a reachable cell holds is live; only pointers of this brand are stored.
+        // SAFETY: INV-4: what a reachable cell holds is live; only pointers of this brand are
+        // stored.
         unsafe { pointer(self.word.load(Ordering::Acquire)) }
     }
     /// Stores `value`. While the collector is not marking, that costs a load and a branch more than

@@ -43,7 +43,8 @@ impl<K: ?Sized, V: ?Sized> Clone for Ephemeron<'_, K, V> {
 }
 impl<K: ?Sized, V: ?Sized> Copy for Ephemeron<'_, K, V> {}
 
-// SAFETY: INV-6: the box changes by atomics only, and what it gives out is no more than a `Gc` does.
+// SAFETY: INV-6: the box changes by atomics only, and what it gives out is no more than a `Gc`
+// does.
 unsafe impl<K: ?Sized + Send + Sync, V: ?Sized + Send + Sync> Send for Ephemeron<'_, K, V> {}
 // SAFETY: INV-6: as above.
 unsafe impl<K: ?Sized + Send + Sync, V: ?Sized + Send + Sync> Sync for Ephemeron<'_, K, V> {}
@@ -118,7 +119,8 @@ impl<'gc, K: ?Sized, V: ?Sized> Ephemeron<'gc, K, V> {
         if !ungated && !mc.record().upgrade(&self.shared().key) {
             return None;
         }
-        // SAFETY: INV-11: not flagged, and marked, shaded or not marking: the object is live in this pin.
+        // SAFETY: INV-11: not flagged, and marked, shaded or not marking: the object is live in
+        // this pin.
         Some(unsafe { Gc::from_non_null(self.key) })
     }
     /// Returns the value, if the key is still alive. Both then stay alive for this `mutate`.

@@ -61,7 +61,8 @@ impl<'gc, T: Object<'gc>> Gc<'gc, T> {
     ///
     /// # Panics
     ///
-    /// If the heap has reached its limit ([`HeapBuilder::heap_limit`](crate::HeapBuilder::heap_limit)).
+    /// If the heap has reached its limit
+    /// ([`HeapBuilder::heap_limit`](crate::HeapBuilder::heap_limit)).
     #[inline(always)]
     #[track_caller]
     pub fn new(mc: &Mutation<'gc>, value: T) -> Self {
@@ -75,7 +76,8 @@ impl<'gc, T: Object<'gc>> Gc<'gc, T> {
     ///
     /// # Errors
     ///
-    /// If the heap has reached its limit; `value` is dropped. Leave `mutate` so that a cycle can end, and try again.
+    /// If the heap has reached its limit; `value` is dropped. Leave `mutate` so that a cycle can
+    /// end, and try again.
     ///
     /// ```
     /// use gc_core::{Gc, Heap};
@@ -435,7 +437,8 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
     }
     /// # Safety
     ///
-    /// `ptr` points to an object of the heap of the pin with brand `'gc`, which is live in that pin (INV-4).
+    /// `ptr` points to an object of the heap of the pin with brand `'gc`, which is live in that pin
+    /// (INV-4).
     #[inline(always)]
     pub(crate) unsafe fn from_non_null(ptr: NonNull<T>) -> Self {
         Gc { ptr, brand: PhantomData }

@@ -124,8 +124,8 @@ impl<T> Guarded<T> {
 #[must_use = "a borrow ends when its guard is dropped"]
 pub struct GcRef<'a, T: ?Sized> {
     pub(super) lock: &'a CellLock,
-    /// The borrowed content or a part of it, which lies behind `lock`. Not a reference, which would
-    /// have to be valid until after the drop.
+    /// The borrowed content or a part of it, which lies behind `lock`. Not a reference, which
+    /// would have to be valid until after the drop.
     pub(super) value: NonNull<T>,
     pub(super) content: PhantomData<&'a T>,
 }

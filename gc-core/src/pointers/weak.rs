@@ -71,7 +71,8 @@ impl<'gc, T: ?Sized> GcWeak<'gc, T> {
         if !mc.record().upgrade(self.weak_box()) {
             return None;
         }
-        // SAFETY: INV-11: not flagged, and marked, shaded or not marking: the object is live in this pin.
+        // SAFETY: INV-11: not flagged, and marked, shaded or not marking: the object is live in
+        // this pin.
         Some(unsafe { Gc::from_non_null(self.target) })
     }
     /// Returns whether the object is known to be dead. `false` is not certain: a cycle may be about

@@ -152,7 +152,8 @@ pub(crate) fn flag_dead(space: &Space, cycle: u64) {
     );
 }
 
-/// Calls `each` with the address and the weak box of every allocated object of the classes that `which` chooses.
+/// Calls `each` with the address and the weak box of every allocated object of the classes that
+/// `which` chooses.
 pub(super) fn each_box(
     space: &Space,
     which: fn(&TypeInfo) -> bool,

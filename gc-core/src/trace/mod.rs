@@ -371,7 +371,8 @@ impl<'gc> Tracer<'gc> {
         if self.len == PACKET {
             self.spill_now();
         }
-        // SAFETY: INV-7: `len < PACKET` here (a spill empties the buffer), and `buf` has room for PACKET words.
+        // SAFETY: INV-7: `len < PACKET` here (a spill empties the buffer), and `buf` has room for
+        // PACKET words.
         unsafe { self.buf.add(self.len).write(addr) };
         self.len += 1;
     }
@@ -395,7 +396,8 @@ impl<'gc> Tracer<'gc> {
     #[cold]
     #[inline(never)]
     fn spill_now(&mut self) {
-        // SAFETY: INV-7: the owner gave `spill` and `owner` together; the brand is erased, layout unchanged.
+        // SAFETY: INV-7: the owner gave `spill` and `owner` together; the brand is erased, layout
+        // unchanged.
         unsafe { (self.spill)(std::ptr::from_mut(self).cast()) };
         assert!(self.len < PACKET, "a tracer's owner empties its buffer");
     }

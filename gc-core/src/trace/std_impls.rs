@@ -243,8 +243,8 @@ macro_rules! container {
             type At<'gc> = $name<$($param::At<'gc>,)+ $($leaf,)? $($n)?>;
         }
         // SAFETY: INV-8: as above.
-        unsafe impl<'gc, $($param: Branded<'gc>,)+ $($leaf: 'static,)? $(const $n: usize)?> Branded<'gc>
-            for $name<$($param,)+ $($leaf,)? $($n)?>
+        unsafe impl<'gc, $($param: Branded<'gc>,)+ $($leaf: 'static,)? $(const $n: usize)?>
+            Branded<'gc> for $name<$($param,)+ $($leaf,)? $($n)?>
         {
             type Static = $name<$($param::Static,)+ $($leaf,)? $($n)?>;
         }

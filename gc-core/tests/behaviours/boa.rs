@@ -48,7 +48,8 @@ fn a_cell_is_borrowed_to_the_last_count() {
         for i in 0..300 {
             list.borrow_mut(mc).push(Gc::new(mc, GcRefCell::new(node(mc, &drops, i))));
         }
-        // More than a byte counts; and where the count ends, a borrow is refused and nothing is disturbed.
+        // More than a byte counts; and where the count ends, a borrow is refused and nothing is
+        // disturbed.
         let guards: Vec<_> = std::iter::from_fn(|| list.try_borrow()).take(100_000).collect();
         assert_eq!(guards.len(), 65_535);
         assert!(guards.iter().all(|guard| guard.len() == 300));

@@ -252,7 +252,8 @@ fn the_phases_come_in_order() {
     let (heap, _held, latch) = held();
     heap.settle();
     assert_eq!((mode(&heap).as_str(), heap.stats().cycles), ("Off", 1));
-    // A thread inside `mutate` since before the cycle: the handshake waits for it, and marking has not begun.
+    // A thread inside `mutate` since before the cycle: the handshake waits for it, and marking has
+    // not begun.
     std::thread::scope(|s| {
         heap.mutator().mutate(|_| {
             s.spawn(|| heap.settle());

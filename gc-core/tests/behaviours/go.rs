@@ -209,7 +209,8 @@ fn collect_waits_for_a_cycle_of_its_own() {
 
 #[test]
 fn a_soft_limit_starts_cycles_early() {
-    // Up to 192 MB pass through a heap that may reach 256 of its own, or 16 by the limit, with 4 of them live.
+    // Up to 192 MB pass through a heap that may reach 256 of its own, or 16 by the limit, with 4 of
+    // them live.
     let cycles = |limit: usize, enough: u64| {
         let builder = Heap::builder().gc_percent(100_000).min_heap(256 << 20);
         let heap = builder.memory_limit(limit).build().unwrap();

@@ -578,7 +578,8 @@ type Pair<'gc> = Ephemeron<'gc, Node<'gc>, Node<'gc>>;
 #[test]
 fn a_key_comes_to_light_while_marking() {
     let ((heap, held, latch), drops) = (held(), Count::default());
-    // The first key is white behind the scan, the second one only weakly reachable, the third one not at all.
+    // The first key is white behind the scan, the second one only weakly reachable, the third one
+    // not at all.
     let pairs: Root<[Pair<'static>]> = heap.mutate(|mc| {
         let keys = [0, 1, 2].map(|i| node(mc, &drops, i));
         held.get(mc).back[0].set(mc, Some(keys[0]));

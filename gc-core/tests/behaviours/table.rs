@@ -37,7 +37,8 @@ fn sources(folder: &Path) -> Vec<(String, String)> {
     sources.map(read).collect()
 }
 
-/// Every test as the table writes it: `file::name`; of a folder `folder::module::name`, or for short `folder::name`.
+/// Every test as the table writes it: `file::name`; of a folder `folder::module::name`, or for
+/// short `folder::name`.
 fn existing() -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     for (file, text) in sources(tests_folder()) {

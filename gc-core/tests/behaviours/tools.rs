@@ -112,8 +112,8 @@ impl Latch {
         }
     }
 
-    /// Starts a cycle, waits until a collector thread has come to this latch, runs `f`, and lets the cycle go on to its
-    /// end.
+    /// Starts a cycle, waits until a collector thread has come to this latch, runs `f`, and lets
+    /// the cycle go on to its end.
     pub(crate) fn hold<R>(&self, heap: &Heap, f: impl FnOnce() -> R) -> R {
         /// Opens also when `f` panics, for the scope waits for the cycle.
         struct Open<'a>(&'a Latch);
@@ -139,8 +139,8 @@ unsafe impl<'gc> Trace<'gc> for Latch {
     }
 }
 
-/// An object in whose middle the tracer stops: the front has been read by then, the back has not. What only the back
-/// leads to is white while the latch holds.
+/// An object in whose middle the tracer stops: the front has been read by then, the back has not.
+/// What only the back leads to is white while the latch holds.
 #[derive(Trace)]
 pub(crate) struct Held<'gc> {
     pub(crate) front: [GcCell<'gc, Node<'gc>>; 2],
@@ -150,7 +150,8 @@ pub(crate) struct Held<'gc> {
     pub(crate) back_list: GcRefCell<Vec<Ptr<'gc>>>,
 }
 
-/// A heap that never stops its threads, whatever the environment says: what these tests do is done while it marks.
+/// A heap that never stops its threads, whatever the environment says: what these tests do is done
+/// while it marks.
 pub(crate) fn on_the_fly() -> Heap {
     Heap::builder().stop_the_world(false).build().unwrap()
 }

@@ -1,4 +1,5 @@
-//! Where the repository is, for the tests that compare the code with its documents or read its corpora.
+//! Where the repository is, for the tests that compare the code with its documents or read its
+//! corpora.
 
 use std::path::{Path, PathBuf};
 

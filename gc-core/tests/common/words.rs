@@ -1,5 +1,5 @@
-//! The words of the house: phrases that comments, messages and documents avoid. A part of the house
-//! test (`tests/house.rs`).
+//! The words of the house: phrases that comments, messages and documents avoid, and how wide a line
+//! may be. A part of the house test (`tests/house.rs`).
 
 use super::{files, repository};
 
@@ -136,4 +136,29 @@ fn the_search_for_words_tells_prose_from_code() {
     assert_eq!(lines(&comments), [(1, "nobody"), (3, "says whether")]);
     assert_eq!(strings.trim(), "\"a \\\" some\"  r#\"every\"body\"#");
     assert!(lines(&strings).is_empty() && lines("nobody_else, somebody2").is_empty());
+}
+
+/// Columns of a line of code or of a comment.
+const COLUMNS: usize = 100;
+
+#[test]
+fn lines_of_code_and_comments_are_at_most_100_columns() {
+    let mut wide = Vec::new();
+    // The outputs beside the programs in `tests/ui` name their lines, and their titles are lines.
+    let all = files(&repository(), "rs").into_iter();
+    for source in all.filter(|source| !source.name.starts_with("gc-core/tests/ui/")) {
+        let Prose { comments, strings } = Prose::of(&source.text);
+        let lines = source.text.lines().zip(comments.lines()).zip(strings.lines());
+        for (i, ((line, comment), string)) in lines.enumerate() {
+            // A string, a table's row and an address cannot be wrapped.
+            let words = comment.trim_start().trim_start_matches(['/', '!']).trim_start();
+            let is_whole = !string.trim().is_empty();
+            let is_whole = is_whole || words.starts_with('|') || line.contains("://");
+            let columns = line.chars().count();
+            if columns > COLUMNS && !is_whole {
+                wide.push(format!("{}:{}: {columns} columns", source.name, i + 1));
+            }
+        }
+    }
+    assert!(wide.is_empty(), "{} lines are too wide:\n{}", wide.len(), wide.join("\n"));
 }

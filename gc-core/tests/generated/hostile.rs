@@ -7,11 +7,14 @@ use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-/// Calls `change` with the content of the item's body: the braces at its end, or the first parentheses behind
-/// `struct`.
+/// Calls `change` with the content of the item's body: the braces at its end, or the first
+/// parentheses behind `struct`.
 fn in_body(item: TokenStream, change: impl Fn(TokenStream) -> TokenStream) -> TokenStream {
     let mut tokens: Vec<TokenTree> = item.into_iter().collect();
-    let is = |token: &TokenTree, wanted: Delimiter| matches!(token, TokenTree::Group(group) if group.delimiter() == wanted);
+    let is = |token: &TokenTree, wanted: Delimiter| {
+        let TokenTree::Group(group) = token else { return false };
+        group.delimiter() == wanted
+    };
     let last = tokens.len() - 1;
     let body = if is(&tokens[last], Delimiter::Brace) {
         last
@@ -79,8 +82,8 @@ pub fn identity(_argument: TokenStream, item: TokenStream) -> TokenStream {
     item
 }
 
-/// `alternate!(7 (A) (B))`: `A` where the compiler expands it first, `B` later. The number keeps apart the
-/// counts of different places.
+/// `alternate!(7 (A) (B))`: `A` where the compiler expands it first, `B` later. The number keeps
+/// apart the counts of different places.
 #[proc_macro]
 pub fn alternate(input: TokenStream) -> TokenStream {
     static SEEN: Mutex<Option<HashMap<String, usize>>> = Mutex::new(None);
@@ -97,7 +100,8 @@ pub fn alternate(input: TokenStream) -> TokenStream {
     if *count == 1 { first } else { later }
 }
 
-/// A derive that writes nothing: what compiles with it and not with the real one was refused by the real one.
+/// A derive that writes nothing: what compiles with it and not with the real one was refused by the
+/// real one.
 #[proc_macro_derive(Trace, attributes(trace))]
 pub fn nothing(_item: TokenStream) -> TokenStream {
     TokenStream::new()

@@ -10,7 +10,8 @@
 //! 3. If a user's macro hides the error of a refused type, the process ends before anything is
 //!    freed.
 //!
-//! `GC_TYPES_SEED` and `GC_TYPES` (how many) choose another batch; `ci/generated.sh` runs three seeds.
+//! `GC_TYPES_SEED` and `GC_TYPES` (how many) choose another batch; `ci/generated.sh` runs three
+//! seeds.
 
 #![cfg(not(any(loom, shuttle, miri)))]
 

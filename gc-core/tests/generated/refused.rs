@@ -3,8 +3,8 @@
 
 use crate::rng::Rng;
 
-/// What finds the mistake. The compiler does not get to a later stage when an earlier one has failed, so each
-/// stage has batches of its own.
+/// What finds the mistake. The compiler does not get to a later stage when an earlier one has
+/// failed, so each stage has batches of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// The derive itself.
@@ -29,8 +29,8 @@ struct Parts<'a> {
 /// A kind of mistake.
 type Kind<'a> = (&'static str, fn(&mut Parts<'a>) -> String);
 
-/// Module `m{number}` with a mistake that this stage finds, and the kind of mistake. `DERIVE` stands for the
-/// crate that the derive is from.
+/// Module `m{number}` with a mistake that this stage finds, and the kind of mistake. `DERIVE`
+/// stands for the crate that the derive is from.
 pub(crate) fn module<'a>(rng: &'a mut Rng, number: usize, stage: Stage) -> (String, &'static str) {
     let brand = rng.pick(&["'gc", "'b", "'heap"]);
     let mut parts = Parts { rng, brand };
@@ -92,7 +92,8 @@ impl Parts<'_> {
         around.replace("{}", &gc)
     }
 
-    /// The same, and no macro sees the brand before the compiler expands it; with the macro that it needs.
+    /// The same, and no macro sees the brand before the compiler expands it; with the macro that it
+    /// needs.
     fn hidden(&mut self) -> (String, String) {
         let ty = self.holding();
         let makro = format!("macro_rules! hidden {{ () => {{ {ty} }} }}\n");

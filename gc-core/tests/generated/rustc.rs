@@ -34,7 +34,8 @@ impl Rustc {
         &ONE
     }
 
-    /// Builds the crate in its place, where it is fresh after `cargo test` has built it, and the hostile macros.
+    /// Builds the crate in its place, where it is fresh after `cargo test` has built it, and the
+    /// hostile macros.
     fn new() -> Rustc {
         let exe = std::env::current_exe().expect("a test has a path");
         let profile = exe.parent().and_then(Path::parent).expect("target/profile/deps/test");
@@ -76,7 +77,8 @@ impl Rustc {
         command
     }
 
-    /// Compiles `source` to a program, or only checks it. Returns the program's path and the errors.
+    /// Compiles `source` to a program, or only checks it. Returns the program's path and the
+    /// errors.
     pub(crate) fn compile(
         &self,
         name: &str,
@@ -111,7 +113,8 @@ impl Rustc {
 const DLL: (&str, &str) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
 
 impl Diagnostic {
-    /// Reads a line of rustc's JSON, as far as it is needed here: the level, the places in `file`, the text.
+    /// Reads a line of rustc's JSON, as far as it is needed here: the level, the places in `file`,
+    /// the text.
     fn read(line: &str, file: &str) -> Option<Diagnostic> {
         let level = line.split(r#""level":""#).nth(1)?;
         if !level.starts_with("error") || !line.contains(r#""$message_type":"diagnostic""#) {

@@ -1,5 +1,6 @@
-//! `fork` in a program with a heap. The child has the heap and no collector: it can read, change and allocate, nothing
-//! is freed, `collect` is an error, and nothing hangs. A heap that it makes itself is whole.
+//! `fork` in a program with a heap. The child has the heap and no collector: it can read, change
+//! and allocate, nothing is freed, `collect` is an error, and nothing hangs. A heap that it makes
+//! itself is whole.
 
 use crate::common::{Canary, Node, counter};
 use crate::process::{self, limit_time};
@@ -27,10 +28,11 @@ fn wait_for(child: libc::pid_t) -> End {
     }
 }
 
-/// Forks. The child runs `body` and ends; a panic in it is exit code 101, and a child that hangs ends by a signal.
+/// Forks. The child runs `body` and ends; a panic in it is exit code 101, and a child that hangs
+/// ends by a signal.
 fn forked(seconds: u32, body: impl FnOnce()) -> End {
-    // SAFETY: the child uses what `Heap`'s documentation allows, and the C library's allocator, which glibc makes usable
-    // after a fork.
+    // SAFETY: the child uses what `Heap`'s documentation allows, and the C library's allocator,
+    // which glibc makes usable after a fork.
     let child = unsafe { libc::fork() };
     assert!(child >= 0, "{}", std::io::Error::last_os_error());
     if child > 0 {
@@ -88,7 +90,8 @@ fn the_child_works_without_collecting() {
             let begin = Instant::now();
             let (heap, mutator) = handles.take().unwrap();
             assert_eq!(length(&heap, &root), 10_000);
-            // Past every trigger, up to the limit, which is an error at once: no thread waits for a cycle.
+            // Past every trigger, up to the limit, which is an error at once: no thread waits for a
+            // cycle.
             let (mut refused, mut made) = (None, 0);
             while refused.is_none() {
                 refused = heap.mutate(|mc| {
@@ -136,8 +139,8 @@ fn the_child_works_without_collecting() {
     });
 }
 
-/// The child's threads get stacks and thread locals in which the parent's slept at the moment of the `fork`: whatever a
-/// lock had left there would be in the way of their own sleep.
+/// The child's threads get stacks and thread locals in which the parent's slept at the moment of
+/// the `fork`: whatever a lock had left there would be in the way of their own sleep.
 #[test]
 fn heaps_of_the_child_sleep_and_wake() {
     process::alone("fork::heaps_of_the_child_sleep_and_wake", || {
@@ -180,7 +183,8 @@ fn the_last_handle_in_the_child_drops_nothing() {
             });
             assert_eq!(thread.join().unwrap(), End::Exit(0));
         });
-        // A child whose thread returns instead of ending the process: the table goes with the thread.
+        // A child whose thread returns instead of ending the process: the table goes with the
+        // thread.
         let thread = std::thread::Builder::new().spawn({
             let heap = only.clone().unwrap();
             move || {
@@ -225,14 +229,14 @@ fn a_fork_inside_mutate() {
     });
 }
 
-/// Threads and the collector are busy, so a lock may be held at the moment of a fork, and stay held in the child. What
-/// the heap promises here is no more than that of any lock; the test says how often it happens, and that nothing worse
-/// does.
+/// Threads and the collector are busy, so a lock may be held at the moment of a fork, and stay held
+/// in the child. What the heap promises here is no more than that of any lock; the test says how
+/// often it happens, and that nothing worse does.
 #[test]
 fn forks_while_all_threads_are_busy() {
     process::alone("fork::forks_while_all_threads_are_busy", || {
-        // In the verifying build the collector stops all threads in each cycle, and a child that is made meanwhile waits
-        // in `mutate` for good.
+        // In the verifying build the collector stops all threads in each cycle, and a child that is
+        // made meanwhile waits in `mutate` for good.
         const FORKS: u32 = if cfg!(gc_verify) { 40 } else { 150 };
         const STUCK: u32 = if cfg!(gc_verify) { FORKS / 2 } else { FORKS / 10 };
         let heap = Heap::builder().min_heap(1 << 20).build().unwrap();

@@ -1,4 +1,5 @@
-//! A hundred heaps at once, and a hundred one after another: no page, no mapping and no thread is left.
+//! A hundred heaps at once, and a hundred one after another: no page, no mapping and no thread is
+//! left.
 
 use crate::common::{Canary, Node, counter, status};
 use crate::process;
@@ -89,7 +90,8 @@ fn hundred_in_sequence(drops: &Arc<AtomicUsize>) {
 fn a_hundred_heaps_leave_no_page_and_no_thread() {
     process::alone("heaps::a_hundred_heaps_leave_no_page_and_no_thread", || {
         let (drops, threads) = (counter(), status("Threads"));
-        // The first round leaves what malloc keeps for so many threads; the next ones may leave nothing.
+        // The first round leaves what malloc keeps for so many threads; the next ones may leave
+        // nothing.
         hundred_at_once(&drops);
         hundred_in_sequence(&drops);
         process::threads_come_down_to(threads);

@@ -40,7 +40,8 @@ fn absurd_settings_are_errors_that_say_what_is_allowed() {
         let error: ConfigError = set(Heap::builder()).build().expect_err(text);
         assert!(error.to_string().starts_with(text), "{error} is not {text}");
     }
-    // A large reservation works, or falls back to a smaller one, or is a clear error; never an abort.
+    // A large reservation works, or falls back to a smaller one, or is a clear error; never an
+    // abort.
     match Heap::builder().reserve(1 << 44).build() {
         Ok(heap) => check_usable(&heap),
         Err(error) => assert!(error.to_string().contains("address space"), "{error}"),
@@ -152,7 +153,8 @@ fn larger_than_the_heap_is_an_error() {
 
 #[test]
 fn every_path_panics_with_what_to_do_and_the_heap_goes_on() {
-    /// Reads what is full on the way out of `mutate`: behind it, a cycle may free everything at once.
+    /// Reads what is full on the way out of `mutate`: behind it, a cycle may free everything at
+    /// once.
     struct Full<'a>(&'a Heap, &'a Cell<u64>);
     impl Drop for Full<'_> {
         fn drop(&mut self) {

@@ -1,6 +1,7 @@
-//! Hard conditions and misuse, from outside the crate: limits, absurd settings, panics everywhere, threads by the
-//! thousand, large graphs, a system that refuses, a `fork`. Each test prints what it measured; `docs/HARD.md` has the
-//! table. What looks at the whole process runs in a process of its own (`process`).
+//! Hard conditions and misuse, from outside the crate: limits, absurd settings, panics everywhere,
+//! threads by the thousand, large graphs, a system that refuses, a `fork`. Each test prints what it
+//! measured; `docs/HARD.md` has the table. What looks at the whole process runs in a process of its
+//! own (`process`).
 //!
 //! `GC_BIG=1` makes the tests in `size` take a hundred million objects instead of five.
 

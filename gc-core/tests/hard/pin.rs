@@ -1,5 +1,5 @@
-//! A mutator that stays in `mutate` for a second while others allocate: the cycle waits, no thread does, the limit
-//! bounds the memory, and the cycle trace names the thread.
+//! A mutator that stays in `mutate` for a second while others allocate: the cycle waits, no thread
+//! does, the limit bounds the memory, and the cycle trace names the thread.
 
 use crate::common::{Canary, counter};
 use crate::process::{Again, is_child};
@@ -124,8 +124,8 @@ fn a_second_in_mutate_bounds_memory_and_names_the_straggler() {
     }
 }
 
-/// Marking ends while this thread stays in `mutate`. The sweep waits for it, so the cycle does not end; but spans that are
-/// dead as a whole are free at once, for threads that allocate meanwhile.
+/// Marking ends while this thread stays in `mutate`. The sweep waits for it, so the cycle does not
+/// end; but spans that are dead as a whole are free at once, for threads that allocate meanwhile.
 #[test]
 fn dead_spans_are_freed_while_the_sweep_waits_for_a_pin() {
     const MS: Duration = Duration::from_millis(1);

@@ -1,5 +1,5 @@
-//! A test in a process of its own: the test program is run again for this one test, and told so by an environment
-//! variable. What the child prints on standard error is passed on.
+//! A test in a process of its own: the test program is run again for this one test, and told so by
+//! an environment variable. What the child prints on standard error is passed on.
 
 use crate::common::status;
 use std::os::unix::process::ExitStatusExt;
@@ -35,8 +35,8 @@ pub(crate) fn is_child() -> bool {
     child
 }
 
-/// Waits until this process has `threads` threads, as it should at once, and returns how many it has: the system counts
-/// one for a moment after it was joined.
+/// Waits until this process has `threads` threads, as it should at once, and returns how many it
+/// has: the system counts one for a moment after it was joined.
 pub(crate) fn threads_come_down_to(threads: usize) -> usize {
     let begin = Instant::now();
     while status("Threads") > threads && begin.elapsed() < Duration::from_secs(5) {

@@ -1,9 +1,11 @@
-//! A system that refuses: address space before a heap exists, and memory, threads and advice in the middle of a run.
+//! A system that refuses: address space before a heap exists, and memory, threads and advice in the
+//! middle of a run.
 //!
-//! A heap asks the system for its address space once, when it is made; afterwards its objects only touch pages of that
-//! reservation, and no call can fail. What still can: `madvise`, when memory is given back; and the process's allocator
-//! and threads, which the heap uses for its own lists. Where the system promised more memory than it has, it ends a
-//! process at the touch of a page, and no library can turn that into an error.
+//! A heap asks the system for its address space once, when it is made; afterwards its objects only
+//! touch pages of that reservation, and no call can fail. What still can: `madvise`, when memory is
+//! given back; and the process's allocator and threads, which the heap uses for its own lists.
+//! Where the system promised more memory than it has, it ends a process at the touch of a page, and
+//! no library can turn that into an error.
 
 use crate::common::{Node, status};
 use crate::process::{self, Again, is_child};
@@ -45,8 +47,9 @@ fn no_address_space_is_an_error_that_says_so() {
         ended.must_pass();
         ended.errors
     };
-    // The smallest heap takes 16 MiB and its tables, and its collector a stack. The stack is refused a long way before
-    // the little that std and the C library allocate is: what they cannot get ends the process.
+    // The smallest heap takes 16 MiB and its tables, and its collector a stack. The stack is
+    // refused a long way before the little that std and the C library allocate is: what they
+    // cannot get ends the process.
     let small = run(16, "2097152");
     assert!(small.contains("could not reserve even 16777216 bytes of address space"), "{small}");
     let narrow = run(32, "33554432");
@@ -61,8 +64,9 @@ fn no_address_space_is_an_error_that_says_so() {
 #[cfg_attr(gc_asan, ignore = "it measures the process, of which the sanitizer takes a part")]
 fn threads_refused_are_an_error_and_leave_none() {
     if !is_child() {
-        // Large stacks, so that one of them is refused while there is room for all else: a thread that starts with no
-        // memory at all is ended by std or by the C library, with the process.
+        // Large stacks, so that one of them is refused while there is room for all else: a thread
+        // that starts with no memory at all is ended by std or by the C library, with the
+        // process.
         let name = "refused::threads_refused_are_an_error_and_leave_none";
         let run = Again::new(name).env("RUST_MIN_STACK", "67108864").env("MALLOC_ARENA_MAX", "1");
         run.run().must_pass();
@@ -134,7 +138,8 @@ fn advice_refused_keeps_the_memory_and_the_heap() {
     process::alone("refused::advice_refused_keeps_the_memory_and_the_heap", || {
         let heap = heap_that_keeps_its_memory();
         let list = fill(&heap, 16);
-        // A locked page, in the midst of the heap, cannot be given back, nor can the piece around it.
+        // A locked page, in the midst of the heap, cannot be given back, nor can the piece around
+        // it.
         let page = heap.mutate(|mc| {
             let mut at = list.get(mc);
             for _ in 0..1 << 19 {
@@ -142,7 +147,8 @@ fn advice_refused_keeps_the_memory_and_the_heap() {
             }
             Gc::as_ptr(at) as usize & !4095
         });
-        // SAFETY: the page lies in the heap's mapping; locking it changes nothing that a program sees.
+        // SAFETY: the page lies in the heap's mapping; locking it changes nothing that a program
+        // sees.
         let locked = unsafe { libc::mlock(page as *const libc::c_void, 4096) };
         assert_eq!(locked, 0, "one page may be locked: {}", std::io::Error::last_os_error());
         drop(list);
@@ -183,7 +189,8 @@ fn an_allocator_that_refuses_ends_the_process_with_a_message() {
         while size >= 4096 {
             // SAFETY: any size may be asked for; what is got is leaked on purpose.
             let got = unsafe { libc::malloc(size) };
-            // Otherwise the optimizer leaves out what is not used, and takes it for granted that it would succeed.
+            // Otherwise the optimizer leaves out what is not used, and takes it for granted that it
+            // would succeed.
             if std::hint::black_box(got).is_null() {
                 size /= 2;
             }

@@ -1,5 +1,5 @@
-//! A program at rest: what a burst took goes back to the system without a call, an idle heap takes next to nothing, and
-//! a heap is made quickly.
+//! A program at rest: what a burst took goes back to the system without a call, an idle heap takes
+//! next to nothing, and a heap is made quickly.
 //!
 //! The waits are shortened here. `GC_DEFAULTS=1` takes those of `Heap::new()`, and up to a minute.
 
@@ -94,8 +94,8 @@ fn burst_and_rest(what: &str, meanwhile: impl Fn(&Heap)) {
     assert!(full > before + 150 * 1024, "{full} KiB");
     // 20 MB are live, or a little more by what was born black: the goal is twice that.
     let time = comes_down_to(|| before + 42 * 1024 * 11 / 10, || meanwhile(&heap));
-    // Where it comes to rest: within a tenth of the goal of then. On a busy machine a cycle costs more, and the next one
-    // waits for longer.
+    // Where it comes to rest: within a tenth of the goal of then. On a busy machine a cycle costs
+    // more, and the next one waits for longer.
     let goal = || heap.stats().goal_bytes as usize / 1024;
     comes_down_to(|| before + goal() * 11 / 10, || ());
     std::thread::sleep(Duration::from_secs(1));

@@ -165,8 +165,8 @@ fn ten_thousand_threads_reuse_a_few_records() {
     });
 }
 
-/// Resident KiB, by a look at each page. The counters of `status` may be late by some pages for each
-/// thread.
+/// Resident KiB, by a look at each page. The counters of `status` may be late by some pages for
+/// each thread.
 #[cfg(target_os = "linux")]
 fn resident_kib() -> usize {
     let text = std::fs::read_to_string("/proc/self/smaps_rollup").expect("Linux has this file");
@@ -180,8 +180,8 @@ fn touch_stack() {
     std::hint::black_box([1u8; 32 << 10]);
 }
 
-/// KiB that 500 threads take more, each, once they have run `first`. Builds without optimisation have
-/// larger frames, which are touched before.
+/// KiB that 500 threads take more, each, once they have run `first`. Builds without optimisation
+/// have larger frames, which are touched before.
 #[cfg(target_os = "linux")]
 fn kib_of_each_thread(first: impl Fn() + Sync) -> f64 {
     const THREADS: usize = 500;
@@ -259,7 +259,8 @@ fn sixty_four_threads(heap: &Heap, name: &str) -> u64 {
                     longest.fetch_max(since.elapsed().as_micros() as u64, SeqCst);
                     match done {
                         Ok(root) => (kept, i) = (Some(root), i + 1),
-                        // What a program does at the limit: it leaves, lets a cycle go by, and tries again.
+                        // What a program does at the limit: it leaves, lets a cycle go by, and
+                        // tries again.
                         Err(_) => {
                             refused.fetch_add(1, SeqCst);
                             heap.settle();
@@ -302,7 +303,8 @@ fn sixty_four_threads(heap: &Heap, name: &str) -> u64 {
 #[test]
 fn sixty_four_threads_share_two_cores() {
     process::alone("threads::sixty_four_threads_share_two_cores", || {
-        // The collector gets its share of the cores and no more, so without a limit the heap overshoots its goal.
+        // The collector gets its share of the cores and no more, so without a limit the heap
+        // overshoots its goal.
         let heap = Heap::builder().min_heap(1 << 20).build().unwrap();
         sixty_four_threads(&heap, "no limit");
         assert!(heap.stats().cycles >= 3, "{:?}", heap.stats());

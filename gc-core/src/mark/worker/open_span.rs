@@ -1,9 +1,9 @@
 //! The span that a marker scans in place, and the next one ahead of it.
 //!
-//! 1. [`Marker::open_span`] opens the span that was taken last, and takes the oldest queued one as the
-//!    next, whose objects are prefetched meanwhile.
-//! 2. [`Marker::scan_grey`] scans its grey objects, and [`Marker::scan_near`] those that edges inside
-//!    the span have found since ([`crate::trace::near`]).
+//! 1. [`Marker::open_span`] opens the span that was taken last, and takes the oldest queued one as
+//!    the next, whose objects are prefetched meanwhile.
+//! 2. [`Marker::scan_grey`] scans its grey objects, and [`Marker::scan_near`] those that edges
+//!    inside the span have found since ([`crate::trace::near`]).
 //! 3. [`Marker::settle_near`] marks what was found there before the marker leaves the span.
 
 use super::{DENSE, EDGES, LOCAL, Marker, RING, cost_of};
@@ -105,7 +105,8 @@ impl Marker {
         // If a `trace` panics, the objects after this call's remain.
         self.grey_at += n;
         let mut tracer = self.tracer();
-        // SAFETY: INV-6: the list holds objects of one span, of which `n` are left; INV-7 for the tracer.
+        // SAFETY: INV-6: the list holds objects of one span, of which `n` are left; INV-7 for the
+        // tracer.
         unsafe { (class.info.trace_each)(&self.grey.addrs()[from..], n, &mut tracer) };
         self.pending = tracer.len;
         n * cost

@@ -95,8 +95,8 @@ enum DropThread {
 /// A thread that drops.
 struct Runner {
     progress: Arc<Progress>,
-    /// The class that it is dropping. `seen` is how many destructors had returned at the last look.
-    /// `since` is when that number was last seen to change, or when the class began.
+    /// The class that it is dropping. `seen` is how many destructors had returned at the last
+    /// look. `since` is when that number was last seen to change, or when the class began.
     class: Option<Class>,
     seen: u64,
     since: Instant,

@@ -1,5 +1,6 @@
 #![forbid(unsafe_code)]
-//! Waiting for destructors: for those of now, for room, for the end. No wait happens inside a destructor.
+//! Waiting for destructors: for those of now, for room, for the end. No wait happens inside a
+//! destructor.
 
 use super::{Drops, after, is_dropping};
 use std::time::{Duration, Instant};

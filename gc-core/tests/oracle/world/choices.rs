@@ -3,7 +3,8 @@
 pub(crate) enum Choices {
     /// xorshift64*; the state.
     Random(u64),
-    /// Each decision takes a byte, or two when a byte is too small for it. After the last one every decision is 0.
+    /// Each decision takes a byte, or two when a byte is too small for it. After the last one every
+    /// decision is 0.
     Bytes { bytes: Vec<u8>, at: usize },
 }
 

@@ -394,8 +394,8 @@ impl World {
         self.roots.clear();
     }
 
-    /// A bag of whose vector the caller takes a guard now. It stays locked until [`unlock`](Self::unlock) or the end of
-    /// the pin; one at a time for a seat.
+    /// A bag of whose vector the caller takes a guard now. It stays locked until
+    /// [`unlock`](Self::unlock) or the end of the pin; one at a time for a seat.
     pub(crate) fn lock<'gc>(&mut self, pin: &Pin<'gc>) -> Option<(&'gc Bag<'gc>, Id)> {
         if self.locked[pin.seat].is_some() {
             return None;
@@ -500,8 +500,8 @@ impl World {
         }
     }
 
-    /// Everything that the model reaches from the roots and the local variables; with `shown` not through bags that
-    /// a guard is out of.
+    /// Everything that the model reaches from the roots and the local variables; with `shown` not
+    /// through bags that a guard is out of.
     fn reachable(&self, held: &[Vec<Id>], shown: bool) -> HashSet<Id> {
         let mut stack: Vec<Id> = self.roots.iter().map(|root| root.1).collect();
         stack.extend(held.iter().flatten());

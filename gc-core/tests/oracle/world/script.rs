@@ -1,4 +1,5 @@
-//! A byte string as a program for two threads on one world. Used by the fuzz target and by the replay of its corpus.
+//! A byte string as a program for two threads on one world. Used by the fuzz target and by the
+//! replay of its corpus.
 //!
 //! 1. The first byte decides how the heap is built and how the program ends ([`Setting`]). The
 //!    others are decisions.
@@ -247,7 +248,8 @@ impl<'scope, 'env> Seat<'scope, 'env> {
             Err(_) => panic!("the other seat has failed"),
         }
     }
-    /// Waits outside of pins until this seat has the turn, there too; false if the other seat has ended.
+    /// Waits outside of pins until this seat has the turn, there too; false if the other seat has
+    /// ended.
     fn wait(&mut self) -> bool {
         while self.stage.is_none() {
             match self.link().inbox.recv() {
@@ -270,7 +272,8 @@ impl<'scope, 'env> Seat<'scope, 'env> {
         }
     }
 
-    /// Plays outside of pins until the bytes are used up, or the turn has gone. The other seat is outside too.
+    /// Plays outside of pins until the bytes are used up, or the turn has gone. The other seat is
+    /// outside too.
     fn outside(&mut self) {
         while let Some(stage) = &mut self.stage
             && !stage.world.choices.is_over()
@@ -366,7 +369,8 @@ impl<'scope, 'env> Seat<'scope, 'env> {
         }
     }
 
-    /// Lets the other seat go on inside its pin, and begin one if need be, while this one stays inside its own.
+    /// Lets the other seat go on inside its pin, and begin one if need be, while this one stays
+    /// inside its own.
     fn switch(&mut self) {
         let peer = self.peer();
         if !self.stage().pinned[peer] {
@@ -414,8 +418,8 @@ impl<'scope, 'env> Seat<'scope, 'env> {
         stage.pause();
     }
 
-    /// An operation in a pin within the pin. Only where both are of one record: a pin of another record could wait
-    /// for the outer one.
+    /// An operation in a pin within the pin. Only where both are of one record: a pin of another
+    /// record could wait for the outer one.
     fn nested(&mut self) {
         if !self.by_handle {
             let number = self.number;
