@@ -83,7 +83,7 @@
 //! | [`GcWeakMap::get`] | 10.0 | 9.9 | 54 |
 //! | [`GcWeakMap::insert`], of a key that is there | 29 | 397 | 102 |
 //!
-//! The fastest of 41 samples, 16,384 operations each, in several runs on 2026-11-30: two cores of a
+//! The fastest of 41 samples, 16,384 operations each, in one run on 2026-11-30: two cores of a
 //! shared virtual machine (AMD EPYC), Rust 1.95. `cargo bench -p gc-bench --bench cost` prints the
 //! table.
 //!
