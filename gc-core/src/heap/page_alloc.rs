@@ -209,13 +209,19 @@ impl PageAlloc {
         // The count never passes the limit, not even for a moment: another thread would be refused
         // what fits, and statistics would show more than is allowed.
         let limit = self.limit();
-        let fits = |used: usize| used.checked_add(n).filter(|used| *used <= limit);
-        let before = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
-        let Ok(before) = before else {
-            self.refuse(if limit < self.blocks { Refusal::Limit } else { Refusal::Reservation });
-            return Err(NoSpace);
+        let mut before = self.used.load(Ordering::Relaxed);
+        let used = loop {
+            let Some(used) = before.checked_add(n).filter(|used| *used <= limit) else {
+                let is_limited = limit < self.blocks;
+                self.refuse(if is_limited { Refusal::Limit } else { Refusal::Reservation });
+                return Err(NoSpace);
+            };
+            let (order, failed) = (Ordering::Relaxed, Ordering::Relaxed);
+            match self.used.compare_exchange(before, used, order, failed) {
+                Ok(_) => break used,
+                Err(now) => before = now,
+            }
         };
-        let used = before + n;
         if used as u64 > self.peak.load(Ordering::Relaxed) {
             self.peak.fetch_max(used as u64, Ordering::Relaxed);
         }
