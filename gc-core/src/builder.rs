@@ -91,8 +91,9 @@ impl HeapBuilder {
     }
     /// Bytes of address space for the heap. The default is 64 GiB for the first 16 heaps of a
     /// process, 16 GiB for the next 240, and 4 GiB for more. If the system refuses, the size is
-    /// halved until it agrees; [`Stats::reserved_bytes`] is the result. Address space is no memory
-    /// and counts as none: it is opened as the heap grows. At least 16 MiB.
+    /// halved until it agrees; [`Stats::reserved_bytes`](crate::Stats::reserved_bytes) is the
+    /// result. Address space is no memory and counts as none: it is opened as the heap grows.
+    /// At least 16 MiB.
     pub fn reserve(mut self, bytes: usize) -> Self {
         self.config.reserve = Some(bytes);
         self

@@ -17,7 +17,8 @@ use std::time::Duration;
 ///
 /// When the last handle (a [`Mutator`] is one) is dropped, the heap ends. No cycle runs any more,
 /// and the heap's drop thread drops every object that is left. The drop of the handle waits for
-/// that, for at most five seconds ([`HeapBuilder::end_timeout`]); then destructors go on by
+/// that, for at most five seconds
+/// ([`HeapBuilder::end_timeout`](crate::HeapBuilder::end_timeout)); then destructors go on by
 /// themselves. It does not wait if a destructor runs it. [`shutdown`](Self::shutdown) waits as long
 /// as the program says and returns what is left. [`leak`](Self::leak) runs no destructor.
 /// [`Root`](crate::Root)s do not keep a heap. A handle inside an object of its own heap does: such
