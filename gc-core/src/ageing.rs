@@ -16,10 +16,10 @@
 //! A heap without caches pays one uncontended lock a cycle. There is a thread only while it empties
 //! caches.
 
+use crate::error::contain;
 use crate::platform::thread::with_signals_blocked;
 use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, Weak, thread};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Number of cycles after which an unused part holds only values to drop.
 const GENERATIONS: u64 = 2;
@@ -143,18 +143,11 @@ impl Ageing {
         };
         for cache in stale {
             // The cache's other owners may be gone by now.
-            carry_on(move || {
+            contain(move || {
                 cache.age(cycles);
                 drop(cache);
             });
         }
         self.state.lock().emptying = false;
-    }
-}
-
-/// Runs users' destructors. A panic in one goes no further.
-pub(crate) fn carry_on(drops: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(drops)) {
-        crate::error::discard(payload);
     }
 }

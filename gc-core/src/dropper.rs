@@ -24,7 +24,6 @@ use crate::sweep::drops::{Next, is_dropping};
 use crate::sweep::{Keep, put_swept};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, yield_now};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 type Class = &'static SpanClass;
@@ -147,9 +146,7 @@ fn act(core: &Arc<Core>, next: Next) {
         Next::Nothing | Next::Drop => {}
         Next::Start => start(core),
         Next::Tell(waker) => {
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker())) {
-                crate::error::discard(payload);
-            }
+            crate::error::contain(|| waker());
         }
     }
 }

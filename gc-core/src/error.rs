@@ -262,6 +262,13 @@ impl fmt::Display for ShutdownError {
 }
 impl Error for ShutdownError {}
 
+/// Runs code of the user's, whose panic goes no further. Returns whether it did not panic.
+#[inline]
+pub(crate) fn contain(run: impl FnOnce()) -> bool {
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+    result.map_err(discard).is_ok()
+}
+
 /// Drops what a caught panic carried. If that drop panics too, its payload is leaked.
 pub(crate) fn discard(payload: Box<dyn std::any::Any + Send>) {
     if let Err(second) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(payload))) {

@@ -233,15 +233,7 @@ impl Heap {
     /// ```
     #[must_use]
     pub fn classes(&self) -> Vec<ClassStats> {
-        let core = &self.inner.core;
-        let mut classes = core.space.classes();
-        core.drops.each_waiting(|class, objects, each| {
-            if let Some(stats) = classes.get_mut(class.id as usize) {
-                stats.live_objects = stats.live_objects.saturating_sub(objects);
-                stats.live_bytes = stats.live_bytes.saturating_sub(objects * each);
-            }
-        });
-        classes
+        self.inner.core.census().classes
     }
 
     /// How long mutators were interrupted, by kind, since the heap was made.

@@ -19,7 +19,8 @@
 //! number of parts depends on the cores, not on the threads, so a thread that ends leaves its
 //! values to others.
 
-use crate::ageing::{Ageing, Ages, Sign, carry_on};
+use crate::ageing::{Ageing, Ages, Sign};
+use crate::error::contain;
 use crate::mutation::Heap;
 use crate::mutator::thread_token;
 use crate::sync::{Arc, Mutex, Weak, thread_local};
@@ -201,7 +202,7 @@ impl<T: Send> Ages for Shared<T> {
                 sign.holds(values.len());
                 old
             };
-            old.into_iter().for_each(|value| carry_on(|| drop(value)));
+            old.into_iter().for_each(|value| _ = contain(|| drop(value)));
         }
     }
 }

@@ -16,9 +16,8 @@ use crate::mutator::Core;
 use crate::observe::catalogue::Row;
 use crate::observe::classes::ClassStats;
 use crate::observe::clock::fixed_ns_per_tick;
-use crate::observe::metrics::PHASES;
 use crate::observe::reading::{MetricHistogram, MetricValue, Metrics, Readings};
-use crate::observe::{PauseKind, Pauses};
+use crate::observe::{PauseKind, Pauses, Phase};
 use std::collections::BTreeMap;
 
 impl Heap {
@@ -56,13 +55,7 @@ impl Heap {
         let counted = Counted::read(core);
         counted.add(core, &mut out);
         memory(core, &mut out);
-        let mut census = core.space.census(core.epoch.load().sweeps_begun());
-        core.drops.each_waiting(|class, objects, each| {
-            if let Some(stats) = census.classes.get_mut(class.id as usize) {
-                stats.live_objects = stats.live_objects.saturating_sub(objects);
-                stats.live_bytes = stats.live_bytes.saturating_sub(objects * each);
-            }
-        });
+        let census = core.census();
         spans(&census, &mut out);
         classes(&census.classes, &mut out);
         cycles(core, &mut out);
@@ -217,8 +210,8 @@ fn cycles(core: &Core, out: &mut Readings) {
     let (totals, work, credit) = (&core.totals, &core.totals.work, &core.credit);
     out.count(Row::Cycles, totals.cycles.get());
     out.histogram(Row::CycleSeconds, MetricHistogram::of_times(&totals.cycle_times.histogram()));
-    for (phase, ns) in PHASES.into_iter().zip(&work.phases) {
-        let labels = vec![("phase", phase.to_owned())];
+    for (phase, ns) in Phase::ALL.into_iter().zip(&work.phases) {
+        let labels = vec![("phase", phase.name().to_owned())];
         out.add(Row::PhaseSeconds, labels, MetricValue::Number(seconds(ns.get())));
     }
     out.count(Row::InCycle, u64::from(core.control.is_in_cycle()));

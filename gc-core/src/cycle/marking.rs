@@ -9,6 +9,7 @@
 
 use super::Collector;
 use super::crossing::Meanwhile;
+use crate::error::contain;
 use crate::handshake::Epoch;
 use crate::mark::Hunger;
 use crate::mark::follow::{DIRECT, Follower};
@@ -17,7 +18,6 @@ use crate::mutator::{Core, enter_collector_thread};
 use crate::platform::thread::thread_cpu;
 use crate::sweep;
 use crate::sync::{Backoff, chaos};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 /// The shortest marking that shows whether this thread has a core to itself.
@@ -57,17 +57,13 @@ pub(crate) fn marker_thread(core: &Core, mut marker: Marker) {
 /// Drains until there is nothing to take. A panic in a `trace` poisons the cycle, and the draining
 /// goes on.
 fn drain(core: &Core, marker: &mut Marker) {
-    loop {
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            marker.drain(&core.marking, &|each| core.each_ring(each), usize::MAX)
-        }));
-        match result {
-            Ok(_) => return,
-            Err(payload) => {
-                crate::error::discard(payload);
-                core.trace_panicked();
-            }
-        }
+    let mut drained = || {
+        contain(|| {
+            marker.drain(&core.marking, &|each| core.each_ring(each), usize::MAX);
+        })
+    };
+    while !drained() {
+        core.trace_panicked();
     }
 }
 
@@ -141,8 +137,7 @@ impl Collector {
                 return look > 0;
             }
             let marker = &mut self.marker;
-            while let Err(payload) = catch_unwind(AssertUnwindSafe(|| follower.follow(marker))) {
-                crate::error::discard(payload);
+            while !contain(|| follower.follow(marker)) {
                 core.trace_panicked();
             }
         }

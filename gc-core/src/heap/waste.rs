@@ -55,11 +55,6 @@ enum See {
 }
 
 impl Space {
-    /// Every class made so far, in the order in which they were made.
-    pub(crate) fn classes(&self) -> Vec<ClassStats> {
-        self.census(0).classes
-    }
-
     /// Looks at every span; `sweep` is the number of the current sweep.
     pub(crate) fn census(&self, sweep: u64) -> Census {
         let classes = self.all_classes();

@@ -12,7 +12,7 @@
 
 use super::{Core, Record, on_collector_thread};
 use crate::config::BLOCK;
-use crate::error::AllocError;
+use crate::error::{AllocError, contain};
 use crate::handshake::Mode;
 use crate::heap::cache::{self, Cursor};
 use crate::heap::free::{Free, Held, Run};
@@ -29,7 +29,6 @@ use crate::sweep::weak::WeakBox;
 use crate::sweep::{self};
 use crate::sync::plain::Ordering;
 use crate::sync::{nap, yield_now};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// Spans that one refill sweeps at most.
@@ -253,8 +252,8 @@ impl Record {
         if class.info.weak_box && !fault!("box_not_emptied") {
             for at in (run.from..run.to).step_by(class.slot) {
                 // SAFETY: INV-11: the slot is free and the span is ours, and whatever it holds is a
-                // valid box; by atomics, because the pass may still look at a rest
-                // that was given up.
+                // valid box; by atomics, because the pass may still look at a rest that was given
+                // up.
                 unsafe { &*(at as *const WeakBox) }.empty();
             }
         }
@@ -492,11 +491,10 @@ impl Record {
         let mut marker = marker.unwrap_or_else(|| Box::new(Marker::assistant(&core.space)));
         // No other cycle begins before `stop`.
         marker.cycle = core.epoch.load().cycle();
-        let drained = catch_unwind(AssertUnwindSafe(|| {
-            marker.drain(&core.marking, &|each| core.each_ring(each), most)
-        }));
-        if let Err(payload) = drained {
-            crate::error::discard(payload);
+        let drained = contain(|| {
+            marker.drain(&core.marking, &|each| core.each_ring(each), most);
+        });
+        if !drained {
             core.trace_panicked();
         }
         // Shared before it counts itself idle: work in a marker's hands is grey.

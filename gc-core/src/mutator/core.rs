@@ -9,6 +9,7 @@ use crate::handshake::{Epoch, EpochWord, LightEpoch, registry::Registry, stop::S
 use crate::heap::object::{LEAF_INFO, TypeInfo};
 use crate::heap::page_alloc::Refusal;
 use crate::heap::span::SpanClass;
+use crate::heap::waste::Census;
 use crate::heap::{Space, size_class};
 use crate::mark::Marking;
 use crate::mark::ring::GreyRing;
@@ -235,6 +236,18 @@ impl Core {
             self.credit.free(swept.freed_bytes);
             self.totals.freed_objects.add(u64::from(swept.freed));
         }
+    }
+
+    /// Looks at every span. What waits for its destructor is not live.
+    pub(crate) fn census(&self) -> Census {
+        let mut census = self.space.census(self.epoch.load().sweeps_begun());
+        self.drops.each_waiting(|class, objects, each| {
+            if let Some(stats) = census.classes.get_mut(class.id as usize) {
+                stats.live_objects = stats.live_objects.saturating_sub(objects);
+                stats.live_bytes = stats.live_bytes.saturating_sub(objects * each);
+            }
+        });
+        census
     }
 
     /// The heap's counters.

@@ -3,8 +3,9 @@
 //!
 //! A record has some 15 KiB. Most of them are cursors of classes that its thread never allocates
 //! from, and a pool has many threads that hardly use the heap.
-//! 1. The pages are zeroed by the system as they are touched. A cursor begins as zeroes
-//!    (`Cache::begin`), so cursors are not written.
+//! 1. The pages are zeroed by the system as they are touched. They are as many as the record needs,
+//!    and open from the start (unlike a heap's `Reservation`), so the system joins those of many
+//!    records. A cursor begins as zeroes (`Cache::begin`), so cursors are not written.
 //! 2. The other fields are written where they are ([`Record::write`]): no record lies on a stack.
 //! 3. Where a page is as large as a record, or the system refuses pages, a record is an ordinary
 //!    allocation.

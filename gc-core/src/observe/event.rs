@@ -15,7 +15,7 @@ use super::report::{CycleReport, Straggler};
 use crate::sync::Arc;
 use crate::sync::plain::{AtomicU64, Ordering};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 /// A part of a cycle, in their order.
@@ -37,6 +37,8 @@ pub enum Phase {
 }
 
 impl Phase {
+    pub(crate) const ALL: [Phase; 4] = [Phase::Prep, Phase::Mark, Phase::Cross, Phase::Sweep];
+
     /// The name in lower case, as the trace prints it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -191,10 +193,7 @@ impl Events {
     /// Calls each listener. A panic in one is dropped with what it carried.
     pub(crate) fn tell(&self, event: &Event<'_>) {
         for listener in &self.listeners {
-            let told = catch_unwind(AssertUnwindSafe(|| listener.event(self.heap, event)));
-            if let Err(payload) = told {
-                crate::error::discard(payload);
-            }
+            crate::error::contain(|| listener.event(self.heap, event));
         }
     }
 }

@@ -116,12 +116,14 @@ impl Buckets {
             self.max.store(ticks, Ordering::Relaxed);
         }
     }
-    /// The buckets that were made, with their numbers.
-    fn counts(&self) -> impl Iterator<Item = (usize, u64)> {
-        self.octaves.iter().enumerate().flat_map(|(nth, octave)| {
-            let counts = octave.get().into_iter().flat_map(|octave| octave.iter().enumerate());
-            counts.map(move |(i, n)| (nth << SUB_BITS | i, u64::from(n.load(Ordering::Relaxed))))
-        })
+    /// Adds the buckets that were made to `counts`, and raises `max` to the longest pause.
+    fn add_to(&self, counts: &mut [u64], max: &mut u64) {
+        for (sums, octave) in counts.chunks_mut(SUB as usize).zip(&self.octaves) {
+            for (sum, n) in sums.iter_mut().zip(octave.get().into_iter().flat_map(|o| o.iter())) {
+                *sum += u64::from(n.load(Ordering::Relaxed));
+            }
+        }
+        *max = self.max.load(Ordering::Relaxed).max(*max);
     }
 }
 
@@ -185,10 +187,10 @@ impl Times {
     }
     /// What was counted so far.
     pub(crate) fn histogram(&self) -> Histogram {
-        let mut counts = vec![0; BUCKETS];
-        let buckets = self.0.get();
-        buckets.iter().flat_map(|b| b.counts()).for_each(|(bucket, n)| counts[bucket] += n);
-        let max = buckets.map_or(0, |b| b.max.load(Ordering::Relaxed));
+        let (mut counts, mut max) = (vec![0; BUCKETS], 0);
+        if let Some(buckets) = self.0.get() {
+            buckets.add_to(&mut counts, &mut max);
+        }
         Histogram::of_counts(counts, max, clock::ns_per_tick())
     }
 }
@@ -315,9 +317,9 @@ impl Pauses {
         let mut kinds = vec![(vec![0; BUCKETS], 0); KINDS.len()];
         for recorder in recorders {
             for ((counts, max), buckets) in kinds.iter_mut().zip(&recorder.kinds) {
-                let Some(buckets) = buckets.get() else { continue };
-                *max = buckets.max.load(Ordering::Relaxed).max(*max);
-                buckets.counts().for_each(|(bucket, n)| counts[bucket] += n);
+                if let Some(buckets) = buckets.get() {
+                    buckets.add_to(counts, max);
+                }
             }
         }
         let ns = clock::ns_per_tick();

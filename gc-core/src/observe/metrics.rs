@@ -1,6 +1,7 @@
 #![forbid(unsafe_code)]
 //! Counters of a heap.
 
+use super::event::Phase;
 use super::histogram::Times;
 use super::report::CycleReport;
 use crate::sync::Arc;
@@ -170,9 +171,6 @@ pub(crate) enum Sweeper {
     Early,
 }
 
-/// The phases of a cycle, as they are labelled.
-pub(crate) const PHASES: [&str; 4] = ["prep", "mark", "cross", "sweep"];
-
 /// What cycles did; written by the collector's thread at the end of each.
 #[derive(Debug, Default)]
 pub(crate) struct Work {
@@ -181,7 +179,7 @@ pub(crate) struct Work {
     pub(crate) assisted_bytes: Counter,
     pub(crate) rounds: Counter,
     /// Nanoseconds by phase.
-    pub(crate) phases: [Counter; PHASES.len()],
+    pub(crate) phases: [Counter; Phase::ALL.len()],
     /// Bytes a second, and the longest wait for one thread in nanoseconds, of the last cycle.
     pub(crate) mark_rate: Level,
     pub(crate) straggler_ns: Level,

@@ -4,7 +4,6 @@
 use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// How short memory is, at the end of a cycle: what [`Heap::on_pressure`](crate::Heap::on_pressure)
 /// tells.
@@ -75,15 +74,12 @@ impl Listeners {
         let calls: Vec<Call> = self.calls.lock().iter().map(|(_, call)| call.clone()).collect();
         let mut panics = 0;
         for call in calls {
-            let told = catch_unwind(AssertUnwindSafe(|| {
+            let was_told = crate::error::contain(|| {
                 call(pressure);
                 // Perhaps the last reference to it.
                 drop(call);
-            }));
-            if let Err(payload) = told {
-                crate::error::discard(payload);
-                panics += 1;
-            }
+            });
+            panics += u64::from(!was_told);
         }
         panics
     }

@@ -33,7 +33,6 @@ pub mod weak;
 use crate::heap::span::SpanClass;
 use crate::heap::{Space, asan};
 use crate::sync::{AtomicU64, Ordering, chaos};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const OPEN: u64 = 1 << 63;
 
@@ -265,14 +264,8 @@ fn drop_object(class: &SpanClass, at: usize) -> u32 {
     // SAFETY: INV-9, INV-18: the object was found dead after the last crossing of a cycle, so no
     // thread can reach it. Its slot is not reused while its ward remembers it, and only the
     // caller's batch has it.
-    let result = catch_unwind(AssertUnwindSafe(|| unsafe { drop(at as *mut u8, n) }));
-    match result {
-        Ok(()) => 0,
-        Err(payload) => {
-            crate::error::discard(payload);
-            1
-        }
-    }
+    let returned = crate::error::contain(|| unsafe { drop(at as *mut u8, n) });
+    u32::from(!returned)
 }
 
 #[cfg(all(test, not(loom)))]

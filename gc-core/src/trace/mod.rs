@@ -26,7 +26,6 @@ use crate::config::BLOCK;
 use crate::sync::prefetch;
 use near::Near;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 #[cfg_attr(loom, allow(unused_imports, reason = "the models use the protocol types only"))]
 pub use object::Object;
@@ -252,13 +251,8 @@ pub(crate) fn has_cell(cell: usize, trace: impl FnOnce(&mut Tracer<'static>)) ->
     let (mut buf, mut sought) = ([0usize; PACKET], cell);
     let owner = (&raw mut sought).cast();
     let mut tracer = Tracer::new(buf.as_mut_ptr(), forget, owner, SEEKING);
-    let traced = catch_unwind(AssertUnwindSafe(|| trace(&mut tracer)));
-    if let Err(payload) = traced {
-        // The marker's own call of `trace` reports the panic.
-        crate::error::discard(payload);
-        return false;
-    }
-    sought == 0
+    // The marker's own call of `trace` reports a panic.
+    crate::error::contain(|| trace(&mut tracer)) && sought == 0
 }
 
 /// The handler of a full buffer of edges: it empties `buf` (sets `len` to 0) before it returns.
