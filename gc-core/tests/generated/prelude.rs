@@ -1,5 +1,5 @@
 // The head of each batch: the names that its types use, and canaries that note their deaths.
-#![allow(warnings)]
+#![allow(warnings, reason = "the types are made by chance, and are not code to read")]
 #![forbid(unsafe_code)]
 pub use gc_core::{Gc, GcCell, GcMutex, GcOnceCell, GcRefCell, GcRwLock, Heap, Mutation, Root};
 pub use std::collections::{BTreeMap, HashMap, VecDeque};

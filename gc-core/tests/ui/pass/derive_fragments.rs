@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 #![deny(warnings)]
-#![allow(dead_code)]
+#![allow(dead_code, reason = "the impls are what is tested")]
 
 use gc_core::{Gc, Trace};
 
