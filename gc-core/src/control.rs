@@ -100,6 +100,11 @@ impl Control {
         self.to_collector.notify_one();
     }
 
+    /// The number of the first cycle that begins after this call.
+    pub(crate) fn next(&self) -> u64 {
+        self.state.lock().begun + 1
+    }
+
     /// Waits for the end of a cycle that begins after this call, or for the end of the heap.
     pub(crate) fn collect(&self) {
         if self.is_orphaned() {

@@ -188,6 +188,58 @@ impl fmt::Display for CollectError {
 }
 impl Error for CollectError {}
 
+/// Why [`Heap::snapshot`](crate::Heap::snapshot) gave none. The heap goes on.
+///
+/// ```
+/// use gc_core::{CollectError, Heap, SnapshotError};
+/// let heap = Heap::new();
+/// let error = heap.mutate(|_| heap.snapshot().unwrap_err());
+/// assert_eq!(error, SnapshotError::Refused(CollectError::InsideMutate));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// The calling thread cannot wait for a cycle.
+    Refused(CollectError),
+    /// Another thread is taking a snapshot of this heap. Ask again when it has it.
+    InProgress,
+    /// Threads waited for the cycle, because the heap is at its limit. It went on without the
+    /// snapshot.
+    MemoryShort,
+    /// A `trace` panicked, so the collector does not know what is reachable.
+    TracePanicked,
+    /// More than about four thousand million objects or pointers.
+    TooLarge,
+    /// The heap ended meanwhile.
+    Ended,
+}
+
+impl fmt::Display for SnapshotError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SnapshotError::Refused(CollectError::InsideMutate) => {
+                "a snapshot inside mutate of the same heap would wait for itself; take it outside"
+            }
+            SnapshotError::Refused(CollectError::OnCollectorThread) => {
+                "a snapshot on a collector thread would wait for itself"
+            }
+            SnapshotError::Refused(CollectError::AfterFork) => {
+                "no snapshot after a fork: the collector's threads are in the parent process"
+            }
+            SnapshotError::InProgress => "another thread is taking a snapshot of this heap",
+            SnapshotError::MemoryShort => {
+                "the heap is at its limit, and threads waited for the cycle that took the snapshot"
+            }
+            SnapshotError::TracePanicked => {
+                "a trace panicked in this cycle, so what is reachable is not known"
+            }
+            SnapshotError::TooLarge => "the heap has more objects or pointers than a snapshot holds",
+            SnapshotError::Ended => "the heap ended before the snapshot was taken",
+        })
+    }
+}
+impl Error for SnapshotError {}
+
 /// Destructors that had not run when [`Heap::drain_drops`](crate::Heap::drain_drops) reached its
 /// timeout.
 ///

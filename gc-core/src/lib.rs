@@ -168,6 +168,8 @@ mod control;
 #[cfg(not(loom))]
 mod cycle;
 #[cfg(not(loom))]
+mod desk;
+#[cfg(not(loom))]
 mod dropper;
 #[cfg(not(loom))]
 mod ending;
@@ -177,9 +179,13 @@ mod error;
 mod events;
 #[cfg(not(loom))]
 mod export;
+#[cfg(not(loom))]
+mod graph;
 mod handshake;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod heap;
+#[cfg(not(loom))]
+mod inspect;
 #[cfg(not(loom))]
 mod limits;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
@@ -188,6 +194,11 @@ mod mark;
 mod mutation;
 #[cfg(not(loom))]
 mod mutator;
+#[cfg(loom)]
+#[allow(dead_code, reason = "the models use the protocol types only")]
+mod observe {
+    pub(crate) mod site;
+}
 #[cfg(not(loom))]
 mod observe;
 #[cfg(loom)]
@@ -207,6 +218,8 @@ mod pool;
 mod readings;
 #[cfg(not(loom))]
 mod rest;
+#[cfg(not(loom))]
+mod snapshot;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod sweep;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
@@ -226,7 +239,9 @@ pub mod __private;
 pub use builder::HeapBuilder;
 #[cfg(not(loom))]
 pub use ending::DropQueue;
-pub use error::{AllocError, AllocReason, CollectError, ConfigError, DropsPending, ShutdownError};
+pub use error::{
+    AllocError, AllocReason, CollectError, ConfigError, DropsPending, ShutdownError, SnapshotError,
+};
 #[cfg(all(any(feature = "metrics", feature = "prometheus"), not(loom)))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "metrics", feature = "prometheus"))))]
 pub use export::ExportError;
@@ -241,6 +256,10 @@ pub use export::TracingEvents;
 /// Derives [`Trace`](trait@Trace) and the families that [`Root`] needs.
 #[cfg(feature = "derive")]
 pub use gc_derive::Trace;
+#[cfg(not(loom))]
+pub use inspect::{
+    Growth, PathStep, Retainer, RootHolder, RootPath, RootPlace, Snapshot, TypeMemory, Wanted,
+};
 #[cfg(not(loom))]
 pub use mutation::{Heap, Mutation, Mutator};
 #[cfg(not(loom))]

@@ -4,6 +4,7 @@
 //!    the derive has not seen is an error. Each field's value goes to the `Tracer`, which infers
 //!    its type. The type's tokens are not repeated, because a macro among them may expand to
 //!    something else here.
+//!    [`trace_named`] reports the same with the names of fields, for heap snapshots.
 //! 2. [`needs_trace`]: whether a type needs a trace is a constant, the "or" of its fields. A
 //!    recursive type would ask for its own constant. So a field that mentions the type itself or
 //!    the brand counts as needing a trace; only generic types without a brand ask.
@@ -19,8 +20,9 @@ use crate::families::families;
 use crate::parts::{Parts, plain};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::GenericParam;
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
+use syn::{GenericParam, Member};
 
 /// All impls for one type.
 pub(crate) fn expand(input: &Input<'_>) -> TokenStream {
@@ -51,19 +53,8 @@ fn trace(input: &Input<'_>, parts: &Parts) -> TokenStream {
         true => quote_spanned!(name_of(input)=> __gc_tracer.__no_drop::<Self, _>();),
         false => quote_spanned!(name_of(input)=> __gc_tracer.__leaf(self);),
     };
-    let body = match &input.shape {
-        Shape::Struct(fields) => {
-            let (pattern, edges) = fields_of(fields);
-            quote_spanned!(Span::mixed_site()=> let Self { #pattern } = *self; #edges)
-        }
-        Shape::Enum(variants) => {
-            let arms = variants.iter().map(|Variant { ident, fields }| {
-                let (pattern, edges) = fields_of(fields);
-                quote_spanned!(Span::mixed_site()=> Self::#ident { #pattern } => { #edges })
-            });
-            quote_spanned!(Span::mixed_site()=> match *self { #(#arms)* })
-        }
-    };
+    let body = body(input, &fields_of);
+    let named = input.is_open().then(|| trace_named(input, parts));
     quote_spanned! {Span::mixed_site()=>
         #attrs
         unsafe impl #params #private::Trace<#brand> for #name #args
@@ -78,13 +69,69 @@ fn trace(input: &Input<'_>, parts: &Parts) -> TokenStream {
                 #whole
                 #body
             }
+            #named
         }
     }
 }
 
+/// The same edges with the names of their fields. `trace` has the checks.
+fn trace_named(input: &Input<'_>, parts: &Parts) -> TokenStream {
+    let Parts { private, brand, .. } = parts;
+    let body = body(input, &names_of);
+    quote_spanned! {Span::mixed_site()=>
+        fn trace_named(&self, __gc_tracer: &mut #private::Tracer<#brand>) {
+            #body
+        }
+    }
+}
+
+/// For the fields of a struct, or of a variant with its name: their pattern, and statements.
+type FieldsOf = dyn Fn(Option<&Ident>, &[Field<'_>]) -> (TokenStream, TokenStream);
+
+/// Takes a value apart, and does for each field what `of` writes.
+fn body(input: &Input<'_>, of: &FieldsOf) -> TokenStream {
+    match &input.shape {
+        Shape::Struct(fields) => {
+            let (pattern, edges) = of(None, fields);
+            quote_spanned!(Span::mixed_site()=> let Self { #pattern } = *self; #edges)
+        }
+        Shape::Enum(variants) => {
+            let arms = variants.iter().map(|Variant { ident, fields }| {
+                let (pattern, edges) = of(Some(ident), fields);
+                quote_spanned!(Span::mixed_site()=> Self::#ident { #pattern } => { #edges })
+            });
+            quote_spanned!(Span::mixed_site()=> match *self { #(#arms)* })
+        }
+    }
+}
+
+/// The pattern for all fields, and the statements that report each that is traced with its name.
+fn names_of(variant: Option<&Ident>, fields: &[Field<'_>]) -> (TokenStream, TokenStream) {
+    let mut all = (TokenStream::new(), TokenStream::new());
+    for (i, Field { member, ty, attrs, .. }) in fields.iter().enumerate() {
+        let span = ours(ty);
+        if attrs.skip {
+            all.0.extend(quote_spanned!(span=> #member: _,));
+            continue;
+        }
+        let value = Ident::new(&format!("__gc_field{i}"), span);
+        let field = match member {
+            Member::Named(name) => name.unraw().to_string(),
+            Member::Unnamed(index) => index.index.to_string(),
+        };
+        let name = match variant {
+            Some(variant) => format!("{}.{field}", variant.unraw()),
+            None => field,
+        };
+        all.0.extend(quote_spanned!(span=> #member: ref #value,));
+        all.1.extend(quote_spanned!(span=> __gc_tracer.field(#name, #value);));
+    }
+    all
+}
+
 /// The pattern for all fields of a struct or a variant, and the statements for them. A statement
 /// traces a field, or checks that it need not be traced. An error points at the field's type.
-fn fields_of(fields: &[Field<'_>]) -> (TokenStream, TokenStream) {
+fn fields_of(_: Option<&Ident>, fields: &[Field<'_>]) -> (TokenStream, TokenStream) {
     let mut all = (TokenStream::new(), TokenStream::new());
     for (i, Field { member, ty, attrs, .. }) in fields.iter().enumerate() {
         let span = ours(ty);

@@ -11,6 +11,7 @@
 //! 5. *Sweep n*: every thread crosses and gives its spans up; for an unpinned one the collector
 //!    does it (rules 10 and 11). While it waits, the collector frees spans without live objects
 //!    (`sweep::early`).
+//!    After that a snapshot is recorded, if a thread has asked for one (`crate::snapshot`).
 //! 6. The sweep opens. Mutators sweep the spans they allocate from, and the collector sweeps the
 //!    rest ([`Collector::sweep`]). The sweep closes when nothing is left.
 //!
@@ -36,6 +37,7 @@ use crate::observe::{CycleReport, Event, Phase, Straggler};
 use crate::pacing::{Footprint, Limiter, Marked, Pacer};
 use crate::platform::thread::{process_cpu, short_timer_slack, thread_cpu};
 use crate::rest::{Next, Rest};
+use crate::snapshot;
 use crate::sweep::early::Early;
 use crate::sweep::{self, Keep};
 use crate::sync::{Arc, yield_now};
@@ -223,6 +225,9 @@ impl Collector {
         if std::mem::take(&mut self.is_stopped) {
             core.stop.open();
         }
+
+        // Before anything is freed: marks are exact, and no marked slot is used again.
+        core.desk.serve(number, || snapshot::record(&core));
 
         let sweep = self.begin_phase(Phase::Sweep);
         core.sweep.open();

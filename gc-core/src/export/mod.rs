@@ -9,6 +9,7 @@
 //! | `prometheus` | `PrometheusExporter` | text that Prometheus reads, made when it asks |
 //! | `metrics` | `MetricsPublisher` | the installed recorder of the `metrics` facade |
 //! | `tracing` | `TracingEvents` | spans and events of the crate `tracing` |
+//! | `snapshot` | `Snapshot::write_heapsnapshot` | V8's `.heapsnapshot`, for Chrome's DevTools |
 //!
 //! An exporter of metrics keeps no heap: one that has ended drops out.
 
@@ -16,6 +17,8 @@
 mod facade;
 #[cfg(any(feature = "metrics", feature = "prometheus"))]
 mod heaps;
+#[cfg(feature = "snapshot")]
+mod heapsnapshot;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 #[cfg(feature = "tracing")]

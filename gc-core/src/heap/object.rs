@@ -45,6 +45,8 @@ pub(crate) struct TypeInfo {
     pub(crate) ephemeron: bool,
     /// Traces values.
     pub(crate) trace: TraceFn,
+    /// The same with names, for a snapshot. The values of an array are its elements.
+    pub(crate) trace_named: TraceFn,
     /// Traces values of a list.
     pub(crate) trace_each: TraceEachFn,
     /// Traces values of a span.
@@ -106,6 +108,7 @@ const LEAF: TypeInfo = TypeInfo {
     weak_box: false,
     ephemeron: false,
     trace: no_trace,
+    trace_named: no_trace,
     trace_each: trace_none,
     trace_bits: trace_no_bits,
     drop: no_drop,
@@ -141,6 +144,7 @@ impl<'gc, T: Trace<'gc>> InfoOf<'gc, T> {
             weak_box: false,
             ephemeron: false,
             trace: trace_values::<'gc, T>,
+            trace_named: if array { name_elements::<'gc, T> } else { name_value::<'gc, T> },
             trace_each: trace_each::<T>,
             trace_bits: trace_bits::<T>,
             drop: drop_values::<T>,
@@ -197,6 +201,26 @@ unsafe fn trace_values<'gc, T: Trace<'gc>>(at: *const u8, n: usize, tracer: *mut
         // share it.
         unsafe { &*at.add(i) }.trace(tracer);
     }
+}
+
+/// # Safety
+///
+/// As for [`trace_values`], and `n` is 1.
+unsafe fn name_value<'gc, T: Trace<'gc>>(at: *const u8, _: usize, tracer: *mut Tracer<'static>) {
+    // SAFETY: INV-7: the caller lends its tracer for this call; the brand is only a brand.
+    let tracer = unsafe { &mut *tracer.cast::<Tracer<'gc>>() };
+    // SAFETY: INV-6: as in `trace_values`.
+    tracer.named(unsafe { &*at.cast::<T>() });
+}
+
+/// # Safety
+///
+/// As for [`trace_values`].
+unsafe fn name_elements<'gc, T: Trace<'gc>>(at: *const u8, n: usize, tracer: *mut Tracer<'static>) {
+    // SAFETY: INV-7: the caller lends its tracer for this call; the brand is only a brand.
+    let tracer = unsafe { &mut *tracer.cast::<Tracer<'gc>>() };
+    // SAFETY: INV-6: as in `trace_values`.
+    tracer.named(unsafe { std::slice::from_raw_parts(at.cast::<T>(), n) });
 }
 
 /// # Safety

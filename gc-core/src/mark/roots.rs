@@ -8,8 +8,13 @@
 //!    [`RootTable::free_flagged`]). A slot that is flagged later stays live for the rest of the
 //!    cycle.
 //! 4. At Mark every slot with a value is a root ([`RootTable::each_live`]).
+//!
+//! Beside each slot lies the place in the program that made its root, for people who look for what
+//! keeps an object ([`RootTable::each_place`]). It decides nothing.
 
+use crate::observe::site::Site;
 use crate::sync::{AtomicUsize, Mutex, Ordering};
+use std::panic::Location;
 use std::ptr::NonNull;
 
 /// One root.
@@ -71,9 +76,16 @@ impl RootSlot {
     }
 }
 
+/// A slot of the table, and where its root was made.
+#[derive(Debug)]
+struct Entry {
+    slot: RootSlot,
+    place: Site,
+}
+
 /// A slot of a table that outlives the reference.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct SlotRef(NonNull<RootSlot>);
+pub(crate) struct SlotRef(NonNull<Entry>);
 
 // SAFETY: INV-12: a `SlotRef` is a shared reference to a `Sync` slot; the table never frees a slot.
 unsafe impl Send for SlotRef {}
@@ -84,10 +96,39 @@ impl SlotRef {
     /// Returns the slot. The caller keeps the table alive.
     #[inline]
     pub(crate) fn slot(&self) -> &RootSlot {
+        &self.entry().slot
+    }
+    #[inline]
+    fn entry(&self) -> &Entry {
         // SAFETY: INV-12: slots live as long as their table. The holder of a `SlotRef` holds the
         // heap's shared state, which owns the table.
         unsafe { self.0.as_ref() }
     }
+    /// Free to live, with the place of the program that makes the root. By the owner of the free
+    /// slot.
+    #[inline]
+    pub(crate) fn create(&self, addr: usize, place: &'static Location<'static>) {
+        // First: the slot's release store shows it to those who see the address.
+        self.entry().place.set(place);
+        self.slot().create(addr);
+    }
+    /// Which slot this is, among all of its process.
+    #[cfg(not(loom))]
+    pub(crate) fn number(&self) -> usize {
+        self.0.as_ptr() as usize
+    }
+}
+
+/// A live root, as [`RootTable::each_place`] finds it.
+#[cfg(not(loom))]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RootAt {
+    /// The slot's number.
+    pub(crate) slot: usize,
+    pub(crate) addr: usize,
+    /// Where the root was made. It may be the place of the slot's next root, if the slot changes
+    /// hands while it is read.
+    pub(crate) place: Option<&'static Location<'static>>,
 }
 
 /// Few under a scheduler, where a scan of free slots would otherwise be most of a cycle.
@@ -96,13 +137,13 @@ const CHUNK: usize = if cfg!(shuttle) { 16 } else { 256 };
 /// All root slots of a heap.
 #[derive(Debug)]
 pub(crate) struct RootTable {
-    chunks: Mutex<Vec<Box<[RootSlot]>>>,
+    chunks: Mutex<Vec<Box<[Entry]>>>,
     free: Mutex<Vec<SlotRef>>,
 }
 
 /// Bytes of a new chunk of slots. They count as allocation, so that a program which only makes and
 /// drops roots gets its slots back by a cycle.
-pub(crate) const CHUNK_BYTES: u64 = (CHUNK * size_of::<RootSlot>()) as u64;
+pub(crate) const CHUNK_BYTES: u64 = (CHUNK * size_of::<Entry>()) as u64;
 
 impl RootTable {
     pub(crate) fn new() -> Self {
@@ -114,8 +155,9 @@ impl RootTable {
         let mut free = self.free.lock();
         let grow = free.is_empty();
         if grow {
-            let chunk: Box<[RootSlot]> = (0..CHUNK).map(|_| RootSlot::new()).collect();
-            free.extend(chunk.iter().map(|slot| SlotRef(NonNull::from(slot))));
+            let new = |_| Entry { slot: RootSlot::new(), place: Site::new() };
+            let chunk: Box<[Entry]> = (0..CHUNK).map(new).collect();
+            free.extend(chunk.iter().map(|entry| SlotRef(NonNull::from(entry))));
             self.chunks.lock().push(chunk);
         }
         let rest = free.len() - free.len().min(CHUNK / 4);
@@ -131,11 +173,11 @@ impl RootTable {
     /// Returns the slots as of now. The lock is held only to copy one word for each chunk, so that
     /// no mutator waits for a scan.
     fn all(&self) -> Vec<SlotRef> {
-        let chunks: Vec<(NonNull<RootSlot>, usize)> = self
+        let chunks: Vec<(NonNull<Entry>, usize)> = self
             .chunks
             .lock()
             .iter()
-            .map(|c| (NonNull::from(&**c).cast::<RootSlot>(), c.len()))
+            .map(|c| (NonNull::from(&**c).cast::<Entry>(), c.len()))
             .collect();
         let slots = chunks.into_iter().flat_map(|(first, n)| {
             // SAFETY: INV-12: `first` points to a chunk of `n` slots, which is never freed or
@@ -174,6 +216,19 @@ impl RootTable {
     /// Calls `each` with the address in every live or flagged slot.
     pub(crate) fn each_live(&self, each: impl FnMut(usize)) {
         self.all().iter().filter_map(|s| s.slot().scan()).for_each(each);
+    }
+
+    /// Calls `each` for every root that has an owner, with where it was made. A slot that is given
+    /// up or made meanwhile may be missed.
+    #[cfg(not(loom))]
+    pub(crate) fn each_place(&self, mut each: impl FnMut(RootAt)) {
+        for slot in self.all() {
+            if let Some(addr) = slot.slot().scan()
+                && !slot.slot().is_flagged()
+            {
+                each(RootAt { slot: slot.number(), addr, place: slot.entry().place.get() });
+            }
+        }
     }
 }
 

@@ -33,7 +33,7 @@ use crate::sweep::weak::{WEAK_BOX, WeakBox};
 use crate::sync::{AtomicUsize, Ordering, chaos};
 use crate::trace::{PACKET, Trace, Tracer};
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
 /// Number of old values that are shaded together. Few under a checker, so that the list runs full.
 const LATE: usize = if cfg!(any(gc_verify, shuttle)) { 3 } else { 64 };
@@ -244,8 +244,8 @@ impl Record {
         }
     }
 
-    /// Returns a root slot that keeps `addr` alive.
-    pub(crate) fn root(&self, addr: usize) -> SlotRef {
+    /// Returns a root slot that keeps `addr` alive, for a root that is made at `place`.
+    pub(crate) fn root(&self, addr: usize, place: &'static Location<'static>) -> SlotRef {
         if self.mode.get() == Mode::Prep && !fault!("root_prep_unshaded") {
             // Shade first, then publish (rule 2).
             self.shade(addr);
@@ -257,7 +257,7 @@ impl Record {
             self.core().control.nudge();
         }
         let slot = batch.pop().expect("a batch is not empty");
-        slot.slot().create(addr);
+        slot.create(addr, place);
         slot
     }
 

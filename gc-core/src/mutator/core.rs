@@ -4,7 +4,9 @@ use super::{PlacedRecord, thread_token};
 use crate::ageing::Ageing;
 use crate::config::{BLOCK, Config};
 use crate::control::Control;
+use crate::desk::Desk;
 use crate::error::{AllocError, AllocReason};
+use crate::graph::{Failed, Graph};
 use crate::handshake::{Epoch, EpochWord, LightEpoch, registry::Registry, stop::Stop};
 use crate::heap::object::{LEAF_INFO, TypeInfo};
 use crate::heap::page_alloc::Refusal;
@@ -41,6 +43,8 @@ pub(crate) struct Core {
     pub(crate) drops: Drops,
     pub(crate) credit: Credit,
     pub(crate) control: Control,
+    /// Where a snapshot is asked for.
+    pub(crate) desk: Desk<Result<Graph, Failed>>,
     pub(crate) totals: Totals,
     /// Caches beside the heap that its cycles empty.
     pub(crate) ageing: Arc<Ageing>,
@@ -86,6 +90,7 @@ impl Core {
             drops: Drops::new(credit.waiting()),
             credit,
             control: Control::default(),
+            desk: Desk::new(),
             totals: Totals::default(),
             ageing: Arc::default(),
             records: Registry::new(),

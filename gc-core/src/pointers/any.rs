@@ -262,6 +262,7 @@ impl<'gc> GcAny<'gc> {
     /// heap.mutate(|mc| assert!(GcAny::from(root.get(mc)).is::<u16>(mc)));
     /// # Ok::<(), gc_core::CollectError>(())
     /// ```
+    #[track_caller]
     pub fn root(self, mc: &Mutation<'gc>) -> Root<Erased> {
         Gc::root(self.0, mc)
     }

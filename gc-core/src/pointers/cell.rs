@@ -333,6 +333,11 @@ unsafe impl<'gc, T: Trace<'gc>> Trace<'gc> for GcOnceCell<T> {
             tracer.edges(value);
         }
     }
+    fn trace_named(&self, tracer: &mut Tracer<'gc>) {
+        if let Some(value) = self.value.get() {
+            tracer.named(value);
+        }
+    }
 }
 // SAFETY: INV-8: only the content's brand changes.
 unsafe impl<T: Managed> Managed for GcOnceCell<T> {

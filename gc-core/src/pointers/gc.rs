@@ -385,6 +385,7 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
     /// heap.collect().unwrap();
     /// assert_eq!(heap.mutate(|mc| *root.get(mc)), 9);
     /// ```
+    #[track_caller]
     pub fn root(this: Self, mc: &Mutation<'gc>) -> Root<T::Family>
     where
         T: Rootable<'gc>,

@@ -96,7 +96,7 @@ impl<T> Guarded<T> {
         borrow
     }
 
-    fn scan<'gc>(&self, tracer: &mut Tracer<'gc>)
+    fn scan<'gc>(&self, tracer: &mut Tracer<'gc>, report: impl FnOnce(&mut Tracer<'gc>, &T))
     where
         T: Trace<'gc>,
     {
@@ -104,11 +104,14 @@ impl<T> Guarded<T> {
             return;
         }
         let cycle = tracer.cycle;
-        self.lock.scan(cycle, || {
+        let has_run = self.lock.scan(cycle, || {
             // SAFETY: INV-14: the scan bit excludes exclusive borrows. What is traced late is
             // traced before the end of `apart`, so under the bit too.
-            tracer.apart(|tracer| tracer.edges(unsafe { &*self.value.get() }));
+            tracer.apart(|tracer| report(tracer, unsafe { &*self.value.get() }));
         });
+        if !has_run {
+            tracer.has_skipped();
+        }
     }
 }
 
@@ -279,7 +282,10 @@ macro_rules! guarded_cell {
         unsafe impl<'gc, T: Trace<'gc>> Trace<'gc> for $name<T> {
             const NEEDS_TRACE: bool = T::NEEDS_TRACE;
             fn trace(&self, tracer: &mut Tracer<'gc>) {
-                self.0.scan(tracer);
+                self.0.scan(tracer, Tracer::edges);
+            }
+            fn trace_named(&self, tracer: &mut Tracer<'gc>) {
+                self.0.scan(tracer, Tracer::named);
             }
         }
         // SAFETY: INV-8: only the content's brand changes.

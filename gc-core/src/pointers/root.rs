@@ -1,5 +1,6 @@
 //! [`Root`]: an owned handle of an object.
 
+use crate::inspect::{Sought, Wanted};
 use crate::mark::roots::SlotRef;
 use crate::mutation::Mutation;
 use crate::mutator::Core;
@@ -8,6 +9,7 @@ use crate::sync::Arc;
 use crate::trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::Location;
 use std::ptr::NonNull;
 
 /// Keeps an object alive between calls of `mutate`: `Clone`, `Send`, `Sync`, `'static`, droppable
@@ -45,11 +47,12 @@ unsafe impl<T: ?Sized> Send for Root<T> {}
 unsafe impl<T: ?Sized> Sync for Root<T> {}
 
 impl<T: Family + ?Sized> Root<T> {
+    #[track_caller]
     pub(crate) fn new<'gc, U>(mc: &Mutation<'gc>, gc: Gc<'gc, U>) -> Root<T>
     where
         U: Rootable<'gc, Family = T> + ?Sized,
     {
-        let slot = mc.record().root(gc.addr());
+        let slot = mc.record().root(gc.addr(), Location::caller());
         // SAFETY: INV-8: `U` is a member of its own family.
         unsafe { Root::build(slot, mc.core(), gc.as_non_null()) }
     }
@@ -83,6 +86,15 @@ impl<T: ?Sized> Root<T> {
         Root { slot, core, ptr, family: PhantomData }
     }
 
+    /// The number of the root's slot, which its clones share.
+    pub(crate) fn slot_number(&self) -> usize {
+        self.slot.number()
+    }
+    /// The object's address.
+    pub(crate) fn addr(&self) -> usize {
+        self.ptr.as_ptr() as *const () as usize
+    }
+
     /// Returns whether two roots are of the same object.
     ///
     /// ```
@@ -111,6 +123,13 @@ unsafe fn transmute_pointer<A: ?Sized, B: ?Sized>(ptr: NonNull<A>) -> NonNull<B>
     const { assert!(size_of::<NonNull<A>>() == size_of::<NonNull<B>>()) };
     // SAFETY: INV-8: the caller promises the same representation; the assertion compares the sizes.
     unsafe { std::mem::transmute_copy(&ptr) }
+}
+
+impl<'a, T: ?Sized> From<&'a Root<T>> for Wanted<'a> {
+    /// The root's object, without this root and its clones: what else keeps it?
+    fn from(root: &'a Root<T>) -> Self {
+        Wanted(Sought::Beside { slot: root.slot_number(), addr: root.addr() })
+    }
 }
 
 impl<T: ?Sized> Clone for Root<T> {

@@ -125,6 +125,9 @@ unsafe impl<'gc, K: ?Sized, V: ?Sized> Trace<'gc> for Shard<'gc, K, V> {
             tracer.edges(entry);
         }
     }
+    fn trace_named(&self, tracer: &mut Tracer<'gc>) {
+        tracer.elements(&self.entries);
+    }
 }
 
 /// Parts of a map: the collector and a writer exclude each other in one part only.
@@ -311,6 +314,9 @@ unsafe impl<'gc, K: ?Sized, V: ?Sized> Trace<'gc> for GcWeakMap<'gc, K, V> {
         for shard in &self.shards {
             tracer.edges(shard);
         }
+    }
+    fn trace_named(&self, tracer: &mut Tracer<'gc>) {
+        self.shards.iter().for_each(|shard| tracer.named(shard));
     }
 }
 // SAFETY: INV-8: only brands change.

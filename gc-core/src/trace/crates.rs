@@ -16,7 +16,9 @@ mod arrayvec {
     use ::arrayvec::{ArrayString, ArrayVec};
     leaf!([const N: usize] ArrayString<N>);
     container! {
-        ArrayVec [T] [] <N> |values, tracer| { tracer.edges(values.as_slice()) }
+        ArrayVec [T] [] <N> |values, tracer| { tracer.edges(values.as_slice()) } => {
+            tracer.named(values.as_slice());
+        }
     }
 }
 
@@ -46,6 +48,11 @@ mod either {
                 Either::Left(value) => tracer.edges(value),
                 Either::Right(value) => tracer.edges(value),
             }
+        } => {
+            match value {
+                Either::Left(value) => tracer.field("Left", value),
+                Either::Right(value) => tracer.field("Right", value),
+            }
         }
     }
 }
@@ -59,13 +66,13 @@ macro_rules! tables {
                 for value in values {
                     tracer.edges(value);
                 }
-            }
+            } => { tracer.elements(values) }
             $map [K, V] [S] |map, tracer| {
                 for (key, value) in map {
                     tracer.edges(key);
                     tracer.edges(value);
                 }
-            }
+            } => { tracer.entries(map) }
         }
     };
 }
@@ -80,7 +87,7 @@ mod hashbrown {
             for value in values {
                 tracer.edges(value);
             }
-        }
+        } => { tracer.elements(values) }
     }
 }
 
@@ -103,7 +110,9 @@ mod smallvec {
     use super::*;
     type SmallVec<T, const N: usize> = ::smallvec::SmallVec<[T; N]>;
     container! {
-        SmallVec [T] [] <N> |values, tracer| { tracer.edges(values.as_slice()) }
+        SmallVec [T] [] <N> |values, tracer| { tracer.edges(values.as_slice()) } => {
+            tracer.named(values.as_slice());
+        }
     }
 }
 

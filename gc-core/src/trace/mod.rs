@@ -17,6 +17,7 @@ mod checks;
 #[cfg(not(loom))]
 mod crates;
 mod functions;
+pub(crate) mod naming;
 pub(crate) mod near;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod object;
@@ -77,6 +78,13 @@ pub unsafe trait Trace<'gc> {
 
     /// Reports every `Gc` in `self` to `tracer`.
     fn trace(&self, tracer: &mut Tracer<'gc>);
+
+    /// Reports the same with the names of fields ([`Tracer::field`], [`Tracer::element`]). A heap
+    /// snapshot calls it, and marking does not. The derive writes it; by default edges have no
+    /// names of their own.
+    fn trace_named(&self, tracer: &mut Tracer<'gc>) {
+        self.trace(tracer);
+    }
 }
 
 /// A type at `'static` that names the family of its branded forms.

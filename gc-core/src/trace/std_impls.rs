@@ -149,6 +149,11 @@ unsafe impl<'gc, T: Trace<'gc>> Trace<'gc> for [T] {
             }
         }
     }
+    fn trace_named(&self, tracer: &mut Tracer<'gc>) {
+        if size_of::<T>() != 0 {
+            tracer.elements(self);
+        }
+    }
 }
 
 // SAFETY: INV-7: through `&`, a box gives only `&` to its content.
@@ -157,6 +162,9 @@ unsafe impl<'gc, T: Trace<'gc> + ?Sized> Trace<'gc> for Box<T> {
     #[inline]
     fn trace(&self, tracer: &mut Tracer<'gc>) {
         tracer.nested(self, |tracer| tracer.edges(&**self));
+    }
+    fn trace_named(&self, tracer: &mut Tracer<'gc>) {
+        tracer.nested(self, |tracer| tracer.named(&**self));
     }
 }
 // SAFETY: INV-8: the brand changes in the content only.
@@ -191,6 +199,9 @@ unsafe impl<'gc, T: Trace<'gc>, const N: usize> Trace<'gc> for [T; N] {
     fn trace(&self, tracer: &mut Tracer<'gc>) {
         tracer.edges(&self[..]);
     }
+    fn trace_named(&self, tracer: &mut Tracer<'gc>) {
+        tracer.named(&self[..]);
+    }
 }
 // SAFETY: INV-8: the brand changes in the elements only.
 unsafe impl<T: Managed, const N: usize> Managed for [T; N] {
@@ -209,6 +220,9 @@ unsafe impl<'gc, T: Trace<'gc> + ?Sized> Trace<'gc> for Pin<Box<T>> {
     fn trace(&self, tracer: &mut Tracer<'gc>) {
         tracer.edges(&**self);
     }
+    fn trace_named(&self, tracer: &mut Tracer<'gc>) {
+        tracer.named(&**self);
+    }
 }
 // SAFETY: INV-8: the brand changes in the content only.
 unsafe impl<T: Managed> Managed for Pin<Box<T>> {
@@ -220,10 +234,10 @@ unsafe impl<'gc, T: Branded<'gc>> Branded<'gc> for Pin<Box<T>> {
 }
 
 /// Containers: `Name [traced parameters] [leaf parameter] <number> |value, tracer| { what to report
-/// }`.
+/// } => { the same with names }`.
 macro_rules! container {
     ($($name:ident [$($param:ident),+] [$($leaf:ident)?] $(<$n:ident>)?
-        |$this:ident, $tracer:ident| $body:block)*) => {$(
+        |$this:ident, $tracer:ident| $body:block $(=> $named:block)?)*) => {$(
         // SAFETY: INV-7: all owned content is reported; the type has no interior mutability of its
         // own.
         unsafe impl<'gc, $($param: Trace<'gc>,)+ $($leaf: 'static,)? $(const $n: usize)?> Trace<'gc>
@@ -235,6 +249,10 @@ macro_rules! container {
                 let $this = self;
                 $body
             }
+            $(fn trace_named(&self, $tracer: &mut Tracer<'gc>) {
+                let $this = self;
+                $named
+            })?
         }
         // SAFETY: INV-8: the brand changes in the content only, and layout does not depend on it.
         unsafe impl<$($param: Managed,)+ $($leaf: 'static,)? $(const $n: usize)?> Managed
@@ -258,11 +276,20 @@ container! {
         if let Some(value) = value {
             tracer.edges(value);
         }
+    } => {
+        if let Some(value) = value {
+            tracer.named(value);
+        }
     }
     Result [T, E] [] |value, tracer| {
         match value {
             Ok(value) => tracer.edges(value),
             Err(error) => tracer.edges(error),
+        }
+    } => {
+        match value {
+            Ok(value) => tracer.field("Ok", value),
+            Err(error) => tracer.field("Err", error),
         }
     }
     ControlFlow [B, C] [] |value, tracer| {
@@ -277,12 +304,21 @@ container! {
             Bound::Unbounded => {}
         }
     }
-    Wrapping [T] [] |value, tracer| { tracer.edges(&value.0) }
-    Saturating [T] [] |value, tracer| { tracer.edges(&value.0) }
-    Reverse [T] [] |value, tracer| { tracer.edges(&value.0) }
+    Wrapping [T] [] |value, tracer| { tracer.edges(&value.0) } => {
+        tracer.named(&value.0);
+    }
+    Saturating [T] [] |value, tracer| { tracer.edges(&value.0) } => {
+        tracer.named(&value.0);
+    }
+    Reverse [T] [] |value, tracer| { tracer.edges(&value.0) } => {
+        tracer.named(&value.0);
+    }
     Range [T] [] |range, tracer| {
         tracer.edges(&range.start);
         tracer.edges(&range.end);
+    } => {
+        tracer.field("start", &range.start);
+        tracer.field("end", &range.end);
     }
     RangeInclusive [T] [] |range, tracer| {
         tracer.edges(range.start());
@@ -293,6 +329,8 @@ container! {
     RangeToInclusive [T] [] |range, tracer| { tracer.edges(&range.end) }
     Vec [T] [] |values, tracer| {
         tracer.nested(values, |tracer| tracer.edges(values.as_slice()));
+    } => {
+        tracer.nested(values, |tracer| tracer.elements(values));
     }
     VecDeque [T] [] |values, tracer| {
         let (front, back) = values.as_slices();
@@ -300,9 +338,13 @@ container! {
             tracer.edges(front);
             tracer.edges(back);
         });
+    } => {
+        tracer.nested(values, |tracer| tracer.elements(values));
     }
     BinaryHeap [T] [] |values, tracer| {
         tracer.nested(values, |tracer| tracer.edges(values.as_slice()));
+    } => {
+        tracer.nested(values, |tracer| tracer.elements(values.as_slice()));
     }
     LinkedList [T] [] |values, tracer| {
         tracer.nested(values, |tracer| {
@@ -310,6 +352,8 @@ container! {
                 tracer.edges(value);
             }
         });
+    } => {
+        tracer.nested(values, |tracer| tracer.elements(values));
     }
     BTreeSet [T] [] |values, tracer| {
         tracer.nested(values, |tracer| {
@@ -317,6 +361,8 @@ container! {
                 tracer.edges(value);
             }
         });
+    } => {
+        tracer.nested(values, |tracer| tracer.elements(values));
     }
     HashSet [T] [S] |values, tracer| {
         tracer.nested(values, |tracer| {
@@ -324,6 +370,8 @@ container! {
                 tracer.edges(value);
             }
         });
+    } => {
+        tracer.nested(values, |tracer| tracer.elements(values));
     }
     BTreeMap [K, V] [] |map, tracer| {
         tracer.nested(map, |tracer| {
@@ -332,6 +380,8 @@ container! {
                 tracer.edges(value);
             }
         });
+    } => {
+        tracer.nested(map, |tracer| tracer.entries(map));
     }
     HashMap [K, V] [S] |map, tracer| {
         tracer.nested(map, |tracer| {
@@ -340,6 +390,8 @@ container! {
                 tracer.edges(value);
             }
         });
+    } => {
+        tracer.nested(map, |tracer| tracer.entries(map));
     }
 }
 
@@ -352,6 +404,9 @@ macro_rules! tuple {
             #[inline]
             fn trace(&self, _tracer: &mut Tracer<'gc>) {
                 $(_tracer.edges(&self.$index);)*
+            }
+            fn trace_named(&self, _tracer: &mut Tracer<'gc>) {
+                $(_tracer.field(stringify!($index), &self.$index);)*
             }
         }
         // SAFETY: INV-8: the brand changes in the elements only, and layout does not depend on it.

@@ -1,0 +1,351 @@
+#![forbid(unsafe_code)]
+//! Dominators, and what each node retains.
+//!
+//! A node *dominates* another if every path from the root to the other passes through it: without
+//! it, the other would be garbage. What a node *retains* is its own size and that of all nodes that
+//! it dominates.
+//!
+//! 1. A depth-first search numbers the nodes ([`Search`]). Nodes that no edge leads to from the
+//!    root become children of [`UNREACHED`].
+//! 2. In descending order each node gets its semidominator, from the predecessors by which the
+//!    search did not come to it. A forest with compressed paths gives the least value on the way
+//!    ([`Forest::least`]).
+//! 3. In ascending order the immediate dominators follow from these: the nearest common ancestor
+//!    of the parent and the semidominator in the tree so far (semi-NCA).
+//! 4. Sizes are added up, children before parents.
+//!
+//! All arrays have four bytes a node; the offsets of the predecessors become the semidominators in
+//! place. At most five are there at once, beside the rows. The search and the compression use no
+//! recursion, so the depth of the graph does not matter.
+//!
+//! Literature: Lengauer and Tarjan 1979; Georgiadis, Tarjan and Werneck, "Finding dominators in
+//! practice" (2006), for semi-NCA.
+
+use super::rows::Rows;
+
+/// The node from which all others are found.
+pub(crate) const ROOT_NODE: u32 = 0;
+/// The node that leads to what no root leads to.
+pub(crate) const UNREACHED: u32 = 1;
+/// No node.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// The result, by node.
+#[derive(Debug)]
+pub(crate) struct Dominated {
+    /// The immediate dominator; [`NONE`] for the root.
+    pub(crate) by: Vec<u32>,
+    /// Bytes that go with the node.
+    pub(crate) retained: Vec<u64>,
+    /// Where the search went on among the nodes that the root does not lead to.
+    #[cfg_attr(not(feature = "snapshot"), allow(dead_code, reason = "an exporter writes them"))]
+    pub(crate) unreached: Vec<u32>,
+}
+
+/// Finds the dominators of a graph whose node 0 is the root and leads to node 1, which has no edges
+/// of its own. `sizes` has the size of each node.
+pub(crate) fn dominate(rows: &Rows, sizes: Vec<u64>) -> Dominated {
+    let n = rows.len();
+    let mut search = Search::new(rows);
+    search.from(ROOT_NODE, 0);
+    let unreached = search.rest();
+    let Search { order, number, parent, stack, .. } = search;
+    drop(stack);
+    let (offsets, sources) = predecessors(rows, &order, &number, &parent);
+    drop(number);
+    let by = immediate(parent, offsets, &sources);
+    drop(sources);
+
+    let mut retained = sizes;
+    for at in (1..n).rev() {
+        let size = retained[order[at] as usize];
+        retained[order[by[at] as usize] as usize] += size;
+    }
+    let mut by_node = vec![NONE; n];
+    for at in 1..n {
+        by_node[order[at] as usize] = order[by[at] as usize];
+    }
+    Dominated { by: by_node, retained, unreached }
+}
+
+/// A depth-first search over all nodes.
+struct Search<'a> {
+    rows: &'a Rows,
+    /// The node with each number, and the number of each node.
+    order: Vec<u32>,
+    number: Vec<u32>,
+    /// The number of the parent, by number.
+    parent: Vec<u32>,
+    /// Numbers on the way, each with the entry of its row that comes next.
+    stack: Vec<(u32, u32)>,
+}
+
+impl<'a> Search<'a> {
+    fn new(rows: &'a Rows) -> Search<'a> {
+        let n = rows.len();
+        let (order, parent) = (Vec::with_capacity(n), Vec::with_capacity(n));
+        Search { rows, order, number: vec![NONE; n], parent, stack: Vec::new() }
+    }
+
+    fn enter(&mut self, node: u32, parent: u32) {
+        let number = self.order.len() as u32;
+        self.number[node as usize] = number;
+        self.order.push(node);
+        self.parent.push(parent);
+        self.stack.push((number, self.rows.range(node).start as u32));
+    }
+
+    /// Visits `node`, a child of number `parent`, and all that it leads to and was not visited.
+    fn from(&mut self, node: u32, parent: u32) {
+        let rows = self.rows;
+        self.enter(node, parent);
+        while let Some((number, next)) = self.stack.last_mut() {
+            let (at, end) = (*number, rows.range(self.order[*number as usize]).end);
+            let mut entries = *next as usize..end;
+            let is_new = |target: &u32| self.number[*target as usize] == NONE;
+            let found = entries.find_map(|entry| rows.kept(entry).filter(is_new));
+            *next = entries.start as u32;
+            match found {
+                Some(target) => self.enter(target, at),
+                None => {
+                    self.stack.pop();
+                }
+            }
+        }
+    }
+
+    /// Visits the nodes that are left: first from those to which no other of them leads. Returns
+    /// the nodes from which it went on.
+    fn rest(&mut self) -> Vec<u32> {
+        let n = self.rows.len();
+        let mut entries = Vec::new();
+        if self.order.len() == n {
+            return entries;
+        }
+        let mut pointed = vec![0u64; n.div_ceil(64)];
+        for node in (0..n as u32).filter(|node| self.number[*node as usize] == NONE) {
+            for target in self.rows.kept_by(node).filter(|target| *target != node) {
+                pointed[target as usize / 64] |= 1 << (target % 64);
+            }
+        }
+        let parent = self.number[UNREACHED as usize];
+        for any in [false, true] {
+            for node in 0..n as u32 {
+                let is_pointed = pointed[node as usize / 64] >> (node % 64) & 1 == 1;
+                if self.number[node as usize] == NONE && (any || !is_pointed) {
+                    entries.push(node);
+                    self.from(node, parent);
+                }
+            }
+        }
+        entries
+    }
+}
+
+/// The predecessors of each number by which the search did not come to it: where each one's begin
+/// (with an end), and all of them.
+fn predecessors(
+    rows: &Rows,
+    order: &[u32],
+    number: &[u32],
+    parent: &[u32],
+) -> (Vec<u32>, Vec<u32>) {
+    let n = order.len();
+    let other = |from: u32, target: u32| {
+        let to = number[target as usize];
+        (to != from && parent[to as usize] != from).then_some(to)
+    };
+    let mut offsets = vec![0u32; n + 1];
+    for node in 0..n as u32 {
+        let from = number[node as usize];
+        rows.kept_by(node).filter_map(|target| other(from, target)).for_each(|to| {
+            offsets[to as usize] += 1;
+        });
+    }
+    let mut sum = 0;
+    for offset in &mut offsets {
+        sum += *offset;
+        *offset = sum;
+    }
+    let mut sources = vec![0; sum as usize];
+    for node in 0..n as u32 {
+        let from = number[node as usize];
+        rows.kept_by(node).filter_map(|target| other(from, target)).for_each(|to| {
+            offsets[to as usize] -= 1;
+            sources[offsets[to as usize] as usize] = from;
+        });
+    }
+    (offsets, sources)
+}
+
+/// The forest of the numbers that have their semidominator.
+struct Forest {
+    ancestor: Vec<u32>,
+    label: Vec<u32>,
+}
+
+impl Forest {
+    /// The least semidominator on the way from `at` up to the root of its tree, without that. Only
+    /// numbers from `linked` on have a way up. Compresses the way, which it turns round meanwhile
+    /// so that it needs no stack.
+    fn least(&mut self, at: u32, linked: u32) -> u32 {
+        let Forest { ancestor, label } = self;
+        let (mut below, mut top) = (NONE, at);
+        while ancestor[top as usize] >= linked && ancestor[top as usize] != NONE {
+            let up = std::mem::replace(&mut ancestor[top as usize], below);
+            (below, top) = (top, up);
+        }
+        let (root, mut least) = (ancestor[top as usize], label[top as usize]);
+        while below != NONE {
+            let down = std::mem::replace(&mut ancestor[below as usize], root);
+            least = least.min(label[below as usize]);
+            label[below as usize] = least;
+            below = down;
+        }
+        label[at as usize]
+    }
+}
+
+/// The immediate dominator of each number.
+fn immediate(parent: Vec<u32>, mut offsets: Vec<u32>, sources: &[u32]) -> Vec<u32> {
+    let n = parent.len();
+    let mut by = parent.clone();
+    let mut forest = Forest { ancestor: parent, label: (0..n as u32).collect() };
+    let mut end = offsets[n];
+    for at in (1..n).rev() {
+        let begin = offsets[at];
+        let mut semi = by[at];
+        for source in &sources[begin as usize..end as usize] {
+            semi = semi.min(forest.least(*source, at as u32 + 1));
+        }
+        forest.label[at] = semi;
+        // The offset has been used; from here on it is the semidominator.
+        offsets[at] = semi;
+        end = begin;
+    }
+    drop(forest);
+    for at in 1..n {
+        while by[at] > offsets[at] {
+            by[at] = by[by[at] as usize];
+        }
+    }
+    by
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows_of(edges: &[Vec<u32>]) -> Rows {
+        let mut rows = Rows::default();
+        for row in edges {
+            row.iter().for_each(|target| rows.push(*target, 0, u32::MAX));
+            rows.end_row();
+        }
+        rows
+    }
+
+    /// What the root reaches without `without`.
+    fn reached(edges: &[Vec<u32>], without: Option<u32>) -> Vec<bool> {
+        let mut seen = vec![false; edges.len()];
+        let mut stack = vec![ROOT_NODE];
+        while let Some(node) = stack.pop() {
+            if Some(node) == without || std::mem::replace(&mut seen[node as usize], true) {
+                continue;
+            }
+            stack.extend(&edges[node as usize]);
+        }
+        seen
+    }
+
+    /// Compares with the definition: a node dominates what is unreachable without it.
+    fn check(mut edges: Vec<Vec<u32>>, sizes: &[u64]) {
+        let n = edges.len();
+        let found = dominate(&rows_of(&edges), sizes.to_vec());
+        let before = reached(&edges, None);
+        assert!(found.unreached.iter().all(|node| !before[*node as usize]));
+        edges[UNREACHED as usize].extend(&found.unreached);
+        assert!(reached(&edges, None).iter().all(|seen| *seen), "all are found from somewhere");
+        assert_eq!((found.by[0], found.retained[0]), (NONE, sizes.iter().sum()));
+        let mut dominators = vec![0usize; n];
+        let mut nearest = vec![ROOT_NODE; n];
+        let without: Vec<Vec<bool>> =
+            (0..n as u32).map(|node| reached(&edges, Some(node))).collect();
+        for node in 1..n {
+            let of = |by: &usize| *by != node && !without[*by][node];
+            let all: Vec<usize> = (1..n).filter(of).collect();
+            dominators[node] = all.len();
+        }
+        for node in 1..n {
+            // The nearest one has the most dominators itself.
+            let of = |by: &usize| *by != node && !without[*by][node];
+            let near = (1..n).filter(of).max_by_key(|by| dominators[*by]);
+            nearest[node] = near.unwrap_or(0) as u32;
+            let gone = (0..n).filter(|other| !without[node][*other]);
+            let retained: u64 = gone.map(|other| sizes[other]).sum();
+            assert_eq!(found.retained[node], retained, "{node} of {edges:?}");
+        }
+        assert_eq!(found.by[1..], nearest[1..], "{edges:?}");
+    }
+
+    #[test]
+    fn random_graphs_have_the_dominators_of_the_definition() {
+        let mut state = 1u64;
+        let mut random = move |below: usize| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as usize % below
+        };
+        let rounds = if cfg!(miri) { 20 } else { 3000 };
+        for round in 0..rounds {
+            let n = 3 + random(if round % 10 == 0 { 40 } else { 12 });
+            let mut edges = vec![Vec::new(); n];
+            for _ in 0..random(3 * n) {
+                let from = random(n);
+                let to = 2 + random(n - 2);
+                if from != UNREACHED as usize {
+                    edges[from].push(to as u32);
+                }
+            }
+            edges[0].push(UNREACHED);
+            let sizes: Vec<u64> = (0..n).map(|_| random(100) as u64).collect();
+            check(edges, &sizes);
+        }
+    }
+
+    /// Shapes on which simpler algorithms take the square of the size, or overflow a stack.
+    #[test]
+    fn long_lists_with_tables_take_no_square() {
+        let n: u32 = if cfg!(miri) { 300 } else { 300_000 };
+        let first = 3;
+        for is_reversed in [false, true] {
+            for list_first in [false, true] {
+                // Node 2 is a table of all nodes of a doubly linked list, 3 its head.
+                let mut edges = vec![Vec::new(), Vec::new(), Vec::new()];
+                edges[0] = if list_first { vec![first, 2, 1] } else { vec![2, first, 1] };
+                let all = first..first + n;
+                edges[2] = if is_reversed { all.rev().collect() } else { all.collect() };
+                for i in 0..n {
+                    let mut row = Vec::new();
+                    if i + 1 < n {
+                        row.push(first + i + 1);
+                    }
+                    if i > 0 {
+                        row.push(first + i - 1);
+                    }
+                    edges.push(row);
+                }
+                let sizes = vec![1; edges.len()];
+                let found = dominate(&rows_of(&edges), sizes);
+                assert!(found.by[2..].iter().all(|by| *by == ROOT_NODE));
+                assert_eq!(found.retained[2], 1);
+            }
+        }
+        // A list that nothing else leads to.
+        let edges: Vec<Vec<u32>> = std::iter::once(vec![2, 1])
+            .chain([Vec::new()])
+            .chain((2..n).map(|i| if i + 1 < n { vec![i + 1] } else { Vec::new() }))
+            .collect();
+        let found = dominate(&rows_of(&edges), vec![1; n as usize]);
+        assert_eq!((found.by[n as usize - 1], found.retained[2]), (n - 2, u64::from(n) - 2));
+    }
+}
