@@ -233,7 +233,9 @@ impl fmt::Display for SnapshotError {
             SnapshotError::TracePanicked => {
                 "a trace panicked in this cycle, so what is reachable is not known"
             }
-            SnapshotError::TooLarge => "the heap has more objects or pointers than a snapshot holds",
+            SnapshotError::TooLarge => {
+                "the heap has more objects or pointers than a snapshot holds"
+            }
             SnapshotError::Ended => "the heap ended before the snapshot was taken",
         })
     }

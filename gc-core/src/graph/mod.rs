@@ -398,14 +398,16 @@ mod tests {
         assert_eq!((young, graph.len(), graph.first_object()), (Some(9), 10, 3));
         let large = BASE + (3 << 14) + 8;
         let eighty = BASE + (8 << 14) + 8;
-        let addrs = [BASE, BASE + 24, BASE + 960, large, eighty + 80, eighty + 160, BASE + (9 << 14)];
+        let addrs =
+            [BASE, BASE + 24, BASE + 960, large, eighty + 80, eighty + 160, BASE + (9 << 14)];
         let all: Vec<_> = graph.objects().collect();
         assert_eq!(all.iter().map(|object| object.1).collect::<Vec<_>>(), addrs);
         for (node, addr, kind, bytes) in all {
             assert_eq!(graph.node_at(addr), Some(node));
             assert_eq!(graph.object(node), Some((addr, kind, bytes)));
         }
-        for addr in [0, BASE - 16, BASE + 48, BASE + (1 << 14), BASE + (2 << 14), BASE + (90 << 14)] {
+        for addr in [0, BASE - 16, BASE + 48, BASE + (1 << 14), BASE + (2 << 14), BASE + (90 << 14)]
+        {
             assert_eq!(graph.node_at(addr), None);
         }
         assert_eq!(graph.object(2).map(|object| object.0), None);

@@ -177,7 +177,9 @@ mod tests {
             let n = [0, 1, 3, 254, 255, 300][node as usize % 6];
             let label = |i: u32| (i / 100) as u16;
             let index = |i: u32| if i.is_multiple_of(7) { i * 3 } else { (i / 7) * 21 + i % 7 };
-            (0..n).map(|i| Edge { target: node * 7 + i, label: label(i), index: index(i) }).collect()
+            (0..n)
+                .map(|i| Edge { target: node * 7 + i, label: label(i), index: index(i) })
+                .collect()
         };
         for node in 0..100 {
             rows.push(1, WEAK_KEY, u32::MAX);

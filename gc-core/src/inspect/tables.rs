@@ -92,7 +92,13 @@ pub struct RootPlace {
 
 impl fmt::Display for RootPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:>8} roots of {}, made at {}", self.roots, self.type_name, show_place(self.place))
+        write!(
+            f,
+            "{:>8} roots of {}, made at {}",
+            self.roots,
+            self.type_name,
+            show_place(self.place)
+        )
     }
 }
 
@@ -183,7 +189,11 @@ pub struct RootHolder {
 impl fmt::Display for RootHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let RootHolder { roots, retained_bytes, place, .. } = self;
-        write!(f, "{retained_bytes:>14} bytes kept by {roots} roots made at {}", show_place(*place))?;
+        write!(
+            f,
+            "{retained_bytes:>14} bytes kept by {roots} roots made at {}",
+            show_place(*place)
+        )?;
         self.types.iter().take(3).try_for_each(|(name, n)| write!(f, ", {n} of {name}"))
     }
 }
@@ -191,7 +201,8 @@ impl fmt::Display for RootHolder {
 pub(super) fn root_holders(graph: &Graph, retained: &[u64]) -> Vec<RootHolder> {
     let mut types: Vec<HashMap<&'static str, u64>> = vec![HashMap::new(); graph.places.len()];
     for root in &graph.roots {
-        let kind = graph.node_at(root.addr).and_then(|node| graph.object(node)).map(|found| found.1);
+        let kind =
+            graph.node_at(root.addr).and_then(|node| graph.object(node)).map(|found| found.1);
         let name = kind.map_or("an object", |kind| graph.kinds[kind as usize].type_name);
         *types[root.place as usize].entry(name).or_default() += 1;
     }
@@ -250,7 +261,12 @@ impl Growth {
 impl fmt::Display for Growth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, size) = (Name(self.type_name, self.is_array), self.size);
-        write!(f, "{:>+12} objects {:>+14} bytes  {name} ({size} bytes)", self.objects(), self.bytes())
+        write!(
+            f,
+            "{:>+12} objects {:>+14} bytes  {name} ({size} bytes)",
+            self.objects(),
+            self.bytes()
+        )
     }
 }
 

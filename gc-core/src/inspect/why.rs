@@ -252,7 +252,11 @@ mod tests {
             ("leaf data", "leaf data", true, true),
             ("u8", "u16", false, false),
         ] {
-            assert_eq!((is_called(name, wanted), mentions(name, wanted)), (called, mentioned), "{name}");
+            assert_eq!(
+                (is_called(name, wanted), mentions(name, wanted)),
+                (called, mentioned),
+                "{name}"
+            );
         }
     }
 }

@@ -259,8 +259,7 @@ impl Recorder<'_> {
                 break;
             }
             // A panic will come again; a borrow may end.
-            let (since, backoff) =
-                patience.get_or_insert_with(|| (Instant::now(), Backoff::new()));
+            let (since, backoff) = patience.get_or_insert_with(|| (Instant::now(), Backoff::new()));
             let waits = since.elapsed();
             let is_over = waits > WAIT_OF_ONE || self.waited + waits > WAIT_OF_ALL;
             if !is_whole || is_over {

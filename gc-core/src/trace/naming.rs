@@ -265,7 +265,10 @@ impl<'gc> Tracer<'gc> {
     }
 
     /// The same for all elements of a container, in its order.
-    pub(crate) fn elements<'a, T: Trace<'gc> + 'a>(&mut self, all: impl IntoIterator<Item = &'a T>) {
+    pub(crate) fn elements<'a, T: Trace<'gc> + 'a>(
+        &mut self,
+        all: impl IntoIterator<Item = &'a T>,
+    ) {
         all.into_iter().enumerate().for_each(|(i, value)| self.element(i, value));
     }
 
@@ -357,7 +360,8 @@ mod tests {
     fn each_edge_has_its_path_and_its_index() {
         let edge = |n: usize| Some(Edge(n));
         let value = (Edge(1), vec![edge(2), None, edge(3), edge(4)], Box::new((Edge(5), edge(6))));
-        let expected = [(1, ".0"), (2, ".1[0]"), (3, ".1[2]"), (4, ".1[3]"), (5, ".2.0"), (6, ".2.1")];
+        let expected =
+            [(1, ".0"), (2, ".1[0]"), (3, ".1[2]"), (4, ".1[3]"), (5, ".2.0"), (6, ".2.1")];
         assert_eq!(named(&value), expected.map(|(n, path)| (n, path.to_owned())));
     }
 
