@@ -3,8 +3,7 @@
 //!
 //! ```text
 //! RUSTFLAGS="--cfg gc_verify" cargo run --release --example stress -- [--seconds N] [--threads T]
-//! [--seed S]
-//!     [--markers M] [--memory-limit MIB] [--heap-limit MIB]
+//!     [--seed S] [--markers M] [--memory-limit MIB] [--heap-limit MIB]
 //! ```
 //!
 //! 1. *Tokens*: a fixed set of objects that only ever move. They move between the cells of a table,
@@ -13,13 +12,14 @@
 //! 2. *Nodes*: a random graph behind a table, which grows, is rewired and cut by every thread.
 //! 3. *Shelves*: guarded vectors of pointers of all kinds, weak ones too.
 //! 4. *Short heaps*: others beside the large one, made, used and dropped.
+//! 5. *Snapshots* beside all that: each has every token.
 //!
-//! Every object carries a magic word, checked at each visit; its `Drop` destroys it. Canaries are
-//! counted. The exit code is not zero if anything was inconsistent, or if no cycle ended for 30
-//! seconds.
+//! Every object carries a magic word, which each visit checks and its `Drop` destroys. The exit
+//! code is not zero if anything was inconsistent, or if no cycle ended for 30 seconds.
 
 mod objects;
 mod short;
+mod watch;
 
 use gc_core::{Gc, GcCell, GcOnceCell, Heap, Mutation, unsize};
 use objects::*;
@@ -398,8 +398,8 @@ fn worker(shared: &Shared, mut rng: Rng, pins: u64) {
         if rng.one_in(10_000) {
             shared.heap.release_free_memory();
         }
-        if rng.one_in(20_000) && shared.heap.collect().is_err() {
-            broken("collect outside of mutate was refused");
+        if rng.one_in(2_000) {
+            watch::cycle(&shared.heap, &mut rng);
         }
     }
     if rng.one_in(4) {
@@ -545,8 +545,7 @@ fn main() {
             })
         };
         let slots: Vec<_> = (0..threads as u64).map(slot).collect();
-        let (mut cycles, mut progress) = (0, Instant::now());
-        let mut wide = false;
+        let (mut cycles, mut progress, mut wide) = (0, Instant::now(), false);
         let mut next = Duration::from_secs(5);
         while since.elapsed() < Duration::from_secs(seconds) {
             std::thread::sleep(Duration::from_millis(100));
@@ -585,6 +584,7 @@ fn main() {
     if MADE.load(Relaxed) != DROPS.load(Relaxed) {
         broken(&format!("{} canaries made, {} dropped", MADE.load(Relaxed), DROPS.load(Relaxed)));
     }
+    println!("stress: snapshots={}", watch::SNAPSHOTS.load(Relaxed));
     println!("stress: malloc_at_rest_kb={}", in_use_at_rest() >> 10);
     println!("stress: ok");
 }
