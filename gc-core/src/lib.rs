@@ -217,6 +217,7 @@ mod trace;
 mod tuning;
 #[cfg(all(gc_verify, not(loom)))]
 mod verify;
+mod word;
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -294,6 +295,7 @@ pub mod model {
     pub use crate::sweep::weak::{Gate, WeakBox};
     pub use crate::sweep::{ActiveSweep, Sweeping};
     pub use crate::sync::{full_fence, on_compiler_fence};
+    pub use crate::word::{BlockId, Cycle, SweepNumber};
 
     /// The shared state of marking: the detector, and whether the cycle is poisoned.
     #[derive(Debug)]

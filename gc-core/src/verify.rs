@@ -12,6 +12,7 @@ use crate::heap::{Space, asan};
 use crate::mutator::Core;
 use crate::sweep::ephemeron::each_ephemeron;
 use crate::trace::{PACKET, Tracer};
+use crate::word::Cycle;
 use std::collections::{HashMap, HashSet};
 
 /// The byte that fills freed memory.
@@ -120,7 +121,7 @@ pub(crate) fn check_marks(core: &Core) {
             1
         };
         let owner = (&raw mut search).cast();
-        let mut tracer = Tracer::new(buf.as_mut_ptr(), spill, owner, 0);
+        let mut tracer = Tracer::new(buf.as_mut_ptr(), spill, owner, Cycle::NONE);
         // SAFETY: INV-6: `n` values of the span's type lie at `addr`; the world is stopped.
         unsafe { (class.info.trace)(addr as *const u8, n, &mut tracer) };
         // SAFETY: INV-7: the tracer is live, its buffer is ours, its owner is the search.

@@ -2,7 +2,7 @@
 //! thread knows that there are ephemerons.
 #![cfg(loom)]
 
-use gc_core::model::{EphemeronBox, Ephemerons, Epoch, EpochWord, PinWord, full_fence};
+use gc_core::model::{Cycle, EphemeronBox, Ephemerons, Epoch, EpochWord, PinWord, full_fence};
 use loom::sync::Arc;
 use loom::thread;
 
@@ -54,7 +54,7 @@ fn known(in_older_pins_too: bool) {
                     break at;
                 }
             };
-            if at == Epoch::mark(1).next_round() {
+            if at == Epoch::mark(Cycle::new(1)).next_round() {
                 assert!(ephemerons.exist(), "a shade in the round was not counted");
             } else if in_older_pins_too {
                 assert!(ephemerons.exist(), "a shade before the round was not counted");
@@ -64,7 +64,7 @@ fn known(in_older_pins_too: bool) {
     };
     let (ephemerons, epoch, pin) = &*world;
     if ephemerons.exist() {
-        let round = Epoch::mark(1).next_round();
+        let round = Epoch::mark(Cycle::new(1)).next_round();
         epoch.advance(round);
         full_fence();
         while !pin.crossed(round) {

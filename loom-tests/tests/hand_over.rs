@@ -8,7 +8,7 @@
 //! was cleared since (tokio-rs/loom#282). `ring_order.rs` explores their race.
 #![cfg(loom)]
 
-use gc_core::model::{Detector, Epoch, EpochWord, GreyRing, PinWord};
+use gc_core::model::{Cycle, Detector, Epoch, EpochWord, GreyRing, PinWord};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 use loom_tests::toy::{Toy, begin};
@@ -91,7 +91,7 @@ impl World {
     }
     /// Rounds until a clean one.
     fn collect(&self, step: Step) {
-        let mut epoch = Epoch::mark(1);
+        let mut epoch = Epoch::mark(Cycle::new(1));
         loop {
             assert!(self.detector.start());
             self.drain();
@@ -123,7 +123,7 @@ fn run(step: Step) {
         queue: Mutex::new(Vec::new()),
         detector: Detector::new(),
     });
-    let mark = Epoch::mark(1);
+    let mark = Epoch::mark(Cycle::new(1));
     begin(&world.epoch, mark);
     world.detector.resume();
     assert!(world.pin.publish(mark, &world.epoch));

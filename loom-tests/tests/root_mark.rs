@@ -2,7 +2,7 @@
 //! among two owners and a creator, and is freed once for each time it was made.
 #![cfg(loom)]
 
-use gc_core::model::{Epoch, EpochWord, GreyRing, Mode, PinWord, RootSlot};
+use gc_core::model::{Cycle, Epoch, EpochWord, GreyRing, Mode, PinWord, RootSlot};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Mutex};
@@ -33,7 +33,7 @@ fn last_drop(freed_in_prep: bool) {
         slot: RootSlot::new(),
     });
     world.slot.create(X);
-    begin(&world.epoch, Epoch::prep(1));
+    begin(&world.epoch, Epoch::prep(Cycle::new(1)));
     let owner = {
         let world = world.clone();
         thread::spawn(move || {
@@ -50,7 +50,7 @@ fn last_drop(freed_in_prep: bool) {
     if freed_in_prep {
         free();
     }
-    let mark = Epoch::mark(1);
+    let mark = Epoch::mark(Cycle::new(1));
     begin(&world.epoch, mark);
     if !freed_in_prep {
         free();

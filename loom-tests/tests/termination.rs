@@ -1,7 +1,7 @@
 //! Rule 7: after a clean round no object is grey, in a ring, in a queue or in a thread's hands.
 #![cfg(loom)]
 
-use gc_core::model::{Detector, Epoch, EpochWord, GreyRing, MarkWord, PinWord, full_fence};
+use gc_core::model::{Cycle, Detector, Epoch, EpochWord, GreyRing, MarkWord, PinWord, full_fence};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
@@ -22,7 +22,7 @@ fn round(wait: bool) {
         mark: MarkWord::new(),
         ring: GreyRing::new(),
     });
-    let mark = Epoch::mark(1);
+    let mark = Epoch::mark(Cycle::new(1));
     world.epoch.advance(mark);
     assert!(world.pin.publish(mark, &world.epoch));
     let mutator = {
@@ -71,7 +71,7 @@ fn two_shades(count_first: bool) {
         [GreyRing::new(), GreyRing::new()],
     ));
     assert!(heap.0.mark(A));
-    let mark = Epoch::mark(1);
+    let mark = Epoch::mark(Cycle::new(1));
     heap.1.advance(mark);
     assert!(heap.2[0].publish(mark, &heap.1));
     let shade = move |heap: &(Toy, EpochWord, [PinWord; 2], [GreyRing; 2]), i: usize| {

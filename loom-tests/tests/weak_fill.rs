@@ -3,7 +3,7 @@
 //! is black before it is filled in. So the pass never flags it.
 #![cfg(loom)]
 
-use gc_core::model::{MarkWord, WeakBox};
+use gc_core::model::{Cycle, MarkWord, WeakBox};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
@@ -33,7 +33,7 @@ fn run(step: Step) {
         allocated: AtomicU64::new(0),
         weak: WeakBox::new(OLD),
     });
-    world.weak.flag_unless(1, |_| false);
+    world.weak.flag_unless(Cycle::new(1), |_| false);
     let mutator = {
         let world = world.clone();
         thread::spawn(move || {
@@ -56,7 +56,7 @@ fn run(step: Step) {
     };
     // The pass.
     if world.allocated.load(Ordering::Acquire) != 0 {
-        world.weak.flag_unless(1, |target| world.marks.is_set(1 << target));
+        world.weak.flag_unless(Cycle::new(1), |target| world.marks.is_set(1 << target));
     }
     mutator.join().unwrap();
     assert!(!world.weak.is_dead(), "a new box was flagged");

@@ -1,7 +1,7 @@
 //! INV-11: an upgrade that succeeds keeps its target; a failed one is never contradicted.
 #![cfg(loom)]
 
-use gc_core::model::{Gate, GreyRing, MarkWord, WeakBox};
+use gc_core::model::{Cycle, Gate, GreyRing, MarkWord, WeakBox};
 use loom::sync::Arc;
 use loom::thread;
 
@@ -47,7 +47,7 @@ fn run(gated: bool) {
     let clean = || world.ring.pushed() == recorded && world.ring.is_empty();
     let resolved = world.gate.resolve(clean);
     if resolved {
-        world.weak.flag_unless(1, |_| world.mark.is_set(1));
+        world.weak.flag_unless(Cycle::new(1), |_| world.mark.is_set(1));
     }
     let live = mutator.join().unwrap();
     assert!(!live || !world.weak.is_dead(), "a target in use was flagged dead");

@@ -247,6 +247,7 @@ mod tests {
     use super::*;
     use crate::config::{BLOCK_WORDS, Config};
     use crate::trace::PACKET;
+    use crate::word::{Cycle, SweepNumber};
 
     #[test]
     fn the_id_of_a_type_does_not_depend_on_its_lifetimes() {
@@ -296,7 +297,7 @@ mod tests {
                 Space::new(&Config { reserve: Some(16 << 20), ..Config::default() }).unwrap();
             let info = InfoOf::<'static, Here<WORDS>>::ONE;
             let class = space.class_for(info, 0, |id| SpanClass::small(info, id, info.slot()));
-            let span = space.fresh_span(class, 0).unwrap();
+            let span = space.fresh_span(class, SweepNumber::default()).unwrap();
             let start = space.address(span);
             let some: Vec<usize> =
                 (0..class.slots).step_by(3).map(|i| start + i * class.slot).collect();
@@ -306,7 +307,8 @@ mod tests {
                 bits[word - space.first_word(span)] |= bit;
             }
             let mut buf = [0; PACKET];
-            let mut tracer = Tracer::new(buf.as_mut_ptr(), never, std::ptr::null_mut(), 0);
+            let mut tracer =
+                Tracer::new(buf.as_mut_ptr(), never, std::ptr::null_mut(), Cycle::NONE);
             // SAFETY: INV-6: a fresh span is zeroed, and so are its values; INV-7: the tracer is
             // ours.
             unsafe { (info.trace_bits)(start, &class.halves, &bits, &raw mut tracer) };

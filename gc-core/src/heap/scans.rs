@@ -68,8 +68,8 @@ impl Tables {
             list[0] = addr;
             return usize::from(self.scan_word(word).add(bit) != 0);
         }
-        let first = self.first_word(block as u32);
-        let start = self.address(block as u32);
+        let first = self.first_word(block);
+        let start = self.address(block);
         let mine = std::array::from_fn(|i| {
             let grey = self.mark_word(first + i).bits() & !self.scan_word(first + i).bits();
             // Read-modify-write, since markers may race. A slot that was born black is entered
@@ -81,7 +81,7 @@ impl Tables {
 
     /// The marker of `near` scans the span of `addr` from now on.
     pub(crate) fn open_near(&self, near: &mut Near, addr: usize) {
-        let block = self.block_of(addr) as u32;
+        let block = self.block_of(addr);
         let first = self.first_word(block);
         near.open(self.address(block), std::array::from_fn(|i| self.mark_word(first + i).bits()));
     }
@@ -94,7 +94,7 @@ impl Tables {
     /// Marks the objects that were taken in the open span, and enters them as scanned. Returns how
     /// many of them this call marked.
     pub(crate) fn settle_near(&self, near: &mut Near) -> u64 {
-        let first = self.first_word(self.block_of(near.from()) as u32);
+        let first = self.first_word(self.block_of(near.from()));
         let mut marked = 0;
         near.settle(|i, taken| {
             if !fault!("near_unmarked") {
@@ -134,7 +134,7 @@ impl Tables {
     /// Prefetches the bitmaps of the span of `addr`, which a marker will read soon.
     #[inline(always)]
     pub(crate) fn prefetch_grey(&self, addr: usize) {
-        let first = self.first_word(self.block_of(addr) as u32);
+        let first = self.first_word(self.block_of(addr));
         for line in [0, BLOCK_WORDS / 2] {
             prefetch(std::ptr::from_ref(self.mark_word(first + line)));
             prefetch(std::ptr::from_ref(self.scan_word(first + line)));
@@ -149,6 +149,7 @@ mod tests {
     use super::*;
     use crate::config::{BLOCK, Config};
     use crate::pointers::Gc;
+    use crate::word::SweepNumber;
 
     #[test]
     fn what_is_near_is_marked_and_scanned_when_it_is_settled() {
@@ -156,7 +157,7 @@ mod tests {
         let space = Space::new(&Config { reserve: Some(16 << 20), ..Config::default() }).unwrap();
         let info = InfoOf::<'static, Node<'static>>::ONE;
         let class = space.class_for(info, 0, |id| SpanClass::small(info, id, 40));
-        let span = space.fresh_span(class, 0).unwrap();
+        let span = space.fresh_span(class, SweepNumber::default()).unwrap();
         let all: Vec<usize> =
             (0..class.slots).map(|i| space.address(span) + i * class.slot).collect();
         let (mut near, mut list) = (Near::new(), [0; MOST]);
@@ -190,7 +191,7 @@ mod tests {
                 SpanClass::small(InfoOf::<'static, T>::ONE, id, slot)
             });
             assert!(class.by_span, "{slot}");
-            let span = space.fresh_span(class, 0).unwrap();
+            let span = space.fresh_span(class, SweepNumber::default()).unwrap();
             let object = |i: usize| space.address(span) + i * slot;
             let all: Vec<usize> = (0..BLOCK / slot).map(object).collect();
             let mark = |addrs: &[usize]| -> Vec<usize> {

@@ -11,6 +11,7 @@ use super::os::Reservation;
 use super::span::{SpanClass, SpanMeta};
 use crate::config::{BLOCK, BLOCK_SHIFT, BLOCK_WORDS, GRANULE_SHIFT};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering, prefetch};
+use crate::word::{BlockId, SweepNumber};
 
 /// The number of tables.
 pub(super) const TABLES: usize = 6;
@@ -71,31 +72,31 @@ impl Tables {
         self.blocks
     }
     /// First byte of a block.
-    pub(crate) fn address(&self, block: u32) -> usize {
-        self.base + block as usize * BLOCK
+    pub(crate) fn address(&self, block: BlockId) -> usize {
+        self.base + block.index() * BLOCK
     }
     /// Block in which an address lies.
     #[inline(always)]
-    pub(crate) fn block_of(&self, addr: usize) -> usize {
+    pub(crate) fn block_of(&self, addr: usize) -> BlockId {
         debug_assert!(addr >= self.base && addr < self.base + self.blocks * BLOCK);
-        (addr - self.base) >> BLOCK_SHIFT
+        BlockId::new((addr - self.base) >> BLOCK_SHIFT)
     }
     #[inline(always)]
-    pub(crate) fn meta(&self, block: usize) -> &SpanMeta {
-        debug_assert!(block < self.blocks);
+    pub(crate) fn meta(&self, block: BlockId) -> &SpanMeta {
+        debug_assert!(block.index() < self.blocks);
         // SAFETY: INV-10: the table has an entry for each block; zeroed memory is a valid
         // `SpanMeta` and it is never unmapped while the space lives.
-        unsafe { &*self.metas.add(block) }
+        unsafe { &*self.metas.add(block.index()) }
     }
     #[inline(always)]
-    pub(super) fn class_word(&self, block: usize) -> &AtomicPtr<SpanClass> {
-        debug_assert!(block < self.blocks);
+    pub(super) fn class_word(&self, block: BlockId) -> &AtomicPtr<SpanClass> {
+        debug_assert!(block.index() < self.blocks);
         // SAFETY: INV-10: as for `meta`; null is a valid pointer word.
-        unsafe { &*self.classes.add(block) }
+        unsafe { &*self.classes.add(block.index()) }
     }
     /// The class of the span that a block belongs to.
     #[inline(always)]
-    pub(crate) fn class_at(&self, block: usize) -> Option<&'static SpanClass> {
+    pub(crate) fn class_at(&self, block: BlockId) -> Option<&'static SpanClass> {
         // SAFETY: INV-10: classes are leaked until the heap's end, and published with Release.
         unsafe { self.class_word(block).load(Ordering::Acquire).as_ref() }
     }
@@ -110,8 +111,11 @@ impl Tables {
     }
     /// Returns the type information of a live object, if the address is one of this heap's.
     pub(crate) fn type_at(&self, addr: usize) -> Option<&'static TypeInfo> {
-        let block = addr.checked_sub(self.base)? >> BLOCK_SHIFT;
-        (block < self.blocks).then(|| self.class_at(block)).flatten().map(|class| class.info)
+        let block = BlockId::new(addr.checked_sub(self.base)? >> BLOCK_SHIFT);
+        (block.index() < self.blocks)
+            .then(|| self.class_at(block))
+            .flatten()
+            .map(|class| class.info)
     }
     #[inline(always)]
     pub(crate) fn mark_word(&self, index: usize) -> &MarkWord {
@@ -157,15 +161,15 @@ impl Tables {
         self.alloc_word(word).load(Ordering::Acquire) & bit != 0
     }
     /// The sweep number of the span in which an object lies.
-    pub(crate) fn sweep_of(&self, addr: usize) -> u32 {
+    pub(crate) fn sweep_of(&self, addr: usize) -> SweepNumber {
         let meta = self.meta(self.block_of(addr));
         // A large object's address lies in its first block, whose `first` is itself.
-        self.meta(meta.first() as usize).sweep()
+        self.meta(meta.first()).sweep()
     }
 
     /// Index of the first bitmap word of a span.
-    pub(crate) fn first_word(&self, span: u32) -> usize {
-        span as usize * BLOCK_WORDS
+    pub(crate) fn first_word(&self, span: BlockId) -> usize {
+        span.index() * BLOCK_WORDS
     }
     /// The alloc bits of one word of the heap.
     pub(crate) fn allocated(&self, index: usize) -> u64 {
@@ -182,9 +186,9 @@ impl Tables {
         unsafe { &*self.scans.add(index) }
     }
     #[inline(always)]
-    pub(super) fn grey_span(&self, block: usize) -> &GreySpan {
-        debug_assert!(block < self.blocks);
+    pub(super) fn grey_span(&self, block: BlockId) -> &GreySpan {
+        debug_assert!(block.index() < self.blocks);
         // SAFETY: INV-10: as for `meta`; zero is idle.
-        unsafe { &*self.greys.add(block) }
+        unsafe { &*self.greys.add(block.index()) }
     }
 }

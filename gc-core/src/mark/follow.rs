@@ -26,6 +26,7 @@ use crate::config::BLOCK;
 use crate::heap::tables::Tables;
 use crate::sync::chaos;
 use crate::trace::{PACKET, Tracer};
+use crate::word::Cycle;
 
 /// Objects that are traced for one value before the rest goes to the markers: some 50 µs.
 const BUDGET: usize = 1024;
@@ -67,7 +68,7 @@ impl Fresh {
 pub(crate) struct Follower {
     fresh: Box<Fresh>,
     edges: Box<[usize; PACKET]>,
-    cycle: u64,
+    cycle: Cycle,
     /// Values whose ephemeron or key is not marked.
     waiting: Waiting,
     /// Values whose ephemeron and key are marked.
@@ -82,7 +83,7 @@ pub(crate) struct Follower {
 
 impl Follower {
     /// A follower without ephemerons, for a look in `cycle`.
-    pub(crate) fn new(tables: Tables, cycle: u64) -> Follower {
+    pub(crate) fn new(tables: Tables, cycle: Cycle) -> Follower {
         Follower {
             fresh: Box::new(Fresh { tables, marked: Vec::new() }),
             edges: Box::new([0; PACKET]),

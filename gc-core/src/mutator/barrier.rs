@@ -32,6 +32,7 @@ use crate::sweep::ephemeron::EPHEMERON;
 use crate::sweep::weak::{WEAK_BOX, WeakBox};
 use crate::sync::{AtomicUsize, Ordering, chaos};
 use crate::trace::{PACKET, Trace, Tracer};
+use crate::word::Cycle;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -163,7 +164,7 @@ impl Record {
         }
         // An object in a span that is ahead of this pin was born in the coming sweep, so it counts
         // as marked.
-        if core.space.sweep_of(addr) != self.sweeps.get() as u32 {
+        if core.space.sweep_of(addr) != self.sweeps.get() {
             return;
         }
         // A leaf need not be handed over. But it may be the key of an ephemeron, or its box.
@@ -225,7 +226,7 @@ impl Record {
         }
         let mut buf = [0usize; PACKET];
         // In Prep no cell may record a cycle (rule 5).
-        let cycle = if self.mode.get() == Mode::Mark { self.cycle.get() } else { 0 };
+        let cycle = if self.mode.get() == Mode::Mark { self.cycle.get() } else { Cycle::NONE };
         let owner = std::ptr::from_ref(self).cast_mut().cast();
         let mut tracer = Tracer::new(buf.as_mut_ptr(), spill, owner, cycle);
         let traced = catch_unwind(AssertUnwindSafe(|| value.trace(&mut tracer)));
@@ -284,9 +285,8 @@ impl Record {
         }
         let pause = self.pauses.begin();
         let (core, target) = (self.core(), weak.target());
-        let is_marked = || {
-            core.space.is_marked(target) || core.space.sweep_of(target) != self.sweeps.get() as u32
-        };
+        let is_marked =
+            || core.space.is_marked(target) || core.space.sweep_of(target) != self.sweeps.get();
         let live = core.gate.upgrade(weak, is_marked, || self.shade(target));
         self.pauses.end(PauseKind::Gate, pause);
         live

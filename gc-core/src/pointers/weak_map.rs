@@ -17,6 +17,7 @@ use crate::observe::metrics::Level;
 use crate::pointers::{Ephemeron, External, Gc, GcRwLock};
 use crate::sync::{Arc, OnceLock};
 use crate::trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
+use crate::word::SweepNumber;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -32,7 +33,7 @@ struct Shard<'gc, K: ?Sized, V: ?Sized> {
     index: HashMap<usize, u32, ByAddressHash>,
     /// The sweep in which the round began, and how many entries it has left to look at: the first
     /// ones.
-    round: u64,
+    round: SweepNumber,
     left: usize,
     /// Entries that were left at the end of the last round.
     survivors: usize,
@@ -44,7 +45,7 @@ impl<'gc, K: ?Sized, V: ?Sized> Shard<'gc, K, V> {
         Shard {
             entries: Vec::new(),
             index: HashMap::default(),
-            round: 0,
+            round: SweepNumber::default(),
             left: 0,
             survivors: 0,
             memory: None,

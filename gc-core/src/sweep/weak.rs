@@ -21,6 +21,7 @@
 use crate::heap::Space;
 use crate::heap::object::TypeInfo;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering, RwLock, chaos};
+use crate::word::Cycle;
 
 /// The gate between upgrades and the end of marking.
 #[derive(Debug)]
@@ -128,11 +129,11 @@ impl WeakBox {
     }
     /// Flags the box if its target is not marked. By the collector in `cycle`, between `resolved`
     /// and the Sweep epoch.
-    pub fn flag_unless(&self, cycle: u64, is_marked: impl FnOnce(usize) -> bool) {
+    pub fn flag_unless(&self, cycle: Cycle, is_marked: impl FnOnce(usize) -> bool) {
         let target = self.target.load(Ordering::Acquire);
         chaos();
         if target != 0 && !self.is_dead() && !is_marked(target) {
-            self.died.store(cycle, Ordering::Release);
+            self.died.store(cycle.get(), Ordering::Release);
         }
     }
 }
@@ -141,8 +142,8 @@ impl WeakBox {
 /// reads them.
 pub(crate) static WEAK_BOX: TypeInfo = TypeInfo::of_weak_box(size_of::<WeakBox>());
 
-/// Flags every box whose target is not marked, in `cycle`, which is not 0.
-pub(crate) fn flag_dead(space: &Space, cycle: u64) {
+/// Flags every box whose target is not marked, in `cycle`.
+pub(crate) fn flag_dead(space: &Space, cycle: Cycle) {
     each_box(
         space,
         |info| info.weak_box,
@@ -190,7 +191,7 @@ mod tests {
         assert!(gate.upgrade(&weak, || false, || shaded = true) && shaded);
         assert!(!gate.resolve(|| false) && gate.resolve(|| true));
         assert!(!gate.upgrade(&weak, || false, || panic!("resolved")));
-        weak.flag_unless(1, |_| false);
+        weak.flag_unless(Cycle::new(1), |_| false);
         gate.settle();
         assert!(!gate.upgrade(&weak, || panic!("the mark of another object"), || {}));
         gate.reset();
@@ -201,10 +202,10 @@ mod tests {
     fn only_boxes_of_unmarked_targets_are_flagged() {
         let (live, dead, empty) = (WeakBox::new(16), WeakBox::new(32), WeakBox::new(0));
         for weak in [&live, &dead, &empty] {
-            weak.flag_unless(7, |target| target == 16);
+            weak.flag_unless(Cycle::new(7), |target| target == 16);
         }
         assert_eq!([live.died(), dead.died(), empty.died()], [0, 7, 0]);
-        dead.flag_unless(8, |_| false);
+        dead.flag_unless(Cycle::new(8), |_| false);
         assert!(dead.is_dead() && dead.died() == 7, "it dies once");
     }
 }

@@ -24,6 +24,7 @@ mod std_impls;
 
 use crate::config::BLOCK;
 use crate::sync::prefetch;
+use crate::word::Cycle;
 use near::Near;
 use std::marker::PhantomData;
 
@@ -238,7 +239,7 @@ pub(crate) const PACKET: usize = 510;
 
 /// The cycle number of a tracer that marks nothing. It only finds out whether an object has a
 /// guarded cell as a part of its own.
-const SEEKING: u64 = u64::MAX;
+const SEEKING: Cycle = Cycle::new(u64::MAX);
 
 /// Returns whether tracing reaches the guarded cell at `cell` without another guarded cell. Then
 /// the traced object has it as a part of its own, which no exclusive borrow of another cell can
@@ -296,7 +297,7 @@ pub struct Tracer<'gc> {
     /// The owner's state, for `spill`.
     pub(crate) owner: *mut (),
     /// The number of the cycle that is tracing; 0 if none. Guarded cells record it (INV-14).
-    pub(crate) cycle: u64,
+    pub(crate) cycle: Cycle,
     /// First byte of the span that a marker scans, and the objects that it finds there. For other
     /// tracers `NOWHERE`, and never dereferenced.
     near_from: usize,
@@ -323,7 +324,7 @@ impl std::fmt::Debug for Tracer<'_> {
 
 impl<'gc> Tracer<'gc> {
     /// A tracer over `buf`, which has room for [`PACKET`] words.
-    pub(crate) fn new(buf: *mut usize, spill: Spill, owner: *mut (), cycle: u64) -> Self {
+    pub(crate) fn new(buf: *mut usize, spill: Spill, owner: *mut (), cycle: Cycle) -> Self {
         let (near_from, near) = (Near::NOWHERE, std::ptr::null_mut());
         let (depth, later) = (0, std::ptr::null_mut());
         Tracer {
@@ -514,7 +515,7 @@ mod tests {
         let value = (vec![List::Link(1, Box::new(List::End))], [list]);
         let mut all = (0, 0);
         let mut buf = [0; PACKET];
-        let mut tracer = Tracer::new(buf.as_mut_ptr(), sum, (&raw mut all).cast(), 0);
+        let mut tracer = Tracer::new(buf.as_mut_ptr(), sum, (&raw mut all).cast(), Cycle::NONE);
         tracer.edges(&value);
         tracer.apart(|tracer| tracer.edges(&value.1));
         assert!(tracer.later.is_null() && tracer.depth == 0);
@@ -543,7 +544,7 @@ mod tests {
             if open {
                 near.open(from, [0; crate::config::BLOCK_WORDS]);
             }
-            let tracer = Tracer::new(buf.as_mut_ptr(), never, std::ptr::null_mut(), 0);
+            let tracer = Tracer::new(buf.as_mut_ptr(), never, std::ptr::null_mut(), Cycle::NONE);
             // SAFETY: INV-7: `near` lives on this stack, and is not used while the tracer is.
             let mut tracer = unsafe { tracer.with_near(&raw mut near, 0) };
             edges.iter().for_each(|&addr| tracer.visit(addr));

@@ -386,6 +386,7 @@ tuple!(A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7 I 8 J 9 K 10 L 11 M 12 N 13 O 14 P 15);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::word::Cycle;
 
     /// A type that needs a trace: reports its number as if it were an address.
     struct Edge(usize);
@@ -403,7 +404,7 @@ mod tests {
             unreachable!("a test reports less than a packet");
         }
         let mut buf = vec![0; crate::trace::PACKET];
-        let mut tracer = Tracer::new(buf.as_mut_ptr(), never, std::ptr::null_mut(), 0);
+        let mut tracer = Tracer::new(buf.as_mut_ptr(), never, std::ptr::null_mut(), Cycle::NONE);
         tracer.edges(value);
         let len = tracer.len;
         buf.truncate(len);

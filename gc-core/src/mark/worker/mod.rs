@@ -25,6 +25,7 @@ use crate::heap::span::SpanClass;
 use crate::sync::{Ordering, prefetch};
 use crate::trace::near::Near;
 use crate::trace::{PACKET, Tracer};
+use crate::word::Cycle;
 use crossbeam_deque::Worker;
 
 /// Objects prefetched ahead of the scan; edges handled together; spans whose bitmaps are prefetched
@@ -141,7 +142,7 @@ pub(crate) struct Marker {
     /// Bytes marked since the last `take_marked`.
     marked: u64,
     /// The number of the cycle, for guarded cells.
-    pub(crate) cycle: u64,
+    pub(crate) cycle: Cycle,
 }
 
 // SAFETY: INV-7: the marker owns the sink and `near` like boxes. They are raw only because the
@@ -182,7 +183,7 @@ impl Marker {
             fetched: 0,
             piece: PIECE,
             marked: 0,
-            cycle: 0,
+            cycle: Cycle::NONE,
         }
     }
 
