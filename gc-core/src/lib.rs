@@ -217,6 +217,7 @@ mod trace;
 mod tuning;
 #[cfg(all(gc_verify, not(loom)))]
 mod verify;
+#[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod word;
 
 #[doc(hidden)]
@@ -295,7 +296,7 @@ pub mod model {
     pub use crate::sweep::weak::{Gate, WeakBox};
     pub use crate::sweep::{ActiveSweep, Sweeping};
     pub use crate::sync::{full_fence, on_compiler_fence};
-    pub use crate::word::{BlockId, Cycle, SweepNumber};
+    pub use crate::word::{Addr, BlockId, Cycle, SweepNumber};
 
     /// The shared state of marking: the detector, and whether the cycle is poisoned.
     #[derive(Debug)]
@@ -350,7 +351,7 @@ pub mod model {
             self.0.free_flagged();
         }
         /// Calls `each` with the address in every live or flagged slot.
-        pub fn each_live(&self, each: impl FnMut(usize)) {
+        pub fn each_live(&self, each: impl FnMut(Addr)) {
             self.0.each_live(each);
         }
     }

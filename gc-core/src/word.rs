@@ -5,6 +5,7 @@
 //! wrong order.
 
 use std::fmt;
+use std::ops::{Add, Sub};
 
 /// The number of a cycle, from 1. Zero stands for the time before the first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -117,5 +118,75 @@ impl BlockRange {
     /// The block behind the last.
     pub(crate) const fn end(self) -> BlockId {
         self.first.plus(self.len)
+    }
+}
+
+/// An address in the heap: where an object begins, or a part of one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[repr(transparent)]
+pub struct Addr(usize);
+
+impl Addr {
+    /// No object.
+    pub const NULL: Addr = Addr(0);
+
+    /// The address of that many bytes from the bottom.
+    #[inline(always)]
+    pub const fn new(address: usize) -> Addr {
+        Addr(address)
+    }
+    /// The address of a value that lies in the heap.
+    #[inline(always)]
+    pub(crate) fn of<T: ?Sized>(value: *const T) -> Addr {
+        Addr(value.cast::<()>() as usize)
+    }
+    /// The bytes from the bottom.
+    #[inline(always)]
+    pub const fn get(self) -> usize {
+        self.0
+    }
+    /// Whether it is the address of an object.
+    #[inline(always)]
+    pub const fn is_null(self) -> bool {
+        self.0 == 0
+    }
+    /// The bytes from `lower` to here, if this is not below it.
+    #[inline(always)]
+    pub(crate) fn checked_since(self, lower: Addr) -> Option<usize> {
+        self.0.checked_sub(lower.0)
+    }
+    /// The object, as one of type `T`.
+    #[inline(always)]
+    pub(crate) const fn ptr<T>(self) -> *mut T {
+        self.0 as *mut T
+    }
+}
+
+impl Add<usize> for Addr {
+    type Output = Addr;
+    #[inline(always)]
+    fn add(self, bytes: usize) -> Addr {
+        Addr(self.0 + bytes)
+    }
+}
+impl Sub<usize> for Addr {
+    type Output = Addr;
+    #[inline(always)]
+    fn sub(self, bytes: usize) -> Addr {
+        Addr(self.0 - bytes)
+    }
+}
+/// The bytes between two addresses.
+impl Sub for Addr {
+    type Output = usize;
+    #[inline(always)]
+    fn sub(self, lower: Addr) -> usize {
+        self.0 - lower.0
+    }
+}
+
+impl fmt::Debug for Addr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
     }
 }

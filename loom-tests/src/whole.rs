@@ -9,8 +9,8 @@
 
 use crate::toy::{Toy, begin, wait};
 use gc_core::model::{
-    ActiveSweep, BlockId, Crossing, Cycle, Detector, Epoch, EpochWord, Gate, GreyRing, Link, Mode,
-    PinWord, RootSlot, Stack, WeakBox,
+    ActiveSweep, Addr, BlockId, Crossing, Cycle, Detector, Epoch, EpochWord, Gate, GreyRing, Link,
+    Mode, PinWord, RootSlot, Stack, WeakBox,
 };
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -149,13 +149,13 @@ impl Whole {
             gate: Gate::new(),
             sweep: ActiveSweep::new(),
             slot: RootSlot::new(),
-            weak: WeakBox::new(setup.weak),
+            weak: WeakBox::new(Addr::new(setup.weak)),
         };
         if !cached {
             whole.put_back(0);
         }
         if setup.slot != 0 {
-            whole.slot.create(setup.slot);
+            whole.slot.create(Addr::new(setup.slot));
         }
         for thread in &whole.threads {
             thread.crossing.owner(whole.epoch.load(), || {});
@@ -274,7 +274,8 @@ impl Whole {
             free_roots();
         }
         self.mark(free_roots);
-        let flag = || self.weak.flag_unless(Cycle::new(1), |target| self.toy.is_marked(target));
+        let flag =
+            || self.weak.flag_unless(Cycle::new(1), |target| self.toy.is_marked(target.get()));
         if self.step != Step::FlaggedLate {
             flag();
         }
@@ -306,7 +307,7 @@ impl Whole {
         }
         self.detector.resume();
         assert!(self.detector.start());
-        let roots = self.setup.roots.iter().copied().chain(self.slot.scan());
+        let roots = self.setup.roots.iter().copied().chain(self.slot.scan().map(Addr::get));
         for root in roots {
             if self.toy.mark(root) {
                 self.toy.scan(&mut vec![root]);
@@ -365,7 +366,7 @@ impl Whole {
     /// to `each`.
     pub fn check(&self, each: impl Fn(usize, u32)) {
         let allocated = self.allocated.load(Ordering::Acquire);
-        let roots = self.setup.roots.iter().copied().chain(self.slot.scan());
+        let roots = self.setup.roots.iter().copied().chain(self.slot.scan().map(Addr::get));
         for mut object in roots {
             let mut left = self.setup.fields.len();
             while object != 0 && left > 0 {
@@ -471,7 +472,7 @@ impl Pin<'_> {
         if heap.weak.is_dead() && heap.step != Step::FlagNotAsked {
             return None;
         }
-        let target = heap.weak.target();
+        let target = heap.weak.target().get();
         if self.mode != Mode::Mark {
             return Some(target);
         }

@@ -2,7 +2,9 @@
 //! thread knows that there are ephemerons.
 #![cfg(loom)]
 
-use gc_core::model::{Cycle, EphemeronBox, Ephemerons, Epoch, EpochWord, PinWord, full_fence};
+use gc_core::model::{
+    Addr, Cycle, EphemeronBox, Ephemerons, Epoch, EpochWord, PinWord, full_fence,
+};
 use loom::sync::Arc;
 use loom::thread;
 
@@ -15,11 +17,11 @@ fn filled(acquire: bool) {
     let shared = Arc::new(EphemeronBox::new());
     let maker = {
         let shared = shared.clone();
-        thread::spawn(move || shared.fill(KEY, VALUE))
+        thread::spawn(move || shared.fill(Addr::new(KEY), Addr::new(VALUE)))
     };
-    let key = if acquire { shared.key.filled_target() } else { shared.key.target() };
+    let key = if acquire { shared.key.filled_target().get() } else { shared.key.target().get() };
     if key != 0 {
-        assert_eq!((key, shared.value()), (KEY, VALUE), "a key without its value");
+        assert_eq!((key, shared.value().get()), (KEY, VALUE), "a key without its value");
     }
     maker.join().unwrap();
 }

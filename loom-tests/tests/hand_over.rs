@@ -8,7 +8,7 @@
 //! was cleared since (tokio-rs/loom#282). `ring_order.rs` explores their race.
 #![cfg(loom)]
 
-use gc_core::model::{Cycle, Detector, Epoch, EpochWord, GreyRing, PinWord};
+use gc_core::model::{Addr, Cycle, Detector, Epoch, EpochWord, GreyRing, PinWord};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 use loom_tests::toy::{Toy, begin};
@@ -57,10 +57,13 @@ struct World {
 impl World {
     fn take(&self, all: &mut Vec<usize>) {
         let _taker = self.taker.lock().unwrap();
-        self.ring.take(usize::MAX, |object| all.push(object));
+        self.ring.take(usize::MAX, |object| all.push(object.get()));
     }
     fn shade(&self, step: Step, object: usize) {
-        if !self.toy.mark(object) || self.ring.push(object) || step == Step::NotHandedOver {
+        if !self.toy.mark(object)
+            || self.ring.push(Addr::new(object))
+            || step == Step::NotHandedOver
+        {
             return;
         }
         let mut all = vec![object];

@@ -1,7 +1,9 @@
 //! Rule 7: after a clean round no object is grey, in a ring, in a queue or in a thread's hands.
 #![cfg(loom)]
 
-use gc_core::model::{Cycle, Detector, Epoch, EpochWord, GreyRing, MarkWord, PinWord, full_fence};
+use gc_core::model::{
+    Addr, Cycle, Detector, Epoch, EpochWord, GreyRing, MarkWord, PinWord, full_fence,
+};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
@@ -28,7 +30,7 @@ fn round(wait: bool) {
     let mutator = {
         let world = world.clone();
         thread::spawn(move || {
-            assert!(world.mark.test_and_set(1) && world.ring.push(16));
+            assert!(world.mark.test_and_set(1) && world.ring.push(Addr::new(16)));
             world.pin.clear();
         })
     };
@@ -78,7 +80,7 @@ fn two_shades(count_first: bool) {
         if count_first {
             heap.0.shade(X, &heap.3[i]);
         } else if heap.0.mark(X) {
-            assert!(heap.3[i].push(X));
+            assert!(heap.3[i].push(Addr::new(X)));
         }
         heap.2[i].clear();
     };

@@ -47,7 +47,7 @@ impl World {
     }
     fn take(&self) -> Option<usize> {
         let mut got = None;
-        self.ring.take(1, |object| got = Some(object));
+        self.ring.take(1, |object| got = Some(object.get()));
         let got = got.or_else(|| self.queue.lock().unwrap().pop());
         if got.is_some() {
             self.held.fetch_add(1, Ordering::Relaxed);

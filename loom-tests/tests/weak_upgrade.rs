@@ -1,7 +1,7 @@
 //! INV-11: an upgrade that succeeds keeps its target; a failed one is never contradicted.
 #![cfg(loom)]
 
-use gc_core::model::{Cycle, Gate, GreyRing, MarkWord, WeakBox};
+use gc_core::model::{Addr, Cycle, Gate, GreyRing, MarkWord, WeakBox};
 use loom::sync::Arc;
 use loom::thread;
 
@@ -17,14 +17,14 @@ fn run(gated: bool) {
         gate: Gate::new(),
         mark: MarkWord::new(),
         ring: GreyRing::new(),
-        weak: WeakBox::new(16),
+        weak: WeakBox::new(Addr::new(16)),
     });
     let mutator = {
         let world = world.clone();
         thread::spawn(move || {
             let shade = || {
                 if world.mark.test_and_set(1) {
-                    assert!(world.ring.push(16));
+                    assert!(world.ring.push(Addr::new(16)));
                 }
             };
             let upgrade = || {

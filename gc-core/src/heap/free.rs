@@ -22,13 +22,13 @@ use super::span::SpanClass;
 use super::tables::Tables;
 use crate::config::GRANULE_SHIFT;
 use crate::sync::prefetch;
-use crate::word::BlockId;
+use crate::word::{Addr, BlockId};
 
 /// A stretch of free slots: from the first byte of the first slot to the first byte after the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Run {
-    pub(crate) from: usize,
-    pub(crate) to: usize,
+    pub(crate) from: Addr,
+    pub(crate) to: Addr,
 }
 
 /// Scattered free slots: bits of one word of a span.
@@ -61,7 +61,7 @@ pub(crate) struct Held {
 impl Tables {
     /// Returns the first free slots of a span that begin at or after `at`. They are a run, or the
     /// holes of a word in which few are free. The caller owns the span.
-    pub(crate) fn next_free(&self, class: &SpanClass, span: BlockId, at: usize) -> Option<Free> {
+    pub(crate) fn next_free(&self, class: &SpanClass, span: BlockId, at: Addr) -> Option<Free> {
         let start = self.address(span);
         let first_word = self.first_word(span);
         let words = class.starts.len();
@@ -110,7 +110,7 @@ impl Tables {
         })
     }
 
-    fn run_of(&self, class: &SpanClass, start: usize, from: usize, to: usize) -> Run {
+    fn run_of(&self, class: &SpanClass, start: Addr, from: usize, to: usize) -> Run {
         let at = start + class.origin;
         Run { from: at + from * class.slot, to: at + to * class.slot }
     }
@@ -169,7 +169,7 @@ impl Tables {
         });
     }
     /// The same for holes. Returns the address at which their word ends.
-    pub(crate) fn take_holes(&self, span: BlockId, holes: Holes) -> usize {
+    pub(crate) fn take_holes(&self, span: BlockId, holes: Holes) -> Addr {
         let word = self.first_word(span) + holes.word;
         self.set_allocated(word, self.allocated(word) | holes.bits);
         self.address(span) + (((holes.word + 1) * 64) << GRANULE_SHIFT)
@@ -183,7 +183,7 @@ impl Tables {
         let mut lines = (bits | bits >> 1 | bits >> 2 | bits >> 3) & 0x1111_1111_1111_1111;
         let base = self.address(span) + ((word * 64) << GRANULE_SHIFT);
         while lines != 0 {
-            prefetch((base + ((lines.trailing_zeros() as usize) << GRANULE_SHIFT)) as *const u8);
+            prefetch((base + ((lines.trailing_zeros() as usize) << GRANULE_SHIFT)).ptr::<u8>());
             lines &= lines - 1;
         }
     }
@@ -246,7 +246,7 @@ mod tests {
         info: &'static TypeInfo,
         slot: usize,
         live: impl Fn(usize) -> bool,
-    ) -> (Space, &'static SpanClass, BlockId, Vec<usize>) {
+    ) -> (Space, &'static SpanClass, BlockId, Vec<Addr>) {
         let space = Space::new(&Config { reserve: Some(16 << 20), ..Config::default() }).unwrap();
         let class = space.class_for(info, 0, |id| SpanClass::small(info, id, slot));
         let span = space.fresh_span(class, SweepNumber::default()).unwrap();
@@ -286,7 +286,7 @@ mod tests {
         span: BlockId,
         cursor: &Cursor,
         most: usize,
-    ) -> Vec<usize> {
+    ) -> Vec<Addr> {
         let mut got = Vec::new();
         while got.len() < most {
             match cursor.bump(class.slot).or_else(|| cursor.hole()) {

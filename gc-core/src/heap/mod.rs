@@ -43,7 +43,7 @@ pub(crate) mod waste;
 use crate::config::{BLOCK, BLOCK_WORDS, Config};
 use crate::error::ConfigError;
 use crate::sync::{Mutex, Ordering, plain};
-use crate::word::{BlockId, BlockRange, SweepNumber};
+use crate::word::{Addr, BlockId, BlockRange, SweepNumber};
 use central::Link;
 use object::TypeInfo;
 use os::Reservation;
@@ -149,7 +149,7 @@ impl Space {
             open: Box::new(move |from, to| openers.iter().try_for_each(|o| o.open(from, to))),
         };
         Ok(Space {
-            tables: Tables::new(mem.base(), blocks, &table_memory),
+            tables: Tables::new(Addr::new(mem.base()), blocks, &table_memory),
             table_memory,
             pages: PageAlloc::growing(blocks, config.heap_limit / BLOCK, ground),
             by_key: Mutex::new(ClassMap::default()),
@@ -301,13 +301,13 @@ impl Space {
     /// Returns the address and the type of the value of a live object at `addr` (the object, or the
     /// element of an array). `None` if `addr` lies outside of the heap, or beyond the first block
     /// of a large object.
-    pub(crate) fn value_at(&self, addr: usize) -> Option<(usize, &'static TypeInfo)> {
-        let block = addr.checked_sub(self.address(BlockId::FIRST))? / BLOCK;
+    pub(crate) fn value_at(&self, addr: Addr) -> Option<(Addr, &'static TypeInfo)> {
+        let block = addr.checked_since(self.address(BlockId::FIRST))? / BLOCK;
         let block = (block < self.high()).then_some(BlockId::new(block))?;
         let class = self.class_at(block)?;
         let info = class.info;
         let first = self.address(self.meta(block).first()) + class.origin;
-        let offset = addr.checked_sub(first)?;
+        let offset = addr.checked_since(first)?;
         let object = if class.is_large() { 0 } else { offset - offset % class.slot };
         let inside = offset - object;
         let element = if info.array { inside - inside % info.size.max(1) } else { 0 };
@@ -341,7 +341,7 @@ impl Pages for Space {
         Space::link(self, block)
     }
     fn release_blocks(&self, blocks: BlockRange) -> bool {
-        self.mem.release(self.address(blocks.first), blocks.len * BLOCK)
+        self.mem.release(self.address(blocks.first).get(), blocks.len * BLOCK)
     }
     /// The words of free blocks are zero and stay so until one of the blocks is taken (INV-17). So
     /// a thread that reads such a word sees no change.

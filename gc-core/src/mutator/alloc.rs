@@ -29,7 +29,7 @@ use crate::sweep::weak::WeakBox;
 use crate::sweep::{self};
 use crate::sync::plain::Ordering;
 use crate::sync::{nap, yield_now};
-use crate::word::BlockId;
+use crate::word::{Addr, BlockId};
 use std::time::Duration;
 
 /// Spans that one refill sweeps at most.
@@ -55,7 +55,7 @@ impl Record {
     pub(crate) fn alloc<const MUST: bool>(
         &self,
         info: &'static TypeInfo,
-    ) -> Result<usize, AllocError> {
+    ) -> Result<Addr, AllocError> {
         if info.is_leaf() && info.size <= size_class::LARGEST {
             let class = size_class::class_of(info.size);
             match self.cache.leaf(class).bump(size_class::SIZES[class] as usize) {
@@ -79,7 +79,7 @@ impl Record {
         &self,
         info: &'static TypeInfo,
         bytes: usize,
-    ) -> Result<usize, AllocError> {
+    ) -> Result<Addr, AllocError> {
         // An object's address lies in its slot, so behind a header there is at least a byte: an
         // array without elements, or of elements without a size, would begin where its slot ends.
         let (origin, least) = (info.origin(), bytes.max(1));
@@ -105,14 +105,14 @@ impl Record {
         if info.origin() != 0 {
             // SAFETY: INV-6: the slot is ours and has `origin` bytes before the object for this
             // word.
-            unsafe { (at as *mut usize).sub(1).write(0) };
+            unsafe { at.ptr::<usize>().sub(1).write(0) };
         }
         Ok(at)
     }
 
     #[cold]
     #[inline(never)]
-    fn alloc_leaf<const MUST: bool>(&self, class: usize) -> Result<usize, AllocError> {
+    fn alloc_leaf<const MUST: bool>(&self, class: usize) -> Result<Addr, AllocError> {
         match self.cache.leaf(class).hole() {
             Some(at) => Ok(at),
             None => self.refill(self.cache.leaf(class), self.core().leaf_class(class), MUST),
@@ -120,7 +120,7 @@ impl Record {
     }
     #[cold]
     #[inline(never)]
-    fn alloc_typed<const MUST: bool>(&self, info: &'static TypeInfo) -> Result<usize, AllocError> {
+    fn alloc_typed<const MUST: bool>(&self, info: &'static TypeInfo) -> Result<Addr, AllocError> {
         match self.cache.owned_type(cache::tag_of(info)).and_then(Cursor::hole) {
             Some(at) => Ok(at),
             None => self.alloc_from(cache::tag_of(info), || self.core().typed_class(info), MUST),
@@ -133,7 +133,7 @@ impl Record {
         tag: usize,
         class: impl FnOnce() -> &'static SpanClass,
         must: bool,
-    ) -> Result<usize, AllocError> {
+    ) -> Result<Addr, AllocError> {
         let cursor = match self.cache.owned(tag) {
             Some(cursor) => cursor,
             None => self.cache.install(tag, class()),
@@ -152,7 +152,7 @@ impl Record {
         cursor: &Cursor,
         class: &'static SpanClass,
         must: bool,
-    ) -> Result<usize, AllocError> {
+    ) -> Result<Addr, AllocError> {
         if let Some(at) = cursor.hole() {
             return Ok(at);
         }
@@ -194,7 +194,7 @@ impl Record {
         cursor: &Cursor,
         class: &'static SpanClass,
         span: BlockId,
-    ) -> usize {
+    ) -> Addr {
         let meta = core.space.meta(span);
         let free = class.slots - meta.live() as usize;
         cursor.count(class, free);
@@ -219,7 +219,7 @@ impl Record {
         class: &'static SpanClass,
         span: BlockId,
         free: Free,
-    ) -> usize {
+    ) -> Addr {
         match free {
             Free::Run(run) => {
                 self.open(core, class, run);
@@ -251,11 +251,11 @@ impl Record {
         #[cfg(gc_verify)]
         crate::verify::check_free(class, run);
         if class.info.weak_box && !fault!("box_not_emptied") {
-            for at in (run.from..run.to).step_by(class.slot) {
+            for at in (run.from.get()..run.to.get()).step_by(class.slot).map(Addr::new) {
                 // SAFETY: INV-11: the slot is free and the span is ours, and whatever it holds is a
                 // valid box; by atomics, because the pass may still look at a rest that was given
                 // up.
-                unsafe { &*(at as *const WeakBox) }.empty();
+                unsafe { &*at.ptr::<WeakBox>() }.empty();
             }
         }
     }
@@ -391,7 +391,7 @@ impl Record {
         info: &'static TypeInfo,
         bytes: usize,
         must: bool,
-    ) -> Result<usize, AllocError> {
+    ) -> Result<Addr, AllocError> {
         let (core, number) = (self.core(), self.sweeps.get());
         if bytes > core.space.pages.limit() * BLOCK {
             return Err(core.alloc_error(bytes));

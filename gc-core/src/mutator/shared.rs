@@ -26,7 +26,7 @@ use crate::heap::free::{Held, Run};
 use crate::heap::span::SpanClass;
 use crate::observe::clock::ticks;
 use crate::sweep;
-use crate::word::BlockId;
+use crate::word::{Addr, BlockId};
 
 impl Record {
     /// A slot of a class that is cold for this thread.
@@ -36,7 +36,7 @@ impl Record {
         cursor: &Cursor,
         class: &'static SpanClass,
         must: bool,
-    ) -> Result<usize, AllocError> {
+    ) -> Result<Addr, AllocError> {
         let shared = class.partial(self.sweeps.get()).pop(|b| core.space.link(b));
         let span = match shared {
             Some(span) => span,
@@ -68,7 +68,7 @@ impl Record {
 
     /// Takes one slot of a span that the thread owns, and puts the span back. Returns the slot, and
     /// whether the span is full.
-    fn take_one(&self, core: &Core, class: &'static SpanClass, span: BlockId) -> (usize, bool) {
+    fn take_one(&self, core: &Core, class: &'static SpanClass, span: BlockId) -> (Addr, bool) {
         let space = &core.space;
         let slot = space.first_free(class, span).expect("the span has a free slot");
         if self.mode.get() == Mode::Mark && !fault!("shared_white") {

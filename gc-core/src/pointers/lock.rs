@@ -207,8 +207,8 @@ impl CellLock {
         // the borrower has stored.
         self.state.store(0, Ordering::Release);
     }
-    /// Runs `scan` and then records `cycle`, if there is one. Does nothing if the cell is exclusively
-    /// borrowed. Returns whether it ran.
+    /// Runs `scan` and then records `cycle`, if there is one. Does nothing if the cell is
+    /// exclusively borrowed. Returns whether it ran.
     pub fn scan(&self, cycle: Cycle, scan: impl FnOnce()) -> bool {
         let Ok(before) = self.enter(|state| state & EXCLUSIVE != 0, SCAN) else {
             if fault!("skip_records") {

@@ -33,7 +33,7 @@ pub mod weak;
 use crate::heap::span::SpanClass;
 use crate::heap::{Space, asan};
 use crate::sync::{AtomicU64, Ordering, chaos};
-use crate::word::{BlockId, SweepNumber};
+use crate::word::{Addr, BlockId, SweepNumber};
 
 const OPEN: u64 = 1 << 63;
 
@@ -246,7 +246,7 @@ pub(crate) fn each_object(
     span: BlockId,
     i: usize,
     mut bits: u64,
-    mut each: impl FnMut(usize),
+    mut each: impl FnMut(Addr),
 ) {
     let start = space.address(span) + class.origin;
     while bits != 0 {
@@ -259,18 +259,18 @@ pub(crate) fn each_object(
 
 /// Runs the drop glue of one dead object of the caller's batch. Returns how many panics were
 /// caught.
-fn drop_object(class: &SpanClass, at: usize) -> u32 {
+fn drop_object(class: &SpanClass, at: Addr) -> u32 {
     let drop = class.info.drop;
     let n = if class.info.array {
         // SAFETY: INV-6: an array with drop glue has its length before its first element.
-        unsafe { (at as *const usize).sub(1).read() }
+        unsafe { at.ptr::<usize>().sub(1).read() }
     } else {
         1
     };
     // SAFETY: INV-9, INV-18: the object was found dead after the last crossing of a cycle, so no
     // thread can reach it. Its slot is not reused while its ward remembers it, and only the
     // caller's batch has it.
-    let returned = crate::error::contain(|| unsafe { drop(at as *mut u8, n) });
+    let returned = crate::error::contain(|| unsafe { drop(at.ptr(), n) });
     u32::from(!returned)
 }
 
