@@ -101,6 +101,7 @@
 //! |---|---|
 //! | `derive` (default) | `#[derive(Trace)]` |
 //! | `arrayvec`, `bytes`, `chrono`, `either`, `hashbrown`, `indexmap`, `serde_json`, `smallvec`, `uuid` | [`Trace`](trait@Trace) for the types of the crate of that name |
+//! | `attribution` | `CostSeries`: which habit of the program the collector's cost depends on |
 //! | `metrics` | `MetricsPublisher`: metrics through the facade of that name |
 //! | `prometheus` | `PrometheusExporter`: metrics as Prometheus text |
 //! | `hdrhistogram` | `hdrhistogram::Histogram<u64>: From<&Histogram>`, in nanoseconds |
@@ -240,6 +241,11 @@ pub use export::MetricsPublisher;
 pub use export::PrometheusExporter;
 #[cfg(all(feature = "tracing", not(loom)))]
 pub use export::TracingEvents;
+#[cfg(all(feature = "attribution", not(loom)))]
+#[cfg_attr(docsrs, doc(cfg(feature = "attribution")))]
+pub use export::{
+    Attribution, AttributionError, CostCause, CostInterval, CostSeries, Regression, Term,
+};
 /// Derives [`Trace`](trait@Trace) and the families that [`Root`] needs.
 #[cfg(feature = "derive")]
 pub use gc_derive::Trace;

@@ -89,7 +89,7 @@ const LAYERS: [&[&str]; 13] = [
 const MAY_CALL_VERIFY: [&str; 3] = ["sweep", "mutator", "cycle"];
 
 /// What only some files may name: the text, and the files.
-const ONLY_IN: [(&str, &[&str]); 14] = [
+const ONLY_IN: [(&str, &[&str]); 15] = [
     (
         "std::sync::atomic",
         &[
@@ -119,6 +119,7 @@ const ONLY_IN: [(&str, &[&str]); 14] = [
     // (`observe` has a module of that name.)
     ("use metrics::", &["export/facade.rs", "observe/mod.rs"]),
     ("prometheus_client", &["export/prometheus.rs"]),
+    ("linregress", &["export/attribution.rs"]),
 ];
 
 struct Source {
