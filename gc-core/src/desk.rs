@@ -9,12 +9,13 @@
 //!    panics, leaves the desk free ([`Request`]'s drop).
 
 use crate::sync::Mutex;
+use crate::word::Cycle;
 
 #[derive(Debug)]
 enum State<T> {
     Free,
     /// From this cycle on.
-    Asked(u64),
+    Asked(Cycle),
     Made(T),
 }
 
@@ -32,7 +33,7 @@ impl<T> Desk<T> {
     }
     /// Asks for what the cycle with number `from` or a later one makes. `None` if another thread
     /// has asked and not got it.
-    pub(crate) fn ask(&self, from: u64) -> Option<Request<'_, T>> {
+    pub(crate) fn ask(&self, from: Cycle) -> Option<Request<'_, T>> {
         let mut state = self.0.lock();
         if !matches!(*state, State::Free) {
             return None;
@@ -42,7 +43,7 @@ impl<T> Desk<T> {
     }
     /// Makes what was asked for, if it was, for the cycle with number `cycle`. By the collector. The
     /// lock is not held meanwhile.
-    pub(crate) fn serve(&self, cycle: u64, make: impl FnOnce() -> T) {
+    pub(crate) fn serve(&self, cycle: Cycle, make: impl FnOnce() -> T) {
         let is_asked = |state: &State<T>| matches!(state, State::Asked(from) if *from <= cycle);
         if !is_asked(&self.0.lock()) {
             return;
@@ -79,16 +80,16 @@ mod tests {
     #[test]
     fn one_request_at_a_time_is_served_by_a_later_cycle() {
         let desk = Desk::new();
-        desk.serve(1, || panic!("no thread asked"));
-        let request = desk.ask(3).unwrap();
-        assert!(desk.ask(3).is_none());
-        desk.serve(2, || panic!("a cycle that had begun before"));
-        desk.serve(3, || "graph");
-        desk.serve(4, || panic!("it was served"));
-        assert!(desk.ask(5).is_none(), "not taken yet");
+        desk.serve(Cycle::new(1), || panic!("no thread asked"));
+        let request = desk.ask(Cycle::new(3)).unwrap();
+        assert!(desk.ask(Cycle::new(3)).is_none());
+        desk.serve(Cycle::new(2), || panic!("a cycle that had begun before"));
+        desk.serve(Cycle::new(3), || "graph");
+        desk.serve(Cycle::new(4), || panic!("it was served"));
+        assert!(desk.ask(Cycle::new(5)).is_none(), "not taken yet");
         assert_eq!(request.take(), Some("graph"));
-        drop(desk.ask(5).unwrap());
-        desk.serve(6, || panic!("the thread gave up"));
-        assert_eq!(desk.ask(7).unwrap().take(), None);
+        drop(desk.ask(Cycle::new(5)).unwrap());
+        desk.serve(Cycle::new(6), || panic!("the thread gave up"));
+        assert_eq!(desk.ask(Cycle::new(7)).unwrap().take(), None);
     }
 }

@@ -101,6 +101,7 @@
 //! |---|---|
 //! | `derive` (default) | `#[derive(Trace)]` |
 //! | `arrayvec`, `bytes`, `chrono`, `either`, `hashbrown`, `indexmap`, `serde_json`, `smallvec`, `uuid` | [`Trace`](trait@Trace) for the types of the crate of that name |
+//! | `attribution` | `CostSeries`: which habit of the program the collector's cost depends on |
 //! | `metrics` | `MetricsPublisher`: metrics through the facade of that name |
 //! | `prometheus` | `PrometheusExporter`: metrics as Prometheus text |
 //! | `hdrhistogram` | `hdrhistogram::Histogram<u64>: From<&Histogram>`, in nanoseconds |
@@ -230,6 +231,8 @@ mod trace;
 mod tuning;
 #[cfg(all(gc_verify, not(loom)))]
 mod verify;
+#[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
+mod word;
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -253,6 +256,11 @@ pub use export::MetricsPublisher;
 pub use export::PrometheusExporter;
 #[cfg(all(feature = "tracing", not(loom)))]
 pub use export::TracingEvents;
+#[cfg(all(feature = "attribution", not(loom)))]
+#[cfg_attr(docsrs, doc(cfg(feature = "attribution")))]
+pub use export::{
+    Attribution, AttributionError, CostCause, CostInterval, CostSeries, Regression, Term,
+};
 /// Derives [`Trace`](trait@Trace) and the families that [`Root`] needs.
 #[cfg(feature = "derive")]
 pub use gc_derive::Trace;
@@ -313,6 +321,7 @@ pub mod model {
     pub use crate::sweep::weak::{Gate, WeakBox};
     pub use crate::sweep::{ActiveSweep, Sweeping};
     pub use crate::sync::{full_fence, on_compiler_fence};
+    pub use crate::word::{Addr, BlockId, Cycle, SweepNumber};
 
     /// The shared state of marking: the detector, and whether the cycle is poisoned.
     #[derive(Debug)]
@@ -367,7 +376,7 @@ pub mod model {
             self.0.free_flagged();
         }
         /// Calls `each` with the address in every live or flagged slot.
-        pub fn each_live(&self, each: impl FnMut(usize)) {
+        pub fn each_live(&self, each: impl FnMut(Addr)) {
             self.0.each_live(each);
         }
     }

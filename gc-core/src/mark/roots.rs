@@ -14,6 +14,7 @@
 
 use crate::observe::site::Site;
 use crate::sync::{AtomicUsize, Mutex, Ordering};
+use crate::word::Addr;
 use std::panic::Location;
 use std::ptr::NonNull;
 
@@ -37,9 +38,9 @@ impl RootSlot {
         RootSlot { value: AtomicUsize::new(0), count: AtomicUsize::new(0) }
     }
     /// Free to live. By the owner of the free slot.
-    pub fn create(&self, addr: usize) {
+    pub fn create(&self, addr: Addr) {
         self.count.store(1, Ordering::Relaxed);
-        self.value.store(addr, Ordering::Release);
+        self.value.store(addr.get(), Ordering::Release);
     }
     /// Counts one more owner. The caller is an owner.
     pub fn share(&self) {
@@ -56,9 +57,9 @@ impl RootSlot {
         }
     }
     /// Returns the address in a live or flagged slot, for the scan.
-    pub fn scan(&self) -> Option<usize> {
-        let addr = self.value.load(Ordering::Acquire);
-        (addr != 0).then_some(addr)
+    pub fn scan(&self) -> Option<Addr> {
+        let addr = Addr::new(self.value.load(Ordering::Acquire));
+        (!addr.is_null()).then_some(addr)
     }
     /// Returns whether the slot is flagged.
     pub fn is_flagged(&self) -> bool {
@@ -107,7 +108,7 @@ impl SlotRef {
     /// Free to live, with the place of the program that makes the root. By the owner of the free
     /// slot.
     #[inline]
-    pub(crate) fn create(&self, addr: usize, place: &'static Location<'static>) {
+    pub(crate) fn create(&self, addr: Addr, place: &'static Location<'static>) {
         // First: the slot's release store shows it to those who see the address.
         self.entry().place.set(place);
         self.slot().create(addr);
@@ -125,7 +126,7 @@ impl SlotRef {
 pub(crate) struct RootAt {
     /// The slot's number.
     pub(crate) slot: usize,
-    pub(crate) addr: usize,
+    pub(crate) addr: Addr,
     /// Where the root was made. It may be the place of the slot's next root, if the slot changes
     /// hands while it is read.
     pub(crate) place: Option<&'static Location<'static>>,
@@ -214,7 +215,7 @@ impl RootTable {
     }
 
     /// Calls `each` with the address in every live or flagged slot.
-    pub(crate) fn each_live(&self, each: impl FnMut(usize)) {
+    pub(crate) fn each_live(&self, each: impl FnMut(Addr)) {
         self.all().iter().filter_map(|s| s.slot().scan()).for_each(each);
     }
 
@@ -244,7 +245,7 @@ mod tests {
         let slot = mine.pop().unwrap();
         assert!(!table.any_flagged(), "free slots are not flagged");
         assert_eq!(table.count(), [0, 0, CHUNK as u64]);
-        slot.slot().create(64);
+        slot.slot().create(Addr::new(64));
         slot.slot().share();
         slot.slot().release();
         table.free_flagged();
@@ -253,9 +254,9 @@ mod tests {
             t.each_live(|a| all.push(a));
             all
         };
-        assert_eq!(live(&table), [64]);
+        assert_eq!(live(&table), [Addr::new(64)]);
         slot.slot().release();
-        assert_eq!(live(&table), [64], "flagged, not free");
+        assert_eq!(live(&table), [Addr::new(64)], "flagged, not free");
         assert!(table.any_flagged());
         assert_eq!(table.count(), [0, 1, CHUNK as u64]);
         table.free_flagged();

@@ -36,6 +36,7 @@ use crate::sweep::weak::WeakBox;
 use crate::sync::{Backoff, yield_now};
 use crate::trace::naming::{NO_INDEX, Naming};
 use crate::trace::{PACKET, Tracer};
+use crate::word::{Addr, BlockId};
 use std::time::{Duration, Instant};
 
 /// How long one object's cells, and all objects' cells, may keep the recording waiting.
@@ -58,7 +59,7 @@ struct Sink<'a> {
 
 impl Sink<'_> {
     /// The kind of a class, and the bytes of an object of it at `addr`.
-    fn kind_of(&mut self, class: &SpanClass, addr: usize) -> (u32, u64) {
+    fn kind_of(&mut self, class: &SpanClass, addr: Addr) -> (u32, u64) {
         let at = class.id as usize;
         if self.kinds.len() <= at {
             self.kinds.resize(at + 1, None);
@@ -77,19 +78,19 @@ impl Sink<'_> {
     }
     /// The node of a live object: an old one, or one born meanwhile.
     #[inline]
-    fn find(&mut self, addr: usize) -> Option<u32> {
-        self.graph.node_at(addr).or_else(|| self.find_young(addr))
+    fn find(&mut self, addr: Addr) -> Option<u32> {
+        self.graph.node_at(addr.get()).or_else(|| self.find_young(addr))
     }
     #[cold]
-    fn find_young(&mut self, addr: usize) -> Option<u32> {
+    fn find_young(&mut self, addr: Addr) -> Option<u32> {
         if self.graph.youngs() >= self.most_young {
             self.graph.left_out += 1;
             return None;
         }
         let (kind, bytes) = self.kind_of(self.space.class_of(addr), addr);
-        self.graph.add_young(Young { addr, kind, bytes })
+        self.graph.add_young(Young { addr: addr.get(), kind, bytes })
     }
-    fn edge(&mut self, addr: usize, label: u16, index: u32) {
+    fn edge(&mut self, addr: Addr, label: u16, index: u32) {
         if let Some(node) = self.find(addr)
             && !self.graph.rows.is_full()
         {
@@ -103,29 +104,29 @@ impl Sink<'_> {
         let mut rest = roots.iter().peekable();
         for place in 0..self.graph.places.len() as u32 {
             while let Some(root) = rest.next_if(|root| root.place == place) {
-                self.edge(root.addr, ROOT, NO_INDEX);
+                self.edge(Addr::new(root.addr), ROOT, NO_INDEX);
             }
             self.graph.rows.end_row();
         }
         self.graph.roots = roots;
     }
     /// The edges of a weak box, or of an ephemeron's.
-    fn weak_box(&mut self, class: &SpanClass, addr: usize) {
+    fn weak_box(&mut self, class: &SpanClass, addr: Addr) {
         // SAFETY: INV-11: an allocated slot of this class holds a box, which changes by atomics.
-        let weak = unsafe { &*(addr as *const WeakBox) };
+        let weak = unsafe { &*addr.ptr::<WeakBox>() };
         let target = weak.filled_target();
-        if target == 0 || weak.is_dead() {
+        if target.is_null() || weak.is_dead() {
             return;
         }
         let label = if class.info.ephemeron { WEAK_KEY } else { WEAK_TARGET };
         // A weak pointer keeps nothing, so it makes no node.
-        if let Some(node) = self.graph.node_at(target) {
+        if let Some(node) = self.graph.node_at(target.get()) {
             self.graph.rows.push(node, label, NO_INDEX);
         }
         if class.info.ephemeron {
             // SAFETY: INV-11: as above, of an ephemeron; INV-15: its key is live, and so is its
             // value.
-            let value = unsafe { &*(addr as *const EphemeronBox) }.value();
+            let value = unsafe { &*addr.ptr::<EphemeronBox>() }.value();
             self.edge(value, VALUE, NO_INDEX);
         }
     }
@@ -144,7 +145,7 @@ struct Recorder<'a> {
     core: &'a Core,
     sink: Sink<'a>,
     naming: Naming,
-    buf: Box<[usize; PACKET]>,
+    buf: Box<[Addr; PACKET]>,
     /// Time spent on cells that were borrowed.
     waited: Duration,
     quantum: u32,
@@ -159,19 +160,19 @@ pub(crate) fn record(core: &Core) -> Result<Graph, Failed> {
     let (space, since) = (&core.space, Instant::now());
     let mut roots = Vec::new();
     core.roots.each_place(|root| {
-        roots.push((RootEdge { slot: root.slot, addr: root.addr, place: 0 }, root.place));
+        roots.push((RootEdge { slot: root.slot, addr: root.addr.get(), place: 0 }, root.place));
     });
-    let graph = Graph::new(space.address(0), BLOCK_SHIFT, roots);
+    let graph = Graph::new(space.address(BlockId::FIRST).get(), BLOCK_SHIFT, roots);
     let mut sink = Sink { space, graph, kinds: Vec::new(), most_young: 0 };
     let mut spans = Vec::new();
     let mut has_room = true;
     space.each_span(|span, class| {
         let first = space.first_word(span);
         let words = (first..first + class.starts.len()).map(|word| space.mark_word(word).bits());
-        let (start, blocks) = (space.address(span), space.meta(span as usize).blocks() as usize);
+        let (start, blocks) = (space.address(span), space.meta(span).blocks() as usize);
         let kind = sink.kind_of(class, start);
         let before = sink.graph.len();
-        has_room &= sink.graph.add_span((start, blocks), kind, words);
+        has_room &= sink.graph.add_span((start.get(), blocks), kind, words);
         if sink.graph.len() > before {
             spans.push((span, class));
         }
@@ -181,7 +182,7 @@ pub(crate) fn record(core: &Core) -> Result<Graph, Failed> {
         core,
         sink,
         naming: Naming::new(),
-        buf: Box::new([0; PACKET]),
+        buf: Box::new([Addr::NULL; PACKET]),
         waited: Duration::ZERO,
         quantum: 0,
     };
@@ -191,7 +192,7 @@ pub(crate) fn record(core: &Core) -> Result<Graph, Failed> {
 }
 
 impl Recorder<'_> {
-    fn run(mut self, spans: &[(u32, &'static SpanClass)]) -> Result<Graph, Failed> {
+    fn run(mut self, spans: &[(BlockId, &'static SpanClass)]) -> Result<Graph, Failed> {
         self.sink.roots();
         for (span, class) in spans {
             self.pause()?;
@@ -202,7 +203,8 @@ impl Recorder<'_> {
             if i.is_multiple_of(512) {
                 self.pause()?;
             }
-            self.read(self.sink.space.class_of(young.addr), young.addr);
+            let addr = Addr::new(young.addr);
+            self.read(self.sink.space.class_of(addr), addr);
             i += 1;
         }
         if self.sink.graph.rows.is_full() {
@@ -231,7 +233,7 @@ impl Recorder<'_> {
         Ok(())
     }
 
-    fn read_span(&mut self, span: u32, class: &'static SpanClass) {
+    fn read_span(&mut self, span: BlockId, class: &'static SpanClass) {
         let space = self.sink.space;
         let first = space.first_word(span);
         for i in 0..class.starts.len() {
@@ -242,7 +244,7 @@ impl Recorder<'_> {
     }
 
     /// Makes the row of one object.
-    fn read(&mut self, class: &'static SpanClass, addr: usize) {
+    fn read(&mut self, class: &'static SpanClass, addr: Addr) {
         if class.info.weak_box {
             self.sink.weak_box(class, addr);
         } else if class.needs_trace() {
@@ -251,7 +253,7 @@ impl Recorder<'_> {
         self.sink.graph.rows.end_row();
     }
 
-    fn trace(&mut self, class: &'static SpanClass, addr: usize) {
+    fn trace(&mut self, class: &'static SpanClass, addr: Addr) {
         let mut patience: Option<(Instant, Backoff)> = None;
         loop {
             let is_whole = self.trace_once(class, addr);
@@ -275,10 +277,10 @@ impl Recorder<'_> {
     }
 
     /// Returns whether the object's `trace` did not panic.
-    fn trace_once(&mut self, class: &'static SpanClass, addr: usize) -> bool {
+    fn trace_once(&mut self, class: &'static SpanClass, addr: Addr) -> bool {
         let n = if class.info.array {
             // SAFETY: INV-6: an array that is traced has its length before its first element.
-            unsafe { (addr as *const usize).sub(1).read() }
+            unsafe { addr.ptr::<usize>().sub(1).read() }
         } else {
             1
         };
@@ -292,7 +294,7 @@ impl Recorder<'_> {
         // SAFETY: INV-6: `n` values of the span's type lie at `addr`. A marked object after the
         // crossing is initialised, and so is one that an edge leads to; INV-4: neither is freed
         // before the sweep opens.
-        let is_whole = contain(|| unsafe { trace(addr as *const u8, n, &raw mut tracer) });
+        let is_whole = contain(|| unsafe { trace(addr.ptr(), n, &raw mut tracer) });
         // SAFETY: INV-7: the tracer is live, and its owner is the sink.
         unsafe { spill(&raw mut tracer) };
         is_whole

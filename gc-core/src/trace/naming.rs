@@ -12,6 +12,7 @@
 
 use super::near::Near;
 use super::{Spill, Trace, Tracer};
+use crate::word::{Addr, Cycle};
 
 /// The path of an object's own edges.
 pub(crate) const WHOLE: u16 = 0;
@@ -24,7 +25,7 @@ pub(crate) const NO_INDEX: u32 = u32::MAX;
 
 /// First byte of the span that a recording tracer scans: like `Near::NOWHERE`, the address of no
 /// object.
-pub(super) const RECORDING: usize = Near::NOWHERE + (1 << 40);
+pub(super) const RECORDING: Addr = Addr::new(Near::NOWHERE.get() + (1 << 40));
 
 /// One step from a value to a part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,12 +172,12 @@ impl<'gc> Tracer<'gc> {
     ///
     /// As for [`with_near`](Tracer::with_near).
     pub(crate) unsafe fn recording(
-        buf: *mut usize,
+        buf: *mut Addr,
         spill: Spill,
         owner: *mut (),
         naming: *mut Naming,
     ) -> Self {
-        let tracer = Tracer::new(buf, spill, owner, 0);
+        let tracer = Tracer::new(buf, spill, owner, Cycle::NONE);
         Tracer { near_from: RECORDING, near: naming.cast(), ..tracer }
     }
 
@@ -302,7 +303,7 @@ impl<'gc> Tracer<'gc> {
 
     /// Empties the buffer: calls `each` with the address, the path and the index of every edge. For
     /// the owner of a recording tracer, and of `each` while nothing is traced.
-    pub(crate) fn take_named(&mut self, mut each: impl FnMut(usize, u16, u32)) {
+    pub(crate) fn take_named(&mut self, mut each: impl FnMut(Addr, u16, u32)) {
         let (buf, len) = (self.buf, std::mem::take(&mut self.len));
         // SAFETY: INV-7: `len` entries of the buffer are written.
         let edges = unsafe { std::slice::from_raw_parts(buf, len) };
@@ -329,7 +330,7 @@ mod tests {
     // SAFETY: it holds no `Gc`, and the numbers that it reports are only compared.
     unsafe impl<'gc> Trace<'gc> for Edge {
         fn trace(&self, tracer: &mut Tracer<'gc>) {
-            tracer.visit(self.0);
+            tracer.visit(Addr::new(self.0));
         }
     }
 
@@ -338,7 +339,7 @@ mod tests {
         unsafe fn never(_: *mut Tracer<'static>) {
             unreachable!("a test reports less than a packet");
         }
-        let (mut buf, mut naming) = ([0; PACKET], Naming::new());
+        let (mut buf, mut naming) = ([Addr::NULL; PACKET], Naming::new());
         // SAFETY: INV-7: both live on this stack, and nothing else uses them while it traces.
         let mut tracer = unsafe {
             Tracer::recording(buf.as_mut_ptr(), never, std::ptr::null_mut(), &raw mut naming)
@@ -346,12 +347,12 @@ mod tests {
         tracer.named(value);
         let mut all = Vec::new();
         tracer.take_named(|addr, path, index| all.push((addr, path, index)));
-        let text = |(addr, path, index): (usize, u16, u32)| {
+        let text = |(addr, path, index): (Addr, u16, u32)| {
             let steps = naming.names.steps(path).into_iter().map(|step| match step {
                 Step::Field(name) => format!(".{name}"),
                 Step::Element => format!("[{index}]"),
             });
-            (addr, steps.collect())
+            (addr.get(), steps.collect())
         };
         all.into_iter().map(text).collect()
     }
