@@ -105,6 +105,7 @@
 //! | `metrics` | `MetricsPublisher`: metrics through the facade of that name |
 //! | `prometheus` | `PrometheusExporter`: metrics as Prometheus text |
 //! | `hdrhistogram` | `hdrhistogram::Histogram<u64>: From<&Histogram>`, in nanoseconds |
+//! | `snapshot` | `Snapshot::write_heapsnapshot`: a heap snapshot for Chrome's DevTools |
 //! | `tracing` | `TracingEvents`, a listener that makes spans of cycles and phases |
 //!
 //! The versions are those that `Cargo.toml` names: hashbrown 0.17, indexmap 2, smallvec 1, arrayvec
