@@ -102,6 +102,7 @@
 //! | `derive` (default) | `#[derive(Trace)]` |
 //! | `arrayvec`, `bytes`, `chrono`, `either`, `hashbrown`, `indexmap`, `serde_json`, `smallvec`, `uuid` | [`Trace`](trait@Trace) for the types of the crate of that name |
 //! | `metrics` | `MetricsPublisher`: metrics through the facade of that name |
+//! | `profile` | `HeapProfile`: sampled allocation sites, for `go tool pprof` and as a flame graph |
 //! | `prometheus` | `PrometheusExporter`: metrics as Prometheus text |
 //! | `hdrhistogram` | `hdrhistogram::Histogram<u64>: From<&Histogram>`, in nanoseconds |
 //! | `tracing` | `TracingEvents`, a listener that makes spans of cycles and phases |
@@ -233,6 +234,9 @@ pub use export::ExportError;
 #[cfg(all(feature = "metrics", not(loom)))]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub use export::MetricsPublisher;
+#[cfg(all(feature = "profile", not(loom)))]
+#[cfg_attr(docsrs, doc(cfg(feature = "profile")))]
+pub use export::{HeapProfile, ProfileError, ProfileFrame, ProfileSite, ProfileValue};
 #[cfg(all(feature = "prometheus", not(loom)))]
 #[cfg_attr(docsrs, doc(cfg(feature = "prometheus")))]
 pub use export::PrometheusExporter;

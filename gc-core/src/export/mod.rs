@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | `prometheus` | `PrometheusExporter` | text that Prometheus reads, made when it asks |
 //! | `metrics` | `MetricsPublisher` | the installed recorder of the `metrics` facade |
+//! | `profile` | `HeapProfile` | sampled allocation sites, for `go tool pprof` or as a flame graph |
 //! | `tracing` | `TracingEvents` | spans and events of the crate `tracing` |
 //!
 //! An exporter of metrics keeps no heap: one that has ended drops out.
@@ -16,6 +17,8 @@
 mod facade;
 #[cfg(any(feature = "metrics", feature = "prometheus"))]
 mod heaps;
+#[cfg(feature = "profile")]
+mod profile;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 #[cfg(feature = "tracing")]
@@ -25,6 +28,8 @@ mod tracing_events;
 pub use facade::MetricsPublisher;
 #[cfg(any(feature = "metrics", feature = "prometheus"))]
 pub use heaps::ExportError;
+#[cfg(feature = "profile")]
+pub use profile::{HeapProfile, ProfileError, ProfileFrame, ProfileSite, ProfileValue};
 #[cfg(feature = "prometheus")]
 pub use prometheus::PrometheusExporter;
 #[cfg(feature = "tracing")]

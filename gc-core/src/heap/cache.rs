@@ -13,7 +13,7 @@
 //! A cache belongs to its thread, and to the collector while the thread is known to be outside of
 //! every pin and kept there (INV-3, `handshake::Crossing`). Its cells are therefore plain.
 
-use super::free::{Held, Holes, Run};
+use super::free::{Free, Held, Holes, Run};
 use super::object::TypeInfo;
 use super::size_class;
 use super::span::SpanClass;
@@ -46,7 +46,12 @@ pub(crate) struct Cursor {
     /// some); and for those that begin in the second half.
     holes: Cell<u64>,
     halves: Cell<u64>,
+    /// Bytes to the next point at which a slot is sampled (`mutator::sample`), counted from the end
+    /// of the run or the holes: it lies in their first byte if this is 1. Zero: not drawn.
+    until: Cell<usize>,
 }
+
+const _: () = assert!(size_of::<Cursor>() == 64, "a cursor is a cache line");
 
 impl Cursor {
     pub(crate) const fn new() -> Cursor {
@@ -59,6 +64,7 @@ impl Cursor {
             warmth: Cell::new(0),
             holes: Cell::new(0),
             halves: Cell::new(0),
+            until: Cell::new(0),
         }
     }
     /// The next object of `slot` bytes, if the run has one left.
@@ -98,9 +104,10 @@ impl Cursor {
         let holes = self.holes.get();
         self.class.get().map(|class| Held { class, span, rest, holes })
     }
-    /// Takes the span out.
+    /// Takes the span out. A point that lay in it does not count.
     pub(crate) fn take(&self) -> Option<Held> {
         let held = self.held();
+        self.until.set(0);
         self.span.set(0);
         self.at.set(0);
         self.end.set(0);
@@ -119,6 +126,48 @@ impl Cursor {
         self.put(class, span, Run { from: end, to: end });
         self.holes.set(holes.bits);
         self.halves.set(class.halves[holes.word]);
+    }
+    /// The address from which on free slots of the span that is held may be this cursor's next.
+    pub(crate) fn next_at(&self, held: &Held, start: usize) -> usize {
+        // Holes that were cut have their rest in the same word; before a rest none are free.
+        if self.is_due(held.class.slot) {
+            held.rest.to.saturating_sub(WORD_BYTES).max(start)
+        } else {
+            held.rest.to
+        }
+    }
+    /// Whether the next slot of `slot` bytes has a point.
+    fn is_due(&self, slot: usize) -> bool {
+        (1..=slot).contains(&self.until.get())
+    }
+    /// Passes a slot of `slot` bytes. Returns whether it has a point.
+    pub(crate) fn pass(&self, slot: usize, draw: impl Fn() -> usize) -> bool {
+        if self.until.get() == 0 {
+            self.until.set(draw());
+        }
+        let is_due = self.is_due(slot);
+        self.until.set(if is_due { draw() } else { self.until.get() - slot });
+        is_due
+    }
+    /// Cuts free slots before the next one with a point, and passes what is left, which is at least
+    /// a slot. Returns it, and whether its first slot has a point.
+    pub(crate) fn cut(&self, slot: usize, free: Free, draw: impl Fn() -> usize) -> (Free, bool) {
+        let is_due = self.pass(slot, draw);
+        // Further slots before the one with the point.
+        let most = 1 + (self.until.get() - 1) / slot;
+        let (free, n) = match free {
+            Free::Run(Run { from, to }) => {
+                let n = ((to - from) / slot).min(most);
+                (Free::Run(Run { from, to: from + n * slot }), n)
+            }
+            Free::Holes(Holes { word, bits }) => {
+                let n = (bits.count_ones() as usize).min(most);
+                let rest = (0..n).fold(bits, |rest, _| rest & (rest - 1));
+                (Free::Holes(Holes { word, bits: bits & !rest }), n)
+            }
+        };
+        self.until.set(self.until.get() - (n - 1) * slot);
+        (free, is_due)
     }
     /// Whether the thread has taken few slots of `class` lately, also with `more`.
     pub(crate) fn is_cold(&self, class: &SpanClass, more: u32) -> bool {
@@ -152,6 +201,7 @@ impl Cursor {
         self.warmth.swap(&other.warmth);
         self.holes.swap(&other.holes);
         self.halves.swap(&other.halves);
+        self.until.swap(&other.until);
     }
 }
 
