@@ -11,6 +11,7 @@
 
 use crate::platform::process::Process;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Condvar, Mutex, Ordering};
+use crate::word::Cycle;
 use std::time::{Duration, Instant};
 
 /// How often a thread that waits for a cycle looks for work that it could help with. A marker that
@@ -21,10 +22,10 @@ const LOOK: Duration = Duration::from_micros(300);
 #[derive(Debug, Default)]
 struct State {
     /// The number of the cycle that is wanted, at least.
-    wanted: u64,
+    wanted: Cycle,
     /// The cycle that began last, and the one that ended last (its sweep included).
-    begun: u64,
-    ended: u64,
+    begun: Cycle,
+    ended: Cycle,
     stop: bool,
     /// Something has changed that the collector should look at before it sleeps.
     poked: bool,
@@ -94,7 +95,7 @@ impl Control {
     }
 
     /// Asks for cycle `number`. The caller holds the lock.
-    fn ask(&self, state: &mut State, number: u64) {
+    fn ask(&self, state: &mut State, number: Cycle) {
         state.wanted = state.wanted.max(number);
         self.asked.store(true, Ordering::Relaxed);
         self.to_collector.notify_one();
@@ -106,7 +107,7 @@ impl Control {
             return;
         }
         let mut state = self.state.lock();
-        let number = state.begun + 1;
+        let number = state.begun.next();
         self.ask(&mut state, number);
         while state.ended < number && !state.stop {
             state = self.to_waiters.wait(state);
@@ -128,7 +129,7 @@ impl Control {
             return false;
         }
         let mut state = self.state.lock();
-        let number = state.ended + 1;
+        let number = state.ended.next();
         self.ask(&mut state, number);
         self.stalled.fetch_add(1, Ordering::Relaxed);
         let progress = || self.progress.load(Ordering::Relaxed).wrapping_add(marked());
@@ -250,7 +251,7 @@ impl Control {
         self.deep.store(false, Ordering::Relaxed);
     }
     /// Records that the collector begins cycle `number`.
-    pub(crate) fn begin(&self, number: u64) {
+    pub(crate) fn begin(&self, number: Cycle) {
         self.wished.store(false, Ordering::Relaxed);
         self.in_cycle.store(true, Ordering::Relaxed);
         self.went_on();

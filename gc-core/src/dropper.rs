@@ -24,6 +24,7 @@ use crate::sweep::drops::{Next, is_dropping};
 use crate::sweep::{Keep, put_swept};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, yield_now};
+use crate::word::{BlockId, SweepNumber};
 use std::time::{Duration, Instant};
 
 type Class = &'static SpanClass;
@@ -46,7 +47,7 @@ pub(crate) struct Handover {
     /// Spans with dead objects that are not handed over yet.
     wards: Vec<Ward<Class>>,
     /// The sweep that is in progress or was last, and what it keeps.
-    sweep: (u64, Keep),
+    sweep: (SweepNumber, Keep),
     /// Bytes that waited for destructors before that sweep.
     backlog: u64,
     watched: Instant,
@@ -61,7 +62,7 @@ impl Handover {
     pub(crate) fn new() -> Handover {
         Handover {
             wards: Vec::new(),
-            sweep: (0, Keep::All),
+            sweep: (SweepNumber::default(), Keep::All),
             backlog: 0,
             watched: Instant::now(),
             awaits: None,
@@ -93,13 +94,13 @@ impl Handover {
 
     /// Begins sweep `number` with the spans that wait, before any list. Spans whose objects are
     /// dropped from here on go into the lists of this sweep.
-    pub(crate) fn begin_sweep(&mut self, core: &Core, number: u64, keep: Keep) {
+    pub(crate) fn begin_sweep(&mut self, core: &Core, number: SweepNumber, keep: Keep) {
         self.sweep = (number, keep);
         self.backlog = core.drops.bytes();
         core.count(core.drops.sweep(&core.space, number, keep));
     }
     /// Sweeps a span whose objects have destructors. The dead wait for the drop thread.
-    pub(crate) fn doom(&mut self, core: &Arc<Core>, class: Class, span: u32) {
+    pub(crate) fn doom(&mut self, core: &Arc<Core>, class: Class, span: BlockId) {
         let (number, keep) = self.sweep;
         let (swept, ward) = doom_span(&core.space, class, span, number, keep);
         core.count(swept);

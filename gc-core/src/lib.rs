@@ -218,6 +218,8 @@ mod trace;
 mod tuning;
 #[cfg(all(gc_verify, not(loom)))]
 mod verify;
+#[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
+mod word;
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -234,14 +236,14 @@ pub use export::ExportError;
 #[cfg(all(feature = "metrics", not(loom)))]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub use export::MetricsPublisher;
-#[cfg(all(feature = "profile", not(loom)))]
-#[cfg_attr(docsrs, doc(cfg(feature = "profile")))]
-pub use export::{HeapProfile, ProfileError, ProfileFrame, ProfileSite, ProfileValue};
 #[cfg(all(feature = "prometheus", not(loom)))]
 #[cfg_attr(docsrs, doc(cfg(feature = "prometheus")))]
 pub use export::PrometheusExporter;
 #[cfg(all(feature = "tracing", not(loom)))]
 pub use export::TracingEvents;
+#[cfg(all(feature = "profile", not(loom)))]
+#[cfg_attr(docsrs, doc(cfg(feature = "profile")))]
+pub use export::{HeapProfile, ProfileError, ProfileFrame, ProfileSite, ProfileValue};
 /// Derives [`Trace`](trait@Trace) and the families that [`Root`] needs.
 #[cfg(feature = "derive")]
 pub use gc_derive::Trace;
@@ -298,6 +300,7 @@ pub mod model {
     pub use crate::sweep::weak::{Gate, WeakBox};
     pub use crate::sweep::{ActiveSweep, Sweeping};
     pub use crate::sync::{full_fence, on_compiler_fence};
+    pub use crate::word::{Addr, BlockId, Cycle, SweepNumber};
 
     /// The shared state of marking: the detector, and whether the cycle is poisoned.
     #[derive(Debug)]
@@ -352,7 +355,7 @@ pub mod model {
             self.0.free_flagged();
         }
         /// Calls `each` with the address in every live or flagged slot.
-        pub fn each_live(&self, each: impl FnMut(usize)) {
+        pub fn each_live(&self, each: impl FnMut(Addr)) {
             self.0.each_live(each);
         }
     }

@@ -6,6 +6,7 @@ use crate::mutator::{Core, PlacedRecord, Record, RecordAddr, on_collector_thread
 use crate::observe::{ClassStats, Pauses, Stats};
 use crate::sync::thread::JoinHandle;
 use crate::sync::{Arc, Mutex, Ordering, Weak, thread_local};
+use crate::word::Addr;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
@@ -475,7 +476,7 @@ impl ThreadTable {
 
 /// The name of the type of a live object, if the calling thread has used its heap through
 /// [`Heap::mutate`].
-pub(crate) fn type_name_at(addr: usize) -> Option<&'static str> {
+pub(crate) fn type_name_at(addr: Addr) -> Option<&'static str> {
     let find = |thread: &ThreadTable| {
         let entries = thread.entries.try_borrow().ok()?;
         // The tables of a heap that has ended are gone, and another heap may have its addresses.

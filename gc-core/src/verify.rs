@@ -12,13 +12,14 @@ use crate::heap::{Space, asan};
 use crate::mutator::Core;
 use crate::sweep::ephemeron::each_ephemeron;
 use crate::trace::{PACKET, Tracer};
+use crate::word::{Addr, Cycle};
 use std::collections::{HashMap, HashSet};
 
 /// The byte that fills freed memory.
 const POISON: u8 = 0xDF;
 
 /// Fills the slot of a dead object.
-pub(crate) fn poison(space: &Space, class: &SpanClass, at: usize) {
+pub(crate) fn poison(space: &Space, class: &SpanClass, at: Addr) {
     let bytes = if class.is_large() {
         space.meta(space.block_of(at)).blocks() as usize * crate::config::BLOCK
     } else {
@@ -29,7 +30,7 @@ pub(crate) fn poison(space: &Space, class: &SpanClass, at: usize) {
     asan::unpoison(from, bytes);
     // SAFETY: INV-9, INV-18: the object is dead and its drop glue has run; the slot is the
     // sweeper's or the dropper's.
-    unsafe { std::ptr::write_bytes(from as *mut u8, POISON, bytes) };
+    unsafe { std::ptr::write_bytes(from.ptr::<u8>(), POISON, bytes) };
 }
 
 /// Checks that the free slots of a run were not written to.
@@ -40,27 +41,24 @@ pub(crate) fn check_free(class: &SpanClass, run: Run) {
     }
     let (from, bytes) = (run.from - class.origin, run.to - run.from);
     // SAFETY: INV-5: the run lies in a span of the caller.
-    let slots = unsafe { std::slice::from_raw_parts(from as *const u8, bytes) };
+    let slots = unsafe { std::slice::from_raw_parts(from.ptr::<u8>(), bytes) };
     for (i, slot) in slots.chunks(class.slot).enumerate() {
         let free = slot.iter().all(|b| *b == POISON) || slot.iter().all(|b| *b == 0);
         // A block that served another class keeps that class's poison and zeros, in any mixture.
         let mixed = slot.iter().all(|b| *b == POISON || *b == 0);
         if !free && !mixed {
-            fatal(&format!(
-                "a free slot was written to: {:#x} in {class:?}",
-                from + i * class.slot
-            ));
+            fatal(&format!("a free slot was written to: {:?} in {class:?}", from + i * class.slot));
         }
     }
 }
 
 struct Search {
-    seen: HashSet<usize>,
-    stack: Vec<usize>,
+    seen: HashSet<Addr>,
+    stack: Vec<Addr>,
 }
 
 impl Search {
-    fn find(&mut self, addr: usize) {
+    fn find(&mut self, addr: Addr) {
         if self.seen.insert(addr) {
             self.stack.push(addr);
         }
@@ -85,10 +83,10 @@ pub(crate) fn check_marks(core: &Core) {
     let mut search = Search { seen: HashSet::new(), stack: Vec::new() };
     core.roots.each_live(|addr| search.find(addr));
     // Ephemerons: if one is found and its key too, its value counts as found.
-    let mut by_key: HashMap<usize, Vec<(usize, usize)>> = HashMap::new();
-    let mut by_box: HashMap<usize, Vec<usize>> = HashMap::new();
+    let mut by_key: HashMap<Addr, Vec<(Addr, Addr)>> = HashMap::new();
+    let mut by_box: HashMap<Addr, Vec<Addr>> = HashMap::new();
     each_ephemeron(&core.space, |at, key, value| by_key.entry(key).or_default().push((at, value)));
-    let mut buf = vec![0usize; PACKET];
+    let mut buf = vec![Addr::NULL; PACKET];
     while let Some(addr) = search.stack.pop() {
         for (at, value) in by_key.remove(&addr).unwrap_or_default() {
             if search.seen.contains(&at) {
@@ -102,27 +100,27 @@ pub(crate) fn check_marks(core: &Core) {
         }
         let class = core.space.class_of(addr);
         if !core.space.is_allocated(addr) {
-            fatal(&format!("INV-4: {addr:#x} is reachable but not allocated, in {class:?}"));
+            fatal(&format!("INV-4: {addr:?} is reachable but not allocated, in {class:?}"));
         }
         if !core.space.is_marked(addr) {
-            fatal(&format!("INV-4: {addr:#x} is reachable but not marked, in {class:?}"));
+            fatal(&format!("INV-4: {addr:?} is reachable but not marked, in {class:?}"));
         }
         if class.by_span && !core.space.is_scanned(addr) {
-            fatal(&format!("INV-16: {addr:#x} is reachable but not scanned, in {class:?}"));
+            fatal(&format!("INV-16: {addr:?} is reachable but not scanned, in {class:?}"));
         }
         if !class.needs_trace() {
             continue;
         }
         let n = if class.info.array {
             // SAFETY: INV-6: an array that is traced has its length before its first element.
-            unsafe { (addr as *const usize).sub(1).read() }
+            unsafe { addr.ptr::<usize>().sub(1).read() }
         } else {
             1
         };
         let owner = (&raw mut search).cast();
-        let mut tracer = Tracer::new(buf.as_mut_ptr(), spill, owner, 0);
+        let mut tracer = Tracer::new(buf.as_mut_ptr(), spill, owner, Cycle::NONE);
         // SAFETY: INV-6: `n` values of the span's type lie at `addr`; the world is stopped.
-        unsafe { (class.info.trace)(addr as *const u8, n, &mut tracer) };
+        unsafe { (class.info.trace)(addr.ptr::<u8>(), n, &mut tracer) };
         // SAFETY: INV-7: the tracer is live, its buffer is ours, its owner is the search.
         unsafe { spill(&mut tracer) };
     }

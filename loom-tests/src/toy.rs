@@ -1,7 +1,7 @@
 //! A toy heap for the larger models, on the protocol types that ship. It has objects of one pointer
 //! field, the barrier of `mutator.rs`, a marker, and the two sides of a handshake.
 
-use gc_core::model::{Epoch, EpochWord, GreyRing, MarkWord, Mode, PinWord, full_fence};
+use gc_core::model::{Addr, Epoch, EpochWord, GreyRing, MarkWord, Mode, PinWord, full_fence};
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
@@ -46,7 +46,7 @@ impl Toy {
         }
         ring.begin();
         if self.mark(object) {
-            assert!(ring.push(object), "a model's ring is large enough");
+            assert!(ring.push(Addr::new(object)), "a model's ring is large enough");
         } else {
             // Acquire: makes the count of the thread that marked it visible.
             let _marked = self.is_marked(object);
@@ -90,7 +90,7 @@ impl Toy {
     /// Takes the objects in `ring` and scans them.
     pub fn drain(&self, ring: &GreyRing) {
         let mut stack = Vec::new();
-        while ring.take(usize::MAX, |object| stack.push(object)) > 0 {
+        while ring.take(usize::MAX, |object| stack.push(object.get())) > 0 {
             self.scan(&mut stack);
         }
     }

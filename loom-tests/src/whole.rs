@@ -9,8 +9,8 @@
 
 use crate::toy::{Toy, begin, wait};
 use gc_core::model::{
-    ActiveSweep, Crossing, Detector, Epoch, EpochWord, Gate, GreyRing, Link, Mode, PinWord,
-    RootSlot, Stack, WeakBox,
+    ActiveSweep, Addr, BlockId, Crossing, Cycle, Detector, Epoch, EpochWord, Gate, GreyRing, Link,
+    Mode, PinWord, RootSlot, Stack, WeakBox,
 };
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -149,13 +149,13 @@ impl Whole {
             gate: Gate::new(),
             sweep: ActiveSweep::new(),
             slot: RootSlot::new(),
-            weak: WeakBox::new(setup.weak),
+            weak: WeakBox::new(Addr::new(setup.weak)),
         };
         if !cached {
             whole.put_back(0);
         }
         if setup.slot != 0 {
-            whole.slot.create(setup.slot);
+            whole.slot.create(Addr::new(setup.slot));
         }
         for thread in &whole.threads {
             thread.crossing.owner(whole.epoch.load(), || {});
@@ -167,7 +167,7 @@ impl Whole {
         u64::from(self.number.load(Ordering::Acquire))
     }
     fn put_back(&self, number: u64) {
-        self.lists[number as usize & 1].push(0, |_| &self.link);
+        self.lists[number as usize & 1].push(BlockId::FIRST, |_| &self.link);
     }
     fn pop(&self, number: u64) -> bool {
         self.lists[number as usize & 1].pop(|_| &self.link).is_some()
@@ -215,12 +215,12 @@ impl Whole {
     }
 
     fn cross(&self, thread: usize, to: Epoch) {
-        let stale = self.own(thread, |own| own.sweeps != to.sweeps_begun());
+        let stale = self.own(thread, |own| own.sweeps != u64::from(to.sweeps_begun().get()));
         if stale {
             self.give_up(thread);
         }
         self.own(thread, |own| {
-            own.sweeps = to.sweeps_begun();
+            own.sweeps = u64::from(to.sweeps_begun().get());
             own.mode = to.mode();
             if own.mode == Mode::Mark && !own.black && self.step != Step::RunLeftWhite {
                 self.toy.marks.set_own(own.rest);
@@ -262,7 +262,7 @@ impl Whole {
 
     /// A cycle, from the sweep of cycle 0 to the end of the sweep of cycle 1.
     pub fn collect(&self) {
-        let (prep, sweep) = (Epoch::prep(1), Epoch::sweep(1));
+        let (prep, sweep) = (Epoch::prep(Cycle::new(1)), Epoch::sweep(Cycle::new(1)));
         let free_roots = || {
             let _ = self.slot.free_if_flagged();
         };
@@ -274,7 +274,8 @@ impl Whole {
             free_roots();
         }
         self.mark(free_roots);
-        let flag = || self.weak.flag_unless(1, |target| self.toy.is_marked(target));
+        let flag =
+            || self.weak.flag_unless(Cycle::new(1), |target| self.toy.is_marked(target.get()));
         if self.step != Step::FlaggedLate {
             flag();
         }
@@ -299,14 +300,14 @@ impl Whole {
     }
 
     fn mark(&self, free_roots: impl FnOnce()) {
-        let mut epoch = Epoch::mark(1);
+        let mut epoch = Epoch::mark(Cycle::new(1));
         begin(&self.epoch, epoch);
         if self.step == Step::RootsFreedLate {
             free_roots();
         }
         self.detector.resume();
         assert!(self.detector.start());
-        let roots = self.setup.roots.iter().copied().chain(self.slot.scan());
+        let roots = self.setup.roots.iter().copied().chain(self.slot.scan().map(Addr::get));
         for root in roots {
             if self.toy.mark(root) {
                 self.toy.scan(&mut vec![root]);
@@ -365,7 +366,7 @@ impl Whole {
     /// to `each`.
     pub fn check(&self, each: impl Fn(usize, u32)) {
         let allocated = self.allocated.load(Ordering::Acquire);
-        let roots = self.setup.roots.iter().copied().chain(self.slot.scan());
+        let roots = self.setup.roots.iter().copied().chain(self.slot.scan().map(Addr::get));
         for mut object in roots {
             let mut left = self.setup.fields.len();
             while object != 0 && left > 0 {
@@ -471,7 +472,7 @@ impl Pin<'_> {
         if heap.weak.is_dead() && heap.step != Step::FlagNotAsked {
             return None;
         }
-        let target = heap.weak.target();
+        let target = heap.weak.target().get();
         if self.mode != Mode::Mark {
             return Some(target);
         }

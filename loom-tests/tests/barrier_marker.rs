@@ -2,7 +2,7 @@
 //! the marker. It is grey once.
 #![cfg(loom)]
 
-use gc_core::model::{GreyRing, MarkWord};
+use gc_core::model::{Addr, GreyRing, MarkWord};
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
@@ -33,7 +33,7 @@ fn run(shade: bool) {
             world.field.store(0, Ordering::Release);
             world.turn.step();
             if shade && world.mark.test_and_set(1) {
-                assert!(world.ring.push(old));
+                assert!(world.ring.push(Addr::new(old)));
             }
         })
     };
@@ -45,7 +45,7 @@ fn run(shade: bool) {
     }
     world.turn.step();
     world.ring.take(usize::MAX, |addr| {
-        assert_eq!(addr, X);
+        assert_eq!(addr, Addr::new(X));
         grey += 1;
     });
     mutator.join().unwrap();
@@ -79,7 +79,7 @@ fn ring(turns: bool) {
             lock.lock().unwrap()
         });
         world.0.take(usize::MAX, |addr| {
-            taken.fetch_add(addr, Ordering::Relaxed);
+            taken.fetch_add(addr.get(), Ordering::Relaxed);
         });
     };
     let other = {
@@ -91,7 +91,7 @@ fn ring(turns: bool) {
         thread::spawn(move || {
             let push = |i: &usize| {
                 world.1.iter().for_each(|(turn, _)| turn.step());
-                world.0.push(1 << i)
+                world.0.push(Addr::new(1 << i))
             };
             (1..=3).filter(push).map(|i| 1 << i).sum::<usize>()
         })

@@ -2,13 +2,13 @@
 //! overlaps a borrow.
 #![cfg(loom)]
 
-use gc_core::model::{Borrow, CellLock, MarkWord};
+use gc_core::model::{Borrow, CellLock, Cycle, MarkWord};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
 
 const X: usize = 16;
-const CYCLE: u64 = 1;
+const CYCLE: Cycle = Cycle::new(1);
 
 struct World {
     lock: CellLock,

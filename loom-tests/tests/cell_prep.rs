@@ -4,13 +4,13 @@
 //! it ends, and another thread that uses the cell in between makes it shade again.
 #![cfg(loom)]
 
-use gc_core::model::{Borrow, CellLock, Epoch, EpochWord, GreyRing, Mode, PinWord};
+use gc_core::model::{Borrow, CellLock, Cycle, Epoch, EpochWord, GreyRing, Mode, PinWord};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
 use loom_tests::toy::{Toy, begin, handshake, pin, wait};
 
-const CYCLE: u64 = 1;
+const CYCLE: Cycle = Cycle::new(1);
 /// A root, scanned before the cell; empty.
 const C: usize = 1;
 /// The content of the cell.

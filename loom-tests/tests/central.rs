@@ -1,7 +1,7 @@
 //! INV-5: a central list gives a span to one thread only (`Stack`).
 #![cfg(loom)]
 
-use gc_core::model::{Link, Stack};
+use gc_core::model::{BlockId, Link, Stack};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
@@ -70,8 +70,8 @@ fn an_index_has_one_owner() {
     loom_tests::check(None, || {
         run(
             Stack::new(),
-            |s, i, links| s.push(i, |l| &links[l as usize]),
-            |s, links| s.pop(|l| &links[l as usize]),
+            |s, i, links| s.push(BlockId::new(i as usize), |l| &links[l.index()]),
+            |s, links| s.pop(|l| &links[l.index()]).map(|i| i.index() as u32),
         );
     });
 }

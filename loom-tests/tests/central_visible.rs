@@ -2,7 +2,7 @@
 //! second of two pushers. With three threads.
 #![cfg(loom)]
 
-use gc_core::model::{Link, Stack};
+use gc_core::model::{BlockId, Link, Stack};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
@@ -20,10 +20,10 @@ impl List for Stack {
         Stack::new()
     }
     fn push(&self, index: u32, links: &[Link]) {
-        Stack::push(self, index, |i| &links[i as usize]);
+        Stack::push(self, BlockId::new(index as usize), |i| &links[i.index()]);
     }
     fn pop(&self, links: &[Link]) -> Option<u32> {
-        Stack::pop(self, |i| &links[i as usize])
+        Stack::pop(self, |i| &links[i.index()]).map(|i| i.index() as u32)
     }
 }
 

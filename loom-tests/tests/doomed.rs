@@ -3,9 +3,9 @@
 //! sweep misses its span.
 #![cfg(loom)]
 
-use gc_core::model::{Doomed, Link, MarkWord, Stack, Ward};
+use gc_core::model::{BlockId, Doomed, Link, MarkWord, Stack, SweepNumber, Ward};
 use loom::cell::UnsafeCell;
-use loom::sync::atomic::{AtomicU64, Ordering};
+use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 
@@ -30,7 +30,7 @@ struct World {
     doomed: Mutex<Doomed<()>>,
     alloc: AtomicU64,
     marks: MarkWord,
-    sweep: AtomicU64,
+    sweep: AtomicU32,
     lists: [Stack; 2],
     link: [Link; 1],
     /// Loom checks that no two threads touch one at once.
@@ -42,23 +42,23 @@ impl World {
     /// Cycle 1 found the first object dead, but not the second.
     fn new(broken: Broken) -> World {
         let mut doomed = Doomed::new();
-        doomed.push(Ward::new(0, (), 16, Box::new([0b01]), 1));
+        doomed.push(Ward::new(BlockId::FIRST, (), 16, Box::new([0b01]), SweepNumber::new(1)));
         World {
             doomed: Mutex::new(doomed),
             alloc: AtomicU64::new(0b11),
             marks: MarkWord::new(),
-            sweep: AtomicU64::new(1),
+            sweep: AtomicU32::new(1),
             lists: [Stack::new(), Stack::new()],
             link: [Link::new(0)],
             slots: [UnsafeCell::new(LIVE), UnsafeCell::new(LIVE)],
             broken,
         }
     }
-    fn list(&self, number: u64) -> &Stack {
-        &self.lists[(number & 1) as usize]
+    fn list(&self, number: SweepNumber) -> &Stack {
+        &self.lists[number.parity()]
     }
-    fn put(&self, number: u64) {
-        self.list(number).push(0, |i| &self.link[i as usize]);
+    fn put(&self, number: SweepNumber) {
+        self.list(number).push(BlockId::FIRST, |i| &self.link[i.index()]);
     }
     fn change(&self, slot: usize, from: &[u32], to: u32) {
         self.slots[slot].with_mut(|p| {
@@ -70,29 +70,35 @@ impl World {
     }
 
     /// The sweep of cycle `number`, in which no object is marked.
-    fn sweep(&self, number: u64) {
+    fn sweep(&self, number: SweepNumber) {
         if self.broken != Broken::ListsFirst {
             self.sweep_wards(number);
         }
-        while self.list(number - 1).pop(|i| &self.link[i as usize]).is_some() {
+        while self.list(number.previous()).pop(|i| &self.link[i.index()]).is_some() {
             let dead = self.alloc.load(Ordering::Acquire) & !self.marks.take();
-            self.sweep.store(number, Ordering::Release);
+            self.sweep.store(number.get(), Ordering::Release);
             if dead == 0 {
                 self.put(number);
             } else {
-                self.doomed.lock().unwrap().push(Ward::new(0, (), 16, Box::new([dead]), number));
+                self.doomed.lock().unwrap().push(Ward::new(
+                    BlockId::FIRST,
+                    (),
+                    16,
+                    Box::new([dead]),
+                    number,
+                ));
             }
         }
         if self.broken == Broken::ListsFirst {
             self.sweep_wards(number);
         }
     }
-    fn sweep_wards(&self, number: u64) {
+    fn sweep_wards(&self, number: SweepNumber) {
         self.doomed.lock().unwrap().sweep_rest(number, |ward| {
             let dead = self.alloc.load(Ordering::Acquire) & !self.marks.take();
             let known = if self.broken == Broken::ForgetsRunning { 0 } else { ward.known(0) };
             ward.doom(0, dead & !known);
-            self.sweep.store(number, Ordering::Release);
+            self.sweep.store(number.get(), Ordering::Release);
         });
     }
 
@@ -104,7 +110,7 @@ impl World {
             let left = world.alloc.load(Ordering::Acquire) & !batch.bits[0];
             world.alloc.store(left, Ordering::Release);
             if doomed.finish(&batch) {
-                world.put(world.sweep.load(Ordering::Acquire));
+                world.put(SweepNumber::new(world.sweep.load(Ordering::Acquire)));
             }
         };
         if self.broken == Broken::FreesFirst {
@@ -122,8 +128,8 @@ impl World {
     }
 
     /// A thread that is in `Sweep number` takes the span's free slots and fills them.
-    fn allocate(&self, number: u64) {
-        if self.list(number).pop(|i| &self.link[i as usize]).is_none() {
+    fn allocate(&self, number: SweepNumber) {
+        if self.list(number).pop(|i| &self.link[i.index()]).is_none() {
             return;
         }
         let taken = self.alloc.load(Ordering::Acquire);
@@ -148,11 +154,11 @@ fn run(broken: Broken) {
     };
     let mutator = {
         let world = world.clone();
-        thread::spawn(move || world.allocate(2))
+        thread::spawn(move || world.allocate(SweepNumber::new(2)))
     };
-    world.sweep(2);
+    world.sweep(SweepNumber::new(2));
     assert!(
-        world.list(1).pop(|i| &world.link[i as usize]).is_none(),
+        world.list(SweepNumber::new(1)).pop(|i| &world.link[i.index()]).is_none(),
         "the sweep has missed a span"
     );
     dropper.join().unwrap();
@@ -166,7 +172,10 @@ fn run(broken: Broken) {
         world.change(slot, &[expected], FREE);
     }
     assert!(world.doomed.lock().unwrap().is_empty());
-    assert!(world.list(2).pop(|i| &world.link[i as usize]).is_some(), "the span is lost");
+    assert!(
+        world.list(SweepNumber::new(2)).pop(|i| &world.link[i.index()]).is_some(),
+        "the span is lost"
+    );
 }
 
 #[test]

@@ -2,7 +2,9 @@
 //! thread knows that there are ephemerons.
 #![cfg(loom)]
 
-use gc_core::model::{EphemeronBox, Ephemerons, Epoch, EpochWord, PinWord, full_fence};
+use gc_core::model::{
+    Addr, Cycle, EphemeronBox, Ephemerons, Epoch, EpochWord, PinWord, full_fence,
+};
 use loom::sync::Arc;
 use loom::thread;
 
@@ -15,11 +17,11 @@ fn filled(acquire: bool) {
     let shared = Arc::new(EphemeronBox::new());
     let maker = {
         let shared = shared.clone();
-        thread::spawn(move || shared.fill(KEY, VALUE))
+        thread::spawn(move || shared.fill(Addr::new(KEY), Addr::new(VALUE)))
     };
-    let key = if acquire { shared.key.filled_target() } else { shared.key.target() };
+    let key = if acquire { shared.key.filled_target().get() } else { shared.key.target().get() };
     if key != 0 {
-        assert_eq!((key, shared.value()), (KEY, VALUE), "a key without its value");
+        assert_eq!((key, shared.value().get()), (KEY, VALUE), "a key without its value");
     }
     maker.join().unwrap();
 }
@@ -54,7 +56,7 @@ fn known(in_older_pins_too: bool) {
                     break at;
                 }
             };
-            if at == Epoch::mark(1).next_round() {
+            if at == Epoch::mark(Cycle::new(1)).next_round() {
                 assert!(ephemerons.exist(), "a shade in the round was not counted");
             } else if in_older_pins_too {
                 assert!(ephemerons.exist(), "a shade before the round was not counted");
@@ -64,7 +66,7 @@ fn known(in_older_pins_too: bool) {
     };
     let (ephemerons, epoch, pin) = &*world;
     if ephemerons.exist() {
-        let round = Epoch::mark(1).next_round();
+        let round = Epoch::mark(Cycle::new(1)).next_round();
         epoch.advance(round);
         full_fence();
         while !pin.crossed(round) {

@@ -8,7 +8,7 @@
 //! was cleared since (tokio-rs/loom#282). `ring_order.rs` explores their race.
 #![cfg(loom)]
 
-use gc_core::model::{Detector, Epoch, EpochWord, GreyRing, PinWord};
+use gc_core::model::{Addr, Cycle, Detector, Epoch, EpochWord, GreyRing, PinWord};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 use loom_tests::toy::{Toy, begin};
@@ -57,10 +57,13 @@ struct World {
 impl World {
     fn take(&self, all: &mut Vec<usize>) {
         let _taker = self.taker.lock().unwrap();
-        self.ring.take(usize::MAX, |object| all.push(object));
+        self.ring.take(usize::MAX, |object| all.push(object.get()));
     }
     fn shade(&self, step: Step, object: usize) {
-        if !self.toy.mark(object) || self.ring.push(object) || step == Step::NotHandedOver {
+        if !self.toy.mark(object)
+            || self.ring.push(Addr::new(object))
+            || step == Step::NotHandedOver
+        {
             return;
         }
         let mut all = vec![object];
@@ -91,7 +94,7 @@ impl World {
     }
     /// Rounds until a clean one.
     fn collect(&self, step: Step) {
-        let mut epoch = Epoch::mark(1);
+        let mut epoch = Epoch::mark(Cycle::new(1));
         loop {
             assert!(self.detector.start());
             self.drain();
@@ -123,7 +126,7 @@ fn run(step: Step) {
         queue: Mutex::new(Vec::new()),
         detector: Detector::new(),
     });
-    let mark = Epoch::mark(1);
+    let mark = Epoch::mark(Cycle::new(1));
     begin(&world.epoch, mark);
     world.detector.resume();
     assert!(world.pin.publish(mark, &world.epoch));

@@ -6,7 +6,7 @@
 //! the collector asks, and fences.
 #![cfg(loom)]
 
-use gc_core::model::{Epoch, EpochWord, LightEpoch, PinWord, full_fence, on_compiler_fence};
+use gc_core::model::{Cycle, Epoch, EpochWord, LightEpoch, PinWord, full_fence, on_compiler_fence};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
@@ -74,7 +74,9 @@ impl World {
         }
     }
     fn cell(&self, epoch: Epoch) -> Option<&UnsafeCell<u32>> {
-        let place = [Epoch::sweep(0), Epoch::prep(1)].iter().position(|e| *e == epoch);
+        let place = [Epoch::sweep(Cycle::new(0)), Epoch::prep(Cycle::new(1))]
+            .iter()
+            .position(|e| *e == epoch);
         place.map(|i| &self.cells[i])
     }
     fn use_cell(&self, epoch: Epoch) {
@@ -86,7 +88,7 @@ impl World {
         }
     }
     fn thread(&self, pins: usize) {
-        let mut seen = Epoch::sweep(0);
+        let mut seen = Epoch::sweep(Cycle::new(0));
         for _ in 0..pins {
             self.enter(&mut seen);
             self.point();
@@ -122,7 +124,8 @@ fn run(pins: usize, handshakes: usize, fence: impl Fn(&World) + Copy + Send + Sy
                 world.thread(pins);
             })
         };
-        let line = [Epoch::sweep(0), Epoch::prep(1), Epoch::mark(1)];
+        let line =
+            [Epoch::sweep(Cycle::new(0)), Epoch::prep(Cycle::new(1)), Epoch::mark(Cycle::new(1))];
         for step in line.windows(2).take(handshakes) {
             world.handshake(step[0], step[1], || fence(&world));
         }

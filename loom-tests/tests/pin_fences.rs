@@ -2,7 +2,7 @@
 //! did before it.
 #![cfg(loom)]
 
-use gc_core::model::{Epoch, EpochWord, PinWord, full_fence};
+use gc_core::model::{Cycle, Epoch, EpochWord, PinWord, full_fence};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
@@ -106,7 +106,7 @@ fn run<P: Pin>(pins: usize, fence: bool) {
         // SAFETY: as above.
         unsafe { *p = 1 }
     });
-    let to = Epoch::prep(1);
+    let to = Epoch::prep(Cycle::new(1));
     world.epoch.advance(to);
     if fence {
         full_fence();

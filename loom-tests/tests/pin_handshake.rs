@@ -1,7 +1,7 @@
 //! INV-1: after a handshake to an epoch no pin of an older epoch stands.
 #![cfg(loom)]
 
-use gc_core::model::{Epoch, EpochWord, PinWord, full_fence};
+use gc_core::model::{Cycle, Epoch, EpochWord, PinWord, full_fence};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
@@ -33,7 +33,7 @@ fn run(recheck: bool) {
             world.pin.clear();
         })
     };
-    let prep = Epoch::prep(1);
+    let prep = Epoch::prep(Cycle::new(1));
     world.epoch.advance(prep);
     full_fence();
     while !world.pin.crossed(prep) {

@@ -3,7 +3,7 @@
 //! Prep.
 #![cfg(loom)]
 
-use gc_core::model::{Epoch, EpochWord, GreyRing, Mode, PinWord};
+use gc_core::model::{Cycle, Epoch, EpochWord, GreyRing, Mode, PinWord};
 use loom::sync::Arc;
 use loom::thread;
 use loom_tests::toy::{Toy, begin, handshake, pin, wait};
@@ -60,7 +60,7 @@ fn run(step: Step, preps_target: usize) {
     });
     // One thread is pinned in Off; Prep is set; the other is pinned in Prep.
     assert_eq!(pin(&world.pins[0], &world.epoch).mode(), Mode::Off);
-    let prep = Epoch::prep(1);
+    let prep = Epoch::prep(Cycle::new(1));
     begin(&world.epoch, prep);
     assert_eq!(pin(&world.pins[1], &world.epoch), prep);
     let in_off = {
@@ -88,7 +88,7 @@ fn run(step: Step, preps_target: usize) {
     };
     let pins = [&world.pins[0], &world.pins[1]];
     wait(&pins, prep);
-    let mark = Epoch::mark(1);
+    let mark = Epoch::mark(Cycle::new(1));
     begin(&world.epoch, mark);
     for root in [C, A] {
         assert!(world.toy.mark(root));

@@ -2,7 +2,7 @@
 //! thread still in Off may store at the same time.
 #![cfg(loom)]
 
-use gc_core::model::{GreyRing, MarkWord};
+use gc_core::model::{Addr, GreyRing, MarkWord};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
@@ -28,7 +28,7 @@ fn run(exchange: bool) {
         old
     };
     if old == Y && mark.test_and_set(1) {
-        assert!(ring.push(old));
+        assert!(ring.push(Addr::new(old)));
     }
     in_off.join().unwrap();
     // A read-modify-write: loom may give a plain load a store that the exchange has already

@@ -2,7 +2,7 @@
 //! epoch.
 #![cfg(loom)]
 
-use gc_core::model::{Epoch, EpochWord, Registry, full_fence};
+use gc_core::model::{Cycle, Epoch, EpochWord, Registry, full_fence};
 use loom::sync::Arc;
 use loom::thread;
 
@@ -22,7 +22,7 @@ fn run(register_first: bool) {
             }
         })
     };
-    world.0.advance(Epoch::prep(1));
+    world.0.advance(Epoch::prep(Cycle::new(1)));
     full_fence();
     let seen = world.1.snapshot().len();
     let at = comer.join().unwrap();

@@ -2,7 +2,7 @@
 //! its fence and the handshake's. And a whole first pin, on the type that ships.
 #![cfg(loom)]
 
-use gc_core::model::{Epoch, EpochWord, PinWord, Registry, full_fence};
+use gc_core::model::{Cycle, Epoch, EpochWord, PinWord, Registry, full_fence};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
@@ -32,7 +32,7 @@ fn list(step: Step) {
         })
     };
     let early = (step == Step::SnapshotFirst).then(|| world.1.load(Ordering::Acquire));
-    world.0.advance(Epoch::prep(1));
+    world.0.advance(Epoch::prep(Cycle::new(1)));
     if step != Step::NoFenceInHandshake {
         full_fence();
     }
@@ -98,7 +98,7 @@ fn first_pin(register_first: bool, comers: usize) {
             })
         })
         .collect();
-    let to = Epoch::prep(1);
+    let to = Epoch::prep(Cycle::new(1));
     epoch.advance(to);
     full_fence();
     for record in registry.snapshot() {

@@ -3,7 +3,7 @@
 //! the flag left out.
 #![cfg(loom)]
 
-use gc_core::model::GreyRing;
+use gc_core::model::{Addr, GreyRing};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use loom::thread;
@@ -24,10 +24,10 @@ impl Ring for GreyRing {
         GreyRing::new()
     }
     fn push(&self, addr: usize) -> bool {
-        GreyRing::push(self, addr)
+        GreyRing::push(self, Addr::new(addr))
     }
-    fn take(&self, sink: impl FnMut(usize)) {
-        GreyRing::take(self, usize::MAX, sink);
+    fn take(&self, mut sink: impl FnMut(usize)) {
+        GreyRing::take(self, usize::MAX, |addr| sink(addr.get()));
     }
 }
 

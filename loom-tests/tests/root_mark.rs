@@ -2,7 +2,7 @@
 //! among two owners and a creator, and is freed once for each time it was made.
 #![cfg(loom)]
 
-use gc_core::model::{Epoch, EpochWord, GreyRing, Mode, PinWord, RootSlot};
+use gc_core::model::{Addr, Cycle, Epoch, EpochWord, GreyRing, Mode, PinWord, RootSlot};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Mutex};
@@ -32,13 +32,13 @@ fn last_drop(freed_in_prep: bool) {
         toy: Toy::new(&[0, 0]),
         slot: RootSlot::new(),
     });
-    world.slot.create(X);
-    begin(&world.epoch, Epoch::prep(1));
+    world.slot.create(Addr::new(X));
+    begin(&world.epoch, Epoch::prep(Cycle::new(1)));
     let owner = {
         let world = world.clone();
         thread::spawn(move || {
             let mode: Mode = pin(&world.pin, &world.epoch).mode();
-            let x = world.slot.scan().expect("a slot with an owner is live");
+            let x = world.slot.scan().map(Addr::get).expect("a slot with an owner is live");
             world.slot.release();
             world.toy.store(mode, C, x, &world.ring);
             world.pin.clear();
@@ -50,14 +50,14 @@ fn last_drop(freed_in_prep: bool) {
     if freed_in_prep {
         free();
     }
-    let mark = Epoch::mark(1);
+    let mark = Epoch::mark(Cycle::new(1));
     begin(&world.epoch, mark);
     if !freed_in_prep {
         free();
     }
     assert!(world.toy.mark(C));
     world.toy.scan(&mut vec![C]);
-    if let Some(x) = world.slot.scan() {
+    if let Some(x) = world.slot.scan().map(Addr::get) {
         let _ = world.toy.mark(x);
     }
     handshake(&world.epoch, &[&world.pin], mark.next_round());
@@ -91,7 +91,7 @@ impl Slot for RootSlot {
         RootSlot::new()
     }
     fn create(&self, addr: usize) {
-        RootSlot::create(self, addr);
+        RootSlot::create(self, Addr::new(addr));
     }
     fn share(&self) {
         RootSlot::share(self);

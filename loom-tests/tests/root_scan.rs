@@ -2,7 +2,7 @@
 //! drop.
 #![cfg(loom)]
 
-use gc_core::model::RootSlot;
+use gc_core::model::{Addr, RootSlot};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
@@ -14,7 +14,7 @@ struct World {
 
 fn run(look_at_count: bool) {
     let world = Arc::new(World { slot: RootSlot::new(), object: UnsafeCell::new(7) });
-    world.slot.create(16);
+    world.slot.create(Addr::new(16));
     world.slot.share();
     let owners = [(); 2].map(|()| {
         let world = world.clone();
@@ -26,8 +26,11 @@ fn run(look_at_count: bool) {
             world.slot.release();
         })
     });
-    let free =
-        if look_at_count { world.slot.free_if_flagged() } else { world.slot.scan().is_some() };
+    let free = if look_at_count {
+        world.slot.free_if_flagged()
+    } else {
+        world.slot.scan().map(Addr::get).is_some()
+    };
     if free {
         world.object.with_mut(|p| {
             // SAFETY: as above.
@@ -37,7 +40,10 @@ fn run(look_at_count: bool) {
     for owner in owners {
         owner.join().unwrap();
     }
-    assert!(free || world.slot.scan().is_some(), "a flagged slot is a root until it is freed");
+    assert!(
+        free || world.slot.scan().map(Addr::get).is_some(),
+        "a flagged slot is a root until it is freed"
+    );
     assert!(!look_at_count || free || world.slot.free_if_flagged());
 }
 
@@ -59,11 +65,11 @@ fn a_new_root_is_seen_whole() {
         let slot = Arc::new(RootSlot::new());
         let creator = {
             let slot = slot.clone();
-            thread::spawn(move || slot.create(16))
+            thread::spawn(move || slot.create(Addr::new(16)))
         };
         assert!(!slot.free_if_flagged(), "a slot with an owner was freed");
-        assert!(slot.scan().is_none_or(|addr| addr == 16));
+        assert!(slot.scan().map(Addr::get).is_none_or(|addr| addr == 16));
         creator.join().unwrap();
-        assert_eq!(slot.scan(), Some(16));
+        assert_eq!(slot.scan().map(Addr::get), Some(16));
     });
 }

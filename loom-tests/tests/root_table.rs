@@ -3,7 +3,7 @@
 //! root is in the table once.
 #![cfg(loom)]
 
-use gc_core::model::RootTable;
+use gc_core::model::{Addr, RootTable};
 use loom::sync::Arc;
 use loom::thread;
 
@@ -21,15 +21,15 @@ fn run(taken: bool) {
         thread::spawn(move || {
             if taken {
                 batch.with_next(|slot| {
-                    slot.create(DROPPED);
+                    slot.create(Addr::new(DROPPED));
                     slot.release();
                 });
-                batch.with_next(|slot| slot.create(FIRST));
+                batch.with_next(|slot| slot.create(Addr::new(FIRST)));
             } else {
                 batch.with_last(|slot| {
-                    slot.create(DROPPED);
+                    slot.create(Addr::new(DROPPED));
                     slot.release();
-                    slot.create(FIRST);
+                    slot.create(Addr::new(FIRST));
                 });
             }
             drop(table);
@@ -39,7 +39,7 @@ fn run(taken: bool) {
         let table = table.clone();
         thread::spawn(move || {
             thread::yield_now();
-            table.take_batch().with_next(|slot| slot.create(SECOND));
+            table.take_batch().with_next(|slot| slot.create(Addr::new(SECOND)));
         })
     };
     table.free_flagged();
@@ -49,7 +49,7 @@ fn run(taken: bool) {
     let mut live = Vec::new();
     table.each_live(|addr| live.push(addr));
     live.sort_unstable();
-    assert_eq!(live, [FIRST, SECOND], "a root was lost or kept");
+    assert_eq!(live, [FIRST, SECOND].map(Addr::new), "a root was lost or kept");
 }
 
 #[test]

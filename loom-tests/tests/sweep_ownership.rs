@@ -2,7 +2,7 @@
 //! (`ActiveSweep`, `Stack`).
 #![cfg(loom)]
 
-use gc_core::model::{ActiveSweep, Link, Stack};
+use gc_core::model::{ActiveSweep, BlockId, Link, Stack};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
@@ -19,8 +19,8 @@ impl World {
     fn sweep_some(&self, most: usize) {
         for _ in 0..most {
             let Some(_right) = self.sweep.begin() else { return };
-            let Some(span) = self.unswept.pop(|i| &self.links[i as usize]) else { return };
-            self.spans[span as usize].with_mut(|p| {
+            let Some(span) = self.unswept.pop(|i| &self.links[i.index()]) else { return };
+            self.spans[span.index()].with_mut(|p| {
                 // SAFETY: loom itself checks that no other thread touches it.
                 unsafe { *p += 1 }
             });
@@ -35,8 +35,8 @@ fn run(close: bool) {
         links: [Link::new(0), Link::new(0)],
         spans: [UnsafeCell::new(0), UnsafeCell::new(0)],
     });
-    for span in 0..2 {
-        world.unswept.push(span, |i| &world.links[i as usize]);
+    for span in [0, 1].map(BlockId::new) {
+        world.unswept.push(span, |i| &world.links[i.index()]);
     }
     world.sweep.open();
     let mutator = {

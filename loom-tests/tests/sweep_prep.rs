@@ -2,7 +2,7 @@
 //! because the sweep is closed when no thread sweeps.
 #![cfg(loom)]
 
-use gc_core::model::{ActiveSweep, Link, MarkWord, Stack};
+use gc_core::model::{ActiveSweep, BlockId, Link, MarkWord, Stack};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
@@ -33,21 +33,21 @@ struct World {
 }
 
 impl World {
-    fn push(&self, stack: &Stack, span: u32) {
-        stack.push(span, |i| &self.links[i as usize]);
+    fn push(&self, stack: &Stack, span: BlockId) {
+        stack.push(span, |i| &self.links[i.index()]);
     }
     fn sweep_one(&self, step: Step) -> bool {
         let Some(right) = self.sweep.begin() else { return false };
         let got = if step == Step::NotTaken {
             let got = self.peeked.load(Ordering::Acquire);
             self.peeked.store(got.saturating_sub(1), Ordering::Release);
-            got.checked_sub(1)
+            got.checked_sub(1).map(|span| BlockId::new(span as usize))
         } else {
-            self.unswept.pop(|i| &self.links[i as usize])
+            self.unswept.pop(|i| &self.links[i.index()])
         };
         let Some(span) = got else { return false };
         let right = (step != Step::RightTooShort).then_some(right);
-        let at = span as usize;
+        let at = span.index();
         self.marks[at].take();
         self.times[at].fetch_add(1, Ordering::Relaxed);
         self.push(&self.swept, span);
@@ -66,8 +66,8 @@ fn run(step: Step, sweepers: usize) {
         times: [AtomicU32::new(0), AtomicU32::new(0)],
         peeked: AtomicU32::new(2),
     });
-    for span in 0..2 {
-        assert!(world.marks[span as usize].test_and_set(OLD));
+    for span in [0, 1].map(BlockId::new) {
+        assert!(world.marks[span.index()].test_and_set(OLD));
         world.push(&world.unswept, span);
     }
     world.sweep.open();

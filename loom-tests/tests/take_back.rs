@@ -2,7 +2,7 @@
 //! owner is kept out.
 #![cfg(loom)]
 
-use gc_core::model::{Crossing, Epoch, EpochWord, PinWord, full_fence};
+use gc_core::model::{Crossing, Cycle, Epoch, EpochWord, PinWord, full_fence};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
@@ -46,7 +46,7 @@ fn run(locked: bool) {
             world.pin.clear();
         })
     };
-    let sweep = Epoch::sweep(1);
+    let sweep = Epoch::sweep(Cycle::new(1));
     world.epoch.advance(sweep);
     full_fence();
     while !world.pin.crossed(sweep) {

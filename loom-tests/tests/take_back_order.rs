@@ -2,7 +2,7 @@
 //! given up, once. No thread allocates from it while it is swept.
 #![cfg(loom)]
 
-use gc_core::model::{Crossing, Epoch, EpochWord, PinWord};
+use gc_core::model::{Crossing, Cycle, Epoch, EpochWord, PinWord};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
@@ -112,7 +112,7 @@ fn run(step: Step, pins: usize) {
             }
         })
     };
-    let sweep = Epoch::sweep(1);
+    let sweep = Epoch::sweep(Cycle::new(1));
     begin(&world.epoch, sweep);
     if step != Step::NoWait {
         wait(&[&world.pin], sweep);

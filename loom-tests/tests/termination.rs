@@ -1,7 +1,9 @@
 //! Rule 7: after a clean round no object is grey, in a ring, in a queue or in a thread's hands.
 #![cfg(loom)]
 
-use gc_core::model::{Detector, Epoch, EpochWord, GreyRing, MarkWord, PinWord, full_fence};
+use gc_core::model::{
+    Addr, Cycle, Detector, Epoch, EpochWord, GreyRing, MarkWord, PinWord, full_fence,
+};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
@@ -22,13 +24,13 @@ fn round(wait: bool) {
         mark: MarkWord::new(),
         ring: GreyRing::new(),
     });
-    let mark = Epoch::mark(1);
+    let mark = Epoch::mark(Cycle::new(1));
     world.epoch.advance(mark);
     assert!(world.pin.publish(mark, &world.epoch));
     let mutator = {
         let world = world.clone();
         thread::spawn(move || {
-            assert!(world.mark.test_and_set(1) && world.ring.push(16));
+            assert!(world.mark.test_and_set(1) && world.ring.push(Addr::new(16)));
             world.pin.clear();
         })
     };
@@ -71,14 +73,14 @@ fn two_shades(count_first: bool) {
         [GreyRing::new(), GreyRing::new()],
     ));
     assert!(heap.0.mark(A));
-    let mark = Epoch::mark(1);
+    let mark = Epoch::mark(Cycle::new(1));
     heap.1.advance(mark);
     assert!(heap.2[0].publish(mark, &heap.1));
     let shade = move |heap: &(Toy, EpochWord, [PinWord; 2], [GreyRing; 2]), i: usize| {
         if count_first {
             heap.0.shade(X, &heap.3[i]);
         } else if heap.0.mark(X) {
-            assert!(heap.3[i].push(X));
+            assert!(heap.3[i].push(Addr::new(X)));
         }
         heap.2[i].clear();
     };

@@ -3,7 +3,7 @@
 //! here), or in a thread's hands. That thread is a mutator that assists, or a marker.
 #![cfg(loom)]
 
-use gc_core::model::{Detector, Epoch, EpochWord, GreyRing, Mode, PinWord};
+use gc_core::model::{Cycle, Detector, Epoch, EpochWord, GreyRing, Mode, PinWord};
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
@@ -47,7 +47,7 @@ impl World {
     }
     fn take(&self) -> Option<usize> {
         let mut got = None;
-        self.ring.take(1, |object| got = Some(object));
+        self.ring.take(1, |object| got = Some(object.get()));
         let got = got.or_else(|| self.queue.lock().unwrap().pop());
         if got.is_some() {
             self.held.fetch_add(1, Ordering::Relaxed);
@@ -141,7 +141,7 @@ fn world(turns: bool) -> Arc<World> {
         held: AtomicUsize::new(0),
         turn: turns.then(Turn::new),
     };
-    begin(&world.epoch, Epoch::mark(1));
+    begin(&world.epoch, Epoch::mark(Cycle::new(1)));
     world.detector.resume();
     Arc::new(world)
 }
@@ -156,7 +156,7 @@ fn check(world: &World) {
 /// The root is black already; a mutator in Mark cuts its pointer.
 fn cut(step: Step, turns: bool) {
     let world = world(turns);
-    let mark = Epoch::mark(1);
+    let mark = Epoch::mark(Cycle::new(1));
     assert!(world.pin.publish(mark, &world.epoch));
     assert!(world.toy.mark(A));
     let mutator = {
@@ -189,7 +189,7 @@ fn assist(step: Step, turns: usize) {
         let world = world.clone();
         thread::spawn(move || (0..turns).for_each(|_| world.assist(step)))
     };
-    world.collect(step, Epoch::mark(1));
+    world.collect(step, Epoch::mark(Cycle::new(1)));
     check(&world);
     other.join().unwrap();
 }
@@ -197,7 +197,7 @@ fn assist(step: Step, turns: usize) {
 /// Both cases at once.
 fn cut_and_assist() {
     let world = world(false);
-    let mark = Epoch::mark(1);
+    let mark = Epoch::mark(Cycle::new(1));
     assert!(world.pin.publish(mark, &world.epoch));
     assert!(world.toy.mark(A));
     let mutator = {

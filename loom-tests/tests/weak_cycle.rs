@@ -3,7 +3,7 @@
 //! and the slot of one that it did not get is reused.
 #![cfg(loom)]
 
-use gc_core::model::{Epoch, EpochWord, Gate, GreyRing, Mode, PinWord, WeakBox};
+use gc_core::model::{Addr, Cycle, Epoch, EpochWord, Gate, GreyRing, Mode, PinWord, WeakBox};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
@@ -70,11 +70,11 @@ fn run(step: Step, strong: bool) {
         toy: Toy::new(&[CHILD, 0]),
         ring: GreyRing::new(),
         gate: Gate::new(),
-        weak: WeakBox::new(TARGET),
+        weak: WeakBox::new(Addr::new(TARGET)),
         object: UnsafeCell::new(7),
     });
     // A clean round is over.
-    let term = Epoch::mark(1).next_round();
+    let term = Epoch::mark(Cycle::new(1)).next_round();
     begin(&world.epoch, term);
     if strong {
         assert!(world.toy.mark(TARGET));
@@ -108,7 +108,7 @@ fn run(step: Step, strong: bool) {
     if step == Step::ResetEarly {
         world.gate.reset();
     }
-    let flag = || world.weak.flag_unless(1, |target| world.toy.is_marked(target));
+    let flag = || world.weak.flag_unless(Cycle::new(1), |target| world.toy.is_marked(target.get()));
     if step != Step::FlaggedLate {
         flag();
     }
@@ -127,7 +127,7 @@ fn run(step: Step, strong: bool) {
         reuse();
         assert!(world.toy.mark(TARGET), "a thread that takes a slot in Mark marks it");
     }
-    handshake(&world.epoch, &[&world.pin], Epoch::sweep(1));
+    handshake(&world.epoch, &[&world.pin], Epoch::sweep(Cycle::new(1)));
     if step == Step::FlaggedLate {
         flag();
     }

@@ -3,7 +3,7 @@
 //! is black before it is filled in. So the pass never flags it.
 #![cfg(loom)]
 
-use gc_core::model::{MarkWord, WeakBox};
+use gc_core::model::{Addr, Cycle, MarkWord, WeakBox};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
@@ -31,9 +31,9 @@ fn run(step: Step) {
     let world = Arc::new(World {
         marks: MarkWord::new(),
         allocated: AtomicU64::new(0),
-        weak: WeakBox::new(OLD),
+        weak: WeakBox::new(Addr::new(OLD)),
     });
-    world.weak.flag_unless(1, |_| false);
+    world.weak.flag_unless(Cycle::new(1), |_| false);
     let mutator = {
         let world = world.clone();
         thread::spawn(move || {
@@ -48,7 +48,7 @@ fn run(step: Step) {
             if step != Step::MarkedLate {
                 world.marks.set_own(1 << NEW);
             }
-            world.weak.fill(NEW);
+            world.weak.fill(Addr::new(NEW));
             if step == Step::MarkedLate {
                 world.marks.set_own(1 << NEW);
             }
@@ -56,11 +56,11 @@ fn run(step: Step) {
     };
     // The pass.
     if world.allocated.load(Ordering::Acquire) != 0 {
-        world.weak.flag_unless(1, |target| world.marks.is_set(1 << target));
+        world.weak.flag_unless(Cycle::new(1), |target| world.marks.is_set(1 << target.get()));
     }
     mutator.join().unwrap();
     assert!(!world.weak.is_dead(), "a new box was flagged");
-    assert_eq!(world.weak.target(), NEW);
+    assert_eq!(world.weak.target().get(), NEW);
 }
 
 #[test]

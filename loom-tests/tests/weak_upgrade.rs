@@ -1,7 +1,7 @@
 //! INV-11: an upgrade that succeeds keeps its target; a failed one is never contradicted.
 #![cfg(loom)]
 
-use gc_core::model::{Gate, GreyRing, MarkWord, WeakBox};
+use gc_core::model::{Addr, Cycle, Gate, GreyRing, MarkWord, WeakBox};
 use loom::sync::Arc;
 use loom::thread;
 
@@ -17,14 +17,14 @@ fn run(gated: bool) {
         gate: Gate::new(),
         mark: MarkWord::new(),
         ring: GreyRing::new(),
-        weak: WeakBox::new(16),
+        weak: WeakBox::new(Addr::new(16)),
     });
     let mutator = {
         let world = world.clone();
         thread::spawn(move || {
             let shade = || {
                 if world.mark.test_and_set(1) {
-                    assert!(world.ring.push(16));
+                    assert!(world.ring.push(Addr::new(16)));
                 }
             };
             let upgrade = || {
@@ -47,7 +47,7 @@ fn run(gated: bool) {
     let clean = || world.ring.pushed() == recorded && world.ring.is_empty();
     let resolved = world.gate.resolve(clean);
     if resolved {
-        world.weak.flag_unless(1, |_| world.mark.is_set(1));
+        world.weak.flag_unless(Cycle::new(1), |_| world.mark.is_set(1));
     }
     let live = mutator.join().unwrap();
     assert!(!live || !world.weak.is_dead(), "a target in use was flagged dead");

@@ -124,7 +124,7 @@ fn root_drop(step: Step) {
     let setup = Setup { slot: X, ..FULL };
     let owner = |heap: &Whole| {
         heap.pinned(0, |pin| {
-            let x = heap.slot.scan().expect("a slot with an owner is live");
+            let x = heap.slot.scan().map(|addr| addr.get()).expect("a slot with an owner is live");
             heap.slot.release();
             pin.store(C, x);
             pin.use_object(x, OLD);

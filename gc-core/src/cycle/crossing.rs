@@ -99,7 +99,7 @@ impl Collector {
                 Mode::Mark => Phase::Mark,
                 Mode::Off => Phase::Cross,
             };
-            let (cycle, straggler) = (self.number, straggler.clone());
+            let (cycle, straggler) = (self.number.get(), straggler.clone());
             let handshake = Handshake { cycle, phase, time, threads, is_complete, straggler };
             events.tell(&Event::Handshake(&handshake));
         }

@@ -18,6 +18,7 @@ use crate::mutator::{Core, enter_collector_thread};
 use crate::platform::thread::thread_cpu;
 use crate::sweep;
 use crate::sync::{Backoff, chaos};
+use crate::word::Cycle;
 use std::time::{Duration, Instant};
 
 /// The shortest marking that shows whether this thread has a core to itself.
@@ -69,7 +70,7 @@ fn drain(core: &Core, marker: &mut Marker) {
 
 impl Collector {
     /// Marks everything reachable. Returns the number of rounds.
-    pub(super) fn mark(&mut self, number: u64) -> u32 {
+    pub(super) fn mark(&mut self, number: Cycle) -> u32 {
         let core = self.core.clone();
         let mut epoch = Epoch::mark(number);
         self.begin_handshake(epoch);

@@ -40,6 +40,7 @@ use crate::rest::{Next, Rest};
 use crate::sweep::early::Early;
 use crate::sweep::{self, Keep};
 use crate::sync::{Arc, yield_now};
+use crate::word::Cycle;
 use crossing::Meanwhile;
 use std::time::{Duration, Instant};
 
@@ -76,7 +77,7 @@ pub(crate) struct Collector {
     aside: u64,
     /// External bytes that had been released by the end of this marking.
     released: u64,
-    number: u64,
+    number: Cycle,
     rest: Rest,
     keeper: Keeper,
     born: Instant,
@@ -105,7 +106,7 @@ impl Collector {
             taken: (0, 0),
             aside: 0,
             released: 0,
-            number: 0,
+            number: Cycle::NONE,
             born: now,
             straggler: None,
             dead: Handover::new(),
@@ -196,7 +197,7 @@ impl Collector {
     fn cycle(&mut self) {
         let (core, since) = (self.core.clone(), ticks());
         let mut line = self.begin();
-        let number = line.cycle;
+        let number = self.number;
         let begin = Before {
             time: Instant::now(),
             allocated: core.credit.allocated(),
@@ -250,7 +251,7 @@ impl Collector {
     /// What is to be done before the first handshake; begins the cycle's report.
     fn begin(&mut self) -> CycleReport {
         let core = &self.core;
-        self.number += 1;
+        self.number = self.number.next();
         core.control.begin(self.number);
         self.look_at_limits(true);
         let core = &self.core;
@@ -260,7 +261,7 @@ impl Collector {
         self.straggler = None;
         let line = CycleReport {
             heap: core.events.heap,
-            cycle: self.number,
+            cycle: self.number.get(),
             goal_bytes: core.credit.goal(),
             heap_start_bytes: core.credit.heap(),
             ..CycleReport::default()
@@ -274,7 +275,7 @@ impl Collector {
     }
 
     /// The Prep phase. Returns the time from which threads are stopped, in the stopped mode.
-    fn prep(&mut self, number: u64) -> Instant {
+    fn prep(&mut self, number: Cycle) -> Instant {
         let core = self.core.clone();
         let prep = Epoch::prep(number);
         self.is_stopped = core.config.stop_the_world && self.stop(prep);
@@ -290,7 +291,7 @@ impl Collector {
     }
 
     /// Sets the dead flags of weak boxes (rule 9).
-    fn flag_dead(&mut self, number: u64) {
+    fn flag_dead(&mut self, number: Cycle) {
         if !self.core.marking.is_poisoned() && !fault!("dead_not_flagged") {
             sweep::weak::flag_dead(&self.core.space, number);
         }
@@ -321,7 +322,7 @@ impl Collector {
     }
 
     /// The Cross phase: closes Mark on every thread, and frees what is dead as a whole meanwhile.
-    fn cross(&mut self, number: u64) {
+    fn cross(&mut self, number: Cycle) {
         let core = self.core.clone();
         let sweep_epoch = Epoch::sweep(number);
         if fault!("sweep_early") {
@@ -329,7 +330,7 @@ impl Collector {
             self.sweep(number);
         }
         core.gate.settle();
-        let mut early = Early::new(&core.space, number, core.keep());
+        let mut early = Early::new(&core.space, number.sweep(), core.keep());
         self.begin_handshake(sweep_epoch);
         let give_up = |record: &Record| record.give_up_for(sweep_epoch);
         self.await_crossing(sweep_epoch, give_up, || {
@@ -360,13 +361,13 @@ impl Collector {
     }
 
     fn begin_phase(&self, phase: Phase) -> Instant {
-        self.core.events.tell(&Event::PhaseBegin { cycle: self.number, phase });
+        self.core.events.tell(&Event::PhaseBegin { cycle: self.number.get(), phase });
         Instant::now()
     }
     /// Tells that a phase is over, and returns how long it took.
     fn end_phase(&self, phase: Phase, begin: Instant) -> Duration {
         let time = begin.elapsed();
-        self.core.events.tell(&Event::PhaseEnd { cycle: self.number, phase, time });
+        self.core.events.tell(&Event::PhaseEnd { cycle: self.number.get(), phase, time });
         time
     }
 
@@ -420,9 +421,9 @@ impl Collector {
     }
 
     /// Sweeps every span that mutators do not sweep, and closes the sweep.
-    fn sweep(&mut self, number: u64) {
+    fn sweep(&mut self, number: Cycle) {
         let core = self.core.clone();
-        self.dead.begin_sweep(&core, number, core.keep());
+        self.dead.begin_sweep(&core, number.sweep(), core.keep());
         let mut quantum = 0;
         loop {
             // Classes made meanwhile have fresh spans only.
@@ -437,19 +438,25 @@ impl Collector {
         }
     }
 
-    fn sweep_class(&mut self, class: &'static SpanClass, number: u64, quantum: &mut u32) {
+    fn sweep_class(&mut self, class: &'static SpanClass, number: Cycle, quantum: &mut u32) {
         let core = self.core.clone();
         loop {
             let Some(right) = core.sweep.begin() else { return };
-            let Some(span) = sweep::take_unswept(&right, &core.space, class, number) else {
+            let Some(span) = sweep::take_unswept(&right, &core.space, class, number.sweep()) else {
                 return;
             };
             core.totals.swept_by(Sweeper::Collector);
             if class.needs_drop() {
                 self.dead.doom(&core, class, span);
             } else {
-                core.count(sweep::sweep_span(&core.space, class, span, number, core.keep()));
-                sweep::put_swept(&core.space, class, span, number);
+                core.count(sweep::sweep_span(
+                    &core.space,
+                    class,
+                    span,
+                    number.sweep(),
+                    core.keep(),
+                ));
+                sweep::put_swept(&core.space, class, span, number.sweep());
             }
             drop(right);
             core.control.went_on();
@@ -474,19 +481,25 @@ impl Collector {
             core.drops.close();
             return;
         }
-        let number = self.number + 1;
+        let number = self.number.next();
         let end = Epoch::sweep(number);
         for record in core.records.snapshot() {
             record.give_up_for(end);
         }
-        self.dead.begin_sweep(&core, number, Keep::Nothing);
+        self.dead.begin_sweep(&core, number.sweep(), Keep::Nothing);
         let mut spans = Vec::new();
         core.space.each_span(|span, class| spans.push((span, class)));
         for (span, class) in spans {
             if !class.needs_drop() {
-                core.count(sweep::sweep_span(&core.space, class, span, number, Keep::Nothing));
+                core.count(sweep::sweep_span(
+                    &core.space,
+                    class,
+                    span,
+                    number.sweep(),
+                    Keep::Nothing,
+                ));
                 core.space.free_span(span);
-            } else if core.space.meta(span as usize).sweep() != number as u32 {
+            } else if core.space.meta(span).sweep() != number.sweep() {
                 // Spans with that number have just been swept, and their objects wait.
                 self.dead.doom(&core, class, span);
             }

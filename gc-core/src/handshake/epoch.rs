@@ -2,6 +2,7 @@
 //! The epoch: a moment of the protocol ([`Epoch`]), and the heap's current one ([`EpochWord`]).
 
 use crate::sync::{AtomicU64, Ordering};
+use crate::word::{Cycle, SweepNumber};
 
 /// Bits of an [`Epoch`] below the cycle number.
 const SEQ_BITS: u32 = 24;
@@ -30,16 +31,16 @@ pub enum Mode {
 
 impl Epoch {
     /// The sweep of `cycle`, and all the time after it until the next cycle.
-    pub fn sweep(cycle: u64) -> Epoch {
-        Epoch(cycle << SEQ_BITS | SEQ_SWEEP)
+    pub fn sweep(cycle: Cycle) -> Epoch {
+        Epoch(cycle.get() << SEQ_BITS | SEQ_SWEEP)
     }
     /// The preparation of `cycle` (at least 1).
-    pub fn prep(cycle: u64) -> Epoch {
-        Epoch(cycle << SEQ_BITS | SEQ_PREP)
+    pub fn prep(cycle: Cycle) -> Epoch {
+        Epoch(cycle.get() << SEQ_BITS | SEQ_PREP)
     }
     /// The mark phase of `cycle`.
-    pub fn mark(cycle: u64) -> Epoch {
-        Epoch(cycle << SEQ_BITS | SEQ_MARK)
+    pub fn mark(cycle: Cycle) -> Epoch {
+        Epoch(cycle.get() << SEQ_BITS | SEQ_MARK)
     }
     /// The next termination round after this epoch, which is a mark or a termination round.
     pub fn next_round(self) -> Epoch {
@@ -50,8 +51,8 @@ impl Epoch {
         Epoch(self.0 + 1)
     }
     /// The number of the cycle.
-    pub fn cycle(self) -> u64 {
-        self.0 >> SEQ_BITS
+    pub fn cycle(self) -> Cycle {
+        Cycle::new(self.0 >> SEQ_BITS)
     }
     /// The behaviour of a mutator in this epoch.
     pub fn mode(self) -> Mode {
@@ -63,8 +64,9 @@ impl Epoch {
     }
     /// Number of sweeps that had begun as of this epoch (rule 10). A thread of this epoch takes
     /// slots only of spans with this number.
-    pub fn sweeps_begun(self) -> u64 {
-        if self.mode() == Mode::Off { self.cycle() } else { self.cycle() - 1 }
+    pub fn sweeps_begun(self) -> SweepNumber {
+        let sweep = self.cycle().sweep();
+        if self.mode() == Mode::Off { sweep } else { sweep.previous() }
     }
     /// Later than any moment.
     pub(super) const LAST: Epoch = Epoch(u64::MAX);
@@ -81,10 +83,10 @@ impl Epoch {
 impl std::fmt::Debug for Epoch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 & SEQ_SWEEP {
-            SEQ_PREP => write!(f, "{}:prep", self.cycle()),
-            SEQ_MARK => write!(f, "{}:mark", self.cycle()),
-            SEQ_SWEEP => write!(f, "{}:sweep", self.cycle()),
-            round => write!(f, "{}:term{}", self.cycle(), round - SEQ_MARK),
+            SEQ_PREP => write!(f, "{:?}:prep", self.cycle()),
+            SEQ_MARK => write!(f, "{:?}:mark", self.cycle()),
+            SEQ_SWEEP => write!(f, "{:?}:sweep", self.cycle()),
+            round => write!(f, "{:?}:term{}", self.cycle(), round - SEQ_MARK),
         }
     }
 }
@@ -97,7 +99,7 @@ impl EpochWord {
     /// The epoch of a new heap: the sweep of cycle 0, with nothing to sweep.
     #[allow(clippy::new_without_default, reason = "an epoch has no natural default")]
     pub fn new() -> Self {
-        EpochWord(AtomicU64::new(Epoch::sweep(0).word()))
+        EpochWord(AtomicU64::new(Epoch::sweep(Cycle::new(0)).word()))
     }
     /// Returns the current epoch. Acquire: a thread that sees an epoch sees what the collector did
     /// before it.
@@ -125,19 +127,19 @@ mod tests {
     #[test]
     fn epochs_grow_along_a_cycle_and_name_their_mode() {
         let line = [
-            Epoch::sweep(0),
-            Epoch::prep(1),
-            Epoch::mark(1),
-            Epoch::mark(1).next_round(),
-            Epoch::mark(1).next_round().next_round(),
-            Epoch::sweep(1),
-            Epoch::prep(2),
+            Epoch::sweep(Cycle::new(0)),
+            Epoch::prep(Cycle::new(1)),
+            Epoch::mark(Cycle::new(1)),
+            Epoch::mark(Cycle::new(1)).next_round(),
+            Epoch::mark(Cycle::new(1)).next_round().next_round(),
+            Epoch::sweep(Cycle::new(1)),
+            Epoch::prep(Cycle::new(2)),
         ];
         assert!(line.is_sorted());
         let modes = line.map(Epoch::mode);
         let m = Mode::Mark;
         assert_eq!(modes, [Mode::Off, Mode::Prep, m, m, m, Mode::Off, Mode::Prep]);
-        assert_eq!(line.map(Epoch::sweeps_begun), [0, 0, 0, 0, 0, 1, 1]);
+        assert_eq!(line.map(|epoch| epoch.sweeps_begun().get()), [0, 0, 0, 0, 0, 1, 1]);
         assert_eq!(format!("{:?}", line[4]), "1:term2");
     }
 }

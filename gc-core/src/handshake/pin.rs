@@ -87,18 +87,21 @@ impl PinWord {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::word::Cycle;
 
     #[test]
     fn a_pin_in_an_old_epoch_does_not_stand() {
         let (epoch, pin) = (EpochWord::new(), PinWord::new());
         let old = epoch.load();
-        epoch.advance(Epoch::prep(1));
+        epoch.advance(Epoch::prep(Cycle::new(1)));
         assert!(!pin.publish(old, &epoch));
         assert!(pin.is_unpinned());
         assert!(pin.publish(epoch.load(), &epoch));
-        assert!(pin.crossed(Epoch::prep(1)) && !pin.crossed(Epoch::mark(1)));
+        assert!(
+            pin.crossed(Epoch::prep(Cycle::new(1))) && !pin.crossed(Epoch::mark(Cycle::new(1)))
+        );
         assert!(!pin.is_awaited(&epoch));
-        epoch.advance(Epoch::mark(1));
+        epoch.advance(Epoch::mark(Cycle::new(1)));
         assert!(pin.is_awaited(&epoch));
     }
 }

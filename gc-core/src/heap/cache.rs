@@ -18,6 +18,7 @@ use super::object::TypeInfo;
 use super::size_class;
 use super::span::SpanClass;
 use crate::config::GRANULE_SHIFT;
+use crate::word::{Addr, BlockId};
 use std::cell::{Cell, RefCell};
 
 /// Entries of the direct-mapped table.
@@ -69,19 +70,19 @@ impl Cursor {
     }
     /// The next object of `slot` bytes, if the run has one left.
     #[inline(always)]
-    pub(crate) fn bump(&self, slot: usize) -> Option<usize> {
+    pub(crate) fn bump(&self, slot: usize) -> Option<Addr> {
         let at = self.at.get();
         let next = at.wrapping_add(slot);
         if next <= self.end.get() {
             self.at.set(next);
-            Some(at)
+            Some(Addr::new(at))
         } else {
             None
         }
     }
     /// The next hole, if there is one left.
     #[inline(always)]
-    pub(crate) fn hole(&self) -> Option<usize> {
+    pub(crate) fn hole(&self) -> Option<Addr> {
         let holes = self.holes.get();
         if holes == 0 {
             return None;
@@ -91,7 +92,7 @@ impl Cursor {
             self.holes.set(holes & (holes - 1));
         }
         let half = (self.halves.get() >> granule & 1) as usize;
-        Some(self.end.get() - WORD_BYTES + (granule << GRANULE_SHIFT) + 8 * half)
+        Some(Addr::new(self.end.get() - WORD_BYTES + (granule << GRANULE_SHIFT) + 8 * half))
     }
     /// The class that this cursor serves.
     pub(crate) fn class(&self) -> Option<&'static SpanClass> {
@@ -99,8 +100,8 @@ impl Cursor {
     }
     /// The span with its unused rest, if there is one; it stays here.
     pub(crate) fn held(&self) -> Option<Held> {
-        let span = self.span.get().checked_sub(1)?;
-        let rest = Run { from: self.at.get(), to: self.end.get() };
+        let span = BlockId::new(self.span.get().checked_sub(1)? as usize);
+        let rest = Run { from: Addr::new(self.at.get()), to: Addr::new(self.end.get()) };
         let holes = self.holes.get();
         self.class.get().map(|class| Held { class, span, rest, holes })
     }
@@ -115,23 +116,29 @@ impl Cursor {
         held
     }
     /// Makes `run` of `span` the current one.
-    pub(crate) fn put(&self, class: &'static SpanClass, span: u32, run: Run) {
+    pub(crate) fn put(&self, class: &'static SpanClass, span: BlockId, run: Run) {
         self.class.set(Some(class));
-        self.span.set(span + 1);
-        self.at.set(run.from);
-        self.end.set(run.to);
+        self.span.set(span.index() as u32 + 1);
+        self.at.set(run.from.get());
+        self.end.set(run.to.get());
     }
     /// Makes the holes of a word of `span` the current ones; the word ends at address `end`.
-    pub(crate) fn put_holes(&self, class: &'static SpanClass, span: u32, end: usize, holes: Holes) {
+    pub(crate) fn put_holes(
+        &self,
+        class: &'static SpanClass,
+        span: BlockId,
+        end: Addr,
+        holes: Holes,
+    ) {
         self.put(class, span, Run { from: end, to: end });
         self.holes.set(holes.bits);
         self.halves.set(class.halves[holes.word]);
     }
     /// The address from which on free slots of the span that is held may be this cursor's next.
-    pub(crate) fn next_at(&self, held: &Held, start: usize) -> usize {
+    pub(crate) fn next_at(&self, held: &Held, start: Addr) -> Addr {
         // Holes that were cut have their rest in the same word; before a rest none are free.
         if self.is_due(held.class.slot) {
-            held.rest.to.saturating_sub(WORD_BYTES).max(start)
+            (held.rest.to - WORD_BYTES).max(start)
         } else {
             held.rest.to
         }
@@ -355,6 +362,9 @@ mod tests {
     use super::super::object::InfoOf;
     use super::*;
 
+    fn run(from: usize, to: usize) -> Run {
+        Run { from: Addr::new(from), to: Addr::new(to) }
+    }
     fn class(id: u32) -> &'static SpanClass {
         Box::leak(Box::new(SpanClass::small(InfoOf::<String>::ONE, id, 24)))
     }
@@ -363,13 +373,16 @@ mod tests {
     fn a_cursor_bumps_to_the_end_and_no_further() {
         let cursor = Cursor::new();
         assert_eq!(cursor.bump(16), None, "an empty cursor has nothing");
-        cursor.put(class(0), 3, Run { from: 160, to: 192 });
+        cursor.put(class(0), BlockId::new(3), run(160, 192));
         assert_eq!(
             [cursor.bump(16), cursor.bump(16), cursor.bump(16)],
-            [Some(160), Some(176), None]
+            [Some(Addr::new(160)), Some(Addr::new(176)), None]
         );
         let held = cursor.take().unwrap();
-        assert_eq!((held.span, held.rest.from, held.rest.to), (3, 192, 192));
+        assert_eq!(
+            (held.span, held.rest.from, held.rest.to),
+            (BlockId::new(3), Addr::new(192), Addr::new(192))
+        );
         assert!(cursor.held().is_none());
     }
 
@@ -389,15 +402,18 @@ mod tests {
         let (a, b) = (class(0), class(1));
         let (tag_a, tag_b) = (1 << 20, (1 << 20) + (TABLE << 11));
         assert!(std::ptr::eq(cache.place(tag_a), cache.place(tag_b)));
-        cache.install(tag_a, a).put(a, 7, Run { from: 0, to: 240 });
-        cache.install(tag_b, b).put(b, 8, Run { from: 480, to: 504 });
+        cache.install(tag_a, a).put(a, BlockId::new(7), run(0, 240));
+        cache.install(tag_b, b).put(b, BlockId::new(8), run(480, 504));
         assert!(cache.owned(tag_a).is_none());
         let back = cache.install(tag_a, a);
-        assert_eq!((back.held().unwrap().span, back.bump(24)), (7, Some(0)));
+        assert_eq!(
+            (back.held().unwrap().span, back.bump(24)),
+            (BlockId::new(7), Some(Addr::new(0)))
+        );
         let mut spans = Vec::new();
         cache.each(|c| spans.push(c.held().unwrap().span));
         spans.sort_unstable();
-        assert_eq!(spans, [7, 8]);
+        assert_eq!(spans, [7, 8].map(BlockId::new));
     }
 
     #[test]
@@ -429,7 +445,7 @@ mod tests {
         let cursor = cache.install(tag_a, a);
         assert!(!cursor.is_cold(a, a.warm_at - 7) && cursor.is_cold(a, a.warm_at - 8));
         cursor.count(a, a.slots);
-        cursor.put(a, 7, Run { from: 0, to: 240 });
+        cursor.put(a, BlockId::new(7), run(0, 240));
         assert!(!warm(cache.install(tag_b, b)));
         cache.each(|cursor| _ = cursor.take());
         cache.install(tag_b, b).count(b, 9);

@@ -6,6 +6,7 @@
 //! freed. So a thread may read the link of a span that another thread has popped meanwhile.
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering, chaos};
+use crate::word::BlockId;
 
 /// A link: the index of the next element plus one, or zero.
 pub type Link = AtomicU32;
@@ -27,11 +28,11 @@ impl Stack {
 
     /// Pushes `index`, which is in no stack. Release: the thread that pops it sees what was done to
     /// it before.
-    pub fn push<'a>(&self, index: u32, link: impl Fn(u32) -> &'a Link) {
+    pub fn push<'a>(&self, index: BlockId, link: impl Fn(BlockId) -> &'a Link) {
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
             link(index).store(head as u32, Ordering::Relaxed);
-            let next = (head >> 32).wrapping_add(1) << 32 | u64::from(index + 1);
+            let next = (head >> 32).wrapping_add(1) << 32 | (index.index() as u64 + 1);
             match self.head.compare_exchange_weak(head, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(now) => head = now,
@@ -40,10 +41,10 @@ impl Stack {
     }
 
     /// Pops the index pushed last.
-    pub fn pop<'a>(&self, link: impl Fn(u32) -> &'a Link) -> Option<u32> {
+    pub fn pop<'a>(&self, link: impl Fn(BlockId) -> &'a Link) -> Option<BlockId> {
         let mut head = self.head.load(Ordering::Acquire);
         loop {
-            let top = (head as u32).checked_sub(1)?;
+            let top = BlockId::new((head as u32).checked_sub(1)? as usize);
             chaos();
             let below = link(top).load(Ordering::Relaxed);
             let next = (head >> 32).wrapping_add(1) << 32 | u64::from(below);
@@ -55,8 +56,9 @@ impl Stack {
     }
 
     /// Returns the index that was on top: a hint, since another thread may have popped it.
-    pub(crate) fn top(&self) -> Option<u32> {
-        (self.head.load(Ordering::Relaxed) as u32).checked_sub(1)
+    pub(crate) fn top(&self) -> Option<BlockId> {
+        let top = (self.head.load(Ordering::Relaxed) as u32).checked_sub(1)?;
+        Some(BlockId::new(top as usize))
     }
 
     /// Returns whether the stack was empty.
@@ -74,11 +76,11 @@ mod tests {
     fn threads_neither_lose_nor_double_an_index() {
         let links: Vec<Link> = (0..1000).map(|_| Link::new(0)).collect();
         let stack = Stack::new();
-        let link = |i: u32| &links[i as usize];
+        let link = |i: BlockId| &links[i.index()];
         for i in 0..1000 {
-            stack.push(i, link);
+            stack.push(BlockId::new(i), link);
         }
-        let taken: Vec<u32> = std::thread::scope(|s| {
+        let taken: Vec<BlockId> = std::thread::scope(|s| {
             let workers: Vec<_> = (0..4)
                 .map(|_| {
                     s.spawn(|| {
@@ -99,6 +101,6 @@ mod tests {
             all.push(i);
         }
         all.sort_unstable();
-        assert!(all.into_iter().eq(0..1000));
+        assert!(all.into_iter().eq((0..1000).map(BlockId::new)));
     }
 }

@@ -22,12 +22,13 @@ use super::span::SpanClass;
 use super::tables::Tables;
 use crate::config::GRANULE_SHIFT;
 use crate::sync::prefetch;
+use crate::word::{Addr, BlockId};
 
 /// A stretch of free slots: from the first byte of the first slot to the first byte after the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Run {
-    pub(crate) from: usize,
-    pub(crate) to: usize,
+    pub(crate) from: Addr,
+    pub(crate) to: Addr,
 }
 
 /// Scattered free slots: bits of one word of a span.
@@ -50,7 +51,7 @@ pub(crate) enum Free {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Held {
     pub(crate) class: &'static SpanClass,
-    pub(crate) span: u32,
+    pub(crate) span: BlockId,
     /// The unused rest of the run.
     pub(crate) rest: Run,
     /// The unused holes in the bitmap word that ends at the end of the rest.
@@ -60,7 +61,7 @@ pub(crate) struct Held {
 impl Tables {
     /// Returns the first free slots of a span that begin at or after `at`. They are a run, or the
     /// holes of a word in which few are free. The caller owns the span.
-    pub(crate) fn next_free(&self, class: &SpanClass, span: u32, at: usize) -> Option<Free> {
+    pub(crate) fn next_free(&self, class: &SpanClass, span: BlockId, at: Addr) -> Option<Free> {
         let start = self.address(span);
         let first_word = self.first_word(span);
         let words = class.starts.len();
@@ -98,7 +99,7 @@ impl Tables {
     }
 
     /// The first free slot of a span. The caller owns the span.
-    pub(crate) fn first_free(&self, class: &SpanClass, span: u32) -> Option<Run> {
+    pub(crate) fn first_free(&self, class: &SpanClass, span: BlockId) -> Option<Run> {
         let start = self.address(span);
         Some(match self.next_free(class, span, start)? {
             Free::Run(run) => Run { from: run.from, to: run.from + class.slot },
@@ -109,7 +110,7 @@ impl Tables {
         })
     }
 
-    fn run_of(&self, class: &SpanClass, start: usize, from: usize, to: usize) -> Run {
+    fn run_of(&self, class: &SpanClass, start: Addr, from: usize, to: usize) -> Run {
         let at = start + class.origin;
         Run { from: at + from * class.slot, to: at + to * class.slot }
     }
@@ -119,7 +120,7 @@ impl Tables {
     pub(crate) fn for_bits(
         &self,
         class: &SpanClass,
-        span: u32,
+        span: BlockId,
         run: Run,
         mut each: impl FnMut(usize, u64),
     ) {
@@ -161,28 +162,28 @@ impl Tables {
         asan::unpoison(run.from - class.origin, run.to - run.from);
     }
     /// Counts the slots of `run` as allocated. The caller owns the span.
-    pub(crate) fn take_run(&self, class: &SpanClass, span: u32, run: Run) {
+    pub(crate) fn take_run(&self, class: &SpanClass, span: BlockId, run: Run) {
         self.for_bits(class, span, run, |word, mask| {
             let bits = self.allocated(word);
             self.set_allocated(word, bits | mask);
         });
     }
     /// The same for holes. Returns the address at which their word ends.
-    pub(crate) fn take_holes(&self, span: u32, holes: Holes) -> usize {
+    pub(crate) fn take_holes(&self, span: BlockId, holes: Holes) -> Addr {
         let word = self.first_word(span) + holes.word;
         self.set_allocated(word, self.allocated(word) | holes.bits);
         self.address(span) + (((holes.word + 1) * 64) << GRANULE_SHIFT)
     }
     /// Prefetches the lines in which the free slots of a word begin.
     #[inline(always)]
-    pub(crate) fn prefetch_holes(&self, class: &SpanClass, span: u32, word: usize) {
+    pub(crate) fn prefetch_holes(&self, class: &SpanClass, span: BlockId, word: usize) {
         let Some(starts) = class.starts.get(word) else { return };
         let bits = starts & !self.allocated(self.first_word(span) + word);
         // One bit for each line of four granules.
         let mut lines = (bits | bits >> 1 | bits >> 2 | bits >> 3) & 0x1111_1111_1111_1111;
         let base = self.address(span) + ((word * 64) << GRANULE_SHIFT);
         while lines != 0 {
-            prefetch((base + ((lines.trailing_zeros() as usize) << GRANULE_SHIFT)) as *const u8);
+            prefetch((base + ((lines.trailing_zeros() as usize) << GRANULE_SHIFT)).ptr::<u8>());
             lines &= lines - 1;
         }
     }
@@ -217,7 +218,7 @@ impl Tables {
     pub(crate) fn each_slot(
         &self,
         class: &SpanClass,
-        span: u32,
+        span: BlockId,
         holes: Holes,
         mut each: impl FnMut(Run),
     ) {
@@ -238,16 +239,17 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::pointers::Gc;
+    use crate::word::SweepNumber;
 
     /// A space with one span of a class; `live` decides which of its slots are allocated.
     fn span(
         info: &'static TypeInfo,
         slot: usize,
         live: impl Fn(usize) -> bool,
-    ) -> (Space, &'static SpanClass, u32, Vec<usize>) {
+    ) -> (Space, &'static SpanClass, BlockId, Vec<Addr>) {
         let space = Space::new(&Config { reserve: Some(16 << 20), ..Config::default() }).unwrap();
         let class = space.class_for(info, 0, |id| SpanClass::small(info, id, slot));
-        let span = space.fresh_span(class, 0).unwrap();
+        let span = space.fresh_span(class, SweepNumber::default()).unwrap();
         let mut free = Vec::new();
         for i in 0..class.slots {
             let slot = space.run_of(class, space.address(span), i, i + 1);
@@ -261,7 +263,7 @@ mod tests {
     }
 
     /// Moves the cursor to the next free slots. Returns whether there are any.
-    fn refill(space: &Space, class: &'static SpanClass, span: u32, cursor: &Cursor) -> bool {
+    fn refill(space: &Space, class: &'static SpanClass, span: BlockId, cursor: &Cursor) -> bool {
         let at = cursor.held().map_or(space.address(span), |held| held.rest.to);
         match space.next_free(class, span, at) {
             Some(Free::Run(run)) => {
@@ -281,10 +283,10 @@ mod tests {
     fn take(
         space: &Space,
         class: &'static SpanClass,
-        span: u32,
+        span: BlockId,
         cursor: &Cursor,
         most: usize,
-    ) -> Vec<usize> {
+    ) -> Vec<Addr> {
         let mut got = Vec::new();
         while got.len() < most {
             match cursor.bump(class.slot).or_else(|| cursor.hole()) {
@@ -296,7 +298,7 @@ mod tests {
         got
     }
 
-    fn bits(space: &Space, class: &SpanClass, span: u32) -> Vec<u64> {
+    fn bits(space: &Space, class: &SpanClass, span: BlockId) -> Vec<u64> {
         let first = space.first_word(span);
         (0..class.starts.len()).map(|i| space.allocated(first + i)).collect()
     }

@@ -43,6 +43,7 @@ pub(crate) mod waste;
 use crate::config::{BLOCK, BLOCK_WORDS, Config};
 use crate::error::ConfigError;
 use crate::sync::{Mutex, Ordering, plain};
+use crate::word::{Addr, BlockId, BlockRange, SweepNumber};
 use central::Link;
 use object::TypeInfo;
 use os::Reservation;
@@ -148,7 +149,7 @@ impl Space {
             open: Box::new(move |from, to| openers.iter().try_for_each(|o| o.open(from, to))),
         };
         Ok(Space {
-            tables: Tables::new(mem.base(), blocks, &table_memory),
+            tables: Tables::new(Addr::new(mem.base()), blocks, &table_memory),
             table_memory,
             pages: PageAlloc::growing(blocks, config.heap_limit / BLOCK, ground),
             by_key: Mutex::new(ClassMap::default()),
@@ -169,7 +170,7 @@ impl Space {
     /// The heap has ended: no thread reads an object or a table any more (INV-10).
     pub(crate) unsafe fn unmap(&self) {
         if self.is_mapped() {
-            asan::unpoison(self.address(0), self.high() * BLOCK);
+            asan::unpoison(self.address(BlockId::FIRST), self.high() * BLOCK);
         }
         for reservation in self.table_memory.iter().chain([&self.mem]) {
             // SAFETY: INV-10: by the caller's promise.
@@ -189,17 +190,21 @@ impl Space {
         self.blocks() * BLOCK
     }
     /// The link of a block's first span entry, for the central lists and the page heap.
-    pub(crate) fn link(&self, block: u32) -> &Link {
-        self.meta(block as usize).link()
+    pub(crate) fn link(&self, block: BlockId) -> &Link {
+        self.meta(block).link()
     }
     /// Makes a span of fresh blocks of a class of small objects, with sweep number `number`.
-    pub(crate) fn fresh_span(&self, class: &'static SpanClass, number: u64) -> Option<u32> {
+    pub(crate) fn fresh_span(
+        &self,
+        class: &'static SpanClass,
+        number: SweepNumber,
+    ) -> Option<BlockId> {
         let first = self.pages.alloc(class.blocks, |b| self.link(b)).ok()?;
         class.count_fresh();
         asan::poison(self.address(first), class.blocks * BLOCK);
         self.publish_span(first, class.blocks, class, number);
         for block in 1..class.blocks {
-            let block = first as usize + block;
+            let block = first.plus(block);
             self.meta(block).set_first(first);
             self.set_class(block, class);
         }
@@ -211,8 +216,8 @@ impl Space {
         &self,
         class: &'static SpanClass,
         bytes: usize,
-        number: u64,
-    ) -> Option<u32> {
+        number: SweepNumber,
+    ) -> Option<BlockId> {
         let blocks = bytes.div_ceil(BLOCK);
         let first = self.pages.alloc(blocks, |b| self.link(b)).ok()?;
         class.count_fresh();
@@ -222,30 +227,36 @@ impl Space {
         Some(first)
     }
 
-    fn publish_span(&self, first: u32, blocks: usize, class: &'static SpanClass, number: u64) {
-        let meta = self.meta(first as usize);
+    fn publish_span(
+        &self,
+        first: BlockId,
+        blocks: usize,
+        class: &'static SpanClass,
+        number: SweepNumber,
+    ) {
+        let meta = self.meta(first);
         meta.set_first(first);
         meta.set_blocks(blocks as u32);
         meta.set_live(0);
         meta.set_sweep(number);
-        self.set_class(first as usize, class);
+        self.set_class(first, class);
     }
 
-    fn set_class(&self, block: usize, class: &'static SpanClass) {
+    fn set_class(&self, block: BlockId, class: &'static SpanClass) {
         self.class_word(block).store(std::ptr::from_ref(class).cast_mut(), Ordering::Release);
     }
 
     /// Gives an empty span's blocks back to the page heap. Its bitmaps are zero (INV-17).
-    pub(crate) fn free_span(&self, span: u32) {
-        let meta = self.meta(span as usize);
+    pub(crate) fn free_span(&self, span: BlockId) {
+        let meta = self.meta(span);
         let blocks = meta.blocks() as usize;
-        let small = self.class_at(span as usize).is_some_and(|c| !c.is_large());
+        let small = self.class_at(span).is_some_and(|c| !c.is_large());
         let marked = if small { blocks } else { 1 };
         for block in 0..marked {
-            let block = span as usize + block;
+            let block = span.plus(block);
             self.class_word(block).store(std::ptr::null_mut(), Ordering::Release);
         }
-        self.pages.free(span, blocks, |b| self.link(b));
+        self.pages.free(BlockRange::new(span, blocks), |b| self.link(b));
     }
 
     /// Bytes of memory in use: spans, and the resident part of the side tables.
@@ -290,15 +301,13 @@ impl Space {
     /// Returns the address and the type of the value of a live object at `addr` (the object, or the
     /// element of an array). `None` if `addr` lies outside of the heap, or beyond the first block
     /// of a large object.
-    pub(crate) fn value_at(&self, addr: usize) -> Option<(usize, &'static TypeInfo)> {
-        let block = addr.checked_sub(self.address(0))? / BLOCK;
-        if block >= self.high() {
-            return None;
-        }
+    pub(crate) fn value_at(&self, addr: Addr) -> Option<(Addr, &'static TypeInfo)> {
+        let block = addr.checked_since(self.address(BlockId::FIRST))? / BLOCK;
+        let block = (block < self.high()).then_some(BlockId::new(block))?;
         let class = self.class_at(block)?;
         let info = class.info;
         let first = self.address(self.meta(block).first()) + class.origin;
-        let offset = addr.checked_sub(first)?;
+        let offset = addr.checked_since(first)?;
         let object = if class.is_large() { 0 } else { offset - offset % class.slot };
         let inside = offset - object;
         let element = if info.array { inside - inside % info.size.max(1) } else { 0 };
@@ -311,28 +320,28 @@ impl Space {
     }
 
     /// Calls `each(span, class)` for every span, in address order.
-    pub(crate) fn each_span(&self, mut each: impl FnMut(u32, &'static SpanClass)) {
-        let high = self.high();
-        let mut block = 0;
+    pub(crate) fn each_span(&self, mut each: impl FnMut(BlockId, &'static SpanClass)) {
+        let high = BlockId::new(self.high());
+        let mut block = BlockId::FIRST;
         while block < high {
             match self.class_at(block) {
-                Some(class) if self.meta(block).first() as usize == block => {
+                Some(class) if self.meta(block).first() == block => {
                     let blocks = self.meta(block).blocks() as usize;
-                    each(block as u32, class);
-                    block += blocks.max(1);
+                    each(block, class);
+                    block = block.plus(blocks.max(1));
                 }
-                _ => block += 1,
+                _ => block = block.plus(1),
             }
         }
     }
 }
 
 impl Pages for Space {
-    fn link(&self, block: u32) -> &Link {
+    fn link(&self, block: BlockId) -> &Link {
         Space::link(self, block)
     }
-    fn release_blocks(&self, first: usize, n: usize) -> bool {
-        self.mem.release(self.address(first as u32), n * BLOCK)
+    fn release_blocks(&self, blocks: BlockRange) -> bool {
+        self.mem.release(self.address(blocks.first).get(), blocks.len * BLOCK)
     }
     /// The words of free blocks are zero and stay so until one of the blocks is taken (INV-17). So
     /// a thread that reads such a word sees no change.

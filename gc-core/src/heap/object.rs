@@ -3,6 +3,7 @@
 use crate::sync::prefetch;
 use crate::trace::near::{Bits, each_object};
 use crate::trace::{Trace, Tracer};
+use crate::word::Addr;
 use std::any::TypeId;
 use std::marker::PhantomData;
 
@@ -15,10 +16,10 @@ const AHEAD: [usize; 2] = [16, 64];
 pub(crate) type TraceFn = unsafe fn(*const u8, usize, *mut Tracer<'static>);
 /// Runs `trace` over the first `n` of a list of addresses of single values. The list is longer than
 /// `n` where more of them are to be prefetched.
-pub(crate) type TraceEachFn = unsafe fn(&[usize], usize, *mut Tracer<'static>);
+pub(crate) type TraceEachFn = unsafe fn(&[Addr], usize, *mut Tracer<'static>);
 /// Runs `trace` over the values of a span that have a bit. The arguments are the span's first byte,
 /// the class's `halves` (see `SpanClass`) and the bits.
-pub(crate) type TraceBitsFn = unsafe fn(usize, &[u64], &Bits, *mut Tracer<'static>);
+pub(crate) type TraceBitsFn = unsafe fn(Addr, &[u64], &Bits, *mut Tracer<'static>);
 /// Runs drop glue over `n` values at an address.
 pub(crate) type DropFn = unsafe fn(*mut u8, usize);
 
@@ -116,8 +117,8 @@ const LEAF: TypeInfo = TypeInfo {
 struct Untyped;
 
 unsafe fn no_trace(_: *const u8, _: usize, _: *mut Tracer<'static>) {}
-unsafe fn trace_none(_: &[usize], _: usize, _: *mut Tracer<'static>) {}
-unsafe fn trace_no_bits(_: usize, _: &[u64], _: &Bits, _: *mut Tracer<'static>) {}
+unsafe fn trace_none(_: &[Addr], _: usize, _: *mut Tracer<'static>) {}
+unsafe fn trace_no_bits(_: Addr, _: &[u64], _: &Bits, _: *mut Tracer<'static>) {}
 unsafe fn no_drop(_: *mut u8, _: usize) {}
 
 /// The home of the constants for `T`.
@@ -203,16 +204,16 @@ unsafe fn trace_values<'gc, T: Trace<'gc>>(at: *const u8, n: usize, tracer: *mut
 ///
 /// The first `n` entries of `list` are addresses of valid values of `T`, and `n` is at most its
 /// length. `tracer` is a `Tracer<'gc>` with its brand erased.
-unsafe fn trace_each<'gc, T: Trace<'gc>>(list: &[usize], n: usize, tracer: *mut Tracer<'static>) {
+unsafe fn trace_each<'gc, T: Trace<'gc>>(list: &[Addr], n: usize, tracer: *mut Tracer<'static>) {
     // SAFETY: INV-7: the caller lends its tracer for this call; the brand is only a brand.
     let tracer = unsafe { &mut *tracer.cast::<Tracer<'gc>>() };
     let ahead = (AHEAD_BYTES / size_of::<T>().max(1)).clamp(AHEAD[0], AHEAD[1]);
     for i in 0..n {
         if let Some(&ahead) = list.get(i + ahead) {
-            prefetch(ahead as *const T);
+            prefetch(ahead.ptr::<T>());
         }
         // SAFETY: INV-6: as in `trace_values`.
-        unsafe { &*(list[i] as *const T) }.trace(tracer);
+        unsafe { &*list[i].ptr::<T>() }.trace(tracer);
     }
 }
 
@@ -221,7 +222,7 @@ unsafe fn trace_each<'gc, T: Trace<'gc>>(list: &[usize], n: usize, tracer: *mut 
 /// Each bit of `bits`, with `halves`, stands for a valid value of `T` in the span at `start`.
 /// `tracer` is a `Tracer<'gc>` with its brand erased.
 unsafe fn trace_bits<'gc, T: Trace<'gc>>(
-    start: usize,
+    start: Addr,
     halves: &[u64],
     bits: &Bits,
     tracer: *mut Tracer<'static>,
@@ -229,7 +230,7 @@ unsafe fn trace_bits<'gc, T: Trace<'gc>>(
     // SAFETY: INV-7: the caller lends its tracer for this call; the brand is only a brand.
     let tracer = unsafe { &mut *tracer.cast::<Tracer<'gc>>() };
     // SAFETY: INV-6: as in `trace_values`.
-    each_object(start, halves, bits, |addr| unsafe { &*(addr as *const T) }.trace(tracer));
+    each_object(start, halves, bits, |addr| unsafe { &*addr.ptr::<T>() }.trace(tracer));
 }
 
 /// # Safety
@@ -247,6 +248,7 @@ mod tests {
     use super::*;
     use crate::config::{BLOCK_WORDS, Config};
     use crate::trace::PACKET;
+    use crate::word::{Cycle, SweepNumber};
 
     #[test]
     fn the_id_of_a_type_does_not_depend_on_its_lifetimes() {
@@ -282,7 +284,7 @@ mod tests {
     unsafe impl<'gc, const WORDS: usize> Trace<'gc> for Here<WORDS> {
         const NEEDS_TRACE: bool = true;
         fn trace(&self, tracer: &mut Tracer<'gc>) {
-            tracer.visit(std::ptr::from_ref(self) as usize);
+            tracer.visit(Addr::of(self));
         }
     }
 
@@ -296,17 +298,18 @@ mod tests {
                 Space::new(&Config { reserve: Some(16 << 20), ..Config::default() }).unwrap();
             let info = InfoOf::<'static, Here<WORDS>>::ONE;
             let class = space.class_for(info, 0, |id| SpanClass::small(info, id, info.slot()));
-            let span = space.fresh_span(class, 0).unwrap();
+            let span = space.fresh_span(class, SweepNumber::default()).unwrap();
             let start = space.address(span);
-            let some: Vec<usize> =
+            let some: Vec<Addr> =
                 (0..class.slots).step_by(3).map(|i| start + i * class.slot).collect();
             let mut bits = [0; BLOCK_WORDS];
             for &addr in &some {
                 let (word, bit) = space.bit_of(addr);
                 bits[word - space.first_word(span)] |= bit;
             }
-            let mut buf = [0; PACKET];
-            let mut tracer = Tracer::new(buf.as_mut_ptr(), never, std::ptr::null_mut(), 0);
+            let mut buf = [Addr::NULL; PACKET];
+            let mut tracer =
+                Tracer::new(buf.as_mut_ptr(), never, std::ptr::null_mut(), Cycle::NONE);
             // SAFETY: INV-6: a fresh span is zeroed, and so are its values; INV-7: the tracer is
             // ours.
             unsafe { (info.trace_bits)(start, &class.halves, &bits, &raw mut tracer) };

@@ -18,6 +18,8 @@
 use super::central::{Link, Stack};
 use super::page_map::PageMap;
 use crate::sync::{AtomicUsize, Backoff, Mutex, Ordering, chaos, plain};
+use crate::word::{BlockId, BlockRange};
+use std::ops::Range;
 
 /// Free blocks that one refill takes for the stack of singles.
 const BATCH: usize = 16;
@@ -122,9 +124,9 @@ impl std::fmt::Debug for Ground {
 /// system's calls.
 pub(crate) trait Pages {
     /// The link of a block.
-    fn link(&self, block: u32) -> &Link;
-    /// Gives the memory of `n` blocks back. Returns whether the system took it.
-    fn release_blocks(&self, first: usize, n: usize) -> bool;
+    fn link(&self, block: BlockId) -> &Link;
+    /// Gives the memory of blocks back. Returns whether the system took it.
+    fn release_blocks(&self, blocks: BlockRange) -> bool;
     /// Gives back the part of the bitmaps for the 64 blocks of a word. Returns whether the system
     /// took it.
     fn release_bitmaps(&self, word: usize) -> bool;
@@ -204,8 +206,8 @@ impl PageAlloc {
     pub(crate) fn alloc<'a>(
         &self,
         n: usize,
-        link: impl Fn(u32) -> &'a Link,
-    ) -> Result<u32, NoSpace> {
+        link: impl Fn(BlockId) -> &'a Link,
+    ) -> Result<BlockId, NoSpace> {
         // The count never passes the limit, not even for a moment: another thread would be refused
         // what fits, and statistics would show more than is allowed.
         let limit = self.limit();
@@ -234,19 +236,19 @@ impl PageAlloc {
 
     /// Publishes the values that threads read without the lock.
     fn publish(&self, map: &PageMap) {
-        self.high.fetch_max(map.high(), Ordering::Release);
+        self.high.fetch_max(map.high().index(), Ordering::Release);
         self.tables.store(map.tables(), Ordering::Relaxed);
     }
 
     /// Takes a run of free blocks. Opens more of the reservation if the open part has no such run.
-    fn take_run(&self, map: &mut PageMap, n: usize) -> Option<u32> {
+    fn take_run(&self, map: &mut PageMap, n: usize) -> Option<BlockId> {
         map.take_run(n).or_else(|| self.grow(map, n).then(|| map.take_run(n)).flatten())
     }
 
     /// Opens the next blocks of the reservation, so that it ends with a run of `n` free ones.
     #[cold]
     fn grow(&self, map: &mut PageMap, n: usize) -> bool {
-        let (open, needed) = (map.blocks(), map.tail() + n);
+        let (open, needed) = (map.blocks(), map.tail().index() + n);
         let Some(ground) = self.ground.as_ref().filter(|_| needed <= self.blocks) else {
             self.refuse(Refusal::Reservation);
             return false;
@@ -266,7 +268,7 @@ impl PageAlloc {
         false
     }
 
-    fn alloc_one<'a>(&self, link: impl Fn(u32) -> &'a Link) -> Option<u32> {
+    fn alloc_one<'a>(&self, link: impl Fn(BlockId) -> &'a Link) -> Option<BlockId> {
         let mut backoff = Backoff::new();
         loop {
             if let Some(block) = self.singles.pop(&link) {
@@ -291,7 +293,7 @@ impl PageAlloc {
         }
     }
 
-    fn alloc_run<'a>(&self, n: usize, link: impl Fn(u32) -> &'a Link) -> Option<u32> {
+    fn alloc_run<'a>(&self, n: usize, link: impl Fn(BlockId) -> &'a Link) -> Option<BlockId> {
         // A run that the stack's blocks complete is better than new memory.
         if self.single_count.load(Ordering::Relaxed) >= n.max(64) {
             self.drain_singles(&link);
@@ -315,7 +317,7 @@ impl PageAlloc {
     }
 
     /// Moves singles to the map, up to as many as the stack holds now. Returns the number moved.
-    fn drain_singles<'a>(&self, link: impl Fn(u32) -> &'a Link) -> usize {
+    fn drain_singles<'a>(&self, link: impl Fn(BlockId) -> &'a Link) -> usize {
         let most = self.single_count.load(Ordering::Relaxed);
         let mut moved = 0;
         while moved < most {
@@ -323,22 +325,22 @@ impl PageAlloc {
             for _ in 0..DRAIN {
                 let Some(block) = self.singles.pop(&link) else { return moved };
                 self.single_count.fetch_sub(1, Ordering::Relaxed);
-                map.give_run(block as usize, 1);
+                map.give_run(BlockRange::new(block, 1));
                 moved += 1;
             }
         }
         moved
     }
 
-    /// Gives `n` adjacent blocks back.
-    pub(crate) fn free<'a>(&self, first: u32, n: usize, link: impl Fn(u32) -> &'a Link) {
-        if n == 1 && self.single_count.load(Ordering::Relaxed) < SINGLES {
+    /// Gives adjacent blocks back.
+    pub(crate) fn free<'a>(&self, run: BlockRange, link: impl Fn(BlockId) -> &'a Link) {
+        if run.len == 1 && self.single_count.load(Ordering::Relaxed) < SINGLES {
             self.single_count.fetch_add(1, Ordering::Relaxed);
-            self.singles.push(first, link);
+            self.singles.push(run.first, link);
         } else {
-            self.map.lock().give_run(first as usize, n);
+            self.map.lock().give_run(run);
         }
-        self.used.fetch_sub(n, Ordering::Relaxed);
+        self.used.fetch_sub(run.len, Ordering::Relaxed);
     }
 
     /// Gives the memory of up to `most` idle blocks back, the highest first, since low blocks are
@@ -347,18 +349,19 @@ impl PageAlloc {
     pub(crate) fn release(&self, most: usize, pages: &impl Pages) -> usize {
         self.drain_singles(|b| pages.link(b));
         let (mut released, mut refused) = (0, 0);
-        let mut at = usize::MAX;
+        let mut at = BlockId::LAST;
         while released < most && refused < REFUSALS {
-            let Some((first, n, gone)) = self.release_piece(at, most - released, pages) else {
+            let Some((piece, gone)) = self.release_piece(at, most - released, pages) else {
                 break;
             };
-            at = first;
+            at = piece.first;
             if gone > 0 {
                 released += gone;
-                self.release_bitmaps(first / 64, (first + n).div_ceil(64), pages);
+                let (from, to) = (piece.first.index() / 64, piece.end().index().div_ceil(64));
+                self.release_bitmaps(from..to, pages);
             } else {
                 // A piece smaller than any whole page tells nothing about the next piece.
-                refused += usize::from(n >= COARSE);
+                refused += usize::from(piece.len >= COARSE);
             }
         }
         released
@@ -366,50 +369,55 @@ impl PageAlloc {
 
     /// Gives back all memory that is not in use. Returns how many blocks the system took.
     pub(crate) fn release_all(&self, pages: &impl Pages) -> usize {
-        let (mut released, mut at) = (0, usize::MAX);
+        let (mut released, mut at) = (0, BlockId::LAST);
         self.drain_singles(|b| pages.link(b));
-        while let Some((first, _, gone)) = self.release_piece(at, PIECE, pages) {
-            at = first;
+        while let Some((piece, gone)) = self.release_piece(at, PIECE, pages) {
+            at = piece.first;
             released += gone;
         }
-        self.release_bitmaps(0, self.high().div_ceil(64), pages);
+        self.release_bitmaps(0..self.high().div_ceil(64), pages);
         released
     }
 
     /// Gives back the memory of the highest run of idle blocks below `at`, `most` blocks at most.
-    /// Returns the run's first block, its length, and how many of its blocks the system took.
+    /// Returns the run, and how many of its blocks the system took.
     fn release_piece(
         &self,
-        at: usize,
+        at: BlockId,
         most: usize,
         pages: &impl Pages,
-    ) -> Option<(usize, usize, usize)> {
-        let (first, n) = self.map.lock().lend_idle_below(at, most.min(PIECE))?;
+    ) -> Option<(BlockRange, usize)> {
+        let piece = self.map.lock().lend_idle_below(at, most.min(PIECE))?;
         chaos();
-        let gone = Self::give_to_system(first, n, pages);
-        self.map.lock().take_back(first, n, gone);
-        self.released.fetch_add(gone.1 as u64, Ordering::Relaxed);
-        Some((first, n, gone.1))
+        let gone = Self::give_to_system(piece, pages);
+        self.map.lock().take_back(piece, gone);
+        self.released.fetch_add(gone.len as u64, Ordering::Relaxed);
+        Some((piece, gone.len))
     }
 
     /// Gives the memory of a run of lent blocks back. Returns which of them the system took: all,
     /// those in whole pages of the largest size, or none.
-    fn give_to_system(first: usize, n: usize, pages: &impl Pages) -> (usize, usize) {
-        if pages.release_blocks(first, n) {
-            return (first, n);
+    fn give_to_system(piece: BlockRange, pages: &impl Pages) -> BlockRange {
+        if pages.release_blocks(piece) {
+            return piece;
         }
-        let inner = first.next_multiple_of(COARSE);
-        let len = ((first + n) / COARSE * COARSE).saturating_sub(inner);
-        let is_worth_it = len > 0 && len < n;
-        (inner, if is_worth_it && pages.release_blocks(inner, len) { len } else { 0 })
+        let first = piece.first.index().next_multiple_of(COARSE);
+        let len = (piece.end().index() / COARSE * COARSE).saturating_sub(first);
+        let inner = BlockRange::new(BlockId::new(first), len);
+        let is_worth_it = len > 0 && len < piece.len;
+        if is_worth_it && pages.release_blocks(inner) {
+            inner
+        } else {
+            BlockRange { len: 0, ..inner }
+        }
     }
 
-    /// Gives back those bitmaps of the words `[from, to)` that are not in use.
-    fn release_bitmaps(&self, from: usize, to: usize, pages: &impl Pages) {
-        let mut at = from;
-        while at < to {
-            let glance = to.min(at + GLANCE);
-            let word = self.map.lock().lend_word(at, glance);
+    /// Gives back those bitmaps of `words` that are not in use.
+    fn release_bitmaps(&self, words: Range<usize>, pages: &impl Pages) {
+        let mut at = words.start;
+        while at < words.end {
+            let glance = words.end.min(at + GLANCE);
+            let word = self.map.lock().lend_word(at..glance);
             at = glance;
             if let Some(word) = word {
                 chaos();
@@ -428,6 +436,10 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicBool;
     use std::time::Duration;
+
+    fn at(index: usize) -> BlockId {
+        BlockId::new(index)
+    }
 
     /// A page heap's links, and a system that takes every block except the one at `locked`.
     struct World {
@@ -453,14 +465,15 @@ mod tests {
     }
 
     impl Pages for World {
-        fn link(&self, block: u32) -> &Link {
-            &self.links[block as usize]
+        fn link(&self, block: BlockId) -> &Link {
+            &self.links[block.index()]
         }
-        fn release_blocks(&self, first: usize, n: usize) -> bool {
+        fn release_blocks(&self, blocks: BlockRange) -> bool {
             self.is_called.store(true, Ordering::Relaxed);
             std::thread::sleep(self.delay);
-            self.pieces.lock().push((first, n));
-            !(first..first + n).contains(&self.locked.load(Ordering::Relaxed))
+            let (first, end) = (blocks.first.index(), blocks.end().index());
+            self.pieces.lock().push((first, blocks.len));
+            !(first..end).contains(&self.locked.load(Ordering::Relaxed))
         }
         fn release_bitmaps(&self, word: usize) -> bool {
             self.bitmaps.lock().push(word);
@@ -484,7 +497,7 @@ mod tests {
                 let is_within = pages.used() <= 64;
                 let block = pages.alloc(1, link);
                 block.is_ok_and(|block| {
-                    pages.free(block, 1, link);
+                    pages.free(BlockRange::new(block, 1), link);
                     is_within
                 })
             });
@@ -501,8 +514,8 @@ mod tests {
         let words = || pages.map.lock().extent().0;
         assert_eq!(words(), 0);
         let first = pages.alloc(100, link).unwrap();
-        assert_eq!((first, words()), (0, 2));
-        pages.free(first, 100, link);
+        assert_eq!((first, words()), (at(0), 2));
+        pages.free(BlockRange::new(first, 100), link);
         assert_eq!((pages.used(), pages.idle()), (0, 100));
         assert!(pages.alloc((1 << 22) + 1, link).is_err());
         assert_eq!((pages.release_all(&world), words()), (100, 2));
@@ -516,18 +529,22 @@ mod tests {
         let a = pages.alloc(3, link).unwrap();
         let b = pages.alloc(1, link).unwrap();
         let c = pages.alloc(100, link).unwrap();
-        assert!(b >= a + 3 || b < a);
-        assert!(!(c..c + 100).contains(&b) && !(c..c + 100).contains(&a));
-        pages.free(a, 3, link);
-        pages.free(c, 100, link);
+        assert!(b >= a.plus(3) || b < a);
+        assert!(!(c..c.plus(100)).contains(&b) && !(c..c.plus(100)).contains(&a));
+        pages.free(BlockRange::new(a, 3), link);
+        pages.free(BlockRange::new(c, 100), link);
         assert_eq!(pages.alloc(1024, link), Err(NoSpace));
-        pages.free(b, 1, link);
+        pages.free(BlockRange::new(b, 1), link);
         assert_eq!((pages.used(), pages.alloc(1025, link)), (0, Err(NoSpace)));
         let released = pages.release_all(&world);
         assert_eq!((released, pages.idle()), (pages.high(), 0));
         let d = pages.alloc(1, link).unwrap();
-        pages.free(d, 1, link);
-        assert_eq!(pages.alloc(1024, link), Ok(0), "singles do not keep a long run from forming");
+        pages.free(BlockRange::new(d, 1), link);
+        assert_eq!(
+            pages.alloc(1024, link),
+            Ok(at(0)),
+            "singles do not keep a long run from forming"
+        );
     }
 
     #[test]
@@ -537,10 +554,10 @@ mod tests {
         let pages = PageAlloc::new(64, 10);
         let run = pages.alloc(8, link).unwrap();
         assert!(pages.alloc(3, link).is_err(), "what was refused is no peak");
-        pages.free(run, 8, link);
+        pages.free(BlockRange::new(run, 8), link);
         let one = pages.alloc(1, link).unwrap();
         assert_eq!((pages.take_peak(), pages.take_peak()), (8, 1));
-        pages.free(one, 1, link);
+        pages.free(BlockRange::new(one, 1), link);
         assert_eq!((pages.take_peak(), pages.take_peak()), (1, 0));
     }
 
@@ -549,15 +566,15 @@ mod tests {
         let world = World::new(64);
         let link = |b| world.link(b);
         let pages = PageAlloc::new(64, 10);
-        let taken: Vec<u32> = (0..10).map(|_| pages.alloc(1, link).unwrap()).collect();
+        let taken: Vec<BlockId> = (0..10).map(|_| pages.alloc(1, link).unwrap()).collect();
         assert_eq!(pages.alloc(1, link), Err(NoSpace));
-        pages.free(taken[4], 1, link);
+        pages.free(BlockRange::new(taken[4], 1), link);
         assert!(pages.alloc(1, link).is_ok());
         pages.set_limit(11);
         assert!(pages.alloc(1, link).is_ok() && pages.alloc(1, link).is_err());
         pages.set_limit(9);
-        pages.free(taken[5], 1, link);
-        pages.free(taken[6], 1, link);
+        pages.free(BlockRange::new(taken[5], 1), link);
+        pages.free(BlockRange::new(taken[6], 1), link);
         assert_eq!((pages.alloc(1, link), pages.used()), (Err(NoSpace), 9));
         pages.set_limit(1000);
         assert_eq!(pages.limit(), 64, "there are no more");
@@ -570,7 +587,7 @@ mod tests {
         let pages = PageAlloc::new(4096, 4096);
         let low = pages.alloc(10, link).unwrap();
         let rest = pages.alloc(1000, link).unwrap();
-        pages.free(rest, 1000, link);
+        pages.free(BlockRange::new(rest, 1000), link);
         assert_eq!(pages.release(64, &world), 64);
         assert_eq!(*world.pieces.lock(), [(946, 64)]);
         // Blocks 946 to 1009 lie in words 14 and 15. Idle blocks are left in word 14, which does
@@ -579,7 +596,7 @@ mod tests {
         assert_eq!((pages.idle(), pages.release(usize::MAX, &world)), (936, 936));
         let word_0 = world.bitmaps.lock().contains(&0);
         assert!(!word_0, "its first blocks are in use");
-        pages.free(low, 10, link);
+        pages.free(BlockRange::new(low, 10), link);
         pages.release_all(&world);
         assert!(world.bitmaps.lock().contains(&0));
     }
@@ -590,13 +607,13 @@ mod tests {
         let link = |b| world.link(b);
         let pages = PageAlloc::new(4096, 4096);
         let all = pages.alloc(2048, link).unwrap();
-        pages.free(all, 2048, link);
+        pages.free(BlockRange::new(all, 2048), link);
         world.locked.store(2000, Ordering::Relaxed);
         assert_eq!(pages.release(256, &world), 256);
         assert_eq!(world.pieces.lock()[..], [(1792, 256), (1536, 256)]);
         assert_eq!((pages.release_all(&world), pages.idle()), (1536, 256));
         assert_eq!(pages.release(256, &world), 0);
-        assert_eq!(pages.alloc(4096, link), Ok(0), "what was refused is still ours");
+        assert_eq!(pages.alloc(4096, link), Ok(at(0)), "what was refused is still ours");
     }
 
     #[test]
@@ -604,12 +621,12 @@ mod tests {
         let world = World::new(4096);
         let link = |b| world.link(b);
         let pages = PageAlloc::new(4096, 4096);
-        let taken: Vec<u32> = (0..3000).map(|_| pages.alloc(1, link).unwrap()).collect();
-        taken.iter().for_each(|b| pages.free(*b, 1, link));
+        let taken: Vec<BlockId> = (0..3000).map(|_| pages.alloc(1, link).unwrap()).collect();
+        taken.iter().for_each(|b| pages.free(BlockRange::new(*b, 1), link));
         assert!(pages.single_count.load(Ordering::Relaxed) <= SINGLES);
         // A batch may contain some that were never used.
         assert!((3000..3016).contains(&pages.idle()), "{}", pages.idle());
-        assert_eq!(pages.alloc(4096, link), Ok(0));
+        assert_eq!(pages.alloc(4096, link), Ok(at(0)));
     }
 
     #[test]
@@ -618,13 +635,13 @@ mod tests {
         let link = |b| world.link(b);
         let pages = PageAlloc::new(64, 64);
         let all = pages.alloc(64, link).unwrap();
-        pages.free(all, 64, link);
+        pages.free(BlockRange::new(all, 64), link);
         std::thread::scope(|s| {
             s.spawn(|| assert_eq!(pages.release(64, &world), 64));
             while !world.is_called.load(Ordering::Relaxed) {
                 std::thread::yield_now();
             }
-            assert_eq!(pages.alloc(1, link), Ok(0));
+            assert_eq!(pages.alloc(1, link), Ok(at(0)));
             assert_eq!(world.pieces.lock().len(), 1, "the slice was over");
         });
     }
@@ -655,23 +672,27 @@ mod tests {
         let (ground, open) = ground(usize::MAX);
         let pages = PageAlloc::growing(1 << 16, 1 << 16, ground);
         let open = || open.load(Ordering::Relaxed);
-        assert_eq!((pages.alloc(1, link), open()), (Ok(0), 64));
+        assert_eq!((pages.alloc(1, link), open()), (Ok(at(0)), 64));
         // A run joins what is left of the old ground, past the blocks that wait in the stack.
-        assert_eq!((pages.alloc(100, link), open()), (Ok(16), 128));
+        assert_eq!((pages.alloc(100, link), open()), (Ok(at(16)), 128));
         assert_eq!(
             (pages.alloc(1000, link), open()),
-            (Ok(116), 1152),
+            (Ok(at(116)), 1152),
             "a run, and the rest of its word"
         );
-        assert_eq!((pages.alloc(64, link), open()), (Ok(1116), 1344), "an eighth more");
-        assert_eq!((pages.alloc(40_000, link), open()), (Ok(1180), 41_216));
-        assert_eq!((pages.alloc(64, link), open()), (Ok(41_180), 45_312), "a step is bounded");
+        assert_eq!((pages.alloc(64, link), open()), (Ok(at(1116)), 1344), "an eighth more");
+        assert_eq!((pages.alloc(40_000, link), open()), (Ok(at(1180)), 41_216));
+        assert_eq!((pages.alloc(64, link), open()), (Ok(at(41_180)), 45_312), "a step is bounded");
         assert_eq!(
             (pages.alloc(24_320, link), pages.refusal()),
             (Err(NoSpace), Refusal::Reservation)
         );
-        assert_eq!((pages.alloc(24_292, link), open()), (Ok(41_244), 1 << 16), "to the last block");
-        assert!(pages.alloc(1, link).is_ok_and(|b| b < 16), "those that waited");
+        assert_eq!(
+            (pages.alloc(24_292, link), open()),
+            (Ok(at(41_244)), 1 << 16),
+            "to the last block"
+        );
+        assert!(pages.alloc(1, link).is_ok_and(|b| b < at(16)), "those that waited");
     }
 
     #[test]
@@ -680,25 +701,26 @@ mod tests {
         let link = |b| world.link(b);
         let (ground, open) = ground(200);
         let pages = PageAlloc::growing(1 << 12, 1 << 11, ground);
-        assert_eq!(pages.alloc(150, link), Ok(0));
+        assert_eq!(pages.alloc(150, link), Ok(at(0)));
         assert_eq!(open.load(Ordering::Relaxed), 192);
         assert_eq!((pages.alloc(43, link), pages.refusal()), (Err(NoSpace), Refusal::System(12)));
-        assert_eq!(pages.alloc(42, link), Ok(150), "what is open can be used");
+        assert_eq!(pages.alloc(42, link), Ok(at(150)), "what is open can be used");
         assert_eq!((pages.alloc(1, link), pages.used()), (Err(NoSpace), 192));
         assert_eq!(pages.alloc(1 << 11, link), Err(NoSpace));
         assert_eq!(pages.refusal(), Refusal::Limit, "the limit is asked first");
-        pages.free(0, 150, link);
-        assert_eq!(pages.alloc(150, link), Ok(0));
+        pages.free(BlockRange::new(at(0), 150), link);
+        assert_eq!(pages.alloc(150, link), Ok(at(0)));
     }
 
     /// A system whose pages have four blocks; it takes whole pages only.
     struct Coarse(World);
     impl Pages for Coarse {
-        fn link(&self, block: u32) -> &Link {
+        fn link(&self, block: BlockId) -> &Link {
             self.0.link(block)
         }
-        fn release_blocks(&self, first: usize, n: usize) -> bool {
-            first.is_multiple_of(4) && n.is_multiple_of(4) && self.0.release_blocks(first, n)
+        fn release_blocks(&self, blocks: BlockRange) -> bool {
+            let is_whole = blocks.first.index().is_multiple_of(4) && blocks.len.is_multiple_of(4);
+            is_whole && self.0.release_blocks(blocks)
         }
         fn release_bitmaps(&self, word: usize) -> bool {
             self.0.release_bitmaps(word)
@@ -709,8 +731,11 @@ mod tests {
     /// at once. Returns how many went each time.
     fn release_a_burst(pages: &PageAlloc, system: &Coarse) -> [usize; 3] {
         let link = |b| system.link(b);
-        let taken: Vec<u32> = (0..4000).map(|_| pages.alloc(1, link).unwrap()).collect();
-        taken.iter().filter(|b| *b % 21 != 0).for_each(|b| pages.free(*b, 1, link));
+        let taken: Vec<BlockId> = (0..4000).map(|_| pages.alloc(1, link).unwrap()).collect();
+        taken
+            .iter()
+            .filter(|b| b.index() % 21 != 0)
+            .for_each(|b| pages.free(BlockRange::new(*b, 1), link));
         let slices = [64, 64].map(|slice| pages.release(slice, system));
         let mut gone = vec![false; 4096];
         let all = pages.release_all(system);

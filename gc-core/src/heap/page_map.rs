@@ -13,6 +13,7 @@
 //! block. It takes 64 µs in a full heap of 64 GiB.
 
 use super::bitmap::range_mask;
+use crate::word::{BlockId, BlockRange};
 use std::ops::Range;
 
 /// Lengths of runs, by their logarithm: as many as a block number has bits.
@@ -37,19 +38,19 @@ pub(super) struct PageMap {
     grain: usize,
     group: usize,
     /// No `2^k` free blocks in a row begin below `hints[k]`.
-    hints: [usize; LENGTHS],
-    /// Blocks at or above this index were never taken.
-    high: usize,
-    /// Number of idle blocks, and an index at or above which there is none.
+    hints: [BlockId; LENGTHS],
+    /// This block and those above it were never taken.
+    high: BlockId,
+    /// Number of idle blocks, and a block from which on there is none.
     idle: usize,
-    idle_top: usize,
+    idle_top: BlockId,
     /// Number of runs that are lent.
     lent: usize,
 }
 
-/// The words that `[first, first + n)` touches, with its bits in each.
-fn words(first: usize, n: usize) -> impl Iterator<Item = (usize, u64)> {
-    let end = first + n;
+/// The words that a range touches, with its bits in each.
+fn words(range: BlockRange) -> impl Iterator<Item = (usize, u64)> {
+    let (first, end) = (range.first.index(), range.end().index());
     (first / 64..end.div_ceil(64)).map(move |word| (word, range_mask(word, first, end)))
 }
 
@@ -72,16 +73,16 @@ impl PageMap {
             blocks,
             grain,
             group,
-            hints: [0; LENGTHS],
-            high: 0,
+            hints: [BlockId::FIRST; LENGTHS],
+            high: BlockId::FIRST,
             idle: 0,
-            idle_top: 0,
+            idle_top: BlockId::FIRST,
             lent: 0,
         }
     }
 
-    /// Blocks at or above this index were never taken.
-    pub(super) fn high(&self) -> usize {
+    /// This block and those above it were never taken.
+    pub(super) fn high(&self) -> BlockId {
         self.high
     }
     /// Idle blocks.
@@ -102,63 +103,68 @@ impl PageMap {
         self.blocks
     }
     /// The first of the free blocks at the end of the open part.
-    pub(super) fn tail(&self) -> usize {
+    pub(super) fn tail(&self) -> BlockId {
         let words = self.blocks.div_ceil(64).min(self.taken.len());
         let last = (0..words).rev().find(|word| self.taken[*word] != 0);
-        last.map_or(0, |word| (word + 1) * 64 - self.taken[word].leading_zeros() as usize)
+        let end = |word: usize| (word + 1) * 64 - self.taken[word].leading_zeros() as usize;
+        BlockId::new(last.map_or(0, end))
     }
     /// Records that the blocks below `blocks` are open.
     pub(super) fn grow(&mut self, blocks: usize) {
-        self.note_free(self.blocks);
+        self.note_free(BlockId::new(self.blocks));
         self.blocks = blocks;
     }
     /// Records that a run of free blocks begins at `first`, or earlier.
-    fn note_free(&mut self, first: usize) {
+    fn note_free(&mut self, first: BlockId) {
         for (length, hint) in self.hints.iter_mut().enumerate() {
             // The earliest run that contains one of these blocks.
-            *hint = (*hint).min((first + 1).saturating_sub(1 << length));
+            let earliest = (first.index() + 1).saturating_sub(1 << length);
+            *hint = (*hint).min(BlockId::new(earliest));
         }
     }
 
-    fn next_free(&self, at: usize) -> usize {
-        let mut word = at / 64;
+    fn next_free(&self, at: BlockId) -> BlockId {
+        let mut word = at.index() / 64;
         let Some(taken) = self.taken.get(word) else { return at };
-        let mut free = !taken & (u64::MAX << (at % 64));
+        let mut free = !taken & (u64::MAX << (at.index() % 64));
         while free == 0 {
             word += 1;
-            let Some(taken) = self.taken.get(word) else { return word * 64 };
+            let Some(taken) = self.taken.get(word) else { return BlockId::new(word * 64) };
             free = !taken;
         }
-        word * 64 + free.trailing_zeros() as usize
+        BlockId::new(word * 64 + free.trailing_zeros() as usize)
     }
 
-    fn next_taken(&self, at: usize, limit: usize) -> usize {
-        for (word, mask) in words(at, limit - at) {
+    /// The first taken block of a range, or the range's end.
+    fn next_taken(&self, range: BlockRange) -> BlockId {
+        for (word, mask) in words(range) {
             let Some(taken) = self.taken.get(word) else { break };
             if taken & mask != 0 {
-                return word * 64 + (taken & mask).trailing_zeros() as usize;
+                return BlockId::new(word * 64 + (taken & mask).trailing_zeros() as usize);
             }
         }
-        limit
+        range.end()
     }
 
     /// Takes the first `n` free blocks in a row.
-    pub(super) fn take_run(&mut self, n: usize) -> Option<u32> {
+    pub(super) fn take_run(&mut self, n: usize) -> Option<BlockId> {
         let length = n.ilog2() as usize;
         let mut at = self.hints[length];
         let mut hint = None;
+        let last = BlockId::new(self.blocks);
         loop {
-            let from = self.next_free(at).min(self.blocks);
-            let end = self.next_taken(from, (from + n).min(self.blocks));
-            if end - from >= 1 << length {
+            let from = self.next_free(at).min(last);
+            let end = self.next_taken(BlockRange::between(from, from.plus(n).min(last)));
+            let run = BlockRange::between(from, end);
+            if run.len >= 1 << length {
                 hint = hint.or(Some(from));
             }
-            if end - from == n {
+            if run.len == n {
                 self.hints[length] = hint.filter(|at| *at < from).unwrap_or(end);
-                self.take(from, n);
-                return Some(from as u32);
+                self.take(run);
+                return Some(from);
             }
-            if end == self.blocks {
+            if end == last {
                 self.hints[length] = hint.unwrap_or(end);
                 return None;
             }
@@ -166,32 +172,31 @@ impl PageMap {
         }
     }
 
-    fn take(&mut self, first: usize, n: usize) {
-        let end = first + n;
-        if end > 64 * self.taken.len() {
-            let len = end.div_ceil(64);
+    fn take(&mut self, run: BlockRange) {
+        let len = run.end().index().div_ceil(64);
+        if len > self.taken.len() {
             self.taken.resize(len, 0);
             self.dirty.resize(len, 0);
             self.tables.resize(len, false);
         }
-        for (word, mask) in words(first, n) {
+        for (word, mask) in words(run) {
             self.idle -= (self.dirty[word] & mask).count_ones() as usize;
             self.taken[word] |= mask;
             self.dirty[word] |= mask;
             self.table_count += usize::from(!std::mem::replace(&mut self.tables[word], true));
         }
-        self.high = self.high.max(end);
+        self.high = self.high.max(run.end());
     }
 
     /// Gives blocks back.
-    pub(super) fn give_run(&mut self, first: usize, n: usize) {
-        for (word, mask) in words(first, n) {
-            debug_assert!(self.taken[word] & mask == mask, "a block of {first}+{n} is freed twice");
+    pub(super) fn give_run(&mut self, run: BlockRange) {
+        for (word, mask) in words(run) {
+            debug_assert!(self.taken[word] & mask == mask, "a block of {run:?} is freed twice");
             self.taken[word] &= !mask;
             self.idle += (self.dirty[word] & mask).count_ones() as usize;
         }
-        self.note_free(first);
-        self.idle_top = self.idle_top.max(first + n);
+        self.note_free(run.first);
+        self.idle_top = self.idle_top.max(run.end());
     }
 
     /// The idle blocks of a word that fill whole pages.
@@ -210,16 +215,19 @@ impl PageMap {
 
     /// Lends the highest idle blocks below `at` that fill whole pages, at most `most` in a row (but
     /// at least a page).
-    pub(super) fn lend_idle_below(&mut self, at: usize, most: usize) -> Option<(usize, usize)> {
-        let at = at.min(self.idle_top).next_multiple_of(self.grain);
+    pub(super) fn lend_idle_below(&mut self, at: BlockId, most: usize) -> Option<BlockRange> {
+        let top = self.idle_top.index();
+        let at = at.index().min(top).next_multiple_of(self.grain);
         let most = (most / self.grain * self.grain).max(self.grain);
-        let is_top = at >= self.idle_top;
+        let is_top = at >= top;
         let found = (0..at.div_ceil(64))
             .rev()
             .map(|word| (word, self.idle_bits(word) & range_mask(word, 0, at)))
             .find(|(_, bits)| *bits != 0);
         let Some((word, bits)) = found else {
-            self.idle_top = if is_top { 0 } else { self.idle_top };
+            if is_top {
+                self.idle_top = BlockId::FIRST;
+            }
             return None;
         };
         let end = (word + 1) * 64 - bits.leading_zeros() as usize;
@@ -230,23 +238,24 @@ impl PageMap {
         {
             first -= 1;
         }
+        let piece = BlockRange::between(BlockId::new(first), BlockId::new(end));
         if is_top {
-            self.idle_top = first;
+            self.idle_top = piece.first;
         }
-        for (word, mask) in words(first, end - first) {
+        for (word, mask) in words(piece) {
             self.taken[word] |= if fault!("slice_not_lent") { 0 } else { mask };
         }
-        self.idle -= end - first;
+        self.idle -= piece.len;
         self.lent += 1;
-        Some((first, end - first))
+        Some(piece)
     }
 
-    /// Takes back blocks from [`lend_idle_below`](Self::lend_idle_below). The pages of `gone` (a
-    /// first block and a number) have gone to the system.
-    pub(super) fn take_back(&mut self, first: usize, n: usize, gone: (usize, usize)) {
-        words(gone.0, gone.1).for_each(|(word, mask)| self.dirty[word] &= !mask);
+    /// Takes back blocks from [`lend_idle_below`](Self::lend_idle_below). The pages of `gone` have
+    /// gone to the system.
+    pub(super) fn take_back(&mut self, piece: BlockRange, gone: BlockRange) {
+        words(gone).for_each(|(word, mask)| self.dirty[word] &= !mask);
         if !fault!("slice_not_lent") {
-            self.give_run(first, n);
+            self.give_run(piece);
         }
         self.lent -= 1;
     }
@@ -258,15 +267,15 @@ impl PageMap {
     }
 
     /// Lends all blocks of a group of words that are all free and whose part of the bitmaps may be
-    /// resident. Takes the first such group with a word in `[word, limit)`. Returns the group's
-    /// first word.
-    pub(super) fn lend_word(&mut self, word: usize, limit: usize) -> Option<usize> {
-        let limit = limit.min(self.taken.len());
+    /// resident. Takes the first such group with a word in `words`. Returns the group's first
+    /// word.
+    pub(super) fn lend_word(&mut self, words: Range<usize>) -> Option<usize> {
+        let limit = words.end.min(self.taken.len());
         let is_due = |w: &usize| {
             self.group(*w).any(|w| self.tables[w])
                 && (self.group(*w).all(|w| self.taken[w] == 0) || fault!("tables_in_use"))
         };
-        let first = (self.group(word).start..limit).step_by(self.group).find(is_due)?;
+        let first = (self.group(words.start).start..limit).step_by(self.group).find(is_due)?;
         if !fault!("tables_in_use") {
             for word in self.group(first) {
                 self.idle -= self.dirty[word].count_ones() as usize;
@@ -287,7 +296,7 @@ impl PageMap {
         }
         if !fault!("tables_in_use") {
             let group = self.group(first);
-            self.give_run(first * 64, group.len() * 64);
+            self.give_run(BlockRange::new(BlockId::new(first * 64), group.len() * 64));
             self.lent -= 1;
         }
     }
@@ -302,6 +311,13 @@ impl PageMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn at(index: usize) -> BlockId {
+        BlockId::new(index)
+    }
+    fn run(first: usize, len: usize) -> BlockRange {
+        BlockRange::new(at(first), len)
+    }
 
     /// A plain version: a flag for each block.
     struct Plain {
@@ -341,30 +357,31 @@ mod tests {
                     let expected = plain.first_fit(n);
                     assert_eq!(
                         map.take_run(n),
-                        expected.map(|at| at as u32),
+                        expected.map(BlockId::new),
                         "step {step}, {n} blocks"
                     );
                     refused += usize::from(expected.is_none());
-                    if let Some(at) = expected {
-                        plain.taken[at..at + n].fill(true);
-                        plain.dirty[at..at + n].fill(true);
-                        runs.push((at, n));
+                    if let Some(first) = expected {
+                        plain.taken[first..first + n].fill(true);
+                        plain.dirty[first..first + n].fill(true);
+                        runs.push((first, n));
                     }
                 }
                 4..=6 if !runs.is_empty() => {
-                    let (at, n) = runs.swap_remove(random(runs.len()));
-                    map.give_run(at, n);
-                    plain.taken[at..at + n].fill(false);
+                    let (first, n) = runs.swap_remove(random(runs.len()));
+                    map.give_run(run(first, n));
+                    plain.taken[first..first + n].fill(false);
                 }
                 _ => {
                     let (below, most, clean) = (random(2 * BLOCKS), 1 + random(80), random(4) > 0);
                     let top =
                         (0..below.min(BLOCKS)).rev().find(|b| plain.dirty[*b] && !plain.taken[*b]);
-                    let lent = map.lend_idle_below(below, most);
-                    assert_eq!(lent.map(|(first, n)| first + n), top.map(|b| b + 1), "step {step}");
-                    if let Some((first, n)) = lent {
+                    let lent = map.lend_idle_below(at(below), most);
+                    assert_eq!(lent.map(BlockRange::end), top.map(|b| at(b + 1)), "step {step}");
+                    if let Some(piece) = lent {
+                        let (first, n) = (piece.first.index(), piece.len);
                         assert!(n <= most && map.has_lent() && map.idle() + n == plain.idle());
-                        map.take_back(first, n, (first, if clean { n } else { 0 }));
+                        map.take_back(piece, run(first, if clean { n } else { 0 }));
                         plain.dirty[first..first + n].iter_mut().for_each(|dirty| *dirty &= !clean);
                     }
                 }
@@ -377,59 +394,59 @@ mod tests {
     #[test]
     fn the_bitmaps_of_a_word_go_when_all_of_it_is_free() {
         let mut map = PageMap::new(256);
-        assert_eq!(map.take_run(130), Some(0));
-        assert_eq!((map.extent(), map.lend_word(0, 4)), ((3, 3), None));
-        map.give_run(0, 129);
-        assert_eq!(map.lend_word(0, 4), Some(0));
-        assert_eq!(map.take_run(64), Some(64), "what is lent cannot be taken");
+        assert_eq!(map.take_run(130), Some(at(0)));
+        assert_eq!((map.extent(), map.lend_word(0..4)), ((3, 3), None));
+        map.give_run(run(0, 129));
+        assert_eq!(map.lend_word(0..4), Some(0));
+        assert_eq!(map.take_run(64), Some(at(64)), "what is lent cannot be taken");
         map.take_word_back(0, true);
         assert_eq!((map.extent(), map.idle()), ((3, 2), 65));
-        assert_eq!(map.lend_word(0, 4), None, "one has gone, one is taken, one has a block in use");
-        assert_eq!(map.take_run(64), Some(0), "the hint came back with the word");
+        assert_eq!(map.lend_word(0..4), None, "one has gone, one is taken, one has a block in use");
+        assert_eq!(map.take_run(64), Some(at(0)), "the hint came back with the word");
         assert_eq!(map.extent(), (3, 3));
     }
 
     #[test]
     fn what_is_opened_later_joins_the_free_blocks_before_it() {
         let mut map = PageMap::new(0);
-        assert_eq!((map.take_run(1), map.tail()), (None, 0));
+        assert_eq!((map.take_run(1), map.tail()), (None, at(0)));
         map.grow(128);
-        assert_eq!((map.take_run(100), map.tail()), (Some(0), 100));
+        assert_eq!((map.take_run(100), map.tail()), (Some(at(0)), at(100)));
         assert_eq!(map.take_run(64), None, "28 are left");
         map.grow(192);
-        assert_eq!((map.take_run(64), map.tail()), (Some(100), 164));
-        map.give_run(100, 64);
-        assert_eq!((map.tail(), map.blocks(), map.take_run(92)), (100, 192, Some(100)));
-        assert_eq!((map.tail(), map.take_run(1)), (192, None));
+        assert_eq!((map.take_run(64), map.tail()), (Some(at(100)), at(164)));
+        map.give_run(run(100, 64));
+        assert_eq!((map.tail(), map.blocks(), map.take_run(92)), (at(100), 192, Some(at(100))));
+        assert_eq!((map.tail(), map.take_run(1)), (at(192), None));
     }
 
     #[test]
     fn large_pages_go_whole() {
         let mut map = PageMap::with_pages(256, 4, 2);
-        assert_eq!(map.take_run(256), Some(0));
-        map.give_run(1, 9);
-        map.give_run(70, 3);
-        assert_eq!(map.lend_idle_below(usize::MAX, 1), Some((4, 4)), "the only whole page");
+        assert_eq!(map.take_run(256), Some(at(0)));
+        map.give_run(run(1, 9));
+        map.give_run(run(70, 3));
+        assert_eq!(map.lend_idle_below(BlockId::LAST, 1), Some(run(4, 4)), "the only whole page");
         assert_eq!(map.take_run(4), None, "what is lent cannot be taken");
-        map.take_back(4, 4, (4, 4));
-        assert_eq!((map.idle(), map.lend_idle_below(usize::MAX, 64)), (8, None));
-        map.give_run(10, 1);
-        assert_eq!(map.lend_idle_below(usize::MAX, 64), None);
-        map.give_run(11, 2);
-        assert_eq!(map.lend_idle_below(usize::MAX, 64), Some((8, 4)), "its last block came");
+        map.take_back(run(4, 4), run(4, 4));
+        assert_eq!((map.idle(), map.lend_idle_below(BlockId::LAST, 64)), (8, None));
+        map.give_run(run(10, 1));
+        assert_eq!(map.lend_idle_below(BlockId::LAST, 64), None);
+        map.give_run(run(11, 2));
+        assert_eq!(map.lend_idle_below(BlockId::LAST, 64), Some(run(8, 4)), "its last block came");
     }
 
     #[test]
     fn bitmaps_of_several_words_share_a_page() {
         let mut map = PageMap::with_pages(256, 4, 2);
-        assert_eq!(map.take_run(200), Some(0));
-        map.give_run(0, 64);
-        assert_eq!(map.lend_word(0, 4), None, "the second word of the page has blocks in use");
-        map.give_run(64, 64);
-        assert_eq!((map.lend_word(1, 4), map.extent()), (Some(0), (4, 4)));
+        assert_eq!(map.take_run(200), Some(at(0)));
+        map.give_run(run(0, 64));
+        assert_eq!(map.lend_word(0..4), None, "the second word of the page has blocks in use");
+        map.give_run(run(64, 64));
+        assert_eq!((map.lend_word(1..4), map.extent()), (Some(0), (4, 4)));
         assert_eq!(map.take_run(64), None, "what is lent cannot be taken");
         map.take_word_back(0, true);
         assert_eq!((map.extent(), map.idle()), ((4, 2), 128));
-        assert_eq!(map.lend_word(0, 4), None);
+        assert_eq!(map.lend_word(0..4), None);
     }
 }

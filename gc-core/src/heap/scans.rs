@@ -30,15 +30,16 @@ use super::tables::Tables;
 use crate::config::BLOCK_WORDS;
 use crate::sync::{chaos, prefetch};
 use crate::trace::near::{Bits, Near, each_object};
+use crate::word::Addr;
 
 /// Objects of a span that is scanned as one, at most.
 pub(crate) const MOST: usize = BLOCK_WORDS * 64;
 /// Room for the addresses of these objects.
-pub(crate) type GreyList = [usize; MOST];
+pub(crate) type GreyList = [Addr; MOST];
 
 /// Writes the addresses of these objects to `list`, and returns their number.
 #[inline(always)]
-fn write_down(start: usize, halves: &[u64], bits: &Bits, list: &mut GreyList) -> usize {
+fn write_down(start: Addr, halves: &[u64], bits: &Bits, list: &mut GreyList) -> usize {
     let mut n = 0;
     each_object(start, halves, bits, |addr| {
         // The list has a place for every granule, so no bounds check is needed.
@@ -54,22 +55,22 @@ impl Tables {
     /// under `addr`.
     #[inline(always)]
     #[must_use]
-    pub(crate) fn add_grey(&self, addr: usize, several: bool) -> bool {
+    pub(crate) fn add_grey(&self, addr: Addr, several: bool) -> bool {
         let span = self.grey_span(self.block_of(addr));
         if several { span.add_several() } else { span.add() }
     }
 
     /// Takes the grey objects of the span that was queued under `addr`, for the caller to scan.
     /// Writes their addresses to `list` in ascending order, and returns their number.
-    pub(crate) fn take_grey(&self, addr: usize, list: &mut GreyList) -> usize {
+    pub(crate) fn take_grey(&self, addr: Addr, list: &mut GreyList) -> usize {
         let block = self.block_of(addr);
         if self.grey_span(block).take() == Grey::One {
             let (word, bit) = self.bit_of(addr);
             list[0] = addr;
             return usize::from(self.scan_word(word).add(bit) != 0);
         }
-        let first = self.first_word(block as u32);
-        let start = self.address(block as u32);
+        let first = self.first_word(block);
+        let start = self.address(block);
         let mine = std::array::from_fn(|i| {
             let grey = self.mark_word(first + i).bits() & !self.scan_word(first + i).bits();
             // Read-modify-write, since markers may race. A slot that was born black is entered
@@ -80,8 +81,8 @@ impl Tables {
     }
 
     /// The marker of `near` scans the span of `addr` from now on.
-    pub(crate) fn open_near(&self, near: &mut Near, addr: usize) {
-        let block = self.block_of(addr) as u32;
+    pub(crate) fn open_near(&self, near: &mut Near, addr: Addr) {
+        let block = self.block_of(addr);
         let first = self.first_word(block);
         near.open(self.address(block), std::array::from_fn(|i| self.mark_word(first + i).bits()));
     }
@@ -94,7 +95,7 @@ impl Tables {
     /// Marks the objects that were taken in the open span, and enters them as scanned. Returns how
     /// many of them this call marked.
     pub(crate) fn settle_near(&self, near: &mut Near) -> u64 {
-        let first = self.first_word(self.block_of(near.from()) as u32);
+        let first = self.first_word(self.block_of(near.from()));
         let mut marked = 0;
         near.settle(|i, taken| {
             if !fault!("near_unmarked") {
@@ -126,15 +127,15 @@ impl Tables {
     }
     /// Returns whether an object of a class that is scanned by spans is scanned, or need not be.
     #[cfg(gc_verify)]
-    pub(crate) fn is_scanned(&self, addr: usize) -> bool {
+    pub(crate) fn is_scanned(&self, addr: Addr) -> bool {
         let (word, bit) = self.bit_of(addr);
         self.scan_word(word).is_set(bit)
     }
 
     /// Prefetches the bitmaps of the span of `addr`, which a marker will read soon.
     #[inline(always)]
-    pub(crate) fn prefetch_grey(&self, addr: usize) {
-        let first = self.first_word(self.block_of(addr) as u32);
+    pub(crate) fn prefetch_grey(&self, addr: Addr) {
+        let first = self.first_word(self.block_of(addr));
         for line in [0, BLOCK_WORDS / 2] {
             prefetch(std::ptr::from_ref(self.mark_word(first + line)));
             prefetch(std::ptr::from_ref(self.scan_word(first + line)));
@@ -149,6 +150,7 @@ mod tests {
     use super::*;
     use crate::config::{BLOCK, Config};
     use crate::pointers::Gc;
+    use crate::word::SweepNumber;
 
     #[test]
     fn what_is_near_is_marked_and_scanned_when_it_is_settled() {
@@ -156,10 +158,10 @@ mod tests {
         let space = Space::new(&Config { reserve: Some(16 << 20), ..Config::default() }).unwrap();
         let info = InfoOf::<'static, Node<'static>>::ONE;
         let class = space.class_for(info, 0, |id| SpanClass::small(info, id, 40));
-        let span = space.fresh_span(class, 0).unwrap();
-        let all: Vec<usize> =
+        let span = space.fresh_span(class, SweepNumber::default()).unwrap();
+        let all: Vec<Addr> =
             (0..class.slots).map(|i| space.address(span) + i * class.slot).collect();
-        let (mut near, mut list) = (Near::new(), [0; MOST]);
+        let (mut near, mut list) = (Near::new(), [Addr::NULL; MOST]);
         // The first was queued; the second is marked, and another marker has it.
         assert!(space.mark(all[0]) && space.add_grey(all[0], false) && space.mark(all[1]));
         assert_eq!(space.take_grey(all[0], &mut list), 1);
@@ -173,7 +175,7 @@ mod tests {
         // Meanwhile another thread shades one.
         assert!(space.mark(all[5]));
         assert_eq!(space.settle_near(&mut near), 1);
-        let scanned = |addr: usize| {
+        let scanned = |addr: Addr| {
             let (word, bit) = space.bit_of(addr);
             space.scan_word(word).is_set(bit)
         };
@@ -190,15 +192,15 @@ mod tests {
                 SpanClass::small(InfoOf::<'static, T>::ONE, id, slot)
             });
             assert!(class.by_span, "{slot}");
-            let span = space.fresh_span(class, 0).unwrap();
+            let span = space.fresh_span(class, SweepNumber::default()).unwrap();
             let object = |i: usize| space.address(span) + i * slot;
-            let all: Vec<usize> = (0..BLOCK / slot).map(object).collect();
-            let mark = |addrs: &[usize]| -> Vec<usize> {
+            let all: Vec<Addr> = (0..BLOCK / slot).map(object).collect();
+            let mark = |addrs: &[Addr]| -> Vec<Addr> {
                 let fresh = addrs.iter().copied().filter(|&a| space.mark(a));
                 fresh.filter(|&a| space.add_grey(a, false)).collect()
             };
-            let take = |by: usize| {
-                let mut list = [0; MOST];
+            let take = |by: Addr| {
+                let mut list = [Addr::NULL; MOST];
                 let n = space.take_grey(by, &mut list);
                 list[..n].to_vec()
             };

@@ -6,6 +6,7 @@ use super::object::{LEAF_INFO, TypeInfo};
 use super::size_class;
 use crate::config::{BLOCK, BLOCK_WORDS, GRANULE_SHIFT};
 use crate::sync::{AtomicU32, Ordering, plain};
+use crate::word::{BlockId, SweepNumber};
 
 /// The entry of a block; for a span, the entry of its first block counts. Zero is a free block, so
 /// a table of entries is a zeroed reservation.
@@ -31,18 +32,18 @@ impl SpanMeta {
     pub(crate) fn link(&self) -> &Link {
         &self.link
     }
-    pub(crate) fn sweep(&self) -> u32 {
-        self.sweep.load(Ordering::Acquire)
+    pub(crate) fn sweep(&self) -> SweepNumber {
+        SweepNumber::new(self.sweep.load(Ordering::Acquire))
     }
     /// Release: a thread that reads the number sees the swept bitmaps.
-    pub(crate) fn set_sweep(&self, number: u64) {
-        self.sweep.store(number as u32, Ordering::Release);
+    pub(crate) fn set_sweep(&self, number: SweepNumber) {
+        self.sweep.store(number.get(), Ordering::Release);
     }
-    pub(crate) fn first(&self) -> u32 {
-        self.first.load(Ordering::Relaxed)
+    pub(crate) fn first(&self) -> BlockId {
+        BlockId::new(self.first.load(Ordering::Relaxed) as usize)
     }
-    pub(crate) fn set_first(&self, block: u32) {
-        self.first.store(block, Ordering::Relaxed);
+    pub(crate) fn set_first(&self, block: BlockId) {
+        self.first.store(block.index() as u32, Ordering::Relaxed);
     }
     pub(crate) fn blocks(&self) -> u32 {
         self.blocks.load(Ordering::Relaxed)
@@ -208,12 +209,12 @@ impl SpanClass {
         (self.reused.load(Ordering::Relaxed), self.fresh.load(Ordering::Relaxed))
     }
     /// Spans of sweep number `number` that have free slots.
-    pub(crate) fn partial(&self, number: u64) -> &Stack {
-        &self.partial[(number & 1) as usize]
+    pub(crate) fn partial(&self, number: SweepNumber) -> &Stack {
+        &self.partial[number.parity()]
     }
     /// Spans of sweep number `number` that have no free slots.
-    pub(crate) fn full(&self, number: u64) -> &Stack {
-        &self.full[(number & 1) as usize]
+    pub(crate) fn full(&self, number: SweepNumber) -> &Stack {
+        &self.full[number.parity()]
     }
 }
 

@@ -11,6 +11,7 @@ use super::os::Reservation;
 use super::span::{SpanClass, SpanMeta};
 use crate::config::{BLOCK, BLOCK_SHIFT, BLOCK_WORDS, GRANULE_SHIFT};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering, prefetch};
+use crate::word::{Addr, BlockId, SweepNumber};
 
 /// The number of tables.
 pub(super) const TABLES: usize = 6;
@@ -18,7 +19,7 @@ pub(super) const TABLES: usize = 6;
 /// The addresses of the tables.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tables {
-    base: usize,
+    base: Addr,
     blocks: usize,
     /// One bit a granule: objects that the current cycle found (or made) live.
     marks: *const MarkWord,
@@ -53,7 +54,7 @@ impl Tables {
     pub(super) const BITMAPS: [usize; 3] = [0, 1, 2];
 
     /// The tables of `blocks` blocks from address `base` on.
-    pub(super) fn new(base: usize, blocks: usize, memory: &[Reservation; TABLES]) -> Tables {
+    pub(super) fn new(base: Addr, blocks: usize, memory: &[Reservation; TABLES]) -> Tables {
         let [marks, scans, allocs, greys, metas, classes] = memory;
         Tables {
             base,
@@ -71,47 +72,50 @@ impl Tables {
         self.blocks
     }
     /// First byte of a block.
-    pub(crate) fn address(&self, block: u32) -> usize {
-        self.base + block as usize * BLOCK
+    pub(crate) fn address(&self, block: BlockId) -> Addr {
+        self.base + block.index() * BLOCK
     }
     /// Block in which an address lies.
     #[inline(always)]
-    pub(crate) fn block_of(&self, addr: usize) -> usize {
-        debug_assert!(addr >= self.base && addr < self.base + self.blocks * BLOCK);
-        (addr - self.base) >> BLOCK_SHIFT
+    pub(crate) fn block_of(&self, addr: Addr) -> BlockId {
+        debug_assert!(self.base <= addr && addr < self.base + self.blocks * BLOCK);
+        BlockId::new((addr - self.base) >> BLOCK_SHIFT)
     }
     #[inline(always)]
-    pub(crate) fn meta(&self, block: usize) -> &SpanMeta {
-        debug_assert!(block < self.blocks);
+    pub(crate) fn meta(&self, block: BlockId) -> &SpanMeta {
+        debug_assert!(block.index() < self.blocks);
         // SAFETY: INV-10: the table has an entry for each block; zeroed memory is a valid
         // `SpanMeta` and it is never unmapped while the space lives.
-        unsafe { &*self.metas.add(block) }
+        unsafe { &*self.metas.add(block.index()) }
     }
     #[inline(always)]
-    pub(super) fn class_word(&self, block: usize) -> &AtomicPtr<SpanClass> {
-        debug_assert!(block < self.blocks);
+    pub(super) fn class_word(&self, block: BlockId) -> &AtomicPtr<SpanClass> {
+        debug_assert!(block.index() < self.blocks);
         // SAFETY: INV-10: as for `meta`; null is a valid pointer word.
-        unsafe { &*self.classes.add(block) }
+        unsafe { &*self.classes.add(block.index()) }
     }
     /// The class of the span that a block belongs to.
     #[inline(always)]
-    pub(crate) fn class_at(&self, block: usize) -> Option<&'static SpanClass> {
+    pub(crate) fn class_at(&self, block: BlockId) -> Option<&'static SpanClass> {
         // SAFETY: INV-10: classes are leaked until the heap's end, and published with Release.
         unsafe { self.class_word(block).load(Ordering::Acquire).as_ref() }
     }
     /// The class of a live object's span.
     #[inline(always)]
-    pub(crate) fn class_of(&self, addr: usize) -> &'static SpanClass {
+    pub(crate) fn class_of(&self, addr: Addr) -> &'static SpanClass {
         let class = self.class_word(self.block_of(addr)).load(Ordering::Acquire);
-        debug_assert!(!class.is_null(), "{addr:#x} lies in no span");
+        debug_assert!(!class.is_null(), "{addr:?} lies in no span");
         // SAFETY: INV-6: `addr` is an allocated object, so its block has a class; classes outlive
         // the heap.
         unsafe { &*class }
     }
     /// Returns the type information of a live object, if the address is one of this heap's.
-    pub(crate) fn type_at(&self, addr: usize) -> Option<&'static TypeInfo> {
-        let block = addr.checked_sub(self.base)? >> BLOCK_SHIFT;
-        (block < self.blocks).then(|| self.class_at(block)).flatten().map(|class| class.info)
+    pub(crate) fn type_at(&self, addr: Addr) -> Option<&'static TypeInfo> {
+        let block = BlockId::new(addr.checked_since(self.base)? >> BLOCK_SHIFT);
+        (block.index() < self.blocks)
+            .then(|| self.class_at(block))
+            .flatten()
+            .map(|class| class.info)
     }
     #[inline(always)]
     pub(crate) fn mark_word(&self, index: usize) -> &MarkWord {
@@ -127,45 +131,45 @@ impl Tables {
     }
     /// The word and the bit of an object in each bitmap.
     #[inline(always)]
-    pub(crate) fn bit_of(&self, addr: usize) -> (usize, u64) {
+    pub(crate) fn bit_of(&self, addr: Addr) -> (usize, u64) {
         let granule = (addr - self.base) >> GRANULE_SHIFT;
         (granule / 64, 1 << (granule % 64))
     }
     /// Prefetches the mark word and the class of an object that will be marked soon.
     #[inline(always)]
-    pub(crate) fn prefetch_mark(&self, addr: usize) {
+    pub(crate) fn prefetch_mark(&self, addr: Addr) {
         prefetch(std::ptr::from_ref(self.mark_word(self.bit_of(addr).0)));
         prefetch(std::ptr::from_ref(self.class_word(self.block_of(addr))));
     }
     /// Marks an object. Returns whether this call did it.
     #[inline(always)]
     #[must_use]
-    pub(crate) fn mark(&self, addr: usize) -> bool {
+    pub(crate) fn mark(&self, addr: Addr) -> bool {
         let (word, bit) = self.bit_of(addr);
         self.mark_word(word).test_and_set(bit)
     }
     /// Returns whether an object is marked.
     #[inline(always)]
-    pub(crate) fn is_marked(&self, addr: usize) -> bool {
+    pub(crate) fn is_marked(&self, addr: Addr) -> bool {
         let (word, bit) = self.bit_of(addr);
         self.mark_word(word).is_set(bit)
     }
     /// Returns whether an object is allocated or lies in a thread's current run.
     #[cfg(gc_verify)]
-    pub(crate) fn is_allocated(&self, addr: usize) -> bool {
+    pub(crate) fn is_allocated(&self, addr: Addr) -> bool {
         let (word, bit) = self.bit_of(addr);
         self.alloc_word(word).load(Ordering::Acquire) & bit != 0
     }
     /// The sweep number of the span in which an object lies.
-    pub(crate) fn sweep_of(&self, addr: usize) -> u32 {
+    pub(crate) fn sweep_of(&self, addr: Addr) -> SweepNumber {
         let meta = self.meta(self.block_of(addr));
         // A large object's address lies in its first block, whose `first` is itself.
-        self.meta(meta.first() as usize).sweep()
+        self.meta(meta.first()).sweep()
     }
 
     /// Index of the first bitmap word of a span.
-    pub(crate) fn first_word(&self, span: u32) -> usize {
-        span as usize * BLOCK_WORDS
+    pub(crate) fn first_word(&self, span: BlockId) -> usize {
+        span.index() * BLOCK_WORDS
     }
     /// The alloc bits of one word of the heap.
     pub(crate) fn allocated(&self, index: usize) -> u64 {
@@ -182,9 +186,9 @@ impl Tables {
         unsafe { &*self.scans.add(index) }
     }
     #[inline(always)]
-    pub(super) fn grey_span(&self, block: usize) -> &GreySpan {
-        debug_assert!(block < self.blocks);
+    pub(super) fn grey_span(&self, block: BlockId) -> &GreySpan {
+        debug_assert!(block.index() < self.blocks);
         // SAFETY: INV-10: as for `meta`; zero is idle.
-        unsafe { &*self.greys.add(block) }
+        unsafe { &*self.greys.add(block.index()) }
     }
 }

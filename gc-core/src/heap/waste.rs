@@ -17,6 +17,7 @@ use crate::config::BLOCK;
 use crate::observe::MetricHistogram;
 use crate::observe::classes::{ClassStats, Refills};
 use crate::sync::full_fence;
+use crate::word::{BlockId, SweepNumber};
 
 /// How often a span that changes hands is read.
 const TRIES: usize = 4;
@@ -41,7 +42,7 @@ pub(crate) struct Census {
 struct Seen {
     class: &'static SpanClass,
     blocks: u32,
-    sweep: u32,
+    sweep: SweepNumber,
     live: u64,
 }
 
@@ -56,7 +57,7 @@ enum See {
 
 impl Space {
     /// Looks at every span; `sweep` is the number of the current sweep.
-    pub(crate) fn census(&self, sweep: u64) -> Census {
+    pub(crate) fn census(&self, sweep: SweepNumber) -> Census {
         let classes = self.all_classes();
         let mut census = Census {
             classes: classes.iter().map(|class| of_class(class)).collect(),
@@ -66,20 +67,20 @@ impl Space {
             weak_boxes: 0,
             ephemerons: 0,
         };
-        let high = self.high();
-        let mut block = 0;
+        let high = BlockId::new(self.high());
+        let mut block = BlockId::FIRST;
         while block < high {
-            block += match self.see(block) {
+            block = block.plus(match self.see(block) {
                 See::Nothing => 1,
                 See::Span(seen) => {
-                    census.add(&seen, sweep as u32);
+                    census.add(&seen, sweep);
                     (seen.blocks as usize).max(1)
                 }
                 See::Unsteady => {
                     census.skipped += 1;
                     1
                 }
-            };
+            });
         }
         // After the walk, or a class could have more of its spans cached than it has.
         for (stats, class) in census.classes.iter_mut().zip(&classes) {
@@ -89,15 +90,15 @@ impl Space {
     }
 
     /// The span that begins at a block.
-    fn see(&self, block: usize) -> See {
+    fn see(&self, block: BlockId) -> See {
         for _ in 0..TRIES {
             let Some(class) = self.class_at(block) else { return See::Nothing };
             let meta = self.meta(block);
-            if meta.first() as usize != block {
+            if meta.first() != block {
                 return See::Nothing;
             }
             let (blocks, sweep) = (meta.blocks(), meta.sweep());
-            let first = self.first_word(block as u32);
+            let first = self.first_word(block);
             let bits = |i: usize| u64::from(self.allocated(first + i).count_ones());
             let live = (0..class.starts.len()).map(bits).sum();
             // The bits are read before what follows.
@@ -138,7 +139,7 @@ fn of_class(class: &SpanClass) -> ClassStats {
 }
 
 impl Census {
-    fn add(&mut self, seen: &Seen, sweep: u32) {
+    fn add(&mut self, seen: &Seen, sweep: SweepNumber) {
         let Seen { class, live, .. } = *seen;
         let Some(stats) = self.classes.get_mut(class.id as usize) else {
             self.skipped += 1;

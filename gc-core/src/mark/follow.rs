@@ -26,6 +26,7 @@ use crate::config::BLOCK;
 use crate::heap::tables::Tables;
 use crate::sync::chaos;
 use crate::trace::{PACKET, Tracer};
+use crate::word::{Addr, Cycle};
 
 /// Objects that are traced for one value before the rest goes to the markers: some 50 µs.
 const BUDGET: usize = 1024;
@@ -37,7 +38,7 @@ pub(crate) const DIRECT: u32 = if cfg!(any(gc_verify, shuttle)) { 1 } else { 3 }
 #[derive(Debug)]
 struct Fresh {
     tables: Tables,
-    marked: Vec<usize>,
+    marked: Vec<Addr>,
 }
 
 /// # Safety
@@ -55,7 +56,7 @@ unsafe fn spill(tracer: *mut Tracer<'static>) {
 }
 
 impl Fresh {
-    fn mark(&mut self, addr: usize) {
+    fn mark(&mut self, addr: Addr) {
         if !self.tables.is_marked(addr) && self.tables.mark(addr) {
             self.marked.push(addr);
         }
@@ -66,14 +67,14 @@ impl Fresh {
 #[derive(Debug)]
 pub(crate) struct Follower {
     fresh: Box<Fresh>,
-    edges: Box<[usize; PACKET]>,
-    cycle: u64,
+    edges: Box<[Addr; PACKET]>,
+    cycle: Cycle,
     /// Values whose ephemeron or key is not marked.
     waiting: Waiting,
     /// Values whose ephemeron and key are marked.
-    ready: Vec<usize>,
+    ready: Vec<Addr>,
     /// Marked by this follower, to be traced.
-    stack: Vec<usize>,
+    stack: Vec<Addr>,
     /// Objects that may be traced before the rest goes to the markers.
     left: usize,
     objects: u64,
@@ -82,10 +83,10 @@ pub(crate) struct Follower {
 
 impl Follower {
     /// A follower without ephemerons, for a look in `cycle`.
-    pub(crate) fn new(tables: Tables, cycle: u64) -> Follower {
+    pub(crate) fn new(tables: Tables, cycle: Cycle) -> Follower {
         Follower {
             fresh: Box::new(Fresh { tables, marked: Vec::new() }),
-            edges: Box::new([0; PACKET]),
+            edges: Box::new([Addr::NULL; PACKET]),
             cycle,
             waiting: Waiting::default(),
             ready: Vec::new(),
@@ -97,7 +98,7 @@ impl Follower {
     }
 
     /// Adds an ephemeron by its box, key and value if it is ready.
-    pub(crate) fn add_ready(&mut self, ephemeron: usize, key: usize, value: usize) {
+    pub(crate) fn add_ready(&mut self, ephemeron: Addr, key: Addr, value: Addr) {
         let tables = &self.fresh.tables;
         if tables.is_marked(ephemeron) && tables.is_marked(key) && !tables.is_marked(value) {
             self.ready.push(value);
@@ -106,7 +107,7 @@ impl Follower {
 
     /// Adds an ephemeron by its box, key and value: it is ready, or waits. If its value is marked
     /// there is nothing to add.
-    pub(crate) fn add(&mut self, ephemeron: usize, key: usize, value: usize) {
+    pub(crate) fn add(&mut self, ephemeron: Addr, key: Addr, value: Addr) {
         let tables = &self.fresh.tables;
         if tables.is_marked(value) {
             return;
@@ -115,8 +116,8 @@ impl Follower {
         chaos();
         match (has_box, tables.is_marked(key)) {
             (true, true) => self.ready.push(value),
-            (true, false) => self.waiting.add(key, value, 0),
-            (false, true) => self.waiting.add(ephemeron, value, 0),
+            (true, false) => self.waiting.add(key, value, Addr::NULL),
+            (false, true) => self.waiting.add(ephemeron, value, Addr::NULL),
             (false, false) => {
                 self.waiting.add(key, value, ephemeron);
                 self.waiting.add(ephemeron, value, key);
@@ -157,16 +158,16 @@ impl Follower {
     }
 
     /// The object at `addr` is marked: what waited for nothing else is ready.
-    fn wake(&mut self, addr: usize) {
+    fn wake(&mut self, addr: Addr) {
         let (tables, ready) = (&self.fresh.tables, &mut self.ready);
         self.waiting.each(addr, |value, other| {
-            if other == 0 || tables.is_marked(other) {
+            if other.is_null() || tables.is_marked(other) {
                 ready.push(value);
             }
         });
     }
 
-    fn count(&mut self, addr: usize) {
+    fn count(&mut self, addr: Addr) {
         let tables = &self.fresh.tables;
         let class = tables.class_of(addr);
         self.objects += 1;
@@ -178,7 +179,7 @@ impl Follower {
     }
 
     /// Traces an object, or hands it to the markers.
-    fn scan(&mut self, addr: usize, marker: &mut Marker) {
+    fn scan(&mut self, addr: Addr, marker: &mut Marker) {
         let tables = self.fresh.tables;
         let class = tables.class_of(addr);
         if self.left == 0 || class.is_large() {
@@ -186,7 +187,7 @@ impl Follower {
         }
         let n = if class.info.array {
             // SAFETY: INV-6: an array that is traced has its length before its first element.
-            unsafe { (addr as *const usize).sub(1).read() }
+            unsafe { addr.ptr::<usize>().sub(1).read() }
         } else {
             1
         };
@@ -201,7 +202,7 @@ impl Follower {
         let mut tracer = Tracer::new(self.edges.as_mut_ptr(), spill, owner.cast(), self.cycle);
         // SAFETY: INV-6: a marked address was found in an object or an ephemeron, so `n` values of
         // the span's type lie there, allocated and initialised; INV-7 for the tracer.
-        unsafe { (class.info.trace)(addr as *const u8, n, &mut tracer) };
+        unsafe { (class.info.trace)(addr.ptr::<u8>(), n, &mut tracer) };
         // SAFETY: INV-7: the tracer is live, its buffer is ours and its owner is `fresh`.
         unsafe { spill(&mut tracer) };
     }

@@ -39,6 +39,7 @@ mod waiting;
 pub(crate) mod worker;
 
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::word::Addr;
 use crossbeam_deque::{Injector, Steal, Stealer};
 use detector::Detector;
 use std::cell::Cell;
@@ -47,13 +48,13 @@ use std::cell::Cell;
 #[derive(Debug)]
 pub(crate) enum Work {
     /// Marked objects to scan.
-    Objects(Vec<usize>),
+    Objects(Vec<Addr>),
     /// Spans with grey objects; each by the address of the object that queued it.
-    Spans(Vec<usize>),
+    Spans(Vec<Addr>),
     /// Objects that a mutator has shaded.
-    Shaded(Vec<usize>),
+    Shaded(Vec<Addr>),
     /// The elements `[from, to)` of the array at `addr`.
-    Piece { addr: usize, from: usize, to: usize },
+    Piece { addr: Addr, from: usize, to: usize },
 }
 
 /// On cache lines of its own: markers read it every few microseconds, and its neighbours are

@@ -19,6 +19,7 @@
 //! this case (`COUNTAFTER`), after the stress program had.
 
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, chaos};
+use crate::word::Addr;
 use std::ptr;
 
 /// Number of entries. A pin pushes two words for each store, and a marker looks every few
@@ -78,7 +79,7 @@ impl GreyRing {
     /// Pushes a shaded object. Returns `false` if there is no room. Owner only, inside a pin.
     #[inline]
     #[must_use]
-    pub fn push(&self, addr: usize) -> bool {
+    pub fn push(&self, addr: Addr) -> bool {
         if self.is_full() {
             return false;
         }
@@ -86,7 +87,7 @@ impl GreyRing {
         if fault!("ring_tail_first") {
             self.owner.tail.store(tail + 1, Ordering::Release);
         }
-        self.own_slots()[tail as usize % LEN].store(addr, Ordering::Relaxed);
+        self.own_slots()[tail as usize % LEN].store(addr.get(), Ordering::Relaxed);
         chaos();
         self.owner.tail.store(tail + 1, Ordering::Release);
         true
@@ -155,7 +156,7 @@ impl GreyRing {
 
     /// Moves up to `most` addresses to `sink`, and returns their number. For a marker that counts
     /// as active.
-    pub fn take(&self, most: usize, mut sink: impl FnMut(usize)) -> usize {
+    pub fn take(&self, most: usize, mut sink: impl FnMut(Addr)) -> usize {
         if self.is_empty() || self.taker.taking.swap(true, Ordering::Acquire) {
             return 0;
         }
@@ -167,7 +168,7 @@ impl GreyRing {
         for i in head..head + n {
             // SAFETY: INV-4: made before the tail that was read, and they live as long as the ring.
             let slot = unsafe { &(*slots)[i as usize % LEN] };
-            sink(slot.load(Ordering::Relaxed));
+            sink(Addr::new(slot.load(Ordering::Relaxed)));
         }
         chaos();
         self.taker.head.store(head + n, Ordering::Release);
@@ -196,13 +197,13 @@ mod tests {
         let mut next = 1;
         let mut expected = 1;
         for round in 0..50 {
-            while ring.push(next) {
+            while ring.push(Addr::new(next)) {
                 next += 1;
             }
             assert!(!ring.is_empty());
             let most = 1 + round * 97;
             let got = ring.take(most, |addr| {
-                assert_eq!(addr, expected);
+                assert_eq!(addr, Addr::new(expected));
                 expected += 1;
             });
             assert_eq!(got, most.min(LEN));

@@ -10,6 +10,7 @@
 //! 4. At Mark every slot with a value is a root ([`RootTable::each_live`]).
 
 use crate::sync::{AtomicUsize, Mutex, Ordering};
+use crate::word::Addr;
 use std::ptr::NonNull;
 
 /// One root.
@@ -32,9 +33,9 @@ impl RootSlot {
         RootSlot { value: AtomicUsize::new(0), count: AtomicUsize::new(0) }
     }
     /// Free to live. By the owner of the free slot.
-    pub fn create(&self, addr: usize) {
+    pub fn create(&self, addr: Addr) {
         self.count.store(1, Ordering::Relaxed);
-        self.value.store(addr, Ordering::Release);
+        self.value.store(addr.get(), Ordering::Release);
     }
     /// Counts one more owner. The caller is an owner.
     pub fn share(&self) {
@@ -51,9 +52,9 @@ impl RootSlot {
         }
     }
     /// Returns the address in a live or flagged slot, for the scan.
-    pub fn scan(&self) -> Option<usize> {
-        let addr = self.value.load(Ordering::Acquire);
-        (addr != 0).then_some(addr)
+    pub fn scan(&self) -> Option<Addr> {
+        let addr = Addr::new(self.value.load(Ordering::Acquire));
+        (!addr.is_null()).then_some(addr)
     }
     /// Returns whether the slot is flagged.
     pub fn is_flagged(&self) -> bool {
@@ -172,7 +173,7 @@ impl RootTable {
     }
 
     /// Calls `each` with the address in every live or flagged slot.
-    pub(crate) fn each_live(&self, each: impl FnMut(usize)) {
+    pub(crate) fn each_live(&self, each: impl FnMut(Addr)) {
         self.all().iter().filter_map(|s| s.slot().scan()).for_each(each);
     }
 }
@@ -189,7 +190,7 @@ mod tests {
         let slot = mine.pop().unwrap();
         assert!(!table.any_flagged(), "free slots are not flagged");
         assert_eq!(table.count(), [0, 0, CHUNK as u64]);
-        slot.slot().create(64);
+        slot.slot().create(Addr::new(64));
         slot.slot().share();
         slot.slot().release();
         table.free_flagged();
@@ -198,9 +199,9 @@ mod tests {
             t.each_live(|a| all.push(a));
             all
         };
-        assert_eq!(live(&table), [64]);
+        assert_eq!(live(&table), [Addr::new(64)]);
         slot.slot().release();
-        assert_eq!(live(&table), [64], "flagged, not free");
+        assert_eq!(live(&table), [Addr::new(64)], "flagged, not free");
         assert!(table.any_flagged());
         assert_eq!(table.count(), [0, 1, CHUNK as u64]);
         table.free_flagged();

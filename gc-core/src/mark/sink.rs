@@ -12,6 +12,7 @@
 
 use crate::heap::tables::Tables;
 use crate::trace::PACKET;
+use crate::word::Addr;
 use std::collections::VecDeque;
 
 /// What the tracer's spill function needs. It is separate, since the rest of the marker is borrowed
@@ -20,9 +21,9 @@ use std::collections::VecDeque;
 pub(super) struct Sink {
     pub(super) tables: Tables,
     /// Marked objects that wait to be scanned.
-    pub(super) stack: Vec<usize>,
+    pub(super) stack: Vec<Addr>,
     /// Queued spans with grey objects; each by the address of the object that queued it.
-    pub(super) spans: VecDeque<usize>,
+    pub(super) spans: VecDeque<Addr>,
     /// Bytes and objects marked since the last time that the marker published them.
     pub(super) bytes: u64,
     pub(super) objects: u64,
@@ -42,7 +43,7 @@ impl Sink {
     /// Marks the objects that `edges` point to. Adjacent entries of the list that lie in one mark
     /// word share the locked instruction; children of one parent often do.
     #[inline(always)]
-    pub(super) fn edges(&mut self, edges: &[usize]) {
+    pub(super) fn edges(&mut self, edges: &[Addr]) {
         let tables = self.tables;
         let mut rest = edges;
         while let [addr, after @ ..] = rest {
@@ -74,7 +75,7 @@ impl Sink {
     }
     /// Counts and keeps `addr`, which this call has marked.
     #[inline(always)]
-    fn found(&mut self, addr: usize, tables: Tables) {
+    fn found(&mut self, addr: Addr, tables: Tables) {
         let class = tables.class_of(addr);
         self.objects += 1;
         self.bytes += if class.is_large() { large_bytes(&tables, addr) } else { class.slot as u64 };
@@ -88,7 +89,7 @@ impl Sink {
     /// `near` holds addresses in that word. They lie in one block, so they are of one class. Large
     /// objects do not come here in numbers: each has a block of its own.
     #[inline(always)]
-    fn found_in_word(&mut self, near: &[usize], mut new: u64, tables: Tables) {
+    fn found_in_word(&mut self, near: &[Addr], mut new: u64, tables: Tables) {
         let class = tables.class_of(near[0]);
         let several = new & (new - 1) != 0;
         if class.by_span && several {
@@ -107,13 +108,13 @@ impl Sink {
     /// Queues the span of `addr`, unless it is queued. `addr` is marked and of a class that is
     /// scanned by spans; `several` tells that more objects of the span were marked with it.
     #[inline(always)]
-    fn queue(&mut self, addr: usize, several: bool, tables: Tables) {
+    fn queue(&mut self, addr: Addr, several: bool, tables: Tables) {
         if tables.add_grey(addr, several) && !fault!("span_dropped") {
             self.spans.push_back(addr);
         }
     }
     /// Keeps `addr`, which a mutator has marked.
-    pub(super) fn shaded(&mut self, addr: usize) {
+    pub(super) fn shaded(&mut self, addr: Addr) {
         if self.tables.class_of(addr).by_span {
             self.queue(addr, false, self.tables);
         } else {
@@ -127,6 +128,6 @@ impl Sink {
 }
 
 #[cold]
-fn large_bytes(tables: &Tables, addr: usize) -> u64 {
+fn large_bytes(tables: &Tables, addr: Addr) -> u64 {
     u64::from(tables.meta(tables.block_of(addr)).blocks()) * crate::config::BLOCK as u64
 }

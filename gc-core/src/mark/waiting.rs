@@ -15,6 +15,7 @@
 //! marked: a million links in mixed order took twice as long.
 
 use crate::config::{BLOCK_SHIFT, BLOCK_WORDS, GRANULE_SHIFT};
+use crate::word::Addr;
 
 /// The end of a list of entries, and a block without awaited addresses.
 const NONE: u32 = u32::MAX;
@@ -22,16 +23,16 @@ const NONE: u32 = u32::MAX;
 /// A value that waits.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    value: usize,
-    /// Must be marked as well; 0 if nothing else must.
-    other: usize,
+    value: Addr,
+    /// Must be marked as well; null if nothing else must.
+    other: Addr,
     /// The next entry of the same address.
     next: u32,
 }
 
 impl Entry {
     /// No object lies at 0, so no entry has this value.
-    const EMPTY: Entry = Entry { value: 0, other: 0, next: NONE };
+    const EMPTY: Entry = Entry { value: Addr::NULL, other: Addr::NULL, next: NONE };
 }
 
 /// One word of a block's bitmap.
@@ -47,7 +48,7 @@ struct Word {
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     /// What was added since the last sort: the awaited address, the value, the other address.
-    added: Vec<(usize, usize, usize)>,
+    added: Vec<(Addr, Addr, Addr)>,
     /// The number of the first block with an awaited address.
     first: usize,
     /// For each block from there on, where its bitmap is in `words`.
@@ -58,8 +59,8 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// Notes that `value` waits for `address`, and that `other` must be marked too, unless it is 0.
-    pub(super) fn add(&mut self, address: usize, value: usize, other: usize) {
+    /// Notes that `value` waits for `address`. Unless it is null, `other` must be marked too.
+    pub(super) fn add(&mut self, address: Addr, value: Addr, other: Addr) {
         self.added.push((address, value, other));
     }
 
@@ -69,7 +70,7 @@ impl Waiting {
             return;
         }
         let added = std::mem::take(&mut self.added);
-        let blocks = || added.iter().map(|(address, ..)| address >> BLOCK_SHIFT);
+        let blocks = || added.iter().map(|(address, ..)| address.get() >> BLOCK_SHIFT);
         self.first = blocks().min().unwrap_or(0);
         let last = blocks().max().unwrap_or(0);
         self.blocks = vec![NONE; last + 1 - self.first];
@@ -94,7 +95,7 @@ impl Waiting {
         for (address, value, other) in added {
             let at = self.find(address).expect("the address was added");
             let mut entry = Entry { value, other, next: NONE };
-            if self.entries[at].value != 0 {
+            if !self.entries[at].value.is_null() {
                 entry.next = self.entries.len() as u32;
                 self.entries.push(self.entries[at]);
             }
@@ -103,14 +104,14 @@ impl Waiting {
     }
 
     /// The block of an address, counted from the first, and its word and bit in there.
-    fn place(&self, address: usize) -> (usize, usize, u64) {
-        let granule = address >> GRANULE_SHIFT;
-        let block = (address >> BLOCK_SHIFT).wrapping_sub(self.first);
+    fn place(&self, address: Addr) -> (usize, usize, u64) {
+        let granule = address.get() >> GRANULE_SHIFT;
+        let block = (address.get() >> BLOCK_SHIFT).wrapping_sub(self.first);
         (block, granule / 64 % BLOCK_WORDS, 1 << (granule % 64))
     }
 
     /// Where the first entry of an address is.
-    fn find(&self, address: usize) -> Option<usize> {
+    fn find(&self, address: Addr) -> Option<usize> {
         let (block, word, bit) = self.place(address);
         let at = *self.blocks.get(block)?;
         let word = self.words.get(at as usize)?[word];
@@ -119,7 +120,7 @@ impl Waiting {
     }
 
     /// Calls `each(value, other)` for the values that wait for an address.
-    pub(super) fn each(&self, address: usize, mut each: impl FnMut(usize, usize)) {
+    pub(super) fn each(&self, address: Addr, mut each: impl FnMut(Addr, Addr)) {
         let mut at = self.find(address);
         while let Some(entry) = at.and_then(|at| self.entries.get(at)) {
             each(entry.value, entry.other);
@@ -133,9 +134,14 @@ mod tests {
     use super::*;
     use crate::config::BLOCK;
 
+    fn add(waiting: &mut Waiting, numbers: [usize; 3]) {
+        let [address, value, other] = numbers.map(Addr::new);
+        waiting.add(address, value, other);
+    }
     fn of(waiting: &Waiting, address: usize) -> Vec<(usize, usize)> {
         let mut all = Vec::new();
-        waiting.each(address, |value, other| all.push((value, other)));
+        let address = Addr::new(address);
+        waiting.each(address, |value, other| all.push((value.get(), other.get())));
         all.sort_unstable();
         all
     }
@@ -149,7 +155,7 @@ mod tests {
         let addresses = [0, 16, 1008, 1024, BLOCK - 16, 5 * BLOCK + 64, 900 * BLOCK];
         // In an order that is not theirs, and the third one twice more.
         for i in [3, 0, 6, 2, 5, 1, 4, 2, 2] {
-            waiting.add(base + addresses[i], 16 * (i + 1), i);
+            add(&mut waiting, [base + addresses[i], 16 * (i + 1), i]);
         }
         assert!(of(&waiting, base).is_empty(), "not before they are sorted");
         waiting.sort();
@@ -166,11 +172,11 @@ mod tests {
     #[test]
     fn a_second_sort_forgets_the_first() {
         let mut waiting = Waiting::default();
-        waiting.add(1 << 20, 16, 0);
+        add(&mut waiting, [1 << 20, 16, 0]);
         waiting.sort();
         waiting.sort();
         assert_eq!(of(&waiting, 1 << 20), [(16, 0)], "nothing was added");
-        waiting.add(1 << 21, 32, 48);
+        add(&mut waiting, [1 << 21, 32, 48]);
         waiting.sort();
         assert_eq!((of(&waiting, 1 << 20), of(&waiting, 1 << 21)), (vec![], vec![(32, 48)]));
     }

@@ -30,6 +30,7 @@ use crate::sweep::weak::WeakBox;
 use crate::sweep::{self};
 use crate::sync::plain::Ordering;
 use crate::sync::{nap, yield_now};
+use crate::word::{Addr, BlockId};
 use std::time::Duration;
 
 /// Spans that one refill sweeps at most.
@@ -43,7 +44,7 @@ const ASSIST_EVERY: u32 = 2;
 const DROP_NAP: Duration = Duration::from_micros(20);
 
 /// Makes a span for a large object, if there is room.
-type Make<'a> = &'a dyn Fn() -> Option<u32>;
+type Make<'a> = &'a dyn Fn() -> Option<BlockId>;
 
 impl Record {
     /// Room for one value of the type of `info`, uninitialised. The caller writes it before
@@ -55,7 +56,7 @@ impl Record {
     pub(crate) fn alloc<const MUST: bool>(
         &self,
         info: &'static TypeInfo,
-    ) -> Result<usize, AllocError> {
+    ) -> Result<Addr, AllocError> {
         if info.is_leaf() && info.size <= size_class::LARGEST {
             let class = size_class::class_of(info.size);
             match self.cache.leaf(class).bump(size_class::SIZES[class] as usize) {
@@ -79,7 +80,7 @@ impl Record {
         &self,
         info: &'static TypeInfo,
         bytes: usize,
-    ) -> Result<usize, AllocError> {
+    ) -> Result<Addr, AllocError> {
         // An object's address lies in its slot, so behind a header there is at least a byte: an
         // array without elements, or of elements without a size, would begin where its slot ends.
         let (origin, least) = (info.origin(), bytes.max(1));
@@ -105,7 +106,7 @@ impl Record {
         if info.origin() != 0 {
             // SAFETY: INV-6: the slot is ours and has `origin` bytes before the object for this
             // word.
-            unsafe { (at as *mut usize).sub(1).write(0) };
+            unsafe { at.ptr::<usize>().sub(1).write(0) };
         }
         Ok(at)
     }
@@ -116,7 +117,7 @@ impl Record {
         &self,
         class: usize,
         info: &'static TypeInfo,
-    ) -> Result<usize, AllocError> {
+    ) -> Result<Addr, AllocError> {
         match self.cache.leaf(class).hole() {
             Some(at) => Ok(at),
             None => self.refill(self.cache.leaf(class), self.core().leaf_class(class), info, MUST),
@@ -124,7 +125,7 @@ impl Record {
     }
     #[cold]
     #[inline(never)]
-    fn alloc_typed<const MUST: bool>(&self, info: &'static TypeInfo) -> Result<usize, AllocError> {
+    fn alloc_typed<const MUST: bool>(&self, info: &'static TypeInfo) -> Result<Addr, AllocError> {
         match self.cache.owned_type(cache::tag_of(info)).and_then(Cursor::hole) {
             Some(at) => Ok(at),
             None => self.alloc_from(cache::tag_of(info), || self.core().typed_class(info), MUST),
@@ -137,7 +138,7 @@ impl Record {
         tag: usize,
         class: impl FnOnce() -> &'static SpanClass,
         must: bool,
-    ) -> Result<usize, AllocError> {
+    ) -> Result<Addr, AllocError> {
         let cursor = match self.cache.owned(tag) {
             Some(cursor) => cursor,
             None => self.cache.install(tag, class()),
@@ -157,7 +158,7 @@ impl Record {
         class: &'static SpanClass,
         info: &'static TypeInfo,
         must: bool,
-    ) -> Result<usize, AllocError> {
+    ) -> Result<Addr, AllocError> {
         let at = self.next_slot(cursor, class, must)?;
         self.sample_due(at, info, class);
         Ok(at)
@@ -169,7 +170,7 @@ impl Record {
         cursor: &Cursor,
         class: &'static SpanClass,
         must: bool,
-    ) -> Result<usize, AllocError> {
+    ) -> Result<Addr, AllocError> {
         if let Some(at) = cursor.hole() {
             return Ok(at);
         }
@@ -181,7 +182,7 @@ impl Record {
                 return Ok(self.use_free(core, cursor, class, held.span, free));
             }
             cursor.take();
-            core.space.meta(held.span as usize).set_live(class.slots as u32);
+            core.space.meta(held.span).set_live(class.slots as u32);
             sweep::put_back(&core.space, class, held.span, self.sweeps.get(), false);
         }
         if cursor.is_cold(class, 0) {
@@ -211,9 +212,9 @@ impl Record {
         core: &Core,
         cursor: &Cursor,
         class: &'static SpanClass,
-        span: u32,
-    ) -> usize {
-        let meta = core.space.meta(span as usize);
+        span: BlockId,
+    ) -> Addr {
+        let meta = core.space.meta(span);
         let free = class.slots - meta.live() as usize;
         cursor.count(class, free);
         core.credit.allocate((free * class.slot) as u64);
@@ -236,9 +237,9 @@ impl Record {
         core: &Core,
         cursor: &Cursor,
         class: &'static SpanClass,
-        span: u32,
+        span: BlockId,
         free: Free,
-    ) -> usize {
+    ) -> Addr {
         let rate = self.sample_rate();
         let free = if rate == 0 { free } else { self.cut(cursor, class, free, rate) };
         match free {
@@ -272,11 +273,11 @@ impl Record {
         #[cfg(gc_verify)]
         crate::verify::check_free(class, run);
         if class.info.weak_box && !fault!("box_not_emptied") {
-            for at in (run.from..run.to).step_by(class.slot) {
+            for at in (run.from.get()..run.to.get()).step_by(class.slot).map(Addr::new) {
                 // SAFETY: INV-11: the slot is free and the span is ours, and whatever it holds is a
                 // valid box; by atomics, because the pass may still look at a rest that was given
                 // up.
-                unsafe { &*(at as *const WeakBox) }.empty();
+                unsafe { &*at.ptr::<WeakBox>() }.empty();
             }
         }
     }
@@ -287,11 +288,11 @@ impl Record {
         core: &Core,
         class: &'static SpanClass,
         must: bool,
-    ) -> Result<(u32, PauseKind), AllocError> {
+    ) -> Result<(BlockId, PauseKind), AllocError> {
         let (space, number) = (&core.space, self.sweeps.get());
         if let Some(span) = class.partial(number).pop(|b| space.link(b)) {
             class.count_reused();
-            let free = class.slots - space.meta(span as usize).live() as usize;
+            let free = class.slots - space.meta(span).live() as usize;
             self.draw_slots(core, class, free * class.slot, must);
             return Ok((span, PauseKind::Refill));
         }
@@ -318,7 +319,7 @@ impl Record {
     }
 
     /// A span of fresh blocks, if there are some.
-    fn fresh_span(&self, core: &Core, class: &'static SpanClass) -> Option<u32> {
+    fn fresh_span(&self, core: &Core, class: &'static SpanClass) -> Option<BlockId> {
         let span = core.space.fresh_span(class, self.sweeps.get())?;
         core.totals.fresh_bytes.add((class.slots * class.slot) as u64);
         Some(span)
@@ -327,7 +328,7 @@ impl Record {
     /// The heap is full, and perhaps of objects whose destructors have not run: waits for these as
     /// long as they return, for an allocation that may wait at all.
     #[cold]
-    fn find_dropped(&self, core: &Core, class: &'static SpanClass, must: bool) -> Option<u32> {
+    fn find_dropped(&self, core: &Core, class: &'static SpanClass, must: bool) -> Option<BlockId> {
         if !Self::may_await_drops(core, must) {
             return None;
         }
@@ -344,7 +345,7 @@ impl Record {
     /// The same for a large object. It needs blocks in a row, so it tries again as often as some
     /// came free, and not only once there are enough.
     #[cold]
-    fn find_dropped_large(&self, core: &Core, blocks: usize, make: Make<'_>) -> Option<u32> {
+    fn find_dropped_large(&self, core: &Core, blocks: usize, make: Make<'_>) -> Option<BlockId> {
         let pages = &core.space.pages;
         let mut before = pages.used();
         let has_more = |before| {
@@ -367,7 +368,7 @@ impl Record {
     }
 
     /// Sweeps up to `most` spans of `class` until one has room.
-    fn sweep_for(&self, core: &Core, class: &'static SpanClass, most: usize) -> Option<u32> {
+    fn sweep_for(&self, core: &Core, class: &'static SpanClass, most: usize) -> Option<BlockId> {
         if self.mode.get() != Mode::Off || class.needs_drop() {
             return None;
         }
@@ -412,7 +413,7 @@ impl Record {
         info: &'static TypeInfo,
         bytes: usize,
         must: bool,
-    ) -> Result<usize, AllocError> {
+    ) -> Result<Addr, AllocError> {
         let (core, number) = (self.core(), self.sweeps.get());
         if bytes > core.space.pages.limit() * BLOCK {
             return Err(core.alloc_error(bytes));
@@ -447,7 +448,7 @@ impl Record {
         if self.mode.get() == Mode::Mark {
             core.space.mark_word(word).set_own(bit);
         }
-        core.space.meta(span as usize).set_live(1);
+        core.space.meta(span).set_live(1);
         sweep::put_back(&core.space, class, span, number, false);
         let rate = self.sample_rate();
         if rate != 0 {

@@ -32,6 +32,7 @@ use crate::sweep::ephemeron::EPHEMERON;
 use crate::sweep::weak::{WEAK_BOX, WeakBox};
 use crate::sync::{AtomicUsize, Ordering, chaos};
 use crate::trace::{PACKET, Trace, Tracer};
+use crate::word::{Addr, Cycle};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -46,12 +47,12 @@ const HANDOVER: usize = 256;
 #[derive(Debug)]
 pub(super) struct Late {
     len: Cell<usize>,
-    addrs: [Cell<usize>; LATE],
+    addrs: [Cell<Addr>; LATE],
 }
 
 impl Late {
     pub(super) const fn new() -> Late {
-        Late { len: Cell::new(0), addrs: [const { Cell::new(0) }; LATE] }
+        Late { len: Cell::new(0), addrs: [const { Cell::new(Addr::NULL) }; LATE] }
     }
     #[inline(always)]
     pub(super) fn is_empty(&self) -> bool {
@@ -60,7 +61,7 @@ impl Late {
     /// Notes an address, or null. Returns whether there is no room for another.
     #[inline(always)]
     #[must_use]
-    pub(super) fn note(&self, addr: usize) -> bool {
+    pub(super) fn note(&self, addr: Addr) -> bool {
         let len = self.len.get();
         self.addrs[len].set(addr);
         self.len.set(len + 1);
@@ -76,7 +77,9 @@ impl Record {
     pub(super) fn shade_late(&self) {
         let space = &self.core().space;
         let late = &self.late.addrs[..self.late.len.replace(0)];
-        late.iter().filter(|addr| addr.get() != 0).for_each(|addr| space.prefetch_mark(addr.get()));
+        late.iter()
+            .filter(|addr| !addr.get().is_null())
+            .for_each(|addr| space.prefetch_mark(addr.get()));
         for addr in late {
             chaos();
             self.shade(addr.get());
@@ -85,10 +88,10 @@ impl Record {
     }
     /// Stores `new` into a pointer field, in any mode.
     #[inline(always)]
-    pub(crate) fn store(&self, field: &AtomicUsize, new: usize) {
+    pub(crate) fn store(&self, field: &AtomicUsize, new: Addr) {
         if self.mode.get() == Mode::Off || fault!("barrier_off") {
             // Release: a thread that reads the pointer sees the object initialised.
-            field.store(new, Ordering::Release);
+            field.store(new.get(), Ordering::Release);
         } else {
             self.store_barrier(field, new);
         }
@@ -98,7 +101,7 @@ impl Record {
     /// such loads are under way at once.
     #[cold]
     #[inline(never)]
-    fn store_barrier(&self, field: &AtomicUsize, new: usize) {
+    fn store_barrier(&self, field: &AtomicUsize, new: Addr) {
         if self.mode.get() == Mode::Prep {
             return self.store_prep(field, new);
         }
@@ -106,29 +109,30 @@ impl Record {
         // meanwhile is known to that thread, and all threads shade or have crossed.
         let old = if fault!("mark_old_unshaded") { 0 } else { field.load(Ordering::Acquire) };
         chaos();
-        field.store(new, Ordering::Release);
-        if self.late.note(old) {
+        field.store(new.get(), Ordering::Release);
+        if self.late.note(Addr::new(old)) {
             self.shade_late();
         }
     }
     #[cold]
     #[inline(never)]
-    fn store_prep(&self, field: &AtomicUsize, new: usize) {
+    fn store_prep(&self, field: &AtomicUsize, new: Addr) {
         self.swap(field, new);
     }
     /// Exchanges a pointer field, in any mode.
-    pub(crate) fn swap(&self, field: &AtomicUsize, new: usize) -> usize {
+    pub(crate) fn swap(&self, field: &AtomicUsize, new: Addr) -> Addr {
         if self.mode.get() == Mode::Prep && !fault!("prep_new_unshaded") {
             self.shade(new);
         }
         chaos();
         let old = if fault!("prep_plain_read") {
             let old = field.load(Ordering::Acquire);
-            field.store(new, Ordering::Release);
+            field.store(new.get(), Ordering::Release);
             old
         } else {
-            field.swap(new, Ordering::AcqRel)
+            field.swap(new.get(), Ordering::AcqRel)
         };
+        let old = Addr::new(old);
         chaos();
         if self.mode.get() != Mode::Off {
             // In Prep exactly the value that the exchange returned: a plain read would miss a store
@@ -141,29 +145,30 @@ impl Record {
     pub(crate) fn compare_exchange(
         &self,
         field: &AtomicUsize,
-        current: usize,
-        new: usize,
-    ) -> Result<usize, usize> {
+        current: Addr,
+        new: Addr,
+    ) -> Result<Addr, Addr> {
         if self.mode.get() == Mode::Prep {
             self.shade(new);
         }
-        let result = field.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire);
+        let result =
+            field.compare_exchange(current.get(), new.get(), Ordering::AcqRel, Ordering::Acquire);
         chaos();
         if self.mode.get() != Mode::Off && result.is_ok() && !fault!("exchange_unshaded") {
             self.shade(current);
         }
-        result
+        result.map(Addr::new).map_err(Addr::new)
     }
 
     /// Makes an object grey if it is white, and puts it where markers find it, all within this pin.
-    pub(crate) fn shade(&self, addr: usize) {
+    pub(crate) fn shade(&self, addr: Addr) {
         let core = self.core();
-        if addr == 0 || core.space.is_marked(addr) {
+        if addr.is_null() || core.space.is_marked(addr) {
             return;
         }
         // An object in a span that is ahead of this pin was born in the coming sweep, so it counts
         // as marked.
-        if core.space.sweep_of(addr) != self.sweeps.get() as u32 {
+        if core.space.sweep_of(addr) != self.sweeps.get() {
             return;
         }
         // A leaf need not be handed over. But it may be the key of an ephemeron, or its box.
@@ -193,7 +198,7 @@ impl Record {
     }
     #[cold]
     #[inline(never)]
-    fn hand_over(&self, core: &Core, addr: usize) {
+    fn hand_over(&self, core: &Core, addr: Addr) {
         let since = ticks();
         // Another thread may be taking from the ring; then there is room soon.
         let mut all = Vec::with_capacity(HANDOVER + 1);
@@ -223,9 +228,9 @@ impl Record {
         if !T::NEEDS_TRACE {
             return;
         }
-        let mut buf = [0usize; PACKET];
+        let mut buf = [Addr::NULL; PACKET];
         // In Prep no cell may record a cycle (rule 5).
-        let cycle = if self.mode.get() == Mode::Mark { self.cycle.get() } else { 0 };
+        let cycle = if self.mode.get() == Mode::Mark { self.cycle.get() } else { Cycle::NONE };
         let owner = std::ptr::from_ref(self).cast_mut().cast();
         let mut tracer = Tracer::new(buf.as_mut_ptr(), spill, owner, cycle);
         let traced = catch_unwind(AssertUnwindSafe(|| value.trace(&mut tracer)));
@@ -245,7 +250,7 @@ impl Record {
     }
 
     /// Returns a root slot that keeps `addr` alive.
-    pub(crate) fn root(&self, addr: usize) -> SlotRef {
+    pub(crate) fn root(&self, addr: Addr) -> SlotRef {
         if self.mode.get() == Mode::Prep && !fault!("root_prep_unshaded") {
             // Shade first, then publish (rule 2).
             self.shade(addr);
@@ -262,12 +267,12 @@ impl Record {
     }
 
     /// Allocates a zeroed weak box.
-    pub(crate) fn alloc_weak_box<const MUST: bool>(&self) -> Result<usize, AllocError> {
+    pub(crate) fn alloc_weak_box<const MUST: bool>(&self) -> Result<Addr, AllocError> {
         self.alloc::<MUST>(&WEAK_BOX)
     }
 
     /// Allocates an ephemeron's box with a zeroed key.
-    pub(crate) fn alloc_ephemeron<const MUST: bool>(&self) -> Result<usize, AllocError> {
+    pub(crate) fn alloc_ephemeron<const MUST: bool>(&self) -> Result<Addr, AllocError> {
         let at = self.alloc::<MUST>(&EPHEMERON)?;
         self.core().ephemerons.appear();
         Ok(at)
@@ -284,9 +289,8 @@ impl Record {
         }
         let pause = self.pauses.begin();
         let (core, target) = (self.core(), weak.target());
-        let is_marked = || {
-            core.space.is_marked(target) || core.space.sweep_of(target) != self.sweeps.get() as u32
-        };
+        let is_marked =
+            || core.space.is_marked(target) || core.space.sweep_of(target) != self.sweeps.get();
         let live = core.gate.upgrade(weak, is_marked, || self.shade(target));
         self.pauses.end(PauseKind::Gate, pause);
         live

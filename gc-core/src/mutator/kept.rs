@@ -16,6 +16,7 @@ use crate::observe::clock::ticks;
 use crate::observe::histogram::PauseKind;
 use crate::sync::thread_local;
 use crate::trace::{Trace, has_cell};
+use crate::word::Addr;
 use std::cell::{Cell, RefCell};
 
 /// Ticks (a nanosecond or less each) that shading must take for its cell to be kept. A smaller
@@ -81,7 +82,7 @@ impl Record {
     /// Notes the guarded cell at `cell`, whose content is shaded, for the end of this pin in Prep.
     /// Returns whether it can be kept. `holder` is the address of the cell itself, or of the value
     /// that owns the cell elsewhere.
-    pub(crate) fn keep(&self, cell: *const (), holder: usize, settle: Settle) -> bool {
+    pub(crate) fn keep(&self, cell: *const (), holder: Addr, settle: Settle) -> bool {
         let Ok(keeper) = KEEPER.try_with(Cell::get) else { return false };
         if !(keeper.is_null() || std::ptr::eq(keeper, self)) || !self.is_part(cell, holder) {
             return false;
@@ -89,19 +90,19 @@ impl Record {
         if keeper.is_null() {
             KEEPER.with(|keeper| keeper.set(self));
             // Makes `leave` call `shade_late`: in Prep nothing else is noted.
-            let _not_full = self.late.note(0);
+            let _not_full = self.late.note(Addr::NULL);
         }
         self.kept.cells.borrow_mut().push((cell, settle));
         true
     }
 
     /// Returns whether a cell is a part of a heap object, and of no other cell.
-    fn is_part(&self, cell: *const (), holder: usize) -> bool {
+    fn is_part(&self, cell: *const (), holder: Addr) -> bool {
         let Some((at, info)) = self.core().space.value_at(holder) else { return false };
         // SAFETY: INV-6: the caller has a borrow of a part of the value. So the value is
         // initialised and of its span's type. INV-7: the tracer is lent for the call.
         info.needs_trace
-            && has_cell(cell as usize, |tracer| unsafe { (info.trace)(at as *const u8, 1, tracer) })
+            && has_cell(Addr::of(cell), |tracer| unsafe { (info.trace)(at.ptr(), 1, tracer) })
     }
 
     /// Shades what this pin has changed in the cells that it keeps.

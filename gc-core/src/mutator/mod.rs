@@ -41,6 +41,7 @@ use crate::observe::site::Site;
 use crate::pacing::{QUANTUM, Share};
 use crate::sweep::{self};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, chaos, plain, thread_local};
+use crate::word::{Cycle, SweepNumber};
 use barrier::Late;
 use kept::Kept;
 use sample::Sampler;
@@ -101,9 +102,9 @@ pub(crate) struct Record {
     hopeless: Cell<Option<u64>>,
     /// Sweeps begun as of the pin: the number of the spans that the thread may take slots of (rule
     /// 10).
-    sweeps: Cell<u64>,
+    sweeps: Cell<SweepNumber>,
     /// The cycle of the pin, for guarded cells.
-    cycle: Cell<u64>,
+    cycle: Cell<Cycle>,
     /// Old values of stores in Mark, to be shaded before the pin ends.
     late: Late,
     /// Guarded cells to be settled before a pin in Prep ends.
@@ -178,8 +179,8 @@ impl Record {
             hopeless: Cell::new(None),
             depth: Cell::new(0),
             asked: Cell::new(0),
-            sweeps: Cell::new(0),
-            cycle: Cell::new(0),
+            sweeps: Cell::new(SweepNumber::default()),
+            cycle: Cell::new(Cycle::NONE),
             late: Late::new(),
             kept: Kept::new(),
             ring: GreyRing::new(),
@@ -208,11 +209,11 @@ impl Record {
         self.mode.get()
     }
     /// Sweeps begun as of the pin.
-    pub(crate) fn sweeps(&self) -> u64 {
+    pub(crate) fn sweeps(&self) -> SweepNumber {
         self.sweeps.get()
     }
     /// The cycle of the pin.
-    pub(crate) fn cycle(&self) -> u64 {
+    pub(crate) fn cycle(&self) -> Cycle {
         self.cycle.get()
     }
     /// Whether the calling thread is inside a pin of this record.
@@ -391,11 +392,11 @@ impl Record {
             chaos();
             let unused = space.give_rest(&held);
             cursor.uncount(unused);
-            let meta = space.meta(span as usize);
+            let meta = space.meta(span);
             meta.set_live((class.slots - unused) as u32);
             core.credit.unuse((unused * class.slot) as u64);
             core.totals.unused_objects.add(unused as u64);
-            let number = u64::from(meta.sweep());
+            let number = meta.sweep();
             sweep::put_back(space, class, span, number, unused > 0);
         });
         self.cache.cool();

@@ -23,6 +23,7 @@ use crate::heap::free::Free;
 use crate::heap::object::TypeInfo;
 use crate::heap::span::SpanClass;
 use crate::observe::sample::Sampled;
+use crate::word::Addr;
 use std::cell::Cell;
 
 /// A thread's part of sampling.
@@ -88,7 +89,7 @@ impl Record {
 
     /// The slot at `at` was taken by a refill: takes a sample of it, if it is due.
     #[inline(always)]
-    pub(super) fn sample_due(&self, at: usize, info: &TypeInfo, class: &SpanClass) {
+    pub(super) fn sample_due(&self, at: Addr, info: &TypeInfo, class: &SpanClass) {
         if self.sampler.is_due.get() {
             self.sample(at, info, class.slot);
         }
@@ -96,7 +97,7 @@ impl Record {
 
     /// Takes a sample of the large object at `at` if a point falls into its bytes.
     #[cold]
-    pub(super) fn sample_large(&self, at: usize, info: &TypeInfo, bytes: usize, rate: u64) {
+    pub(super) fn sample_large(&self, at: Addr, info: &TypeInfo, bytes: usize, rate: u64) {
         if self.sampler.draw(rate) <= bytes {
             self.sample(at, info, bytes);
         }
@@ -104,7 +105,7 @@ impl Record {
 
     #[cold]
     #[inline(never)]
-    fn sample(&self, at: usize, info: &TypeInfo, bytes: usize) {
+    fn sample(&self, at: Addr, info: &TypeInfo, bytes: usize) {
         self.sampler.is_due.set(false);
         let samples = &self.core().samples;
         let rate = samples.rate();
@@ -112,7 +113,8 @@ impl Record {
             return;
         }
         // In Prep the object is white, and its own cycle may find it dead.
-        let first = self.cycle.get() + u64::from(self.mode.get() != Mode::Prep);
+        let first = self.cycle.get();
+        let first = if self.mode.get() == Mode::Prep { first } else { first.next() };
         let sampled = Sampled { name: info.name, is_array: info.array, bytes, rate };
         samples.take(at, &sampled, first);
         self.sampler.is_inside.set(false);

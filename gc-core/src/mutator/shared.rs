@@ -26,6 +26,7 @@ use crate::heap::free::{Held, Run};
 use crate::heap::span::SpanClass;
 use crate::observe::clock::ticks;
 use crate::sweep;
+use crate::word::{Addr, BlockId};
 
 impl Record {
     /// A slot of a class that is cold for this thread.
@@ -35,7 +36,7 @@ impl Record {
         cursor: &Cursor,
         class: &'static SpanClass,
         must: bool,
-    ) -> Result<usize, AllocError> {
+    ) -> Result<Addr, AllocError> {
         let shared = class.partial(self.sweeps.get()).pop(|b| core.space.link(b));
         let span = match shared {
             Some(span) => span,
@@ -49,7 +50,7 @@ impl Record {
         };
         if !cursor.is_cold(class, 1) {
             if shared.is_some() {
-                let free = class.slots - core.space.meta(span as usize).live() as usize;
+                let free = class.slots - core.space.meta(span).live() as usize;
                 self.draw_slots(core, class, free * class.slot, must);
             }
             class.count_cached();
@@ -71,7 +72,7 @@ impl Record {
 
     /// Takes one slot of a span that the thread owns, and puts the span back. Returns the slot, and
     /// whether the span is full.
-    fn take_one(&self, core: &Core, class: &'static SpanClass, span: u32) -> (usize, bool) {
+    fn take_one(&self, core: &Core, class: &'static SpanClass, span: BlockId) -> (Addr, bool) {
         let space = &core.space;
         let slot = space.first_free(class, span).expect("the span has a free slot");
         if self.mode.get() == Mode::Mark && !fault!("shared_white") {
@@ -86,7 +87,7 @@ impl Record {
         if !fault!("shared_twice") {
             space.take_run(class, span, slot);
         }
-        let meta = space.meta(span as usize);
+        let meta = space.meta(span);
         let live = meta.live() + 1;
         meta.set_live(live);
         core.credit.allocate(class.slot as u64);

@@ -20,6 +20,7 @@
 use crate::error::contain;
 use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, OnceLock};
+use crate::word::{Addr, Cycle};
 use std::any::Any;
 use std::fmt;
 
@@ -70,10 +71,10 @@ pub(crate) struct Sampling {
 /// A sample whose object has not been found dead.
 #[derive(Debug)]
 struct Live {
-    addr: usize,
+    addr: Addr,
     site: u32,
-    /// The first cycle that can find it dead. Zero: one has, and it lived.
-    first: u64,
+    /// The first cycle that can find it dead. None: one has, and it lived.
+    first: Option<Cycle>,
 }
 
 /// A heap's samples.
@@ -121,31 +122,31 @@ impl Samples {
 
     /// Takes a sample of the object at `addr`, which `first` is the first cycle to find dead. If
     /// the listener panics there is no sample.
-    pub(crate) fn take(&self, addr: usize, sample: &Sampled, first: u64) {
+    pub(crate) fn take(&self, addr: Addr, sample: &Sampled, first: Cycle) {
         let Some(listener) = self.listener() else { return };
         let mut site = None;
         contain(|| site = Some(listener.sampled(sample)));
         if let Some(site) = site {
-            self.live.lock().push(Live { addr, site, first });
+            self.live.lock().push(Live { addr, site, first: Some(first) });
         }
     }
 
     /// Judges all samples in the cycle of a number, whose marks are complete. Samples that are
     /// taken meanwhile are of marked objects.
-    pub(crate) fn judge(&self, cycle: u64, is_marked: impl Fn(usize) -> bool) {
+    pub(crate) fn judge(&self, cycle: Cycle, is_marked: impl Fn(Addr) -> bool) {
         let Some(listener) = self.listener() else { return };
         let mut all = std::mem::take(&mut *self.live.lock());
         let mut verdicts = Vec::with_capacity(TOLD);
         all.retain_mut(|sample| {
             let lives = is_marked(sample.addr);
-            let is_first = sample.first != 0 && sample.first <= cycle;
+            let is_first = sample.first.is_some_and(|first| first <= cycle);
             let verdict = match (lives, is_first) {
                 (true, false) => return true,
                 (true, true) => Verdict::Survived,
                 (false, true) => Verdict::DiedYoung,
                 (false, false) => Verdict::Died,
             };
-            sample.first = 0;
+            sample.first = None;
             if verdicts.len() == TOLD {
                 contain(|| listener.judged(&verdicts));
                 verdicts.clear();
@@ -182,7 +183,7 @@ mod tests {
 
     fn take(samples: &Samples, addr: usize, bytes: usize, first: u64) {
         let sample = Sampled { name: || "x", is_array: false, bytes, rate: 1 };
-        samples.take(addr, &sample, first);
+        samples.take(Addr::new(addr), &sample, Cycle::new(first));
     }
 
     #[test]
@@ -199,16 +200,16 @@ mod tests {
         take(&samples, 32, 32, 2);
         take(&samples, 48, 48, 1);
         take(&samples, 64, 13, 1);
-        samples.judge(1, |addr| addr != 48);
+        samples.judge(Cycle::new(1), |addr| addr.get() != 48);
         assert_eq!(told(), [(16, Verdict::Survived), (48, Verdict::DiedYoung)]);
-        samples.judge(2, |addr| addr != 16);
+        samples.judge(Cycle::new(2), |addr| addr.get() != 16);
         assert_eq!(told(), [(16, Verdict::Died), (32, Verdict::Survived)]);
-        samples.judge(3, |_| true);
+        samples.judge(Cycle::new(3), |_| true);
         assert_eq!(told(), []);
         for addr in 0..2 * TOLD {
             take(&samples, addr, 7, 4);
         }
-        samples.judge(4, |_| false);
+        samples.judge(Cycle::new(4), |_| false);
         assert_eq!(told().len(), 2 * TOLD + 1, "in more than one call");
         assert!(samples.live.lock().is_empty());
     }

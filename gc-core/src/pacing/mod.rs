@@ -10,14 +10,15 @@
 //! 2. `goal = max(live * (1 + gc_percent / 100), min_heap)`. Under a limit the goal is at most what
 //!    fits. That is the blocks that may still be taken, and the free slots of spans, as far as such
 //!    slots were reused lately ([`Footprint`]).
-//! 3. The *runway* is the bytes that will be allocated from the trigger to the end of marking.
 //! 3. The *runway* is the bytes that will be allocated from the trigger to the end of marking:
 //!    `runway = work * ratio + aside`. `work` is the bytes to mark, `ratio` the bytes allocated for
 //!    each byte that markers mark by themselves. `aside` is the bytes allocated during handshakes.
 //!    Both rates in `ratio` are measured over the same stretch of time, so only their quotient
 //!    counts. `trigger = goal - runway`. The runway is at least 5 % of the way from live to goal.
 //!    If more than half of the way is expected, the runway is shorter than that (`runway_in`). Then
-//!    marking ends a little over the goal, on purpose. free slots.
+//!    marking ends a little over the goal, on purpose.
+//! 4. After the sweep, the pacer plans again with what is then known exactly: external bytes and
+//!    free slots.
 //! 5. Some heaps have a collector without a core of its own. While marking, such a heap compares
 //!    the share of the runway that is used up with the share of the work done. When the work is
 //!    behind, mutators assist ([`Credit::demand`]). Above 1.1 times the goal they yield. A

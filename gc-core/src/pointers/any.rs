@@ -17,6 +17,7 @@ use crate::heap::object::{InfoOf, TypeInfo};
 use crate::mutation::{Mutation, type_name_at};
 use crate::pointers::{Gc, Root};
 use crate::trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
+use crate::word::Addr;
 use std::any::TypeId;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -43,15 +44,15 @@ pub struct Erased {
 
 impl fmt::Debug for Erased {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt_object(std::ptr::from_ref(self) as usize, f)
+        fmt_object(Addr::of(self), f)
     }
 }
 
 /// Prints the address, and the type's name if the calling thread can find it.
-fn fmt_object(addr: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn fmt_object(addr: Addr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match type_name_at(addr) {
-        Some(name) => write!(f, "GcAny({name} at {addr:#x})"),
-        None => write!(f, "GcAny({addr:#x})"),
+        Some(name) => write!(f, "GcAny({name} at {addr:?})"),
+        None => write!(f, "GcAny({addr:?})"),
     }
 }
 
@@ -195,7 +196,7 @@ impl<'gc> GcAny<'gc> {
     where
         T: Branded<'gc> + Send + Sync + 'gc,
     {
-        let at = mc.record().alloc::<MUST>(const { InfoOf::<T>::KNOWN })? as *mut T;
+        let at = mc.record().alloc::<MUST>(const { InfoOf::<T>::KNOWN })?.ptr::<T>();
         // SAFETY: INV-5: the slot is this thread's alone, large enough and aligned for T.
         unsafe { at.write(value) };
         // SAFETY: INV-5: slots are never at address zero.

@@ -64,7 +64,7 @@ impl<T: ?Sized> Ord for ByAddress<'_, T> {
 }
 impl<T: ?Sized> Hash for ByAddress<'_, T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_usize(self.0.addr());
+        state.write_usize(self.0.addr().get());
     }
 }
 impl<T: ?Sized> fmt::Debug for ByAddress<'_, T> {

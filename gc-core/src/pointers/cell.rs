@@ -6,6 +6,7 @@ use crate::pointers::Gc;
 use crate::pointers::inside::debug_cell;
 use crate::sync::{AtomicUsize, OnceLock, Ordering};
 use crate::trace::{Branded, Managed, Trace, Tracer};
+use crate::word::Addr;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -46,17 +47,17 @@ pub struct GcCell<'gc, T> {
 type Content<'gc, T> = (Gc<'gc, T>, fn(T) -> T);
 
 #[inline(always)]
-fn word<T>(value: Option<Gc<'_, T>>) -> usize {
-    value.map_or(0, Gc::addr)
+fn word<T>(value: Option<Gc<'_, T>>) -> Addr {
+    value.map_or(Addr::NULL, Gc::addr)
 }
 
 /// # Safety
 ///
-/// `word` is zero or the address of a `T` that is live in the pin with brand `'gc`.
+/// `word` is null or the address of a `T` that is live in the pin with brand `'gc`.
 #[inline(always)]
-unsafe fn pointer<'gc, T>(word: usize) -> Option<Gc<'gc, T>> {
+unsafe fn pointer<'gc, T>(word: Addr) -> Option<Gc<'gc, T>> {
     // SAFETY: the caller's promise.
-    NonNull::new(word as *mut T).map(|ptr| unsafe { Gc::from_non_null(ptr) })
+    NonNull::new(word.ptr::<T>()).map(|ptr| unsafe { Gc::from_non_null(ptr) })
 }
 
 impl<'gc, T> GcCell<'gc, T> {
@@ -64,14 +65,14 @@ impl<'gc, T> GcCell<'gc, T> {
     #[inline(always)]
     #[must_use]
     pub fn new(value: Option<Gc<'gc, T>>) -> Self {
-        GcCell { word: AtomicUsize::new(word(value)), content: PhantomData }
+        GcCell { word: AtomicUsize::new(word(value).get()), content: PhantomData }
     }
     /// Returns what the cell holds, with one load.
     #[inline(always)]
     pub fn get(&self) -> Option<Gc<'gc, T>> {
         // SAFETY: INV-4: what a reachable cell holds is live; only pointers of this brand are
         // stored.
-        unsafe { pointer(self.word.load(Ordering::Acquire)) }
+        unsafe { pointer(Addr::new(self.word.load(Ordering::Acquire))) }
     }
     /// Stores `value`. While the collector is not marking, that costs a load and a branch more than
     /// a release store.
@@ -161,7 +162,7 @@ impl<T> Drop for Exclusive<'_, '_, T> {
         // Relaxed and unshaded: the thread publishes the cell with its content later. A new cell
         // needs no barrier (rule 5). For a cell in a guarded cell the guard shades, at its begin
         // and in Prep at its end (INV-14).
-        self.cell.word.store(word(self.held), Ordering::Relaxed);
+        self.cell.word.store(word(self.held).get(), Ordering::Relaxed);
     }
 }
 
@@ -195,8 +196,8 @@ impl<T> fmt::Debug for GcCell<'_, T> {
 unsafe impl<'gc, T> Trace<'gc> for GcCell<'gc, T> {
     #[inline(always)]
     fn trace(&self, tracer: &mut Tracer<'gc>) {
-        let addr = self.word.load(Ordering::Acquire);
-        if addr != 0 {
+        let addr = Addr::new(self.word.load(Ordering::Acquire));
+        if !addr.is_null() {
             tracer.visit(addr);
         }
     }

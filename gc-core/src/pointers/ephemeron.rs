@@ -5,6 +5,7 @@ use crate::mutation::Mutation;
 use crate::pointers::Gc;
 use crate::sweep::ephemeron::EphemeronBox;
 use crate::trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
+use crate::word::Addr;
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -90,7 +91,7 @@ impl<'gc, K: ?Sized, V: ?Sized> Ephemeron<'gc, K, V> {
         key: Gc<'gc, K>,
         value: Gc<'gc, V>,
     ) -> Result<Self, AllocError> {
-        let at = mc.record().alloc_ephemeron::<MUST>()? as *mut EphemeronBox;
+        let at = mc.record().alloc_ephemeron::<MUST>()?.ptr::<EphemeronBox>();
         // SAFETY: INV-11: the slot is ours and its key is zero, which is an empty box.
         unsafe { &*at }.fill(key.addr(), value.addr());
         // SAFETY: INV-5: slots are never at address zero.
@@ -104,8 +105,8 @@ impl<'gc, K: ?Sized, V: ?Sized> Ephemeron<'gc, K, V> {
     }
 
     /// The address of the key, whose object may be gone.
-    pub(super) fn key_addr(&self) -> usize {
-        self.key.as_ptr().cast::<u8>() as usize
+    pub(super) fn key_addr(self) -> Addr {
+        Addr::of(self.key.as_ptr())
     }
     fn shared(&self) -> &EphemeronBox {
         // SAFETY: INV-4: tracing an ephemeron keeps its box, so it is live in this pin.
@@ -151,7 +152,7 @@ impl<K: ?Sized, V: ?Sized> fmt::Debug for Ephemeron<'_, K, V> {
 // value.
 unsafe impl<'gc, K: ?Sized, V: ?Sized> Trace<'gc> for Ephemeron<'gc, K, V> {
     fn trace(&self, tracer: &mut Tracer<'gc>) {
-        tracer.visit(self.shared.as_ptr() as usize);
+        tracer.visit(Addr::of(self.shared.as_ptr()));
     }
 }
 // SAFETY: INV-8: the brand is no part of a pointer's representation.

@@ -6,6 +6,7 @@ use crate::mutation::Mutation;
 use crate::pointers::inside::in_cell;
 use crate::pointers::{GcWeak, Root};
 use crate::trace::{Branded, Family, Managed, Object, Rootable, Trace, Tracer};
+use crate::word::Addr;
 use std::borrow::Borrow;
 use std::cell::Cell;
 use std::fmt;
@@ -96,7 +97,7 @@ impl<'gc, T: Object<'gc>> Gc<'gc, T> {
     /// `MUST` is set for a caller that panics if there is no room.
     #[inline(always)]
     fn make<const MUST: bool>(mc: &Mutation<'gc>, value: T) -> Result<Self, AllocError> {
-        let at = mc.record().alloc::<MUST>(const { InfoOf::<T>::ONE })? as *mut T;
+        let at = mc.record().alloc::<MUST>(const { InfoOf::<T>::ONE })?.ptr::<T>();
         // SAFETY: INV-5: the slot is this thread's alone, large enough and aligned for T.
         unsafe { at.write(value) };
         // SAFETY: INV-5: slots are never at address zero.
@@ -270,7 +271,7 @@ fn alloc_array<'gc, T: Trace<'gc>, const MUST: bool>(
     n: usize,
 ) -> Result<*mut T, AllocError> {
     let bytes = n.saturating_mul(size_of::<T>());
-    mc.record().alloc_array::<MUST>(const { InfoOf::<T>::ARRAY }, bytes).map(|at| at as *mut T)
+    mc.record().alloc_array::<MUST>(const { InfoOf::<T>::ARRAY }, bytes).map(Addr::ptr)
 }
 
 fn set_len<'gc, T: Trace<'gc>>(at: *mut T, len: usize) {
@@ -429,8 +430,8 @@ impl<'gc, T: ?Sized> Gc<'gc, T> {
     }
 
     #[inline(always)]
-    pub(crate) fn addr(self) -> usize {
-        self.ptr.as_ptr().cast::<u8>() as usize
+    pub(crate) fn addr(self) -> Addr {
+        Addr::of(self.ptr.as_ptr())
     }
     pub(crate) fn as_non_null(self) -> NonNull<T> {
         self.ptr

@@ -10,6 +10,7 @@ use crate::pointers::inside::debug_cell;
 use crate::pointers::lock::{Borrow, CellLock};
 use crate::sync::{Backoff, spin_hint};
 use crate::trace::{Branded, Managed, Trace, Tracer};
+use crate::word::Addr;
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -72,7 +73,7 @@ impl<T> Guarded<T> {
             _ => return None,
         };
         let mut guard = GcRefMut { cell: self, mc, kept, changed: false };
-        guard.begin(std::ptr::from_ref(holder) as usize);
+        guard.begin(Addr::of(holder));
         Some(guard)
     }
 
@@ -100,7 +101,7 @@ impl<T> Guarded<T> {
     where
         T: Trace<'gc>,
     {
-        if tracer.seeks(std::ptr::from_ref(self) as usize) {
+        if tracer.seeks(Addr::of(self)) {
             return;
         }
         let cycle = tracer.cycle;
@@ -183,14 +184,14 @@ impl<'gc, T: Trace<'gc>> GcRefMut<'_, 'gc, T> {
     /// Rule 5. In Mark, the first borrow of the cycle shades the whole content. In Prep, the first
     /// borrow of the pin does, or each borrow where the pin cannot keep the cell.
     #[inline]
-    fn begin(&mut self, holder: usize) {
+    fn begin(&mut self, holder: Addr) {
         if !T::NEEDS_TRACE || self.mc.record().mode() == Mode::Off {
             return;
         }
         self.begin_marking(holder);
     }
     #[cold]
-    fn begin_marking(&mut self, holder: usize) {
+    fn begin_marking(&mut self, holder: Addr) {
         let (record, lock) = (self.mc.record(), &self.cell.lock);
         if record.mode() == Mode::Mark {
             if lock.is_recorded(record.cycle()) {

@@ -16,6 +16,7 @@
 //! A leaked guard leaves its cell locked for ever, so the objects that it points to may be freed.
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering, chaos};
+use crate::word::Cycle;
 
 const EXCLUSIVE: u32 = 1 << 31;
 const KEPT: u32 = 1 << 30;
@@ -206,9 +207,9 @@ impl CellLock {
         // the borrower has stored.
         self.state.store(0, Ordering::Release);
     }
-    /// Runs `scan` and then records `cycle` (if not 0), unless the cell is exclusively borrowed.
-    /// Returns whether it ran.
-    pub fn scan(&self, cycle: u64, scan: impl FnOnce()) -> bool {
+    /// Runs `scan` and then records `cycle`, if there is one. Does nothing if the cell is
+    /// exclusively borrowed. Returns whether it ran.
+    pub fn scan(&self, cycle: Cycle, scan: impl FnOnce()) -> bool {
         let Ok(before) = self.enter(|state| state & EXCLUSIVE != 0, SCAN) else {
             if fault!("skip_records") {
                 self.record(cycle);
@@ -219,8 +220,8 @@ impl CellLock {
         chaos();
         scan();
         // While there are notes, `cycle` is the keeper's number.
-        if cycle != 0 && before & NOTES == 0 {
-            self.cycle.store(cycle, Ordering::Relaxed);
+        if cycle != Cycle::NONE && before & NOTES == 0 {
+            self.cycle.store(cycle.get(), Ordering::Relaxed);
         }
         true
     }
@@ -230,19 +231,20 @@ impl CellLock {
         self.state.load(Ordering::Relaxed) & EXCLUSIVE != 0
     }
     /// Returns whether the content was scanned or shaded in `cycle`. For an exclusive borrower.
-    pub fn is_recorded(&self, cycle: u64) -> bool {
-        self.cycle.load(Ordering::Relaxed) == cycle
+    pub fn is_recorded(&self, cycle: Cycle) -> bool {
+        self.cycle.load(Ordering::Relaxed) == cycle.get()
     }
     /// Records that the content was shaded in `cycle`. For an exclusive borrower, from Mark on
     /// only.
-    pub fn record(&self, cycle: u64) {
-        self.cycle.store(cycle, Ordering::Relaxed);
+    pub fn record(&self, cycle: Cycle) {
+        self.cycle.store(cycle.get(), Ordering::Relaxed);
     }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    const THIRD: Cycle = Cycle::new(3);
 
     #[test]
     fn borrows_exclude_each_other() {
@@ -257,10 +259,13 @@ mod tests {
             (lock.exclude(), lock.exclude(), lock.share()),
             (Borrow::Done, Borrow::Taken, Borrow::Taken)
         );
-        assert!(!lock.scan(3, || panic!("a borrowed cell is skipped")) && !lock.is_recorded(3));
+        assert!(
+            !lock.scan(THIRD, || panic!("a borrowed cell is skipped")) && !lock.is_recorded(THIRD)
+        );
         lock.release_exclusive();
         assert!(
-            lock.scan(3, || assert_eq!(lock.exclude(), Borrow::Scanning)) && lock.is_recorded(3)
+            lock.scan(THIRD, || assert_eq!(lock.exclude(), Borrow::Scanning))
+                && lock.is_recorded(THIRD)
         );
         assert_eq!(lock.exclude(), Borrow::Done);
     }
@@ -277,10 +282,10 @@ mod tests {
         };
         let lock = keep(true);
         assert_eq!((lock.exclude(), lock.exclude_from(ME)), (Borrow::Scanning, Borrow::Kept));
-        assert!(!lock.scan(3, || panic!("a borrowed cell is skipped")));
+        assert!(!lock.scan(THIRD, || panic!("a borrowed cell is skipped")));
         lock.release_kept(false);
         // A scan and the keeper's own read leave the notes. A change stays noted.
-        assert!(lock.scan(3, || {}) && !lock.is_recorded(3));
+        assert!(lock.scan(THIRD, || {}) && !lock.is_recorded(THIRD));
         assert_eq!(
             (lock.share(), lock.share_kept(|who| who == ME)),
             (Borrow::Scanning, Borrow::Done)
@@ -302,7 +307,7 @@ mod tests {
         // Another thread's borrow takes the cell over, with no cycle recorded.
         let lock = keep(true);
         assert_eq!(lock.exclude_from(ME + 1), Borrow::Done);
-        assert!(!lock.is_recorded(ME) && lock.is_recorded(0));
+        assert!(!lock.is_recorded(Cycle::new(ME)) && lock.is_recorded(Cycle::NONE));
         lock.settle(ME, || panic!("it is another's"));
         lock.keep(ME + 1);
         lock.release_kept(true);
@@ -317,7 +322,7 @@ mod tests {
         let lock = keep(false);
         assert_eq!(lock.share_kept(|_| false), Borrow::Done);
         lock.release_shared();
-        assert!(lock.scan(ME, || {}) && lock.exclude_from(ME) == Borrow::Done);
-        assert!(!lock.is_recorded(ME));
+        assert!(lock.scan(Cycle::new(ME), || {}) && lock.exclude_from(ME) == Borrow::Done);
+        assert!(!lock.is_recorded(Cycle::new(ME)));
     }
 }

@@ -5,6 +5,7 @@ use crate::mutation::Mutation;
 use crate::pointers::Gc;
 use crate::sweep::weak::WeakBox;
 use crate::trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
+use crate::word::Addr;
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -51,7 +52,7 @@ impl<'gc, T: ?Sized> GcWeak<'gc, T> {
         mc: &Mutation<'gc>,
         target: Gc<'gc, T>,
     ) -> Result<Self, AllocError> {
-        let at = mc.record().alloc_weak_box::<MUST>()? as *mut WeakBox;
+        let at = mc.record().alloc_weak_box::<MUST>()?.ptr::<WeakBox>();
         // SAFETY: INV-11: the slot is ours and zeroed, which is an empty box.
         unsafe { &*at }.fill(target.addr());
         // SAFETY: INV-5: slots are never at address zero.
@@ -125,7 +126,7 @@ impl<T: ?Sized> fmt::Debug for GcWeak<'_, T> {
 // SAFETY: INV-7: the edge is to the box; the target is weak.
 unsafe impl<'gc, T: ?Sized> Trace<'gc> for GcWeak<'gc, T> {
     fn trace(&self, tracer: &mut Tracer<'gc>) {
-        tracer.visit(self.weak.as_ptr() as usize);
+        tracer.visit(Addr::of(self.weak.as_ptr()));
     }
 }
 // SAFETY: INV-8: the brand is no part of a pointer's representation.

@@ -17,6 +17,7 @@ use crate::observe::metrics::Level;
 use crate::pointers::{Ephemeron, External, Gc, GcRwLock};
 use crate::sync::{Arc, OnceLock};
 use crate::trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
+use crate::word::{Addr, SweepNumber};
 use std::collections::HashMap;
 use std::fmt;
 
@@ -29,10 +30,10 @@ const SMALL: usize = 64;
 /// A part of a map: its ephemerons, and the position of each by its key's address.
 struct Shard<'gc, K: ?Sized, V: ?Sized> {
     entries: Vec<Ephemeron<'gc, K, V>>,
-    index: HashMap<usize, u32, ByAddressHash>,
+    index: HashMap<Addr, u32, ByAddressHash>,
     /// The sweep in which the round began, and how many entries it has left to look at: the first
     /// ones.
-    round: u64,
+    round: SweepNumber,
     left: usize,
     /// Entries that were left at the end of the last round.
     survivors: usize,
@@ -44,14 +45,14 @@ impl<'gc, K: ?Sized, V: ?Sized> Shard<'gc, K, V> {
         Shard {
             entries: Vec::new(),
             index: HashMap::default(),
-            round: 0,
+            round: SweepNumber::default(),
             left: 0,
             survivors: 0,
             memory: None,
         }
     }
 
-    fn get(&self, address: usize) -> Option<Ephemeron<'gc, K, V>> {
+    fn get(&self, address: Addr) -> Option<Ephemeron<'gc, K, V>> {
         let at = *self.index.get(&address)?;
         Some(self.entries[at as usize])
     }
@@ -64,7 +65,7 @@ impl<'gc, K: ?Sized, V: ?Sized> Shard<'gc, K, V> {
         }
         Some(std::mem::replace(&mut self.entries[at as usize], entry))
     }
-    fn remove(&mut self, address: usize) -> Option<Ephemeron<'gc, K, V>> {
+    fn remove(&mut self, address: Addr) -> Option<Ephemeron<'gc, K, V>> {
         let at = self.index.remove(&address)? as usize;
         Some(self.take(at))
     }
@@ -109,7 +110,7 @@ impl<'gc, K: ?Sized, V: ?Sized> Shard<'gc, K, V> {
             self.index.shrink_to(2 * self.survivors);
         }
         // The hash index has a byte beside each of its places, and an eighth of them is free.
-        let entry = size_of::<Ephemeron<'gc, K, V>>() + (size_of::<(usize, u32)>() + 1) * 8 / 7;
+        let entry = size_of::<Ephemeron<'gc, K, V>>() + (size_of::<(Addr, u32)>() + 1) * 8 / 7;
         let bytes = entry * self.survivors;
         match &mut self.memory {
             Some(memory) => memory.resize_unpaced(mc, bytes),
@@ -200,7 +201,8 @@ impl<'gc, K: ?Sized, V: ?Sized> GcWeakMap<'gc, K, V> {
         GcWeakMap { shards, counted: Counted(OnceLock::new()) }
     }
 
-    fn shard(&self, address: usize) -> &GcRwLock<Shard<'gc, K, V>> {
+    fn shard(&self, address: Addr) -> &GcRwLock<Shard<'gc, K, V>> {
+        let address = address.get();
         // Uses other bits than the table within the shard.
         &self.shards[(address >> 4 ^ address >> 10 ^ address >> 16) % SHARDS]
     }

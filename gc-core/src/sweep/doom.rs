@@ -11,12 +11,13 @@ use super::doomed::Ward;
 use super::{Keep, Swept, Word, slot_bytes, take_word};
 use crate::heap::Space;
 use crate::heap::span::SpanClass;
+use crate::word::{BlockId, SweepNumber};
 
 /// Sweeps the span of a ward, whose lock the caller holds. The span carries `number` then.
 pub(super) fn sweep_ward(
     space: &Space,
     ward: &mut Ward<&'static SpanClass>,
-    number: u64,
+    number: SweepNumber,
     keep: Keep,
 ) -> Swept {
     let (span, class) = (ward.span, ward.class);
@@ -29,7 +30,7 @@ pub(super) fn sweep_ward(
         ward.doom(i, new);
         new
     });
-    space.meta(span as usize).set_sweep(number);
+    space.meta(span).set_sweep(number);
     swept
 }
 
@@ -39,7 +40,7 @@ pub(super) fn sweep_ward(
 fn sweep_words(
     space: &Space,
     class: &'static SpanClass,
-    span: u32,
+    span: BlockId,
     keep: Keep,
     mut doom: impl FnMut(usize, u64, u64) -> u64,
 ) -> Swept {
@@ -63,8 +64,8 @@ fn sweep_words(
 pub(crate) fn doom_span(
     space: &Space,
     class: &'static SpanClass,
-    span: u32,
-    number: u64,
+    span: BlockId,
+    number: SweepNumber,
     keep: Keep,
 ) -> (Swept, Option<Ward<&'static SpanClass>>) {
     let mut bits = None;
@@ -72,7 +73,7 @@ pub(crate) fn doom_span(
         bits.get_or_insert_with(|| vec![0; class.starts.len()].into_boxed_slice())[i] = dead;
         dead
     });
-    let meta = space.meta(span as usize);
+    let meta = space.meta(span);
     meta.set_live(swept.live);
     meta.set_sweep(number);
     let each = slot_bytes(space, class, span) as u64;

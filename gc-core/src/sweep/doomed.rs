@@ -20,6 +20,7 @@
 //! atomics here. `loom-tests/tests/doomed.rs` explores it beside a sweep and an allocation
 //! (INV-18).
 
+use crate::word::{BlockId, SweepNumber};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -28,7 +29,7 @@ use std::time::Instant;
 #[derive(Debug)]
 pub struct Ward<C> {
     /// First block of the span.
-    pub span: u32,
+    pub span: BlockId,
     /// The class of the span.
     pub class: C,
     /// Bytes of one object.
@@ -43,7 +44,7 @@ pub struct Ward<C> {
     /// Position in the order of arrival.
     number: u64,
     /// The last sweep that has seen the span.
-    swept: u64,
+    swept: SweepNumber,
     since: Instant,
 }
 
@@ -51,7 +52,7 @@ pub struct Ward<C> {
 #[derive(Debug)]
 pub struct Batch<C> {
     /// First block of the span.
-    pub span: u32,
+    pub span: BlockId,
     /// The class of the span.
     pub class: C,
     /// Bytes of one object.
@@ -73,7 +74,13 @@ fn count(bits: &[u64]) -> u64 {
 
 impl<C> Ward<C> {
     /// A ward of `span`, whose objects with a bit in `dead` were found dead by sweep `number`.
-    pub fn new(span: u32, class: C, each: u64, dead: Box<[u64]>, number: u64) -> Ward<C> {
+    pub fn new(
+        span: BlockId,
+        class: C,
+        each: u64,
+        dead: Box<[u64]>,
+        number: SweepNumber,
+    ) -> Ward<C> {
         let (waits, swept, since) = (dead, number, Instant::now());
         Ward { span, class, each, waits, runs: None, is_partial: false, number: 0, swept, since }
     }
@@ -208,7 +215,7 @@ impl<C: Copy> Doomed<C> {
         &mut self,
         skip: usize,
         most: usize,
-        number: u64,
+        number: SweepNumber,
         mut each: impl FnMut(&mut Ward<C>),
     ) -> usize {
         // From the end, because wards leave at the front while the lock is free.
@@ -221,14 +228,14 @@ impl<C: Copy> Doomed<C> {
     }
     /// Sweeps, by `each`, all wards that sweep `number` has not seen. After that it has seen every
     /// ward.
-    pub fn sweep_rest(&mut self, number: u64, mut each: impl FnMut(&mut Ward<C>)) {
+    pub fn sweep_rest(&mut self, number: SweepNumber, mut each: impl FnMut(&mut Ward<C>)) {
         for ward in self.running.iter_mut().chain(&mut self.queue) {
             sweep(ward, number, &mut each);
         }
     }
 }
 
-fn sweep<C>(ward: &mut Ward<C>, number: u64, each: &mut impl FnMut(&mut Ward<C>)) {
+fn sweep<C>(ward: &mut Ward<C>, number: SweepNumber, each: &mut impl FnMut(&mut Ward<C>)) {
     if ward.swept != number {
         ward.swept = number;
         each(ward);
@@ -239,22 +246,22 @@ fn sweep<C>(ward: &mut Ward<C>, number: u64, each: &mut impl FnMut(&mut Ward<C>)
 mod tests {
     use super::*;
 
-    fn ward(span: u32, dead: [u64; 2]) -> Ward<()> {
-        Ward::new(span, (), 16, Box::new(dead), 1)
+    fn ward(span: BlockId, dead: [u64; 2]) -> Ward<()> {
+        Ward::new(span, (), 16, Box::new(dead), SweepNumber::new(1))
     }
 
     #[test]
     fn what_is_dropped_meanwhile_is_known_and_what_dies_meanwhile_waits() {
         let mut doomed = Doomed::new();
-        doomed.push(ward(7, [0b11, 1]));
+        doomed.push(ward(BlockId::new(7), [0b11, 1]));
         let batch = doomed.take(u64::MAX).unwrap();
         assert_eq!((batch.objects(), &*batch.bits), (3, &[0b11, 1][..]));
         assert!(doomed.take(1).is_none() && !doomed.is_empty());
-        doomed.sweep_rest(2, |ward| {
+        doomed.sweep_rest(SweepNumber::new(2), |ward| {
             assert_eq!((ward.known(0), ward.known(1)), (0b11, 1));
             ward.doom(0, 0b100);
         });
-        doomed.sweep_rest(2, |_| panic!("seen"));
+        doomed.sweep_rest(SweepNumber::new(2), |_| panic!("seen"));
         let all_that_is_dead = doomed.next();
         assert!(!doomed.finish(&batch), "one has died meanwhile");
         assert!(doomed.oldest() < all_that_is_dead, "who waits for all waits for this one");
@@ -267,12 +274,12 @@ mod tests {
     #[test]
     fn a_part_of_a_ward_keeps_its_turn() {
         let mut doomed = Doomed::new();
-        doomed.push(ward(1, [0b1011, 0b1]));
-        doomed.push(ward(2, [1, 0]));
+        doomed.push(ward(BlockId::new(1), [0b1011, 0b1]));
+        doomed.push(ward(BlockId::new(2), [1, 0]));
         let first = doomed.take(2).unwrap();
         assert_eq!(&*first.bits, [0b11, 0]);
         let second = doomed.take(2).unwrap();
-        assert_eq!(second.span, 2);
+        assert_eq!(second.span, BlockId::new(2));
         assert!(!doomed.finish(&first));
         assert!(doomed.finish(&second));
         assert_eq!(doomed.oldest(), 0);
@@ -285,12 +292,12 @@ mod tests {
     fn every_ward_is_swept_once_although_some_leave() {
         let mut doomed = Doomed::new();
         for span in 0..10 {
-            doomed.push(ward(span, [1, 0]));
+            doomed.push(ward(BlockId::new(span), [1, 0]));
         }
         let mut seen = Vec::new();
         let mut skip = 0;
         loop {
-            let n = doomed.sweep_some(skip, 3, 2, |ward| seen.push(ward.span));
+            let n = doomed.sweep_some(skip, 3, SweepNumber::new(2), |ward| seen.push(ward.span));
             if n == 0 {
                 break;
             }
@@ -298,10 +305,10 @@ mod tests {
             let batch = doomed.take(1).unwrap();
             assert!(skip % 2 == 0 || doomed.finish(&batch));
         }
-        doomed.sweep_rest(2, |ward| seen.push(ward.span));
+        doomed.sweep_rest(SweepNumber::new(2), |ward| seen.push(ward.span));
         seen.sort_unstable();
         let gone = 10 - seen.len();
         assert!(gone <= 4 && seen.windows(2).all(|two| two[0] < two[1]), "{seen:?}");
-        doomed.sweep_rest(2, |_| panic!("all were seen"));
+        doomed.sweep_rest(SweepNumber::new(2), |_| panic!("all were seen"));
     }
 }

@@ -18,6 +18,7 @@
 use super::{Keep, Swept, sweep_span};
 use crate::heap::Space;
 use crate::heap::span::SpanClass;
+use crate::word::{BlockId, SweepNumber};
 
 /// Spans that one step looks at: some 5 µs.
 const STEP: usize = 32;
@@ -25,16 +26,16 @@ const STEP: usize = 32;
 /// The state of early freeing in one cycle.
 pub(crate) struct Early<'a> {
     space: &'a Space,
-    number: u64,
+    number: SweepNumber,
     /// The classes that are left; the last one is being worked on.
     classes: Vec<&'static SpanClass>,
     /// Spans of that class which have marks and go back into its list.
-    kept: Vec<u32>,
+    kept: Vec<BlockId>,
 }
 
 impl<'a> Early<'a> {
     /// For sweep `number`, which has not begun. Nothing is freed unless `keep` is [`Keep::Marked`].
-    pub(crate) fn new(space: &'a Space, number: u64, keep: Keep) -> Self {
+    pub(crate) fn new(space: &'a Space, number: SweepNumber, keep: Keep) -> Self {
         let mut classes = Vec::new();
         if keep == Keep::Marked {
             classes = space.all_classes();
@@ -49,7 +50,7 @@ impl<'a> Early<'a> {
         let space = self.space;
         let Some(&class) = self.classes.last() else { return false };
         for _ in 0..STEP {
-            let Some(span) = class.full(self.number - 1).pop(|b| space.link(b)) else {
+            let Some(span) = class.full(self.number.previous()).pop(|b| space.link(b)) else {
                 self.put_back();
                 self.classes.pop();
                 break;
@@ -71,7 +72,7 @@ impl<'a> Early<'a> {
         }
         // The last one first, which restores their order in the list.
         while let Some(span) = self.kept.pop() {
-            super::put_back(self.space, class, span, self.number - 1, false);
+            super::put_back(self.space, class, span, self.number.previous(), false);
         }
     }
 
@@ -82,7 +83,7 @@ impl<'a> Early<'a> {
 }
 
 /// Returns whether no object of a span is marked. No thread can mark one any more (see above).
-fn is_dead(space: &Space, class: &SpanClass, span: u32) -> bool {
+fn is_dead(space: &Space, class: &SpanClass, span: BlockId) -> bool {
     let first = space.first_word(span);
     (first..first + class.starts.len()).all(|word| !space.mark_word(word).is_set(u64::MAX))
 }

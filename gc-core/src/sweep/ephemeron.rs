@@ -21,6 +21,7 @@ use super::weak::{WeakBox, each_box};
 use crate::heap::Space;
 use crate::heap::object::TypeInfo;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, chaos};
+use crate::word::Addr;
 
 /// Whether the heap has ever had an ephemeron. Set before the first box is filled, never reset.
 #[derive(Debug)]
@@ -59,18 +60,18 @@ impl EphemeronBox {
     #[cfg(loom)]
     #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
     pub fn new() -> Self {
-        EphemeronBox { key: WeakBox::new(0), value: AtomicUsize::new(0) }
+        EphemeronBox { key: WeakBox::new(Addr::NULL), value: AtomicUsize::new(0) }
     }
     /// Fills an empty slot. The collector may read the slot at the same time, so the key comes
     /// last.
-    pub fn fill(&self, key: usize, value: usize) {
-        self.value.store(value, Ordering::Relaxed);
+    pub fn fill(&self, key: Addr, value: Addr) {
+        self.value.store(value.get(), Ordering::Relaxed);
         chaos();
         self.key.fill(key);
     }
     /// The value's address.
-    pub fn value(&self) -> usize {
-        self.value.load(Ordering::Relaxed)
+    pub fn value(&self) -> Addr {
+        Addr::new(self.value.load(Ordering::Relaxed))
     }
 }
 
@@ -78,7 +79,7 @@ impl EphemeronBox {
 pub(crate) static EPHEMERON: TypeInfo = TypeInfo::of_ephemeron(size_of::<EphemeronBox>());
 
 /// Calls `each(box, key, value)` for the ephemerons that are not dead.
-pub(crate) fn each_ephemeron(space: &Space, mut each: impl FnMut(usize, usize, usize)) {
+pub(crate) fn each_ephemeron(space: &Space, mut each: impl FnMut(Addr, Addr, Addr)) {
     each_box(
         space,
         |info| info.ephemeron,
@@ -87,9 +88,9 @@ pub(crate) fn each_ephemeron(space: &Space, mut each: impl FnMut(usize, usize, u
                 return;
             }
             let key = weak.filled_target();
-            if key != 0 {
+            if !key.is_null() {
                 // SAFETY: INV-11: an allocated slot of this class holds an ephemeron's box.
-                let value = unsafe { &*(at as *const EphemeronBox) }.value();
+                let value = unsafe { &*at.ptr::<EphemeronBox>() }.value();
                 each(at, key, value);
             }
         },

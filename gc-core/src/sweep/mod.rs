@@ -33,6 +33,7 @@ pub mod weak;
 use crate::heap::span::SpanClass;
 use crate::heap::{Space, asan};
 use crate::sync::{AtomicU64, Ordering, chaos};
+use crate::word::{Addr, BlockId, SweepNumber};
 
 const OPEN: u64 = 1 << 63;
 
@@ -126,15 +127,15 @@ pub(crate) enum Keep {
     Nothing,
 }
 
-/// Takes one unswept span of `class` from the lists of `number - 1`.
+/// Takes one unswept span of `class` from the lists of `number.previous()`.
 pub(crate) fn take_unswept(
     _right: &Sweeping<'_>,
     space: &Space,
     class: &'static SpanClass,
-    number: u64,
-) -> Option<u32> {
+    number: SweepNumber,
+) -> Option<BlockId> {
     let link = |b| space.link(b);
-    class.partial(number - 1).pop(link).or_else(|| class.full(number - 1).pop(link))
+    class.partial(number.previous()).pop(link).or_else(|| class.full(number.previous()).pop(link))
 }
 
 /// Sweeps `span`, whose class has no drop glue and which the caller took from a list and therefore
@@ -142,8 +143,8 @@ pub(crate) fn take_unswept(
 pub(crate) fn sweep_span(
     space: &Space,
     class: &'static SpanClass,
-    span: u32,
-    number: u64,
+    span: BlockId,
+    number: SweepNumber,
     keep: Keep,
 ) -> Swept {
     let mut swept = Swept::default();
@@ -168,7 +169,7 @@ pub(crate) fn sweep_span(
         swept.live += live.count_ones();
         swept.freed += dead.count_ones();
     }
-    let meta = space.meta(span as usize);
+    let meta = space.meta(span);
     let bytes = slot_bytes(space, class, span);
     swept.freed_bytes = u64::from(swept.freed) * bytes as u64;
     meta.set_live(swept.live);
@@ -203,17 +204,22 @@ fn take_word(space: &Space, class: &SpanClass, at: usize, starts: u64, keep: Kee
 }
 
 /// Bytes that one object of a span takes.
-fn slot_bytes(space: &Space, class: &SpanClass, span: u32) -> usize {
+fn slot_bytes(space: &Space, class: &SpanClass, span: BlockId) -> usize {
     if class.is_large() {
-        space.meta(span as usize).blocks() as usize * crate::config::BLOCK
+        space.meta(span).blocks() as usize * crate::config::BLOCK
     } else {
         class.slot
     }
 }
 
 /// Puts a swept span into the page heap if it is empty, else into a list of `number`.
-pub(crate) fn put_swept(space: &Space, class: &'static SpanClass, span: u32, number: u64) {
-    let live = space.meta(span as usize).live() as usize;
+pub(crate) fn put_swept(
+    space: &Space,
+    class: &'static SpanClass,
+    span: BlockId,
+    number: SweepNumber,
+) {
+    let live = space.meta(span).live() as usize;
     if live == 0 {
         space.free_span(span);
     } else {
@@ -225,8 +231,8 @@ pub(crate) fn put_swept(space: &Space, class: &'static SpanClass, span: u32, num
 pub(crate) fn put_back(
     space: &Space,
     class: &'static SpanClass,
-    span: u32,
-    number: u64,
+    span: BlockId,
+    number: SweepNumber,
     partial: bool,
 ) {
     let list = if partial { class.partial(number) } else { class.full(number) };
@@ -237,10 +243,10 @@ pub(crate) fn put_back(
 pub(crate) fn each_object(
     space: &Space,
     class: &SpanClass,
-    span: u32,
+    span: BlockId,
     i: usize,
     mut bits: u64,
-    mut each: impl FnMut(usize),
+    mut each: impl FnMut(Addr),
 ) {
     let start = space.address(span) + class.origin;
     while bits != 0 {
@@ -253,18 +259,18 @@ pub(crate) fn each_object(
 
 /// Runs the drop glue of one dead object of the caller's batch. Returns how many panics were
 /// caught.
-fn drop_object(class: &SpanClass, at: usize) -> u32 {
+fn drop_object(class: &SpanClass, at: Addr) -> u32 {
     let drop = class.info.drop;
     let n = if class.info.array {
         // SAFETY: INV-6: an array with drop glue has its length before its first element.
-        unsafe { (at as *const usize).sub(1).read() }
+        unsafe { at.ptr::<usize>().sub(1).read() }
     } else {
         1
     };
     // SAFETY: INV-9, INV-18: the object was found dead after the last crossing of a cycle, so no
     // thread can reach it. Its slot is not reused while its ward remembers it, and only the
     // caller's batch has it.
-    let returned = crate::error::contain(|| unsafe { drop(at as *mut u8, n) });
+    let returned = crate::error::contain(|| unsafe { drop(at.ptr(), n) });
     u32::from(!returned)
 }
 

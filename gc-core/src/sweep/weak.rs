@@ -21,6 +21,7 @@
 use crate::heap::Space;
 use crate::heap::object::TypeInfo;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering, RwLock, chaos};
+use crate::word::{Addr, Cycle};
 
 /// The gate between upgrades and the end of marking.
 #[derive(Debug)]
@@ -95,8 +96,8 @@ pub struct WeakBox {
 impl WeakBox {
     /// A box for the object at `target`.
     #[cfg(any(test, loom))]
-    pub fn new(target: usize) -> Self {
-        WeakBox { target: AtomicUsize::new(target), died: AtomicU64::new(0) }
+    pub fn new(target: Addr) -> Self {
+        WeakBox { target: AtomicUsize::new(target.get()), died: AtomicU64::new(0) }
     }
     /// Empties a free slot that is about to be taken.
     pub fn empty(&self) {
@@ -104,17 +105,17 @@ impl WeakBox {
         self.died.store(0, Ordering::Relaxed);
     }
     /// Fills an empty slot. The pass may read the slot at the same time.
-    pub fn fill(&self, target: usize) {
-        self.target.store(target, Ordering::Release);
+    pub fn fill(&self, target: Addr) {
+        self.target.store(target.get(), Ordering::Release);
     }
     /// The address of the object, which may be dead.
     #[inline]
-    pub fn target(&self) -> usize {
-        self.target.load(Ordering::Relaxed)
+    pub fn target(&self) -> Addr {
+        Addr::new(self.target.load(Ordering::Relaxed))
     }
     /// The same. Also makes visible what was written before [`fill`](Self::fill).
-    pub fn filled_target(&self) -> usize {
-        self.target.load(Ordering::Acquire)
+    pub fn filled_target(&self) -> Addr {
+        Addr::new(self.target.load(Ordering::Acquire))
     }
     /// Returns whether the target is known to be dead.
     #[inline]
@@ -128,11 +129,11 @@ impl WeakBox {
     }
     /// Flags the box if its target is not marked. By the collector in `cycle`, between `resolved`
     /// and the Sweep epoch.
-    pub fn flag_unless(&self, cycle: u64, is_marked: impl FnOnce(usize) -> bool) {
-        let target = self.target.load(Ordering::Acquire);
+    pub fn flag_unless(&self, cycle: Cycle, is_marked: impl FnOnce(Addr) -> bool) {
+        let target = self.filled_target();
         chaos();
-        if target != 0 && !self.is_dead() && !is_marked(target) {
-            self.died.store(cycle, Ordering::Release);
+        if !target.is_null() && !self.is_dead() && !is_marked(target) {
+            self.died.store(cycle.get(), Ordering::Release);
         }
     }
 }
@@ -141,8 +142,8 @@ impl WeakBox {
 /// reads them.
 pub(crate) static WEAK_BOX: TypeInfo = TypeInfo::of_weak_box(size_of::<WeakBox>());
 
-/// Flags every box whose target is not marked, in `cycle`, which is not 0.
-pub(crate) fn flag_dead(space: &Space, cycle: u64) {
+/// Flags every box whose target is not marked, in `cycle`.
+pub(crate) fn flag_dead(space: &Space, cycle: Cycle) {
     each_box(
         space,
         |info| info.weak_box,
@@ -157,7 +158,7 @@ pub(crate) fn flag_dead(space: &Space, cycle: u64) {
 pub(super) fn each_box(
     space: &Space,
     which: fn(&TypeInfo) -> bool,
-    mut each: impl FnMut(usize, &WeakBox),
+    mut each: impl FnMut(Addr, &WeakBox),
 ) {
     if !space.all_classes().iter().any(|class| which(class.info)) {
         return;
@@ -172,7 +173,7 @@ pub(super) fn each_box(
             super::each_object(space, class, span, i, bits, |at| {
                 // SAFETY: INV-11: the slot is allocated, so it holds a box, or zeros, which are an
                 // empty box. Boxes change by atomics only.
-                each(at, unsafe { &*(at as *const WeakBox) });
+                each(at, unsafe { &*at.ptr::<WeakBox>() });
             });
         }
     });
@@ -184,27 +185,28 @@ mod tests {
 
     #[test]
     fn the_gate_decides_by_flag_then_by_mark_then_by_its_state() {
-        let (gate, weak) = (Gate::new(), WeakBox::new(16));
+        let (gate, weak) = (Gate::new(), WeakBox::new(Addr::new(16)));
         assert!(gate.upgrade(&weak, || true, || panic!("marked already")));
         let mut shaded = false;
         assert!(gate.upgrade(&weak, || false, || shaded = true) && shaded);
         assert!(!gate.resolve(|| false) && gate.resolve(|| true));
         assert!(!gate.upgrade(&weak, || false, || panic!("resolved")));
-        weak.flag_unless(1, |_| false);
+        weak.flag_unless(Cycle::new(1), |_| false);
         gate.settle();
         assert!(!gate.upgrade(&weak, || panic!("the mark of another object"), || {}));
         gate.reset();
-        assert!(gate.upgrade(&WeakBox::new(32), || false, || {}));
+        assert!(gate.upgrade(&WeakBox::new(Addr::new(32)), || false, || {}));
     }
 
     #[test]
     fn only_boxes_of_unmarked_targets_are_flagged() {
-        let (live, dead, empty) = (WeakBox::new(16), WeakBox::new(32), WeakBox::new(0));
+        let (live, dead, empty) =
+            (WeakBox::new(Addr::new(16)), WeakBox::new(Addr::new(32)), WeakBox::new(Addr::NULL));
         for weak in [&live, &dead, &empty] {
-            weak.flag_unless(7, |target| target == 16);
+            weak.flag_unless(Cycle::new(7), |target| target == Addr::new(16));
         }
         assert_eq!([live.died(), dead.died(), empty.died()], [0, 7, 0]);
-        dead.flag_unless(8, |_| false);
+        dead.flag_unless(Cycle::new(8), |_| false);
         assert!(dead.is_dead() && dead.died() == 7, "it dies once");
     }
 }

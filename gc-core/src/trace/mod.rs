@@ -24,6 +24,7 @@ mod std_impls;
 
 use crate::config::BLOCK;
 use crate::sync::prefetch;
+use crate::word::{Addr, Cycle};
 use near::Near;
 use std::marker::PhantomData;
 
@@ -238,21 +239,21 @@ pub(crate) const PACKET: usize = 510;
 
 /// The cycle number of a tracer that marks nothing. It only finds out whether an object has a
 /// guarded cell as a part of its own.
-const SEEKING: u64 = u64::MAX;
+const SEEKING: Cycle = Cycle::new(u64::MAX);
 
 /// Returns whether tracing reaches the guarded cell at `cell` without another guarded cell. Then
 /// the traced object has it as a part of its own, which no exclusive borrow of another cell can
 /// move or drop.
-pub(crate) fn has_cell(cell: usize, trace: impl FnOnce(&mut Tracer<'static>)) -> bool {
+pub(crate) fn has_cell(cell: Addr, trace: impl FnOnce(&mut Tracer<'static>)) -> bool {
     unsafe fn forget(tracer: *mut Tracer<'static>) {
         // SAFETY: INV-7: the tracer below, lent for the call.
         unsafe { (*tracer).len = 0 };
     }
-    let (mut buf, mut sought) = ([0usize; PACKET], cell);
+    let (mut buf, mut sought) = ([Addr::NULL; PACKET], cell);
     let owner = (&raw mut sought).cast();
     let mut tracer = Tracer::new(buf.as_mut_ptr(), forget, owner, SEEKING);
     // The marker's own call of `trace` reports a panic.
-    crate::error::contain(|| trace(&mut tracer)) && sought == 0
+    crate::error::contain(|| trace(&mut tracer)) && sought.is_null()
 }
 
 /// The handler of a full buffer of edges: it empties `buf` (sets `len` to 0) before it returns.
@@ -291,15 +292,15 @@ pub(crate) type Spill = unsafe fn(*mut Tracer<'static>);
 #[repr(C)]
 pub struct Tracer<'gc> {
     pub(crate) len: usize,
-    pub(crate) buf: *mut usize,
+    pub(crate) buf: *mut Addr,
     pub(crate) spill: Spill,
     /// The owner's state, for `spill`.
     pub(crate) owner: *mut (),
     /// The number of the cycle that is tracing; 0 if none. Guarded cells record it (INV-14).
-    pub(crate) cycle: u64,
+    pub(crate) cycle: Cycle,
     /// First byte of the span that a marker scans, and the objects that it finds there. For other
     /// tracers `NOWHERE`, and never dereferenced.
-    near_from: usize,
+    near_from: Addr,
     near: *mut Near,
     /// Number of containers around the value that is being traced, and containers that lay too
     /// deep.
@@ -323,7 +324,7 @@ impl std::fmt::Debug for Tracer<'_> {
 
 impl<'gc> Tracer<'gc> {
     /// A tracer over `buf`, which has room for [`PACKET`] words.
-    pub(crate) fn new(buf: *mut usize, spill: Spill, owner: *mut (), cycle: u64) -> Self {
+    pub(crate) fn new(buf: *mut Addr, spill: Spill, owner: *mut (), cycle: Cycle) -> Self {
         let (near_from, near) = (Near::NOWHERE, std::ptr::null_mut());
         let (depth, later) = (0, std::ptr::null_mut());
         Tracer {
@@ -353,11 +354,11 @@ impl<'gc> Tracer<'gc> {
 
     /// Reports one edge: the address of an object, never null.
     #[inline(always)]
-    pub(crate) fn visit(&mut self, addr: usize) {
-        debug_assert!(addr != 0);
-        let offset = addr.wrapping_sub(self.near_from);
+    pub(crate) fn visit(&mut self, addr: Addr) {
+        debug_assert!(!addr.is_null());
+        let offset = addr.get().wrapping_sub(self.near_from.get());
         if offset < BLOCK {
-            prefetch(addr as *const u8);
+            prefetch(addr.ptr::<u8>());
             // SAFETY: INV-7: an object lies there, so `near_from` is from `with_near`, whose caller
             // promised that `near` is ours.
             return unsafe { &mut *self.near }.note(offset);
@@ -374,15 +375,15 @@ impl<'gc> Tracer<'gc> {
     /// Returns whether this tracer seeks a guarded cell; then the cell must not show it its
     /// content. Notes if this is the sought cell, which is at `cell`.
     #[inline(always)]
-    pub(crate) fn seeks(&mut self, cell: usize) -> bool {
+    pub(crate) fn seeks(&mut self, cell: Addr) -> bool {
         if self.cycle != SEEKING {
             return false;
         }
         // SAFETY: INV-7: the owner of a seeking tracer is the word of `has_cell`, which outlives
         // it.
-        let sought = unsafe { &mut *self.owner.cast::<usize>() };
+        let sought = unsafe { &mut *self.owner.cast::<Addr>() };
         if *sought == cell {
-            *sought = 0;
+            *sought = Addr::NULL;
         }
         true
     }
@@ -486,7 +487,7 @@ mod tests {
     unsafe impl<'gc> Trace<'gc> for List {
         fn trace(&self, tracer: &mut Tracer<'gc>) {
             if let List::Link(number, next) = self {
-                tracer.visit(*number);
+                tracer.visit(Addr::new(*number));
                 tracer.edges(next);
             }
         }
@@ -503,7 +504,7 @@ mod tests {
                 let new = std::slice::from_raw_parts(tracer.buf, tracer.len);
                 (&mut *tracer.owner.cast::<(usize, usize)>(), new)
             };
-            *all = (all.0 + new.len(), all.1 + new.iter().sum::<usize>());
+            *all = (all.0 + new.len(), all.1 + new.iter().map(|addr| addr.get()).sum::<usize>());
             tracer.len = 0;
         }
         let n = if cfg!(miri) { 1000 } else { 1_000_000 };
@@ -513,8 +514,8 @@ mod tests {
         }
         let value = (vec![List::Link(1, Box::new(List::End))], [list]);
         let mut all = (0, 0);
-        let mut buf = [0; PACKET];
-        let mut tracer = Tracer::new(buf.as_mut_ptr(), sum, (&raw mut all).cast(), 0);
+        let mut buf = [Addr::NULL; PACKET];
+        let mut tracer = Tracer::new(buf.as_mut_ptr(), sum, (&raw mut all).cast(), Cycle::NONE);
         tracer.edges(&value);
         tracer.apart(|tracer| tracer.edges(&value.1));
         assert!(tracer.later.is_null() && tracer.depth == 0);
@@ -532,9 +533,9 @@ mod tests {
         unsafe fn never(_: *mut Tracer<'static>) {
             unreachable!("a test reports less than a packet");
         }
-        let mut buf = [0; PACKET];
+        let mut buf = [Addr::NULL; PACKET];
         let mut near = Near::new();
-        let from = 1 << 30;
+        let from = Addr::new(1 << 30);
         let edges = [from - 16, from, from + BLOCK - 16, from + BLOCK];
         // Before a span is opened, while one is, and after it.
         for (open, buffered) in
@@ -543,7 +544,7 @@ mod tests {
             if open {
                 near.open(from, [0; crate::config::BLOCK_WORDS]);
             }
-            let tracer = Tracer::new(buf.as_mut_ptr(), never, std::ptr::null_mut(), 0);
+            let tracer = Tracer::new(buf.as_mut_ptr(), never, std::ptr::null_mut(), Cycle::NONE);
             // SAFETY: INV-7: `near` lives on this stack, and is not used while the tracer is.
             let mut tracer = unsafe { tracer.with_near(&raw mut near, 0) };
             edges.iter().for_each(|&addr| tracer.visit(addr));

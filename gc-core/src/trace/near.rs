@@ -14,6 +14,7 @@
 //!    thread shades such an object meanwhile, it is scanned a second time, which does no harm.
 
 use crate::config::{BLOCK_WORDS, GRANULE_SHIFT};
+use crate::word::Addr;
 
 /// A bitmap's words for one block.
 pub(crate) type Bits = [u64; BLOCK_WORDS];
@@ -21,13 +22,13 @@ pub(crate) type Bits = [u64; BLOCK_WORDS];
 /// Calls `each` with the address of every object of `bits` in the span at `start`, in order.
 /// `halves` has a bit for each object that begins in the second half of its granule.
 #[inline(always)]
-pub(crate) fn each_object(start: usize, halves: &[u64], bits: &Bits, mut each: impl FnMut(usize)) {
+pub(crate) fn each_object(start: Addr, halves: &[u64], bits: &Bits, mut each: impl FnMut(Addr)) {
     for (i, (word, halves)) in bits.iter().zip(halves).enumerate() {
         let mut left = *word;
         while left != 0 {
             let bit = left.trailing_zeros();
             let half = (halves >> bit & 1) as usize;
-            each(start + ((i * 64 + bit as usize) << GRANULE_SHIFT) + 8 * half);
+            each(start + (((i * 64 + bit as usize) << GRANULE_SHIFT) + 8 * half));
             left &= left - 1;
         }
     }
@@ -37,7 +38,7 @@ pub(crate) fn each_object(start: usize, halves: &[u64], bits: &Bits, mut each: i
 #[derive(Debug)]
 pub(crate) struct Near {
     /// First byte of the span, or [`NOWHERE`](Near::NOWHERE).
-    from: usize,
+    from: Addr,
     /// A bit for each object that was noted since the last `take`; `any` tells whether there is
     /// one.
     noted: Bits,
@@ -51,7 +52,7 @@ pub(crate) struct Near {
 
 impl Near {
     /// Not the address of any object: the system owns the upper half of the address space.
-    pub(crate) const NOWHERE: usize = 1 << (usize::BITS - 1);
+    pub(crate) const NOWHERE: Addr = Addr::new(1 << (usize::BITS - 1));
 
     /// The marker scans no span.
     pub(crate) fn new() -> Near {
@@ -60,12 +61,12 @@ impl Near {
     }
     /// First byte of the span, or [`NOWHERE`](Near::NOWHERE).
     #[inline(always)]
-    pub(crate) fn from(&self) -> usize {
+    pub(crate) fn from(&self) -> Addr {
         self.from
     }
     /// The marker scans the span at `from` from now on. Objects with a bit in `known` are marked,
     /// so another entry or marker has them. The span before must be settled.
-    pub(crate) fn open(&mut self, from: usize, known: Bits) {
+    pub(crate) fn open(&mut self, from: Addr, known: Bits) {
         debug_assert!(self.is_settled());
         (self.from, self.seen, self.known) = (from, known, known);
     }
@@ -140,7 +141,7 @@ mod tests {
         let mut near = Near::new();
         let mut known = [0; BLOCK_WORDS];
         known[0] = 0b101;
-        near.open(1 << 20, known);
+        near.open(Addr::new(1 << 20), known);
         for offset in [0, 16, 32, 16, 1024, BLOCK_WORDS * 1024 - 16, 1024] {
             near.note(offset);
         }
@@ -154,7 +155,7 @@ mod tests {
         near.note(48);
         assert_eq!(taken(&mut near), [(0, 0b1000)]);
         assert_eq!(settled(&mut near), [(0, 0b1000)]);
-        near.open(1 << 20, [u64::MAX; BLOCK_WORDS]);
+        near.open(Addr::new(1 << 20), [u64::MAX; BLOCK_WORDS]);
         near.note(64);
         assert!(taken(&mut near).is_empty() && near.is_settled());
     }

@@ -386,6 +386,7 @@ tuple!(A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7 I 8 J 9 K 10 L 11 M 12 N 13 O 14 P 15);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::word::{Addr, Cycle};
 
     /// A type that needs a trace: reports its number as if it were an address.
     struct Edge(usize);
@@ -393,7 +394,7 @@ mod tests {
     // SAFETY: it holds no `Gc`, and the numbers that it reports are only compared.
     unsafe impl<'gc> Trace<'gc> for Edge {
         fn trace(&self, tracer: &mut Tracer<'gc>) {
-            tracer.visit(self.0);
+            tracer.visit(Addr::new(self.0));
         }
     }
 
@@ -402,13 +403,13 @@ mod tests {
         unsafe fn never(_: *mut Tracer<'static>) {
             unreachable!("a test reports less than a packet");
         }
-        let mut buf = vec![0; crate::trace::PACKET];
-        let mut tracer = Tracer::new(buf.as_mut_ptr(), never, std::ptr::null_mut(), 0);
+        let mut buf = vec![Addr::NULL; crate::trace::PACKET];
+        let mut tracer = Tracer::new(buf.as_mut_ptr(), never, std::ptr::null_mut(), Cycle::NONE);
         tracer.edges(value);
         let len = tracer.len;
         buf.truncate(len);
         buf.sort_unstable();
-        buf
+        buf.into_iter().map(Addr::get).collect()
     }
 
     fn needs<T: Trace<'static> + ?Sized>() -> bool {

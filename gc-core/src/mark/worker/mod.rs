@@ -25,6 +25,7 @@ use crate::heap::span::SpanClass;
 use crate::sync::{Ordering, prefetch};
 use crate::trace::near::Near;
 use crate::trace::{PACKET, Tracer};
+use crate::word::{Addr, Cycle};
 use crossbeam_deque::Worker;
 
 /// Objects prefetched ahead of the scan; edges handled together; spans whose bitmaps are prefetched
@@ -55,7 +56,7 @@ pub(crate) type EachRing<'a> = &'a dyn Fn(&mut dyn FnMut(&GreyRing));
 
 /// Returns at most [`SHARE`] addresses of shared work, and shares the rest again.
 fn part_of(work: Work, marking: &Marking) -> Work {
-    let part = |mut list: Vec<usize>, make: fn(Vec<usize>) -> Work| {
+    let part = |mut list: Vec<Addr>, make: fn(Vec<Addr>) -> Work| {
         let part = list.split_off(list.len().saturating_sub(SHARE));
         if !list.is_empty() {
             marking.share(make(list));
@@ -105,12 +106,12 @@ struct Gathered {
 
 impl Default for Gathered {
     fn default() -> Self {
-        Gathered { list: Box::new([0; MOST]), len: 0 }
+        Gathered { list: Box::new([Addr::NULL; MOST]), len: 0 }
     }
 }
 
 impl Gathered {
-    fn addrs(&self) -> &[usize] {
+    fn addrs(&self) -> &[Addr] {
         &self.list[..self.len]
     }
 }
@@ -118,10 +119,10 @@ impl Gathered {
 /// One marker's private state.
 pub(crate) struct Marker {
     sink: *mut Sink,
-    edges: Box<[usize; PACKET]>,
+    edges: Box<[Addr; PACKET]>,
     /// How many entries of `edges` have not been handled yet.
     pending: usize,
-    ahead: [usize; RING],
+    ahead: [Addr; RING],
     /// Index of the first entry of `ahead`, and the number of entries.
     first: usize,
     len: usize,
@@ -141,7 +142,7 @@ pub(crate) struct Marker {
     /// Bytes marked since the last `take_marked`.
     marked: u64,
     /// The number of the cycle, for guarded cells.
-    pub(crate) cycle: u64,
+    pub(crate) cycle: Cycle,
 }
 
 // SAFETY: INV-7: the marker owns the sink and `near` like boxes. They are raw only because the
@@ -168,9 +169,9 @@ impl Marker {
         let sink = Sink::new(**space);
         Marker {
             sink: Box::into_raw(Box::new(sink)),
-            edges: Box::new([0; PACKET]),
+            edges: Box::new([Addr::NULL; PACKET]),
             pending: 0,
-            ahead: [0; RING],
+            ahead: [Addr::NULL; RING],
             first: 0,
             len: 0,
             own,
@@ -182,7 +183,7 @@ impl Marker {
             fetched: 0,
             piece: PIECE,
             marked: 0,
-            cycle: 0,
+            cycle: Cycle::NONE,
         }
     }
 
@@ -269,7 +270,7 @@ impl Marker {
     pub(crate) fn give_all(&mut self, marking: &Marking) {
         self.look_at_edges();
         // In portions, so that other assists find some too.
-        let spans: Vec<usize> = std::mem::take(&mut self.sink().spans).into();
+        let spans: Vec<Addr> = std::mem::take(&mut self.sink().spans).into();
         spans.chunks(SHARE).for_each(|some| marking.share(Work::Spans(some.to_vec())));
         let mut all = std::mem::take(&mut self.sink().stack);
         all.extend(&self.grey.addrs()[self.grey_at..]);
@@ -297,12 +298,12 @@ impl Marker {
     }
 
     /// Marks `addr`, a root's object, and keeps it if it was white.
-    pub(crate) fn root(&mut self, addr: usize) {
+    pub(crate) fn root(&mut self, addr: Addr) {
         self.sink().edges(&[addr]);
     }
 
     /// Keeps `addr`, which the caller has marked and not scanned.
-    pub(crate) fn take_over(&mut self, addr: usize) {
+    pub(crate) fn take_over(&mut self, addr: Addr) {
         self.sink().shaded(addr);
     }
     /// Counts objects that the caller has marked without this marker.
@@ -434,9 +435,9 @@ impl Marker {
                     }
                     continue;
                 };
-                prefetch(addr as *const u8);
+                prefetch(addr.ptr::<u8>());
                 // A small object may lie across two lines.
-                prefetch((addr + 16) as *const u8);
+                prefetch((addr + 16).ptr::<u8>());
                 self.ahead[(self.first + self.len) % RING] = addr;
                 self.len += 1;
             }
@@ -451,7 +452,7 @@ impl Marker {
 
     /// Scans an object and returns the cost.
     #[inline(always)]
-    fn scan(&mut self, addr: usize) -> usize {
+    fn scan(&mut self, addr: Addr) -> usize {
         // SAFETY: INV-7: as in `sink`.
         let class = unsafe { &*self.sink }.tables.class_of(addr);
         if class.info.array {
@@ -462,9 +463,9 @@ impl Marker {
         }
     }
 
-    fn scan_array(&mut self, addr: usize) -> usize {
+    fn scan_array(&mut self, addr: Addr) -> usize {
         // SAFETY: INV-6: an array that is traced has its length before its first element.
-        let len = unsafe { (addr as *const usize).sub(1).read() };
+        let len = unsafe { addr.ptr::<usize>().sub(1).read() };
         let info = self.sink().tables.class_of(addr).info;
         self.scan_piece(addr, 0, len);
         1 + len.saturating_mul(info.size).min(self.piece) / COST
@@ -474,7 +475,7 @@ impl Marker {
     /// where other markers may steal it. A marker halves the rest, so that a thief gets half of it.
     /// With one remainder, markers would steal it to and fro, and scan spans with few grey objects
     /// meanwhile. An assist leaves one remainder, since it shares all that it has.
-    fn scan_piece(&mut self, addr: usize, from: usize, mut to: usize) {
+    fn scan_piece(&mut self, addr: Addr, from: usize, mut to: usize) {
         let info = self.sink().tables.class_of(addr).info;
         let piece = (self.piece / info.size.max(1)).max(1);
         while to - from > piece {
@@ -489,12 +490,12 @@ impl Marker {
     }
 
     #[inline(always)]
-    fn trace(&mut self, info: &crate::heap::object::TypeInfo, at: usize, n: usize) {
+    fn trace(&mut self, info: &crate::heap::object::TypeInfo, at: Addr, n: usize) {
         // If a `trace` panics, the edges noted before stay noted.
         let mut tracer = self.tracer();
         // SAFETY: INV-6: `n` values of the span's type lie at `at`, allocated and initialised: an
         // object, a root or a shade had the marked address. INV-7 for the tracer.
-        unsafe { (info.trace)(at as *const u8, n, &mut tracer) };
+        unsafe { (info.trace)(at.ptr(), n, &mut tracer) };
         self.pending = tracer.len;
     }
 

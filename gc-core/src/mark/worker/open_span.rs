@@ -9,6 +9,7 @@
 use super::{DENSE, EDGES, LOCAL, Marker, RING, cost_of};
 use crate::config::BLOCK;
 use crate::sync::prefetch;
+use crate::word::Addr;
 
 const SPANS: usize = 4;
 const TOGETHER: usize = 32;
@@ -100,7 +101,7 @@ impl Marker {
         let n = (self.grey.len - from).min(TOGETHER).min((most / cost).max(1));
         if self.grey.len - from == n {
             // These are the last of this span: prefetches the first of the next one.
-            self.next.addrs().iter().take(TOGETHER).for_each(|&addr| prefetch(addr as *const u8));
+            self.next.addrs().iter().take(TOGETHER).for_each(|&addr| prefetch(addr.ptr::<u8>()));
         }
         // If a `trace` panics, the objects after this call's remain.
         self.grey_at += n;
@@ -156,16 +157,16 @@ impl Marker {
             return;
         }
         // A small class has spans of one block, which are aligned to the block's size.
-        let start = self.next.list[0] & !(BLOCK - 1);
+        let start = Addr::new(self.next.list[0].get() & !(BLOCK - 1));
         let to = BLOCK.min(self.fetched + n.min(LINES) * LINE);
         for at in (self.fetched..to).step_by(LINE) {
-            prefetch((start + at) as *const u8);
+            prefetch((start + at).ptr::<u8>());
         }
         self.fetched = to;
     }
 
     #[inline(always)]
-    pub(super) fn next_ahead(&mut self) -> Option<usize> {
+    pub(super) fn next_ahead(&mut self) -> Option<Addr> {
         if self.len == 0 {
             return None;
         }

@@ -29,6 +29,7 @@ use crate::pacing::together;
 use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::thread::JoinHandle;
 use crate::sync::{self, Arc, Condvar, Mutex, chaos, thread_local};
+use crate::word::SweepNumber;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
@@ -212,7 +213,7 @@ impl Drops {
 
     /// Sweeps the spans that wait, with sweep `number`, before any list is swept. Returns what was
     /// found.
-    pub(crate) fn sweep(&self, space: &Space, number: u64, keep: Keep) -> Swept {
+    pub(crate) fn sweep(&self, space: &Space, number: SweepNumber, keep: Keep) -> Swept {
         let mut all = Swept::default();
         if fault!("ward_unswept") {
             return all;
@@ -341,11 +342,11 @@ impl Drops {
             live += allocated.count_ones();
         }
         if state.doomed.finish(batch) {
-            let meta = space.meta(span as usize);
+            let meta = space.meta(span);
             meta.set_live(live);
             // Under the lock, so that a sweep that has looked at the waiting spans finds this one
             // in its lists.
-            put_swept(space, class, span, u64::from(meta.sweep()));
+            put_swept(space, class, span, meta.sweep());
         }
         let objects = batch.objects();
         self.objects.fetch_sub(objects, Ordering::Relaxed);
