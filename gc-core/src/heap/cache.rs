@@ -137,7 +137,7 @@ impl Cursor {
     /// The address from which on free slots of the span that is held may be this cursor's next.
     pub(crate) fn next_at(&self, held: &Held, start: Addr) -> Addr {
         // Holes that were cut have their rest in the same word; before a rest none are free.
-        if self.is_due(held.class.slot) {
+        if self.is_due(held.class.slot) && !fault!("cut_forgotten") {
             (held.rest.to - WORD_BYTES).max(start)
         } else {
             held.rest.to
