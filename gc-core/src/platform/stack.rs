@@ -2,7 +2,6 @@
 //!
 //! Linux on x86-64 only; the profile walks by another way elsewhere.
 
-use crate::sync::thread_local;
 use std::arch::asm;
 use std::borrow::Cow;
 use std::cell::Cell;

@@ -142,7 +142,15 @@ impl ProfileFrame {
 
 /// A place that allocates: a stack and a type, with estimates from its samples.
 ///
-/// [`HeapProfile::sites`] has an example.
+/// ```
+/// use gc_core::{Gc, Heap, ProfileValue};
+/// let heap = Heap::builder().profile_rate(1).build()?;
+/// heap.mutate(|mc| { Gc::new(mc, [0u64; 6]); });
+/// let profile = heap.profile().unwrap();
+/// let most = profile.sites().iter().max_by_key(|site| site.value(ProfileValue::InuseSpace));
+/// assert_eq!(most.unwrap().type_name(), "[u64; 6]");
+/// # Ok::<(), gc_core::ConfigError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ProfileSite {
     raw: RawSite,
@@ -173,6 +181,14 @@ impl ProfileSite {
         self.raw.value(value).round() as u64
     }
     /// Samples that were taken here.
+    ///
+    /// ```
+    /// use gc_core::{Gc, Heap};
+    /// let heap = Heap::builder().profile_rate(1).build()?;
+    /// heap.mutate(|mc| for _ in 0..10 { Gc::new(mc, [0u64; 6]); });
+    /// assert_eq!(heap.profile().unwrap().sites()[0].samples(), 10);
+    /// # Ok::<(), gc_core::ConfigError>(())
+    /// ```
     #[must_use]
     pub fn samples(&self) -> u64 {
         self.raw.counts.taken
@@ -230,6 +246,12 @@ impl HeapProfile {
     }
 
     /// The rate of samples, in bytes.
+    ///
+    /// ```
+    /// let heap = gc_core::Heap::builder().profile_rate(4096).build()?;
+    /// assert_eq!(heap.profile().unwrap().rate(), 4096);
+    /// # Ok::<(), gc_core::ConfigError>(())
+    /// ```
     #[must_use]
     pub fn rate(&self) -> u64 {
         self.rate
