@@ -2,8 +2,8 @@
 # Everything that CI runs, in its order; at the end the sum of the README's test command once more. What a machine has
 # not (a nightly toolchain, spin, a C++ compiler) is skipped with a line that says so.
 set -euo pipefail
-# A fresh build is faster without what the next one would use.
-export CARGO_INCREMENTAL=0
+# A fresh build is faster without what the next one would use, and with no more debug information than a backtrace needs.
+export CARGO_INCREMENTAL=0 CARGO_PROFILE_RELEASE_DEBUG=line-tables-only
 here=$(cd "$(dirname "$0")" && pwd)
 for script in test generated static lint metrics profile features minimal docs package loom schedules model verify; do
   bash "$here/$script.sh"

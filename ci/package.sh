@@ -39,7 +39,7 @@ step "packaged tests, outside of the repository"
 cargo test -p gc-core -p gc-derive --no-run
 slow=" hard lifetimes mistakes oracle pacing "
 # They need features of exporters; ci/metrics.sh, ci/profile.sh and ci/test.sh run them.
-featured=" export profile tracing "
+featured=" attribution export profile tracing "
 tests=(--lib --examples)
 for test in gc-core/tests/*.rs gc-core/tests/*/main.rs; do
   name=${test#gc-core/tests/}

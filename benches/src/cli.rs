@@ -16,7 +16,7 @@ use gc_core::Heap;
 
 use crate::engines::{self, Entry, Kind};
 use crate::report::Report;
-use crate::{Outcome, compare, warm};
+use crate::{Outcome, compare, series, warm};
 use crate::{alloc, btree, gcbench, idle, lru, mark, mutate, window};
 
 /// The workloads on which speed, memory and pauses are compared.
@@ -56,6 +56,7 @@ pub(crate) enum Command {
     Idle(idle::Options),
     Compare(compare::Args),
     Report(compare::ReportArgs),
+    Attribute(series::Args),
 }
 
 /// The options that all workloads have.
@@ -80,6 +81,9 @@ pub(crate) struct Common {
     #[cfg(feature = "profile")]
     #[arg(long, value_name = "BYTES", default_value_t = 0)]
     profile_rate: u64,
+    /// Record what the collector costs every 100 ms, for gc-bench attribute (engine gc)
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     /// Put mutators on the first cores, markers on the last
     #[arg(long)]
     pub(crate) pin: bool,
@@ -138,7 +142,7 @@ impl Command {
             Command::Mutate(options) => ("mutate", options),
             Command::Lru(options) => ("lru", options),
             Command::Idle(options) => ("idle", options),
-            Command::Compare(_) | Command::Report(_) => return None,
+            Command::Compare(_) | Command::Report(_) | Command::Attribute(_) => return None,
         })
     }
 }
@@ -175,12 +179,18 @@ impl Common {
         if let Some(mb) = self.idle_mb {
             warm::warm(&heap, mb)?;
         }
+        if let Some(path) = &self.record {
+            series::start(&heap, path)?;
+        }
         Ok(Some(heap))
     }
 
     /// Whether an option was given that only the engine `gc` has.
     fn asks_of_our_heap(&self) -> bool {
-        self.markers.is_some() || self.gc_percent.is_some() || self.idle_mb.is_some()
+        self.markers.is_some()
+            || self.gc_percent.is_some()
+            || self.idle_mb.is_some()
+            || self.record.is_some()
     }
 }
 
@@ -218,7 +228,7 @@ fn mismatch(name: &str, workload: &dyn Workload) -> Option<String> {
         return Some(format!("{name} cannot be run with --engine {engine}: {why}"));
     }
     if common.engine.kind != Kind::Ours && common.asks_of_our_heap() {
-        let options = "--markers, --gc-percent and --idle-mb";
+        let options = "--markers, --gc-percent, --idle-mb and --record";
         return Some(format!("{options} mean nothing to --engine {engine}"));
     }
     workload.misfit()
@@ -289,7 +299,9 @@ mod tests {
         for name in ["alloc", "btree", "gcbench", "mark", "window", "mutate", "lru", "idle"] {
             assert!(help.contains(&format!("\n  {name} ")), "{name} is not in\n{help}");
         }
-        assert!(help.contains("\n  compare ") && help.contains("\n  report "), "{help}");
+        for name in ["compare", "report", "attribute"] {
+            assert!(help.contains(&format!("\n  {name} ")), "{name} is not in\n{help}");
+        }
     }
 
     #[test]

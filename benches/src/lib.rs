@@ -23,6 +23,7 @@ mod pin;
 mod plot;
 mod random;
 mod report;
+mod series;
 mod timeline;
 mod warm;
 mod window;
@@ -45,6 +46,7 @@ pub fn main(allocator: &str) -> ExitCode {
     let (name, outcome) = match &command {
         Command::Compare(args) => ("compare", compare::compare(args)),
         Command::Report(args) => ("report", compare::report(args)),
+        Command::Attribute(args) => ("attribute", series::attribute(args)),
         command => match command.workload() {
             Some((name, workload)) => (name, run_and_print(name, workload, allocator)),
             None => unreachable!("the other commands are workloads"),
@@ -76,6 +78,7 @@ fn run(name: &str, workload: &dyn Workload, allocator: &str) -> Result<Report, S
     report.text("allocator", allocator);
     report.count("threads", workload.threads() as u64);
     workload.run(&mut report)?;
+    series::finish()?;
     if let Some(timed) = workload.timed() {
         if timed.quantiles() {
             report.quantiles();

@@ -101,6 +101,7 @@
 //! |---|---|
 //! | `derive` (default) | `#[derive(Trace)]` |
 //! | `arrayvec`, `bytes`, `chrono`, `either`, `hashbrown`, `indexmap`, `serde_json`, `smallvec`, `uuid` | [`Trace`](trait@Trace) for the types of the crate of that name |
+//! | `attribution` | `CostSeries`: which habit of the program the collector's cost depends on |
 //! | `metrics` | `MetricsPublisher`: metrics through the facade of that name |
 //! | `profile` | `HeapProfile`: sampled allocation sites, for `go tool pprof` and as a flame graph |
 //! | `prometheus` | `PrometheusExporter`: metrics as Prometheus text |
@@ -241,6 +242,11 @@ pub use export::MetricsPublisher;
 pub use export::PrometheusExporter;
 #[cfg(all(feature = "tracing", not(loom)))]
 pub use export::TracingEvents;
+#[cfg(all(feature = "attribution", not(loom)))]
+#[cfg_attr(docsrs, doc(cfg(feature = "attribution")))]
+pub use export::{
+    Attribution, AttributionError, CostCause, CostInterval, CostSeries, Regression, Term,
+};
 #[cfg(all(feature = "profile", not(loom)))]
 #[cfg_attr(docsrs, doc(cfg(feature = "profile")))]
 pub use export::{HeapProfile, ProfileError, ProfileFrame, ProfileSite, ProfileValue};

@@ -8,7 +8,7 @@
 
 use crate::config::BLOCK;
 use crate::mutator::Core;
-use crate::pacing::{Idle, Scavenger, Signs};
+use crate::pacing::{Idle, Scavenger, Signs, Usage};
 use std::time::{Duration, Instant};
 
 /// Bound on the longest sleep of a collector that waits for nothing: four times `idle_after`, at
@@ -129,12 +129,14 @@ impl Rest {
         if self.scavenger.is_time(now) {
             let idle = (core.space.pages.idle() * BLOCK) as u64;
             let goal = core.credit.goal().saturating_sub(core.credit.external());
-            let slice = self.scavenger.due(now, used, idle, goal);
+            let usage = Usage { in_use: used, idle, goal };
+            let slice = self.scavenger.due(now, usage);
             if slice > 0 {
                 let taken = core.space.release(slice as usize);
                 self.scavenger.gave(slice, taken as u64);
             }
-            self.more = self.scavenger.has_more(used, idle.saturating_sub(slice), goal);
+            self.more =
+                self.scavenger.has_more(Usage { idle: idle.saturating_sub(slice), ..usage });
         }
         let next = if self.more { self.look.min(self.scavenger.pause()) } else { self.look };
         if cfg!(shuttle) {

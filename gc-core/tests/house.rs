@@ -90,7 +90,7 @@ const LAYERS: [&[&str]; 13] = [
 const MAY_CALL_VERIFY: [&str; 3] = ["sweep", "mutator", "cycle"];
 
 /// What only some files may name: the text, and the files.
-const ONLY_IN: [(&str, &[&str]); 17] = [
+const ONLY_IN: [(&str, &[&str]); 18] = [
     (
         "std::sync::atomic",
         &[
@@ -129,6 +129,7 @@ const ONLY_IN: [(&str, &[&str]); 17] = [
     ("framehop::", &["export/profile/stack.rs"]),
     ("inferno::", &["export/profile/flame.rs"]),
     ("prost::", &["export/profile/pprof.rs"]),
+    ("linregress", &["export/attribution.rs"]),
 ];
 
 struct Source {

@@ -9,10 +9,13 @@
 //! | `prometheus` | `PrometheusExporter` | text that Prometheus reads, made when it asks |
 //! | `metrics` | `MetricsPublisher` | the installed recorder of the `metrics` facade |
 //! | `profile` | `HeapProfile` | sampled allocation sites, for `go tool pprof` or as a flame graph |
+//! | `attribution` | `CostSeries` | which habit of the program the collector's cost depends on |
 //! | `tracing` | `TracingEvents` | spans and events of the crate `tracing` |
 //!
 //! An exporter of metrics keeps no heap: one that has ended drops out.
 
+#[cfg(feature = "attribution")]
+mod attribution;
 #[cfg(feature = "metrics")]
 mod facade;
 #[cfg(any(feature = "metrics", feature = "prometheus"))]
@@ -24,6 +27,10 @@ mod prometheus;
 #[cfg(feature = "tracing")]
 mod tracing_events;
 
+#[cfg(feature = "attribution")]
+pub use attribution::{
+    Attribution, AttributionError, CostCause, CostInterval, CostSeries, Regression, Term,
+};
 #[cfg(feature = "metrics")]
 pub use facade::MetricsPublisher;
 #[cfg(any(feature = "metrics", feature = "prometheus"))]

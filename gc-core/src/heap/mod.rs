@@ -42,6 +42,7 @@ pub(crate) mod waste;
 
 use crate::config::{BLOCK, BLOCK_WORDS, Config};
 use crate::error::ConfigError;
+use crate::platform::memory::Region;
 use crate::sync::{Mutex, Ordering, plain};
 use crate::word::{Addr, BlockId, BlockRange, SweepNumber};
 use central::Link;
@@ -50,7 +51,7 @@ use os::Reservation;
 use page_alloc::{Ground, PageAlloc, Pages};
 use span::{SpanClass, SpanMeta};
 use std::collections::HashMap;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use tables::{TABLES, Tables};
 
 /// The reservation of a heap with its side tables.
@@ -146,7 +147,9 @@ impl Space {
         let ground = Ground {
             grain: (mem.page() / BLOCK).max(1),
             group: (mem.page() / WORD_BITMAP).max(1),
-            open: Box::new(move |from, to| openers.iter().try_for_each(|o| o.open(from, to))),
+            open: Box::new(move |blocks: Range<usize>| {
+                openers.iter().try_for_each(|o| o.open(blocks.clone()))
+            }),
         };
         Ok(Space {
             tables: Tables::new(Addr::new(mem.base()), blocks, &table_memory),
@@ -341,7 +344,7 @@ impl Pages for Space {
         Space::link(self, block)
     }
     fn release_blocks(&self, blocks: BlockRange) -> bool {
-        self.mem.release(self.address(blocks.first).get(), blocks.len * BLOCK)
+        self.mem.release(Region { at: self.address(blocks.first).get(), bytes: blocks.len * BLOCK })
     }
     /// The words of free blocks are zero and stay so until one of the blocks is taken (INV-17). So
     /// a thread that reads such a word sees no change.
@@ -365,8 +368,9 @@ impl Pages for Space {
             }
         }
         let bytes = group * WORD_BITMAP;
-        let go =
-            |table: &Reservation| table.release_zeroes(table.base() + word * WORD_BITMAP, bytes);
+        let go = |table: &Reservation| {
+            table.release_zeroes(Region { at: table.base() + word * WORD_BITMAP, bytes })
+        };
         // All of them, whatever the first returns.
         Tables::BITMAPS.iter().fold(true, |all, &i| go(&self.table_memory[i]) & all)
     }

@@ -8,19 +8,17 @@
 
 use crate::config::{BLOCK, MIN_RESERVE};
 use crate::error::ConfigError;
-use crate::platform::memory::{self, DISCARD, Discard};
+use crate::platform::memory::{self, DISCARD, Discard, Region};
 use crate::sync::plain;
+use std::ops::Range;
 
 /// A range of reserved address space. Its open part is zeroed and gets its memory at the first
 /// touch.
 #[derive(Debug)]
 pub(crate) struct Reservation {
-    /// The mapping: its first byte and its length.
-    at: usize,
-    mapped: usize,
-    /// First byte, aligned to a block and to a page.
-    base: usize,
-    bytes: usize,
+    mapping: Region,
+    /// The part that is used, aligned to a block and to a page.
+    used: Region,
     page: usize,
     /// 0 once the mapping has ended.
     is_mapped: plain::AtomicU32,
@@ -30,24 +28,22 @@ pub(crate) struct Reservation {
 /// reservation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Opener {
-    base: usize,
-    bytes: usize,
+    used: Region,
     page: usize,
     entry: usize,
 }
 
 impl Opener {
-    /// Opens the part for the blocks `[from, to)`; the part before is open. Bounds are rounded up
-    /// to pages.
-    pub(crate) fn open(&self, from: usize, to: usize) -> std::io::Result<()> {
+    /// Opens the part for `blocks`; the part before is open. Bounds are rounded up to pages.
+    pub(crate) fn open(&self, blocks: Range<usize>) -> std::io::Result<()> {
         let offset = |block: usize| (block * self.entry).next_multiple_of(self.page);
-        let (from, to) = (offset(from), offset(to));
-        assert!(to <= self.bytes, "open inside only");
+        let (from, to) = (offset(blocks.start), offset(blocks.end));
+        assert!(to <= self.used.bytes, "open inside only");
         if from == to {
             return Ok(());
         }
         // SAFETY: INV-10: a part of the reservation, which outlives its openers.
-        unsafe { memory::open(self.base + from, to - from) }
+        unsafe { memory::open(Region::between(self.used.at + from, self.used.at + to)) }
     }
 }
 
@@ -57,27 +53,26 @@ impl Reservation {
         let page = memory::page_size();
         let unit = page.max(BLOCK);
         let bytes = bytes.next_multiple_of(unit);
-        let mapped = bytes + unit;
-        let at = memory::reserve(mapped)?;
-        let base = at.next_multiple_of(unit);
+        let mapping = memory::reserve(bytes + unit)?;
+        let used = Region { at: mapping.at.next_multiple_of(unit), bytes };
         let is_mapped = plain::AtomicU32::new(1);
-        Ok(Reservation { at, mapped, base, bytes, page, is_mapped })
+        Ok(Reservation { mapping, used, page, is_mapped })
     }
     /// Reserves `bytes` and opens them.
     #[cfg(test)]
     fn new(bytes: usize) -> std::io::Result<Reservation> {
         let reservation = Reservation::closed(bytes)?;
-        reservation.opener(BLOCK).open(0, bytes / BLOCK)?;
+        reservation.opener(BLOCK).open(0..bytes / BLOCK)?;
         Ok(reservation)
     }
 
     /// Returns the opener of the reservation, with `entry` bytes for each block of the heap.
     pub(crate) fn opener(&self, entry: usize) -> Opener {
-        Opener { base: self.base, bytes: self.bytes, page: self.page, entry }
+        Opener { used: self.used, page: self.page, entry }
     }
     /// Address of the first byte.
     pub(crate) fn base(&self) -> usize {
-        self.base
+        self.used.at
     }
     /// Bytes of a page of the system.
     pub(crate) fn page(&self) -> usize {
@@ -86,26 +81,26 @@ impl Reservation {
 
     /// A typed view of the whole reservation from its start.
     pub(crate) fn table<T>(&self) -> *const T {
-        self.base as *const T
+        self.used.at as *const T
     }
 
-    /// Gives the whole pages inside `[from, from + len)` back, whose content is lost ([`Discard`]
-    /// defines what they hold then). Returns whether there were any and the system took them.
-    pub(crate) fn release(&self, from: usize, len: usize) -> bool {
-        assert!(from >= self.base && from + len <= self.base + self.bytes, "release inside only");
-        let (first, end) = (from.next_multiple_of(self.page), (from + len) & !(self.page - 1));
+    /// Gives the whole pages inside `part` back, whose content is lost ([`Discard`] defines what
+    /// they hold then). Returns whether there were any and the system took them.
+    pub(crate) fn release(&self, part: Region) -> bool {
+        assert!(part.at >= self.used.at && part.end() <= self.used.end(), "release inside only");
+        let (first, end) = (part.at.next_multiple_of(self.page), part.end() & !(self.page - 1));
         // SAFETY: INV-10: the caller owns the range, which is open, and gives up what it holds.
-        first < end && unsafe { memory::discard(first, end - first) }.is_ok()
+        first < end && unsafe { memory::discard(Region::between(first, end)) }.is_ok()
     }
-    /// The same for a range that is zero, and must be zero after it: `len` bytes in whole pages.
-    pub(crate) fn release_zeroes(&self, from: usize, len: usize) -> bool {
-        let is_whole = from.is_multiple_of(self.page) && len.is_multiple_of(self.page);
-        DISCARD != Discard::Undefined && is_whole && self.release(from, len)
+    /// The same for whole pages that are zero, and must be zero after it.
+    pub(crate) fn release_zeroes(&self, part: Region) -> bool {
+        let is_whole = [part.at, part.bytes].iter().all(|n| n.is_multiple_of(self.page));
+        DISCARD != Discard::Undefined && is_whole && self.release(part)
     }
 
     /// Asks the system for no huge pages in the whole reservation; best effort.
     pub(crate) fn no_huge_pages(&self) {
-        memory::no_huge_pages(self.at, self.mapped);
+        memory::no_huge_pages(self.mapping);
     }
 
     /// Returns whether the mapping has not ended.
@@ -120,7 +115,7 @@ impl Reservation {
     pub(crate) unsafe fn unmap(&self) {
         if self.is_mapped.swap(0, plain::Ordering::Relaxed) == 1 {
             // SAFETY: INV-10: by the caller's promise.
-            unsafe { memory::unmap(self.at, self.mapped) };
+            unsafe { memory::unmap(self.mapping) };
         }
     }
 }
@@ -164,6 +159,9 @@ mod tests {
         assert!(matches!(error, ConfigError::Reservation { bytes, .. } if bytes == MIN_RESERVE));
     }
 
+    fn release(r: &Reservation, at: usize, bytes: usize) -> bool {
+        r.release(Region { at, bytes })
+    }
     fn read(at: usize) -> u64 {
         // SAFETY: the tests read what they have opened.
         unsafe { (at as *const u64).read() }
@@ -174,9 +172,9 @@ mod tests {
         let r = Reservation::new(4 * BLOCK).unwrap();
         // SAFETY: the reservation is ours alone, and the word lies at its start.
         unsafe { (r.base() as *mut u64).write(7) };
-        assert!(!r.release(r.base(), 100), "the rest of the page is not in the range");
+        assert!(!release(&r, r.base(), 100), "the rest of the page is not in the range");
         assert_eq!(read(r.base()), 7);
-        assert!(r.release(r.base(), BLOCK));
+        assert!(release(&r, r.base(), BLOCK));
         assert!(read(r.base()) == 0 || DISCARD != Discard::Zeroed);
     }
 
@@ -187,12 +185,12 @@ mod tests {
         let at = r.base().next_multiple_of(r.page) + BLOCK;
         // SAFETY: the range is ours and open.
         unsafe { (at as *mut u8).write_bytes(1, 16 * BLOCK) };
-        assert!(r.release(at, 16 * BLOCK), "192 KiB of it are whole pages");
+        assert!(release(&r, at, 16 * BLOCK), "192 KiB of it are whole pages");
         let (first, last) = (read(at), read(at + 16 * BLOCK - 8));
         assert!(first != 0 && last != 0, "the rest of a page is not in the range");
         assert!(read(at + 3 * BLOCK) == 0 || DISCARD != Discard::Zeroed);
-        assert!(!r.release(at, 3 * BLOCK), "no whole page");
-        assert!(!r.release_zeroes(at, 16 * BLOCK), "not all of it can go");
+        assert!(!release(&r, at, 3 * BLOCK), "no whole page");
+        assert!(!r.release_zeroes(Region { at, bytes: 16 * BLOCK }), "not all of it can go");
     }
 
     #[test]
@@ -211,11 +209,11 @@ mod tests {
         assert!(!is_open(r.base()));
         // An eighth of a page for each block.
         let opener = r.opener(r.page() / 8);
-        opener.open(0, 4).unwrap();
-        opener.open(4, 9).unwrap();
+        opener.open(0..4).unwrap();
+        opener.open(4..9).unwrap();
         assert!(is_open(r.base()) && is_open(r.base() + r.page()), "9 eighths are two pages");
         assert!(!is_open(r.base() + 2 * r.page()));
-        opener.open(9, 16).unwrap();
+        opener.open(9..16).unwrap();
         assert!(!is_open(r.base() + 2 * r.page()));
     }
 

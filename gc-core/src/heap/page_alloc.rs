@@ -108,11 +108,11 @@ pub(crate) struct Ground {
     /// page.
     pub(crate) grain: usize,
     pub(crate) group: usize,
-    /// Opens the blocks `[from, to)` and their part of the tables; lower blocks are open.
+    /// Opens blocks and their part of the tables; lower blocks are open.
     pub(crate) open: OpenBlocks,
 }
 /// See [`Ground`].
-pub(crate) type OpenBlocks = Box<dyn Fn(usize, usize) -> std::io::Result<()> + Send + Sync>;
+pub(crate) type OpenBlocks = Box<dyn Fn(Range<usize>) -> std::io::Result<()> + Send + Sync>;
 
 impl std::fmt::Debug for Ground {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -257,7 +257,7 @@ impl PageAlloc {
         let whole = |blocks: usize| blocks.next_multiple_of(64).min(self.blocks);
         let step = (open / 8).clamp(STEP.0, STEP.1);
         for to in [whole(needed.max(open + step)), whole(needed)] {
-            match (ground.open)(open, to) {
+            match (ground.open)(open..to) {
                 Ok(()) => {
                     map.grow(to);
                     return true;
@@ -653,8 +653,9 @@ mod tests {
         let ground = Ground {
             grain: 1,
             group: 1,
-            open: Box::new(move |from, to| {
-                assert!(from == seen.load(Ordering::Relaxed) && from < to);
+            open: Box::new(move |blocks: Range<usize>| {
+                let to = blocks.end;
+                assert!(blocks.start == seen.load(Ordering::Relaxed) && blocks.start < to);
                 if to > most {
                     return Err(std::io::Error::from_raw_os_error(12));
                 }
@@ -755,7 +756,7 @@ mod tests {
         let system = Coarse(World::new(4096));
         let unknown = release_a_burst(&PageAlloc::new(4000, 4000), &system);
         let system = Coarse(World::new(4096));
-        let ground = Ground { grain: 4, group: 8, open: Box::new(|_, _| Ok(())) };
+        let ground = Ground { grain: 4, group: 8, open: Box::new(|_| Ok(())) };
         let known = release_a_burst(&PageAlloc::growing(4000, 4000, ground), &system);
         assert_eq!(known.iter().sum::<usize>(), unknown.iter().sum::<usize>());
         assert!(known[0] >= 48 && known[1] >= 48 && known[2] > 2500, "{known:?}");

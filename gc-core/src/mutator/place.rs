@@ -11,7 +11,7 @@
 //!    allocation.
 
 use super::{Core, Record};
-use crate::platform::memory;
+use crate::platform::memory::{self, Region};
 use crate::sync::Arc;
 use std::mem::MaybeUninit;
 use std::ops::Deref;
@@ -24,14 +24,14 @@ const LARGEST_PAGE: usize = size_of::<Record>() / 2;
 #[derive(Debug)]
 pub(crate) struct PlacedRecord {
     at: NonNull<Record>,
-    /// Bytes of the pages; 0 for an ordinary allocation.
-    mapped: usize,
+    /// Its pages, if it is no ordinary allocation.
+    pages: Option<Region>,
 }
 
 /// Zeroed memory for a record.
 struct Place {
     at: NonNull<Record>,
-    mapped: usize,
+    pages: Option<Region>,
 }
 
 impl Place {
@@ -42,16 +42,15 @@ impl Place {
         if page > LARGEST_PAGE || cfg!(gc_asan) {
             return None;
         }
-        let mapped = size_of::<Record>().next_multiple_of(page);
-        let at = memory::reserve(mapped).ok()?;
-        memory::no_huge_pages(at, mapped);
+        let pages = memory::reserve(size_of::<Record>().next_multiple_of(page)).ok()?;
+        memory::no_huge_pages(pages);
         // SAFETY: INV-10: whole pages, reserved just now.
-        if unsafe { memory::open(at, mapped) }.is_err() {
+        if unsafe { memory::open(pages) }.is_err() {
             // SAFETY: INV-10: the same, and the address goes no further.
-            unsafe { memory::unmap(at, mapped) };
+            unsafe { memory::unmap(pages) };
             return None;
         }
-        NonNull::new(at as *mut Record).map(|at| Place { at, mapped })
+        NonNull::new(pages.at as *mut Record).map(|at| Place { at, pages: Some(pages) })
     }
 
     #[cold]
@@ -59,14 +58,14 @@ impl Place {
         let at = NonNull::from(Box::leak(Box::<Record>::new_uninit())).cast::<Record>();
         // SAFETY: INV-3: a fresh allocation for a record.
         unsafe { at.write_bytes(0, 1) };
-        Place { at, mapped: 0 }
+        Place { at, pages: None }
     }
 
     /// Makes a record of the heap of `core` here.
     fn fill(self, core: &Arc<Core>) -> PlacedRecord {
         // SAFETY: INV-3: zeroed memory for a record, of which no other thread knows.
         unsafe { Record::write(self.at.as_ptr(), core) };
-        PlacedRecord { at: self.at, mapped: self.mapped }
+        PlacedRecord { at: self.at, pages: self.pages }
     }
 }
 
@@ -94,9 +93,9 @@ impl Drop for PlacedRecord {
     fn drop(&mut self) {
         // SAFETY: INV-3: written by `fill`, and no reference outlives the owner.
         unsafe { self.at.drop_in_place() };
-        if self.mapped > 0 {
+        if let Some(pages) = self.pages {
             // SAFETY: INV-10: the pages of `of_pages`, in which there is no record any more.
-            unsafe { memory::unmap(self.at.as_ptr() as usize, self.mapped) };
+            unsafe { memory::unmap(pages) };
         } else {
             // SAFETY: INV-3: the box that `allocated` has leaked, without a record in it.
             drop(unsafe { Box::from_raw(self.at.as_ptr().cast::<MaybeUninit<Record>>()) });

@@ -45,7 +45,7 @@ pub(crate) use held::{Held, QUANTUM, Share, together};
 pub(crate) use idle::{Idle, Signs};
 pub(crate) use limiter::Limiter;
 pub(crate) use limits::{LEAST_RATION, LONGEST_STEP, Limits, Ration, Room, Tightness};
-pub(crate) use scavenger::Scavenger;
+pub(crate) use scavenger::{Scavenger, Usage};
 
 /// Cycles whose measurements the pacer keeps. The worst of them sets the runway.
 const MEMORY: usize = 4;

@@ -28,6 +28,22 @@ const BETWEEN: Duration = Duration::from_millis(15);
 /// The shortest period, unless `idle_after` is shorter.
 const PERIOD: Duration = Duration::from_secs(1);
 
+/// What a heap takes, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Usage {
+    pub(crate) in_use: u64,
+    pub(crate) idle: u64,
+    /// The goal of the next cycle.
+    pub(crate) goal: u64,
+}
+
+impl Usage {
+    /// The part of `idle` that is not retained.
+    fn excess(self, retained: u64) -> u64 {
+        (self.in_use + self.idle).saturating_sub(retained).min(self.idle)
+    }
+}
+
 /// The collector's scavenger. Sizes are in bytes, times since the heap was made.
 #[derive(Debug)]
 pub(crate) struct Scavenger {
@@ -107,12 +123,12 @@ impl Scavenger {
     pub(crate) fn is_time(&self, now: Duration) -> bool {
         self.rate > 0 && (self.all || now.saturating_sub(self.at) >= BETWEEN / 2)
     }
-    /// Returns how much to give back now, with `in_use` and `idle` bytes.
-    pub(crate) fn due(&mut self, now: Duration, in_use: u64, idle: u64, goal: u64) -> u64 {
-        self.end_period(now, in_use);
+    /// Returns how much to give back now.
+    pub(crate) fn due(&mut self, now: Duration, usage: Usage) -> u64 {
+        self.end_period(now, usage.in_use);
         let more = self.rate as f64 * now.saturating_sub(self.at).as_secs_f64();
         (self.bucket, self.at) = ((self.bucket + more).min(self.slice as f64), now);
-        let excess = excess(in_use, idle, self.retained(goal));
+        let excess = usage.excess(self.retained(usage.goal));
         let slice = excess.min(self.slice) / LEAST * LEAST;
         let is_time = self.all || self.bucket >= slice as f64;
         if self.rate == 0 || self.refused || !is_time { 0 } else { slice }
@@ -129,16 +145,11 @@ impl Scavenger {
         Duration::try_from_secs_f64(lacks / self.rate as f64).unwrap_or(Duration::MAX)
     }
     /// Returns whether there is something to wait for, which may be the end of a period.
-    pub(crate) fn has_more(&self, in_use: u64, idle: u64, goal: u64) -> bool {
-        let retained = self.retained(goal);
-        let retained = if self.ended > 0 { retained.min(goal) } else { retained };
-        self.rate > 0 && !self.refused && excess(in_use, idle, retained) >= LEAST
+    pub(crate) fn has_more(&self, usage: Usage) -> bool {
+        let retained = self.retained(usage.goal);
+        let retained = if self.ended > 0 { retained.min(usage.goal) } else { retained };
+        self.rate > 0 && !self.refused && usage.excess(retained) >= LEAST
     }
-}
-
-/// Returns the part of `idle` that is not retained.
-fn excess(in_use: u64, idle: u64, retained: u64) -> u64 {
-    (in_use + idle).saturating_sub(retained).min(idle)
 }
 
 #[cfg(test)]
@@ -149,6 +160,10 @@ mod tests {
     const RATE: usize = 64 << 20;
     const MS: Duration = Duration::from_millis(1);
     const IDLE_AFTER: Duration = Duration::from_secs(5);
+
+    fn usage(in_use: u64, idle: u64, goal: u64) -> Usage {
+        Usage { in_use, idle, goal }
+    }
 
     /// A heap whose blocks are in use, idle, or given back.
     struct World {
@@ -165,6 +180,9 @@ mod tests {
             let scavenger = Scavenger::new(rate, u64::MAX, IDLE_AFTER, false);
             World { scavenger, now: Duration::ZERO, used: 0, idle: 0, goal: 4 * MB, given: 0 }
         }
+        fn usage(&self) -> Usage {
+            usage(self.used, self.idle, self.goal)
+        }
         fn set_used(&mut self, used: u64) {
             self.idle = (self.used + self.idle).saturating_sub(used);
             self.used = used;
@@ -179,7 +197,7 @@ mod tests {
         fn run(&mut self, time: Duration) {
             let end = self.now + time;
             while self.now < end {
-                let slice = self.scavenger.due(self.now, self.used, self.idle, self.goal);
+                let slice = self.scavenger.due(self.now, self.usage());
                 if slice > 0 {
                     self.scavenger.gave(slice, slice);
                     (self.idle, self.given) = (self.idle - slice, self.given + slice);
@@ -199,11 +217,11 @@ mod tests {
         world.cycle(20 * MB, 40 * MB);
         world.run(1000 * MS);
         assert!((60 * MB..=65 * MB).contains(&world.given), "{} MB", world.given / MB);
-        let more = world.scavenger.has_more(world.used, world.idle, world.goal);
+        let more = world.scavenger.has_more(world.usage());
         assert!(more && world.scavenger.pause() <= BETWEEN + MS);
         world.run(10_000 * MS);
         assert_eq!(world.used + world.idle, 40 * MB);
-        assert!(!world.scavenger.has_more(world.used, world.idle, world.goal));
+        assert!(!world.scavenger.has_more(world.usage()));
     }
 
     #[test]
@@ -236,12 +254,12 @@ mod tests {
         // And not for longer, if no other cycle comes.
         world.cycle(2 * MB, 4 * MB);
         world.cycle(2 * MB, 4 * MB);
-        assert!(world.scavenger.has_more(world.used, world.idle, world.goal));
+        assert!(world.scavenger.has_more(world.usage()));
         world.run(900 * MS);
         assert_eq!(world.given, 0);
         world.run(3000 * MS);
         assert_eq!(world.used + world.idle, 4 * MB);
-        assert!(!world.scavenger.has_more(world.used, world.idle, world.goal));
+        assert!(!world.scavenger.has_more(world.usage()));
     }
 
     #[test]
@@ -262,23 +280,29 @@ mod tests {
         limited.saw(300 * MB);
         assert_eq!((limited.retained(50 * MB), limited.retained(120 * MB)), (100 * MB, 120 * MB));
         let mut off = Scavenger::new(0, u64::MAX, IDLE_AFTER, false);
-        assert_eq!((off.due(1000 * MS, 0, 100 * MB, 0), off.has_more(0, 100 * MB, 0)), (0, false));
+        assert_eq!(
+            (off.due(1000 * MS, usage(0, 100 * MB, 0)), off.has_more(usage(0, 100 * MB, 0))),
+            (0, false)
+        );
         let mut slow = Scavenger::new(1, u64::MAX, IDLE_AFTER, false);
-        assert_eq!(slow.due(1000 * MS, 0, 100 * MB, 0), 0);
-        assert!(slow.has_more(0, 100 * MB, 0) && slow.pause() > Duration::from_secs(10_000));
+        assert_eq!(slow.due(1000 * MS, usage(0, 100 * MB, 0)), 0);
+        assert!(slow.has_more(usage(0, 100 * MB, 0)) && slow.pause() > Duration::from_secs(10_000));
         let mut all = Scavenger::new(RATE, u64::MAX, IDLE_AFTER, true);
         all.saw(100 * MB);
-        assert_eq!(all.due(Duration::ZERO, 0, 100 * MB, 100 * MB), SLICE / LEAST * LEAST * 61 / 64);
+        assert_eq!(
+            all.due(Duration::ZERO, usage(0, 100 * MB, 100 * MB)),
+            SLICE / LEAST * LEAST * 61 / 64
+        );
     }
 
     #[test]
     fn what_is_refused_is_asked_for_again_after_a_cycle() {
         let mut scavenger = Scavenger::new(RATE, u64::MAX, IDLE_AFTER, false);
-        let slice = scavenger.due(1000 * MS, 0, 100 * MB, 0);
+        let slice = scavenger.due(1000 * MS, usage(0, 100 * MB, 0));
         scavenger.gave(slice, 0);
-        assert_eq!(scavenger.due(2000 * MS, 0, 100 * MB, 0), 0);
-        assert!(!scavenger.has_more(0, 100 * MB, 0));
+        assert_eq!(scavenger.due(2000 * MS, usage(0, 100 * MB, 0)), 0);
+        assert!(!scavenger.has_more(usage(0, 100 * MB, 0)));
         scavenger.cycle_ended(2000 * MS, 0);
-        assert_eq!(scavenger.due(3000 * MS, 0, 100 * MB, 0), slice);
+        assert_eq!(scavenger.due(3000 * MS, usage(0, 100 * MB, 0)), slice);
     }
 }

@@ -17,6 +17,25 @@
 
 use std::io;
 
+/// A range of addresses of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Region {
+    /// The first byte.
+    pub(crate) at: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Region {
+    /// The addresses `[at, end)`.
+    pub(crate) const fn between(at: usize, end: usize) -> Region {
+        Region { at, bytes: end - at }
+    }
+    /// The address behind the last.
+    pub(crate) const fn end(self) -> usize {
+        self.at + self.bytes
+    }
+}
+
 /// What pages hold after [`discard`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(dead_code, reason = "each system has one of them")]
@@ -31,7 +50,7 @@ pub(crate) enum Discard {
 
 #[cfg(unix)]
 mod imp {
-    use super::{Discard, io};
+    use super::{Discard, Region, io};
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) const DISCARD: Discard = Discard::Zeroed;
@@ -59,36 +78,40 @@ mod imp {
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
-    pub(crate) fn reserve(bytes: usize) -> io::Result<usize> {
+    pub(crate) fn reserve(bytes: usize) -> io::Result<Region> {
         // SAFETY: a new mapping where the system wants it; nothing that exists is touched.
         let at = unsafe { libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_NONE, FLAGS, -1, 0) };
-        if at == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(at as usize) }
+        if at == libc::MAP_FAILED {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(Region { at: at as usize, bytes })
+        }
     }
 
-    pub(crate) unsafe fn open(at: usize, bytes: usize) -> io::Result<()> {
+    pub(crate) unsafe fn open(part: Region) -> io::Result<()> {
         let access = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: INV-10: whole pages of the caller's own reservation; access is only added.
-        done(unsafe { libc::mprotect(at as *mut libc::c_void, bytes, access) })
+        done(unsafe { libc::mprotect(part.at as *mut libc::c_void, part.bytes, access) })
     }
 
-    pub(crate) unsafe fn discard(at: usize, bytes: usize) -> io::Result<()> {
+    pub(crate) unsafe fn discard(part: Region) -> io::Result<()> {
         // SAFETY: INV-10: whole pages of the caller's own reservation, whose content the caller
         // gives up.
-        done(unsafe { libc::madvise(at as *mut libc::c_void, bytes, ADVICE) })
+        done(unsafe { libc::madvise(part.at as *mut libc::c_void, part.bytes, ADVICE) })
     }
 
-    pub(crate) unsafe fn unmap(at: usize, bytes: usize) {
+    pub(crate) unsafe fn unmap(part: Region) {
         // SAFETY: INV-10: the caller's own reservation, of which no code holds an address any more.
-        unsafe { libc::munmap(at as *mut libc::c_void, bytes) };
+        unsafe { libc::munmap(part.at as *mut libc::c_void, part.bytes) };
     }
 
-    pub(crate) fn no_huge_pages(at: usize, bytes: usize) {
+    pub(crate) fn no_huge_pages(part: Region) {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         // SAFETY: advice on how to fill a range, which does not change its content.
         unsafe {
-            libc::madvise(at as *mut libc::c_void, bytes, libc::MADV_NOHUGEPAGE);
+            libc::madvise(part.at as *mut libc::c_void, part.bytes, libc::MADV_NOHUGEPAGE);
         }
-        let _ = (at, bytes);
+        let _ = part;
     }
 
     pub(crate) fn page_size() -> usize {
@@ -104,38 +127,43 @@ mod imp {
         DiscardVirtualMemory, GetSystemInfo, MEM_COMMIT, MEM_RELEASE, MEM_RESERVE, PAGE_NOACCESS,
         PAGE_READWRITE, SystemInfo, VirtualAlloc, VirtualFree,
     };
-    use super::{Discard, io};
+    use super::{Discard, Region, io};
 
     pub(crate) const DISCARD: Discard = Discard::Undefined;
 
-    pub(crate) fn reserve(bytes: usize) -> io::Result<usize> {
+    pub(crate) fn reserve(bytes: usize) -> io::Result<Region> {
         // SAFETY: a new range where the system wants it; nothing that exists is touched.
         let at = unsafe { VirtualAlloc(std::ptr::null_mut(), bytes, MEM_RESERVE, PAGE_NOACCESS) };
-        if at.is_null() { Err(io::Error::last_os_error()) } else { Ok(at as usize) }
+        if at.is_null() {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(Region { at: at as usize, bytes })
+        }
     }
 
-    pub(crate) unsafe fn open(at: usize, bytes: usize) -> io::Result<()> {
+    pub(crate) unsafe fn open(part: Region) -> io::Result<()> {
         // SAFETY: INV-10: pages of the caller's own reservation; committed pages stay as they are.
-        let got = unsafe { VirtualAlloc(at as *mut _, bytes, MEM_COMMIT, PAGE_READWRITE) };
+        let got =
+            unsafe { VirtualAlloc(part.at as *mut _, part.bytes, MEM_COMMIT, PAGE_READWRITE) };
         if got.is_null() { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    pub(crate) unsafe fn discard(at: usize, bytes: usize) -> io::Result<()> {
+    pub(crate) unsafe fn discard(part: Region) -> io::Result<()> {
         // SAFETY: INV-10: whole pages of the caller's own reservation, whose content the caller
         // gives up.
-        match unsafe { DiscardVirtualMemory(at as *mut _, bytes) } {
+        match unsafe { DiscardVirtualMemory(part.at as *mut _, part.bytes) } {
             0 => Ok(()),
             error => Err(io::Error::from_raw_os_error(error as i32)),
         }
     }
 
-    pub(crate) unsafe fn unmap(at: usize, _bytes: usize) {
+    pub(crate) unsafe fn unmap(all: Region) {
         // SAFETY: INV-10: the start of the caller's own reservation, of which no thread holds an
         // address any more.
-        unsafe { VirtualFree(at as *mut _, 0, MEM_RELEASE) };
+        unsafe { VirtualFree(all.at as *mut _, 0, MEM_RELEASE) };
     }
 
-    pub(crate) fn no_huge_pages(_at: usize, _bytes: usize) {}
+    pub(crate) fn no_huge_pages(_: Region) {}
 
     pub(crate) fn page_size() -> usize {
         let mut info = std::mem::MaybeUninit::<SystemInfo>::zeroed();
@@ -151,24 +179,24 @@ mod imp {
 /// Without address space: `lib.rs` refuses to compile there.
 #[cfg(not(any(unix, windows)))]
 mod imp {
-    use super::{Discard, io};
+    use super::{Discard, Region, io};
 
     pub(crate) const DISCARD: Discard = Discard::Undefined;
 
     fn refused<T>() -> io::Result<T> {
         Err(io::ErrorKind::Unsupported.into())
     }
-    pub(crate) fn reserve(_bytes: usize) -> io::Result<usize> {
+    pub(crate) fn reserve(_: usize) -> io::Result<Region> {
         refused()
     }
-    pub(crate) unsafe fn open(_at: usize, _bytes: usize) -> io::Result<()> {
+    pub(crate) unsafe fn open(_: Region) -> io::Result<()> {
         refused()
     }
-    pub(crate) unsafe fn discard(_at: usize, _bytes: usize) -> io::Result<()> {
+    pub(crate) unsafe fn discard(_: Region) -> io::Result<()> {
         refused()
     }
-    pub(crate) unsafe fn unmap(_at: usize, _bytes: usize) {}
-    pub(crate) fn no_huge_pages(_at: usize, _bytes: usize) {}
+    pub(crate) unsafe fn unmap(_: Region) {}
+    pub(crate) fn no_huge_pages(_: Region) {}
     pub(crate) fn page_size() -> usize {
         1 << 16
     }
