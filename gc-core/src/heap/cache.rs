@@ -147,34 +147,34 @@ impl Cursor {
     fn is_due(&self, slot: usize) -> bool {
         (1..=slot).contains(&self.until.get())
     }
-    /// Passes a slot of `slot` bytes. Returns whether it has a point.
-    pub(crate) fn pass(&self, slot: usize, draw: impl Fn() -> usize) -> bool {
+    /// Cuts free slots before the next one with a point, and passes what is left, which is at least
+    /// a slot. Returns it, and whether its first slot has a point.
+    pub(crate) fn cut(&self, slot: usize, free: Free, draw: impl Fn() -> usize) -> (Free, bool) {
+        let slots_bytes = match free {
+            Free::Run(run) => run.to - run.from,
+            Free::Holes(holes) => holes.bits.count_ones() as usize * slot,
+        };
+        // Nearly always, and without a division.
+        if self.until.get() > slots_bytes {
+            self.until.set(self.until.get() - slots_bytes);
+            return (free, false);
+        }
         if self.until.get() == 0 {
             self.until.set(draw());
         }
         let is_due = self.is_due(slot);
         self.until.set(if is_due { draw() } else { self.until.get() - slot });
-        is_due
-    }
-    /// Cuts free slots before the next one with a point, and passes what is left, which is at least
-    /// a slot. Returns it, and whether its first slot has a point.
-    pub(crate) fn cut(&self, slot: usize, free: Free, draw: impl Fn() -> usize) -> (Free, bool) {
-        let is_due = self.pass(slot, draw);
-        // Further slots before the one with the point.
-        let most = 1 + (self.until.get() - 1) / slot;
-        let (free, n) = match free {
-            Free::Run(Run { from, to }) => {
-                let n = ((to - from) / slot).min(most);
-                (Free::Run(Run { from, to: from + n * slot }), n)
-            }
+        // With the first slot, and further ones before that with the point.
+        let n = (slots_bytes / slot).min(1 + (self.until.get() - 1) / slot);
+        self.until.set(self.until.get() - (n - 1) * slot);
+        let cut = match free {
+            Free::Run(Run { from, .. }) => Free::Run(Run { from, to: from + n * slot }),
             Free::Holes(Holes { word, bits }) => {
-                let n = (bits.count_ones() as usize).min(most);
                 let rest = (0..n).fold(bits, |rest, _| rest & (rest - 1));
-                (Free::Holes(Holes { word, bits: bits & !rest }), n)
+                Free::Holes(Holes { word, bits: bits & !rest })
             }
         };
-        self.until.set(self.until.get() - (n - 1) * slot);
-        (free, is_due)
+        (cut, is_due)
     }
     /// Whether the thread has taken few slots of `class` lately, also with `more`.
     pub(crate) fn is_cold(&self, class: &SpanClass, more: u32) -> bool {

@@ -12,7 +12,8 @@
 //! 3. A cursor that gives its span up forgets its point. The distance to the next one is
 //!    distributed as before, because the process has no memory.
 //! 4. Slots of spans that threads share come one by one ([`Record::passes`]), and so do large
-//!    objects ([`Record::sample_large`]).
+//!    objects ([`Record::sample_large`]). For each the thread draws a distance of its own, for the
+//!    same reason.
 //! 5. The end of the slow path takes the sample ([`Record::sample_due`]), with the listener's code
 //!    inside. That code may allocate; nothing is sampled meanwhile.
 
@@ -81,10 +82,10 @@ impl Record {
         free
     }
 
-    /// The same for one slot of a span that threads share.
+    /// Notes if one slot of a span that threads share is sampled.
     #[cold]
-    pub(super) fn passes(&self, cursor: &Cursor, class: &SpanClass, rate: u64) {
-        self.sampler.is_due.set(cursor.pass(class.slot, || self.sampler.draw(rate)));
+    pub(super) fn passes(&self, class: &SpanClass, rate: u64) {
+        self.sampler.is_due.set(self.sampler.draw(rate) <= class.slot);
     }
 
     /// The slot at `at` was taken by a refill: takes a sample of it, if it is due.

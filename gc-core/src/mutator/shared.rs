@@ -59,7 +59,7 @@ impl Record {
         cursor.count(class, 1);
         let rate = self.sample_rate();
         if rate != 0 {
-            self.passes(cursor, class, rate);
+            self.passes(class, rate);
         }
         let (at, is_full) = self.take_one(core, class, span);
         if is_full {

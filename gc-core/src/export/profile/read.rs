@@ -193,9 +193,9 @@ impl ProfileSite {
     pub fn samples(&self) -> u64 {
         self.raw.counts.taken
     }
-    /// The share of the samples that died in the first cycle that could find them dead, from 0 to
-    /// 1. `None` if no cycle has looked at one yet. Objects of a site with a share near 1 would be
-    /// cheaper outside of the heap.
+    /// The share of the samples that died in the first cycle that could find them dead: 1 is all
+    /// of them. `None` if no cycle has looked at one yet. Objects of a site where nearly all die
+    /// young would be cheaper outside of the heap.
     #[must_use]
     pub fn died_young(&self) -> Option<f64> {
         let counts = self.raw.counts;
