@@ -103,6 +103,7 @@
 //! | `arrayvec`, `bytes`, `chrono`, `either`, `hashbrown`, `indexmap`, `serde_json`, `smallvec`, `uuid` | [`Trace`](trait@Trace) for the types of the crate of that name |
 //! | `attribution` | `CostSeries`: which habit of the program the collector's cost depends on |
 //! | `metrics` | `MetricsPublisher`: metrics through the facade of that name |
+//! | `profile` | `HeapProfile`: sampled allocation sites, for `go tool pprof` and as a flame graph |
 //! | `prometheus` | `PrometheusExporter`: metrics as Prometheus text |
 //! | `hdrhistogram` | `hdrhistogram::Histogram<u64>: From<&Histogram>`, in nanoseconds |
 //! | `tracing` | `TracingEvents`, a listener that makes spans of cycles and phases |
@@ -246,6 +247,9 @@ pub use export::TracingEvents;
 pub use export::{
     Attribution, AttributionError, CostCause, CostInterval, CostSeries, Regression, Term,
 };
+#[cfg(all(feature = "profile", not(loom)))]
+#[cfg_attr(docsrs, doc(cfg(feature = "profile")))]
+pub use export::{HeapProfile, ProfileError, ProfileFrame, ProfileSite, ProfileValue};
 /// Derives [`Trace`](trait@Trace) and the families that [`Root`] needs.
 #[cfg(feature = "derive")]
 pub use gc_derive::Trace;

@@ -7,7 +7,8 @@
 //!    crossing is part of the first termination round (rule 6).
 //! 3. *Term n.k*: rounds until a clean one ([`Collector::round`], rule 7) after which ephemerons
 //!    add nothing (`sweep::ephemeron`). Then the weak gate closes (rule 8).
-//! 4. The collector sets the dead flags of weak boxes (rule 9).
+//! 4. The collector sets the dead flags of weak boxes (rule 9), and judges sampled objects
+//!    (`observe::sample`).
 //! 5. *Sweep n*: every thread crosses and gives its spans up; for an unpinned one the collector
 //!    does it (rules 10 and 11). While it waits, the collector frees spans without live objects
 //!    (`sweep::early`).
@@ -215,6 +216,9 @@ impl Collector {
 
         let cross = self.begin_phase(Phase::Cross);
         self.flag_dead(number);
+        if !core.marking.is_poisoned() {
+            core.samples.judge(number, |addr| core.space.is_marked(addr));
+        }
         self.plan(&begin, &mut line);
         self.cross(number);
         line.cross = self.end_phase(Phase::Cross, cross);

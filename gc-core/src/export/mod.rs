@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | `prometheus` | `PrometheusExporter` | text that Prometheus reads, made when it asks |
 //! | `metrics` | `MetricsPublisher` | the installed recorder of the `metrics` facade |
+//! | `profile` | `HeapProfile` | sampled allocation sites, for `go tool pprof` or as a flame graph |
 //! | `attribution` | `CostSeries` | which habit of the program the collector's cost depends on |
 //! | `tracing` | `TracingEvents` | spans and events of the crate `tracing` |
 //!
@@ -19,6 +20,8 @@ mod attribution;
 mod facade;
 #[cfg(any(feature = "metrics", feature = "prometheus"))]
 mod heaps;
+#[cfg(feature = "profile")]
+mod profile;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 #[cfg(feature = "tracing")]
@@ -32,6 +35,8 @@ pub use attribution::{
 pub use facade::MetricsPublisher;
 #[cfg(any(feature = "metrics", feature = "prometheus"))]
 pub use heaps::ExportError;
+#[cfg(feature = "profile")]
+pub use profile::{HeapProfile, ProfileError, ProfileFrame, ProfileSite, ProfileValue};
 #[cfg(feature = "prometheus")]
 pub use prometheus::PrometheusExporter;
 #[cfg(feature = "tracing")]

@@ -7,7 +7,8 @@
 //!    (`shared`).
 //! 3. Fresh blocks may be short: then the thread draws on a ration, and waits before its next pin
 //!    (`ration`). Free slots of spans in use never are.
-//! 4. At every span the thread looks at how far allocation is ahead of the collector, and marks a
+//! 4. A heap profile has some allocations sampled, all on the paths of 2 (`sample`).
+//! 5. At every span the thread looks at how far allocation is ahead of the collector, and marks a
 //!    quantum or yields if too far (`Record::pace`).
 
 use super::{Core, Record, on_collector_thread};
@@ -60,7 +61,7 @@ impl Record {
             let class = size_class::class_of(info.size);
             match self.cache.leaf(class).bump(size_class::SIZES[class] as usize) {
                 Some(at) => Ok(at),
-                None => self.alloc_leaf::<MUST>(class),
+                None => self.alloc_leaf::<MUST>(class, info),
             }
         } else if info.slot() <= size_class::LARGEST {
             let cursor = self.cache.owned_type(cache::tag_of(info));
@@ -90,7 +91,7 @@ impl Record {
             let class = size_class::class_of(total);
             match self.cache.leaf(class).bump(size_class::SIZES[class] as usize) {
                 Some(at) => at,
-                None => self.alloc_leaf::<MUST>(class)?,
+                None => self.alloc_leaf::<MUST>(class, info)?,
             }
         } else {
             let size = size_class::class_of(total);
@@ -112,10 +113,14 @@ impl Record {
 
     #[cold]
     #[inline(never)]
-    fn alloc_leaf<const MUST: bool>(&self, class: usize) -> Result<Addr, AllocError> {
+    fn alloc_leaf<const MUST: bool>(
+        &self,
+        class: usize,
+        info: &'static TypeInfo,
+    ) -> Result<Addr, AllocError> {
         match self.cache.leaf(class).hole() {
             Some(at) => Ok(at),
-            None => self.refill(self.cache.leaf(class), self.core().leaf_class(class), MUST),
+            None => self.refill(self.cache.leaf(class), self.core().leaf_class(class), info, MUST),
         }
     }
     #[cold]
@@ -141,13 +146,26 @@ impl Record {
         let class = cursor.class().expect("a cursor in its place has a class");
         match cursor.bump(class.slot) {
             Some(at) => Ok(at),
-            None => self.refill(cursor, class, must),
+            None => self.refill(cursor, class, class.info, must),
         }
     }
 
-    /// The cursor's run is used up: takes a hole, or moves it to what is free next and takes the
-    /// first slot.
+    /// The cursor's run is used up: takes the next slot for an object of the type of `info`, and
+    /// the sample that is due.
     fn refill(
+        &self,
+        cursor: &Cursor,
+        class: &'static SpanClass,
+        info: &'static TypeInfo,
+        must: bool,
+    ) -> Result<Addr, AllocError> {
+        let at = self.next_slot(cursor, class, must)?;
+        self.sample_due(at, info, class);
+        Ok(at)
+    }
+
+    /// Takes a hole, or moves the cursor to what is free next and takes the first slot.
+    fn next_slot(
         &self,
         cursor: &Cursor,
         class: &'static SpanClass,
@@ -159,7 +177,8 @@ impl Record {
         let core = self.core();
         let held = cursor.held();
         if let Some(held) = held {
-            if let Some(free) = core.space.next_free(class, held.span, held.rest.to) {
+            let from = cursor.next_at(&held, core.space.address(held.span));
+            if let Some(free) = core.space.next_free(class, held.span, from) {
                 return Ok(self.use_free(core, cursor, class, held.span, free));
             }
             cursor.take();
@@ -211,7 +230,8 @@ impl Record {
         self.use_free(core, cursor, class, span, first)
     }
 
-    /// Takes a run or the holes of a word, and the first slot of them.
+    /// Takes a run or the holes of a word, up to the next slot that is sampled, and the first slot
+    /// of them.
     fn use_free(
         &self,
         core: &Core,
@@ -220,6 +240,8 @@ impl Record {
         span: BlockId,
         free: Free,
     ) -> Addr {
+        let rate = self.sample_rate();
+        let free = if rate == 0 { free } else { self.cut(cursor, class, free, rate) };
         match free {
             Free::Run(run) => {
                 self.open(core, class, run);
@@ -398,8 +420,7 @@ impl Record {
         }
         self.pace(core);
         let since = ticks();
-        let info = if info.is_leaf() { &LEAF_INFO } else { info };
-        let class = core.large_class(info);
+        let class = core.large_class(if info.is_leaf() { &LEAF_INFO } else { info });
         let taken = bytes.next_multiple_of(BLOCK);
         self.ration(core, taken, must);
         self.make_room(core, taken / BLOCK);
@@ -418,9 +439,8 @@ impl Record {
             self.refused(core, must);
             return Err(core.alloc_error(bytes));
         };
-        let taken = taken as u64;
-        core.credit.allocate(taken);
-        core.totals.fresh_bytes.add(taken);
+        core.credit.allocate(taken as u64);
+        core.totals.fresh_bytes.add(taken as u64);
         core.totals.allocated_objects.add(1);
         let at = core.space.address(span) + class.origin;
         let (word, bit) = core.space.bit_of(at);
@@ -430,6 +450,10 @@ impl Record {
         }
         core.space.meta(span).set_live(1);
         sweep::put_back(&core.space, class, span, number, false);
+        let rate = self.sample_rate();
+        if rate != 0 {
+            self.sample_large(at, info, taken, rate);
+        }
         self.pauses.record(kind, since);
         Ok(at)
     }

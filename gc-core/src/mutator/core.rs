@@ -18,6 +18,7 @@ use crate::observe::Stats;
 use crate::observe::event::Events;
 use crate::observe::metrics::Totals;
 use crate::observe::pressure::Listeners;
+use crate::observe::sample::Samples;
 use crate::pacing::{Credit, Limits, Plan};
 use crate::platform::barrier;
 use crate::sweep::drops::{Drops, Progress};
@@ -54,6 +55,8 @@ pub(crate) struct Core {
     pub(crate) limits: Limits,
     pub(crate) listeners: Listeners,
     pub(crate) events: Events,
+    /// Sampled allocations.
+    pub(crate) samples: Samples,
     pub(super) leaf: [OnceLock<&'static SpanClass>; size_class::COUNT],
     pub(crate) stop: Stop,
     /// What the handles share, a counted `Inner`; it lives as long as there are handles. Set once,
@@ -94,6 +97,7 @@ impl Core {
             limits: Limits::new(config.settings()),
             listeners: Listeners::default(),
             config,
+            samples: Samples::new(events.sampling),
             events,
             leaf: std::array::from_fn(|_| OnceLock::new()),
             stop: Stop::default(),

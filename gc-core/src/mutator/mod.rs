@@ -21,6 +21,7 @@ mod core;
 mod kept;
 mod place;
 mod ration;
+mod sample;
 mod shared;
 
 pub(crate) use self::core::Core;
@@ -43,6 +44,7 @@ use crate::sync::{Arc, AtomicU64, Mutex, Ordering, chaos, plain, thread_local};
 use crate::word::{Cycle, SweepNumber};
 use barrier::Late;
 use kept::Kept;
+use sample::Sampler;
 use std::cell::{Cell, RefCell};
 use std::panic::Location;
 use std::time::Duration;
@@ -118,6 +120,8 @@ pub(crate) struct Record {
     busy: plain::AtomicU32,
     /// Refills that have asked for an assist since the last one.
     asked: Cell<u32>,
+    /// Which allocations are sampled.
+    sampler: Sampler,
     /// The thread that uses this record; 0 for none.
     owner: AtomicU64,
     /// In order of registration.
@@ -156,6 +160,7 @@ impl Record {
                 )*
             };
         }
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         // SAFETY: INV-3: a part of the caller's memory, zeroed.
         unsafe { Cache::begin(&raw mut (*at).cache) };
         fields! {
@@ -184,8 +189,9 @@ impl Record {
             external: Share::default(),
             assistant: RefCell::new(None),
             busy: plain::AtomicU32::new(0),
+            sampler: Sampler::new(number),
             owner: AtomicU64::new(0),
-            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            number: number,
             name: Mutex::new(None),
         }
     }

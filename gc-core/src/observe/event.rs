@@ -12,6 +12,7 @@
 //! empty by default.
 
 use super::report::{CycleReport, Straggler};
+use super::sample::Sampling;
 use crate::sync::Arc;
 use crate::sync::plain::{AtomicU64, Ordering};
 use std::fmt;
@@ -163,6 +164,8 @@ static NUMBER: AtomicU64 = AtomicU64::new(0);
 pub(crate) struct Events {
     /// The heap's number in its process.
     pub(crate) heap: u64,
+    /// The samples that are taken from the start: how many, and who is told.
+    pub(crate) sampling: Option<Sampling>,
     listeners: Vec<Arc<dyn EventListener>>,
 }
 

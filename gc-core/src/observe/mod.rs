@@ -16,6 +16,7 @@ pub(crate) mod metrics;
 pub(crate) mod pressure;
 pub(crate) mod reading;
 mod report;
+pub(crate) mod sample;
 pub(crate) mod site;
 
 pub use catalogue::{Metric, MetricKind, MetricUnit};
