@@ -265,7 +265,7 @@ fn deviation(values: &[f64]) -> f64 {
 /// # let mut series = CostSeries::new();
 /// # for i in 0..20 {
 /// #     let n = f64::from(i);
-/// #     series.add(CostInterval { threads: n, collector_cpu: n, pauses: n, ..Default::default() });
+/// #     series.add(CostInterval { threads: n, pauses: n, ..Default::default() });
 /// # }
 /// let found = series.attribute()?;
 /// assert!(found.to_string().contains("pauses"));
