@@ -14,7 +14,7 @@ struct Tree<'gc>(Option<[Gc<'gc, Tree<'gc>>; 2]>);
 
 #[derive(Trace)]
 struct Index<'gc> {
-    postings: GcRefCell<'gc, HashMap<Gc<'gc, str>, Gc<'gc, [u32]>>>,
+    postings: GcRefCell<HashMap<Gc<'gc, str>, Gc<'gc, [u32]>>>,
 }
 
 #[inline(never)]
@@ -41,8 +41,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .mutate(|mc| Gc::root(Gc::new(mc, Index { postings: GcRefCell::new(HashMap::new()) }), mc));
     std::thread::scope(|s| {
         s.spawn(|| (0..3_000).for_each(|_| heap.mutate(|mc| _ = grow(mc, 10).0)));
-        for term in 0..200_000 {
-            heap.mutate(|mc| insert(mc, index.get(mc), term));
+        for first in (0..200_000).step_by(1000) {
+            heap.mutate(|mc| (first..first + 1000).for_each(|i| insert(mc, index.get(mc), i)));
         }
     });
     heap.collect()?;
