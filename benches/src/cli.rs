@@ -77,6 +77,14 @@ pub(crate) struct Common {
     /// Print the heap's pauses by kind on standard error (engine gc)
     #[arg(long)]
     pub(crate) pauses: bool,
+    /// Record the last seconds, watch for long pauses, read all metrics each second (engine gc)
+    #[cfg(feature = "observe")]
+    #[arg(long)]
+    observe: bool,
+    /// Sample allocations for the heap profile, one in so many bytes; 0 is none (engine gc)
+    #[cfg(feature = "profile")]
+    #[arg(long, value_name = "BYTES", default_value_t = 0)]
+    profile_rate: u64,
     /// Record what the collector costs every 100 ms, for gc-bench attribute (engine gc)
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -169,7 +177,13 @@ impl Common {
         if forced_only || self.idle_mb.is_some() {
             builder = builder.min_heap(warm::NEVER_REACHED);
         }
+        #[cfg(feature = "profile")]
+        let builder = builder.profile_rate(self.profile_rate);
         let heap = builder.build().map_err(|e| format!("the heap cannot be built: {e}"))?;
+        #[cfg(feature = "observe")]
+        if self.observe {
+            crate::observe::observe(&heap).map_err(|e| format!("no observer: {e}"))?;
+        }
         if let Some(mb) = self.idle_mb {
             warm::warm(&heap, mb)?;
         }

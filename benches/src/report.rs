@@ -117,6 +117,23 @@ impl Report {
             self.count(format!("pause_{kind}_count"), h.len());
             self.number(format!("pause_{kind}_p999_us"), us(h.percentile(99.9)));
         }
+        #[cfg(feature = "profile")]
+        self.profile(heap);
+    }
+
+    /// Adds how far the heap's profile is from what the heap counted, in percent, if there is one.
+    #[cfg(feature = "profile")]
+    fn profile(&mut self, heap: &Heap) {
+        use gc_core::ProfileValue::{AllocSpace, InuseSpace};
+        if heap.profile().is_err() || heap.collect().is_err() {
+            return;
+        }
+        let (Ok(profile), stats) = (heap.profile(), heap.stats()) else { return };
+        let error = |value, truth: u64| {
+            100.0 * (profile.total(value) as f64 / (truth as f64).max(1.0) - 1.0)
+        };
+        self.number("profile_alloc_error", error(AllocSpace, stats.allocated_bytes));
+        self.number("profile_inuse_error", error(InuseSpace, stats.live_bytes));
     }
 
     /// The report on one line.

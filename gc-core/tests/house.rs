@@ -39,12 +39,14 @@ const UNSAFE: &[&str] = &[
     "mutator/kept.rs",
     "mutator/place.rs",
     "observe/clock.rs",
+    "observe/note.rs",
     "observe/site.rs",
     "pointers/any.rs",
     "pointers/by_address.rs",
     "platform/barrier.rs",
     "platform/memory.rs",
     "platform/process.rs",
+    "platform/stack.rs",
     "platform/thread.rs",
     "platform/windows.rs",
     "pointers/cell.rs",
@@ -82,7 +84,7 @@ const LAYERS: [&[&str]; 13] = [
     &["cycle", "verify"],
     &["mutation"],
     &["builder"],
-    &["tuning", "ending", "events", "readings", "inspect"],
+    &["tuning", "ending", "events", "readings", "watching", "inspect"],
     &["pointers", "pool"],
     &["export"],
 ];
@@ -91,7 +93,7 @@ const LAYERS: [&[&str]; 13] = [
 const MAY_CALL_VERIFY: [&str; 3] = ["sweep", "mutator", "cycle"];
 
 /// What only some files may name: the text, and the files.
-const ONLY_IN: [(&str, &[&str]); 15] = [
+const ONLY_IN: [(&str, &[&str]); 18] = [
     (
         "std::sync::atomic",
         &[
@@ -114,13 +116,22 @@ const ONLY_IN: [(&str, &[&str]); 15] = [
     ("libc::m", &["platform/memory.rs", "platform/process.rs"]),
     (
         "libc::",
-        &["platform/barrier.rs", "platform/memory.rs", "platform/process.rs", "platform/thread.rs"],
+        &[
+            "platform/barrier.rs",
+            "platform/memory.rs",
+            "platform/process.rs",
+            "platform/stack.rs",
+            "platform/thread.rs",
+        ],
     ),
     ("std::alloc::", &["trace/std_impls.rs"]),
     // The exporters' crates stay on the top floor.
     // (`observe` has a module of that name.)
     ("use metrics::", &["export/facade.rs", "observe/mod.rs"]),
     ("prometheus_client", &["export/prometheus.rs"]),
+    ("framehop::", &["export/profile/stack.rs"]),
+    ("inferno::", &["export/profile/flame.rs"]),
+    ("prost::", &["export/profile/pprof.rs"]),
     ("linregress", &["export/attribution.rs"]),
 ];
 

@@ -17,6 +17,7 @@
 //! Every object carries a magic word, which each visit checks and its `Drop` destroys. The exit
 //! code is not zero if anything was inconsistent, or if no cycle ended for 30 seconds.
 
+mod heaps;
 mod objects;
 mod short;
 mod watch;
@@ -436,6 +437,7 @@ fn report(heap: &Heap, since: Instant) {
     #[cfg(not(gc_verify))]
     let verified = "";
     let stats = heap.stats();
+    heaps::look_at_profile(heap);
     println!(
         "stress: t={:.0}s ops={} cycles={}{verified} drops={} panics={} refused={} drop_panics={} threads={} heaps={} live_kb={} heap_kb={} released_kb={}",
         since.elapsed().as_secs_f64(),
@@ -493,20 +495,6 @@ impl Options {
     }
 }
 
-/// The heap, with limits in bytes; zero is no limit.
-fn heap(markers: usize, soft: usize, hard: usize) -> Heap {
-    let heap = Heap::builder().min_heap(256 << 10).markers(markers).scavenge_rate(4 << 30);
-    // What is free is given away all the time, so that what a thread gets has been away.
-    #[cfg(gc_verify)]
-    let heap = heap.scavenge_all();
-    let heap = if soft > 0 { heap.memory_limit(soft) } else { heap };
-    let heap = if hard > 0 { heap.heap_limit(hard) } else { heap };
-    heap.build().unwrap_or_else(|error| {
-        eprintln!("stress: {error}");
-        std::process::exit(2);
-    })
-}
-
 fn main() {
     let options = Options::parse().unwrap_or_else(|error| {
         eprintln!("stress: {error}\n{USAGE}");
@@ -519,7 +507,7 @@ fn main() {
     );
     count_refusals();
     let soft = memory_limit << 20;
-    let heap = heap(markers, soft, heap_limit << 20);
+    let heap = heaps::heap(markers, soft, heap_limit << 20);
     let world = build(&heap);
     let shared = Shared {
         heap,

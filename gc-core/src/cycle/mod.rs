@@ -7,7 +7,8 @@
 //!    crossing is part of the first termination round (rule 6).
 //! 3. *Term n.k*: rounds until a clean one ([`Collector::round`], rule 7) after which ephemerons
 //!    add nothing (`sweep::ephemeron`). Then the weak gate closes (rule 8).
-//! 4. The collector sets the dead flags of weak boxes (rule 9).
+//! 4. The collector sets the dead flags of weak boxes (rule 9), and judges sampled objects
+//!    (`observe::sample`).
 //! 5. *Sweep n*: every thread crosses and gives its spans up; for an unpinned one the collector
 //!    does it (rules 10 and 11). While it waits, the collector frees spans without live objects
 //!    (`sweep::early`).
@@ -31,7 +32,7 @@ use crate::heap::span::SpanClass;
 use crate::limits::Keeper;
 use crate::mark::worker::Marker;
 use crate::mutator::{Core, Record, enter_collector_thread};
-use crate::observe::clock::{ns_per_tick, ticks};
+use crate::observe::clock::{ns_per_tick, ns_per_tick_so_far, ticks};
 use crate::observe::metrics::Sweeper;
 use crate::observe::{CycleReport, Event, Phase, Straggler};
 use crate::pacing::{Footprint, Limiter, Marked, Pacer};
@@ -217,6 +218,9 @@ impl Collector {
 
         let cross = self.begin_phase(Phase::Cross);
         self.flag_dead(number);
+        if !core.marking.is_poisoned() {
+            core.samples.judge(number, |addr| core.space.is_marked(addr));
+        }
         self.plan(&begin, &mut line);
         self.cross(number);
         line.cross = self.end_phase(Phase::Cross, cross);
@@ -239,6 +243,7 @@ impl Collector {
         let cpu = thread_cpu();
         self.rest.cycle_ended(&core, cpu);
         core.totals.cycle_ended(&line, since, cpu);
+        core.watch.tune(ns_per_tick_so_far());
         core.ageing.cycle_ended();
         let live = line.live_bytes;
         if core.events.are_heard() {

@@ -6,8 +6,11 @@
 //!
 //! | feature | type | what it is for |
 //! |---|---|---|
+//! | `hdr-log` | `PauseLog` | an interval log of HdrHistogram: pauses, and hiccups |
 //! | `prometheus` | `PrometheusExporter` | text that Prometheus reads, made when it asks |
 //! | `metrics` | `MetricsPublisher` | the installed recorder of the `metrics` facade |
+//! | `timeline` | `FlightRecorder` | the last seconds as a Chrome trace, when asked or a pause is over budget |
+//! | `profile` | `HeapProfile` | sampled allocation sites, for `go tool pprof` or as a flame graph |
 //! | `attribution` | `CostSeries` | which habit of the program the collector's cost depends on |
 //! | `tracing` | `TracingEvents` | spans and events of the crate `tracing` |
 //! | `snapshot` | `Snapshot::write_heapsnapshot` | V8's `.heapsnapshot`, for Chrome's DevTools |
@@ -16,12 +19,20 @@
 
 #[cfg(feature = "attribution")]
 mod attribution;
+#[cfg(feature = "timeline")]
+mod chrome_trace;
 #[cfg(feature = "metrics")]
 mod facade;
+#[cfg(feature = "timeline")]
+mod flight;
+#[cfg(feature = "hdr-log")]
+mod hdr_log;
 #[cfg(any(feature = "metrics", feature = "prometheus"))]
 mod heaps;
 #[cfg(feature = "snapshot")]
 mod heapsnapshot;
+#[cfg(feature = "profile")]
+mod profile;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 #[cfg(feature = "tracing")]
@@ -33,8 +44,14 @@ pub use attribution::{
 };
 #[cfg(feature = "metrics")]
 pub use facade::MetricsPublisher;
+#[cfg(feature = "timeline")]
+pub use flight::{FlightDumps, FlightError, FlightOptions, FlightRecorder, FlightSummary};
+#[cfg(feature = "hdr-log")]
+pub use hdr_log::PauseLog;
 #[cfg(any(feature = "metrics", feature = "prometheus"))]
 pub use heaps::ExportError;
+#[cfg(feature = "profile")]
+pub use profile::{HeapProfile, ProfileError, ProfileFrame, ProfileSite, ProfileValue};
 #[cfg(feature = "prometheus")]
 pub use prometheus::PrometheusExporter;
 #[cfg(feature = "tracing")]

@@ -13,7 +13,7 @@
 //! A cache belongs to its thread, and to the collector while the thread is known to be outside of
 //! every pin and kept there (INV-3, `handshake::Crossing`). Its cells are therefore plain.
 
-use super::free::{Held, Holes, Run};
+use super::free::{Free, Held, Holes, Run};
 use super::object::TypeInfo;
 use super::size_class;
 use super::span::SpanClass;
@@ -47,7 +47,12 @@ pub(crate) struct Cursor {
     /// some); and for those that begin in the second half.
     holes: Cell<u64>,
     halves: Cell<u64>,
+    /// Bytes to the next point at which a slot is sampled (`mutator::sample`), counted from the end
+    /// of the run or the holes: it lies in their first byte if this is 1. Zero: not drawn.
+    until: Cell<usize>,
 }
+
+const _: () = assert!(size_of::<Cursor>() == 64, "a cursor is a cache line");
 
 impl Cursor {
     pub(crate) const fn new() -> Cursor {
@@ -60,6 +65,7 @@ impl Cursor {
             warmth: Cell::new(0),
             holes: Cell::new(0),
             halves: Cell::new(0),
+            until: Cell::new(0),
         }
     }
     /// The next object of `slot` bytes, if the run has one left.
@@ -99,9 +105,10 @@ impl Cursor {
         let holes = self.holes.get();
         self.class.get().map(|class| Held { class, span, rest, holes })
     }
-    /// Takes the span out.
+    /// Takes the span out. A point that lay in it does not count.
     pub(crate) fn take(&self) -> Option<Held> {
         let held = self.held();
+        self.until.set(0);
         self.span.set(0);
         self.at.set(0);
         self.end.set(0);
@@ -126,6 +133,48 @@ impl Cursor {
         self.put(class, span, Run { from: end, to: end });
         self.holes.set(holes.bits);
         self.halves.set(class.halves[holes.word]);
+    }
+    /// The address from which on free slots of the span that is held may be this cursor's next.
+    pub(crate) fn next_at(&self, held: &Held, start: Addr) -> Addr {
+        // Holes that were cut have their rest in the same word; before a rest none are free.
+        if self.is_due(held.class.slot) && !fault!("cut_forgotten") {
+            (held.rest.to - WORD_BYTES).max(start)
+        } else {
+            held.rest.to
+        }
+    }
+    /// Whether the next slot of `slot` bytes has a point.
+    fn is_due(&self, slot: usize) -> bool {
+        (1..=slot).contains(&self.until.get())
+    }
+    /// Cuts free slots before the next one with a point, and passes what is left, which is at least
+    /// a slot. Returns it, and whether its first slot has a point.
+    pub(crate) fn cut(&self, slot: usize, free: Free, draw: impl Fn() -> usize) -> (Free, bool) {
+        let slots_bytes = match free {
+            Free::Run(run) => run.to - run.from,
+            Free::Holes(holes) => holes.bits.count_ones() as usize * slot,
+        };
+        // Nearly always, and without a division.
+        if self.until.get() > slots_bytes {
+            self.until.set(self.until.get() - slots_bytes);
+            return (free, false);
+        }
+        if self.until.get() == 0 {
+            self.until.set(draw());
+        }
+        let is_due = self.is_due(slot);
+        self.until.set(if is_due { draw() } else { self.until.get() - slot });
+        // With the first slot, and further ones before that with the point.
+        let n = (slots_bytes / slot).min(1 + (self.until.get() - 1) / slot);
+        self.until.set(self.until.get() - (n - 1) * slot);
+        let cut = match free {
+            Free::Run(Run { from, .. }) => Free::Run(Run { from, to: from + n * slot }),
+            Free::Holes(Holes { word, bits }) => {
+                let rest = (0..n).fold(bits, |rest, _| rest & (rest - 1));
+                Free::Holes(Holes { word, bits: bits & !rest })
+            }
+        };
+        (cut, is_due)
     }
     /// Whether the thread has taken few slots of `class` lately, also with `more`.
     pub(crate) fn is_cold(&self, class: &SpanClass, more: u32) -> bool {
@@ -159,6 +208,7 @@ impl Cursor {
         self.warmth.swap(&other.warmth);
         self.holes.swap(&other.holes);
         self.halves.swap(&other.halves);
+        self.until.swap(&other.until);
     }
 }
 

@@ -240,6 +240,7 @@ mod tests {
     use crate::config::Config;
     use crate::pointers::Gc;
     use crate::word::SweepNumber;
+    use std::cell::Cell;
 
     /// A space with one span of a class; `live` decides which of its slots are allocated.
     fn span(
@@ -265,18 +266,22 @@ mod tests {
     /// Moves the cursor to the next free slots. Returns whether there are any.
     fn refill(space: &Space, class: &'static SpanClass, span: BlockId, cursor: &Cursor) -> bool {
         let at = cursor.held().map_or(space.address(span), |held| held.rest.to);
-        match space.next_free(class, span, at) {
-            Some(Free::Run(run)) => {
+        let next = space.next_free(class, span, at);
+        next.inspect(|free| hold(space, class, span, cursor, *free)).is_some()
+    }
+
+    /// Gives free slots to the cursor.
+    fn hold(space: &Space, class: &'static SpanClass, span: BlockId, cursor: &Cursor, free: Free) {
+        match free {
+            Free::Run(run) => {
                 space.take_run(class, span, run);
                 cursor.put(class, span, run);
             }
-            Some(Free::Holes(holes)) => {
+            Free::Holes(holes) => {
                 let end = space.take_holes(span, holes);
                 cursor.put_holes(class, span, end, holes);
             }
-            None => return false,
         }
-        true
     }
 
     /// Takes up to `most` slots, as an allocation does.
@@ -360,6 +365,54 @@ mod tests {
                 assert_eq!(space.give_rest(&held), unused);
                 let rest = take(&space, class, span, &Cursor::new(), class.slots + 1);
                 assert_eq!([got, rest].concat(), free, "{class:?}");
+            }
+        });
+    }
+
+    /// Cuts change neither which slots are taken nor their order, and the slots with a point are
+    /// those in which the distances end.
+    #[test]
+    fn a_cursor_that_samples_takes_every_slot_once_and_in_order() {
+        each_class(|info, slot| {
+            for (pattern, rate) in
+                PATTERNS.into_iter().flat_map(|p| [1, 9, 100, 3000].map(|r| (p, r)))
+            {
+                let (space, class, span, free) = span(info, slot, pattern);
+                let cursor = Cursor::new();
+                let distances: Vec<usize> = (0..4096).map(|i| 1 + i * 7919 % (rate * 8)).collect();
+                let drawn = Cell::new(0);
+                let draw = || {
+                    drawn.set(drawn.get() + 1);
+                    distances[drawn.get() - 1]
+                };
+                let (mut got, mut sampled) = (Vec::new(), Vec::new());
+                loop {
+                    if let Some(at) = cursor.bump(class.slot).or_else(|| cursor.hole()) {
+                        got.push(at);
+                        continue;
+                    }
+                    let start = space.address(span);
+                    let from = cursor.held().map_or(start, |held| cursor.next_at(&held, start));
+                    let Some(next) = space.next_free(class, span, from) else { break };
+                    let (next, is_due) = cursor.cut(class.slot, next, draw);
+                    hold(&space, class, span, &cursor, next);
+                    let first = cursor.bump(class.slot).or_else(|| cursor.hole()).unwrap();
+                    got.push(first);
+                    sampled.extend(is_due.then_some(first));
+                }
+                assert_eq!(got, free, "{class:?}, {rate}");
+                let mut expected = Vec::new();
+                let (mut until, mut drawn) = (distances[0], 1);
+                for at in &free {
+                    if until > class.slot {
+                        until -= class.slot;
+                    } else {
+                        expected.push(*at);
+                        until = distances[drawn];
+                        drawn += 1;
+                    }
+                }
+                assert_eq!(sampled, expected, "{class:?}, {rate}");
             }
         });
     }

@@ -7,7 +7,8 @@
 //!    (`shared`).
 //! 3. Fresh blocks may be short: then the thread draws on a ration, and waits before its next pin
 //!    (`ration`). Free slots of spans in use never are.
-//! 4. At every span the thread looks at how far allocation is ahead of the collector, and marks a
+//! 4. A heap profile has some allocations sampled, all on the paths of 2 (`sample`).
+//! 5. At every span the thread looks at how far allocation is ahead of the collector, and marks a
 //!    quantum or yields if too far (`Record::pace`).
 
 use super::{Core, Record, on_collector_thread};
@@ -22,6 +23,7 @@ use crate::heap::span::SpanClass;
 use crate::mark::worker::Marker;
 use crate::observe::clock::{self, ticks};
 use crate::observe::histogram::PauseKind;
+use crate::observe::life::SpanState;
 use crate::observe::metrics::Sweeper;
 use crate::pacing::Demand;
 use crate::sweep::drops::is_dropping;
@@ -60,7 +62,7 @@ impl Record {
             let class = size_class::class_of(info.size);
             match self.cache.leaf(class).bump(size_class::SIZES[class] as usize) {
                 Some(at) => Ok(at),
-                None => self.alloc_leaf::<MUST>(class),
+                None => self.alloc_leaf::<MUST>(class, info),
             }
         } else if info.slot() <= size_class::LARGEST {
             let cursor = self.cache.owned_type(cache::tag_of(info));
@@ -90,7 +92,7 @@ impl Record {
             let class = size_class::class_of(total);
             match self.cache.leaf(class).bump(size_class::SIZES[class] as usize) {
                 Some(at) => at,
-                None => self.alloc_leaf::<MUST>(class)?,
+                None => self.alloc_leaf::<MUST>(class, info)?,
             }
         } else {
             let size = size_class::class_of(total);
@@ -112,10 +114,14 @@ impl Record {
 
     #[cold]
     #[inline(never)]
-    fn alloc_leaf<const MUST: bool>(&self, class: usize) -> Result<Addr, AllocError> {
+    fn alloc_leaf<const MUST: bool>(
+        &self,
+        class: usize,
+        info: &'static TypeInfo,
+    ) -> Result<Addr, AllocError> {
         match self.cache.leaf(class).hole() {
             Some(at) => Ok(at),
-            None => self.refill(self.cache.leaf(class), self.core().leaf_class(class), MUST),
+            None => self.refill(self.cache.leaf(class), self.core().leaf_class(class), info, MUST),
         }
     }
     #[cold]
@@ -141,13 +147,26 @@ impl Record {
         let class = cursor.class().expect("a cursor in its place has a class");
         match cursor.bump(class.slot) {
             Some(at) => Ok(at),
-            None => self.refill(cursor, class, must),
+            None => self.refill(cursor, class, class.info, must),
         }
     }
 
-    /// The cursor's run is used up: takes a hole, or moves it to what is free next and takes the
-    /// first slot.
+    /// The cursor's run is used up: takes the next slot for an object of the type of `info`, and
+    /// the sample that is due.
     fn refill(
+        &self,
+        cursor: &Cursor,
+        class: &'static SpanClass,
+        info: &'static TypeInfo,
+        must: bool,
+    ) -> Result<Addr, AllocError> {
+        let at = self.next_slot(cursor, class, must)?;
+        self.sample_due(at, info, class);
+        Ok(at)
+    }
+
+    /// Takes a hole, or moves the cursor to what is free next and takes the first slot.
+    fn next_slot(
         &self,
         cursor: &Cursor,
         class: &'static SpanClass,
@@ -159,7 +178,8 @@ impl Record {
         let core = self.core();
         let held = cursor.held();
         if let Some(held) = held {
-            if let Some(free) = core.space.next_free(class, held.span, held.rest.to) {
+            let from = cursor.next_at(&held, core.space.address(held.span));
+            if let Some(free) = core.space.next_free(class, held.span, from) {
                 return Ok(self.use_free(core, cursor, class, held.span, free));
             }
             cursor.take();
@@ -182,7 +202,7 @@ impl Record {
         }
         let (span, kind) = found?;
         let at = self.hold_span(core, cursor, class, span);
-        self.pauses.record(kind, since);
+        self.paused(kind, since);
         Ok(at)
     }
 
@@ -197,6 +217,7 @@ impl Record {
     ) -> Addr {
         let meta = core.space.meta(span);
         let free = class.slots - meta.live() as usize;
+        core.space.life.note(span, class.id, SpanState::Cached);
         cursor.count(class, free);
         core.credit.allocate((free * class.slot) as u64);
         core.totals.allocated_objects.add(free as u64);
@@ -211,7 +232,8 @@ impl Record {
         self.use_free(core, cursor, class, span, first)
     }
 
-    /// Takes a run or the holes of a word, and the first slot of them.
+    /// Takes a run or the holes of a word, up to the next slot that is sampled, and the first slot
+    /// of them.
     fn use_free(
         &self,
         core: &Core,
@@ -220,6 +242,8 @@ impl Record {
         span: BlockId,
         free: Free,
     ) -> Addr {
+        let rate = self.sample_rate();
+        let free = if rate == 0 { free } else { self.cut(cursor, class, free, rate) };
         match free {
             Free::Run(run) => {
                 self.open(core, class, run);
@@ -398,8 +422,7 @@ impl Record {
         }
         self.pace(core);
         let since = ticks();
-        let info = if info.is_leaf() { &LEAF_INFO } else { info };
-        let class = core.large_class(info);
+        let class = core.large_class(if info.is_leaf() { &LEAF_INFO } else { info });
         let taken = bytes.next_multiple_of(BLOCK);
         self.ration(core, taken, must);
         self.make_room(core, taken / BLOCK);
@@ -418,9 +441,8 @@ impl Record {
             self.refused(core, must);
             return Err(core.alloc_error(bytes));
         };
-        let taken = taken as u64;
-        core.credit.allocate(taken);
-        core.totals.fresh_bytes.add(taken);
+        core.credit.allocate(taken as u64);
+        core.totals.fresh_bytes.add(taken as u64);
         core.totals.allocated_objects.add(1);
         let at = core.space.address(span) + class.origin;
         let (word, bit) = core.space.bit_of(at);
@@ -430,7 +452,11 @@ impl Record {
         }
         core.space.meta(span).set_live(1);
         sweep::put_back(&core.space, class, span, number, false);
-        self.pauses.record(kind, since);
+        let rate = self.sample_rate();
+        if rate != 0 {
+            self.sample_large(at, info, taken, rate);
+        }
+        self.paused(kind, since);
         Ok(at)
     }
 
@@ -454,12 +480,12 @@ impl Record {
         if assists {
             let since = ticks();
             self.assist(core, ASSIST);
-            self.pauses.record(PauseKind::Assist, since);
+            self.paused(PauseKind::Assist, since);
         }
         if yields {
             let since = ticks();
             yield_now();
-            self.pauses.record(PauseKind::Yield, since);
+            self.paused(PauseKind::Yield, since);
         }
     }
 
@@ -472,7 +498,7 @@ impl Record {
         }
         let since = ticks();
         nap(DROP_NAP);
-        self.pauses.record(PauseKind::Drops, since);
+        self.paused(PauseKind::Drops, since);
     }
 
     /// A refill asks for an assist. Returns whether it is the one of [`ASSIST_EVERY`] that gets it.

@@ -21,7 +21,9 @@ mod core;
 mod kept;
 mod place;
 mod ration;
+mod sample;
 mod shared;
+mod watched;
 
 pub(crate) use self::core::Core;
 pub(crate) use self::kept::is_keeper;
@@ -36,13 +38,16 @@ use crate::mark::worker::Marker;
 use crate::observe::Straggler;
 use crate::observe::clock::ticks;
 use crate::observe::histogram::{PauseKind, Recorder};
+use crate::observe::note::Tape;
 use crate::observe::site::Site;
+use crate::observe::watch::LazyNotes;
 use crate::pacing::{QUANTUM, Share};
 use crate::sweep::{self};
-use crate::sync::{Arc, AtomicU64, Mutex, Ordering, chaos, plain, thread_local};
+use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering, chaos, plain, thread_local};
 use crate::word::{Cycle, SweepNumber};
 use barrier::Late;
 use kept::Kept;
+use sample::Sampler;
 use std::cell::{Cell, RefCell};
 use std::panic::Location;
 use std::time::Duration;
@@ -109,6 +114,12 @@ pub(crate) struct Record {
     kept: Kept,
     pub(crate) ring: GreyRing,
     pub(crate) pauses: Recorder,
+    /// The long ones of these, one by one.
+    pub(crate) notes: LazyNotes,
+    /// What it noted for a timeline.
+    pub(crate) timeline: OnceLock<Box<Tape>>,
+    /// What the system calls the thread.
+    tid: plain::AtomicU32,
     roots: RefCell<Vec<SlotRef>>,
     /// Bytes held outside of the heap that this thread has counted and not yet added.
     pub(crate) external: Share,
@@ -118,6 +129,8 @@ pub(crate) struct Record {
     busy: plain::AtomicU32,
     /// Refills that have asked for an assist since the last one.
     asked: Cell<u32>,
+    /// Which allocations are sampled.
+    sampler: Sampler,
     /// The thread that uses this record; 0 for none.
     owner: AtomicU64,
     /// In order of registration.
@@ -156,6 +169,7 @@ impl Record {
                 )*
             };
         }
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         // SAFETY: INV-3: a part of the caller's memory, zeroed.
         unsafe { Cache::begin(&raw mut (*at).cache) };
         fields! {
@@ -180,12 +194,16 @@ impl Record {
             kept: Kept::new(),
             ring: GreyRing::new(),
             pauses: Recorder::new(),
+            notes: LazyNotes::new(),
+            timeline: OnceLock::new(),
+            tid: plain::AtomicU32::new(0),
             roots: RefCell::new(Vec::new()),
             external: Share::default(),
             assistant: RefCell::new(None),
             busy: plain::AtomicU32::new(0),
+            sampler: Sampler::new(number),
             owner: AtomicU64::new(0),
-            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            number: number,
             name: Mutex::new(None),
         }
     }
@@ -320,7 +338,7 @@ impl Record {
         }
         let since = ticks();
         core.stop.wait();
-        self.pauses.record(PauseKind::Stop, since);
+        self.paused(PauseKind::Stop, since);
         true
     }
 
@@ -343,7 +361,7 @@ impl Record {
             self.cycle.set(epoch.cycle());
             self.mode.set(epoch.mode());
         });
-        self.pauses.record(PauseKind::Handshake, since);
+        self.paused(PauseKind::Handshake, since);
     }
 
     /// Marks the slots of a span that are free or this thread's.

@@ -44,7 +44,7 @@ impl Record {
                 self.pace(core);
                 let since = ticks();
                 let (span, kind) = self.find_span(core, class, must)?;
-                self.pauses.record(kind, since);
+                self.paused(kind, since);
                 span
             }
         };
@@ -57,6 +57,10 @@ impl Record {
             return Ok(self.hold_span(core, cursor, class, span));
         }
         cursor.count(class, 1);
+        let rate = self.sample_rate();
+        if rate != 0 {
+            self.passes(class, rate);
+        }
         let (at, is_full) = self.take_one(core, class, span);
         if is_full {
             // As often as where threads take whole spans.
