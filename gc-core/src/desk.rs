@@ -41,8 +41,8 @@ impl<T> Desk<T> {
         *state = State::Asked(from);
         Some(Request(self))
     }
-    /// Makes what was asked for, if it was, for the cycle with number `cycle`. By the collector. The
-    /// lock is not held meanwhile.
+    /// Makes what was asked for, if it was, for the cycle with number `cycle`. By the collector.
+    /// The lock is not held meanwhile.
     pub(crate) fn serve(&self, cycle: Cycle, make: impl FnOnce() -> T) {
         let is_asked = |state: &State<T>| matches!(state, State::Asked(from) if *from <= cycle);
         if !is_asked(&self.0.lock()) {

@@ -2,9 +2,9 @@
 //! The graph of a heap's objects at one moment, as a snapshot keeps it: no pointer into the heap,
 //! and little memory for an object.
 //!
-//! 1. `crate::snapshot` copies the mark bits of every span ([`Graph::add_span`]). An object's *node*
-//!    is a number: the rank of its bit among all of them. So no table of addresses is needed. Where
-//!    a word's bits begin is kept for each word ([`Graph::node_at`]).
+//! 1. `crate::snapshot` copies the mark bits of every span ([`Graph::add_span`]). An object's
+//!    *node* is a number: the rank of its bit among all of them. So no table of addresses is
+//!    needed. Where a word's bits begin is kept for each word ([`Graph::node_at`]).
 //! 2. Nodes before the objects: the root ([`ROOT_NODE`]), one for what no root leads to
 //!    ([`UNREACHED`]), and one for each place in the program that made roots.
 //! 3. Objects that were born meanwhile have no bit. They are added as they are met, at the end

@@ -181,6 +181,11 @@ impl Heap {
 /// assert!(grown.type_name.contains("Vec<u32>") && grown.objects() == 1000);
 /// // Which line made the roots that keep them:
 /// assert_eq!(after.roots()[0].roots, 1000);
+/// let bytes: u64 = after.types().iter().map(|row| row.bytes).sum();
+/// assert_eq!((after.objects(), after.bytes()), (1000, bytes));
+/// // All was read, and a root leads to everything.
+/// assert_eq!((after.unread_objects(), after.left_out(), after.unreached()), (0, 0, (0, 0)));
+/// println!("recorded in {:?}", after.recorded_in());
 /// # drop(leak);
 /// # Ok::<(), gc_core::SnapshotError>(())
 /// ```

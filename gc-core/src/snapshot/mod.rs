@@ -1,8 +1,8 @@
 //! Records the graph of a heap's objects while the program runs, for a snapshot.
 //!
 //! 1. A thread asks (`desk`), and waits for the end of a cycle. The collector records between the
-//!    crossing into Sweep and the opening of the sweep ([`record`]). There the marks are exact: each
-//!    is under an object that is initialised, for all threads have given their spans up. No slot
+//!    crossing into Sweep and the opening of the sweep ([`record`]). There the marks are exact:
+//!    each is under an object that is initialised, for all threads have given their spans up. No slot
 //!    with a mark is freed or used again before the sweep opens. So the collector may read each
 //!    marked object as a marker does, through its type's `trace`, as long as it likes.
 //! 2. The protocol is not changed. The collector may be slow between any two of its steps, and the
@@ -287,8 +287,8 @@ impl Recorder<'_> {
         self.naming.begin();
         let owner = (&raw mut self.sink).cast();
         let (buf, naming) = (self.buf.as_mut_ptr(), &raw mut self.naming);
-        // SAFETY: INV-7: the buffer, the sink and the naming live as long as the tracer, and nothing
-        // else uses them while it is lent.
+        // SAFETY: INV-7: the buffer, the sink and the naming live as long as the tracer, and
+        // nothing else uses them while it is lent.
         let mut tracer = unsafe { Tracer::recording(buf, spill, owner, naming) };
         let trace = class.info.trace_named;
         // SAFETY: INV-6: `n` values of the span's type lie at `addr`. A marked object after the
