@@ -36,10 +36,10 @@ impl Heap {
     /// - So an object that was moved from one field to another meanwhile may have no pointer to it.
     ///   It is there ([`Snapshot::unreached`]), with objects that died while the cycle marked.
     ///
-    /// A snapshot takes about eight bytes for an object and six for a pointer, and while dominators
-    /// are computed 24 more for an object. Recording takes 0.1 to 0.2 µs for an object, on the
-    /// collector's thread. The cycle frees nothing meanwhile. At a limit that makes threads wait
-    /// the snapshot is given up.
+    /// A snapshot takes about eight bytes for an object and six for a pointer. While dominators are
+    /// computed it takes some twenty more for an object. The collector's thread records, and the
+    /// cycle frees nothing meanwhile. So a program that allocates grows by what it allocates in
+    /// that time. At a limit that makes threads wait, the snapshot is given up.
     ///
     /// # Errors
     ///

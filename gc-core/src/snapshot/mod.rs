@@ -2,9 +2,9 @@
 //!
 //! 1. A thread asks (`desk`), and waits for the end of a cycle. The collector records between the
 //!    crossing into Sweep and the opening of the sweep ([`record`]). There the marks are exact:
-//!    each is under an object that is initialised, for all threads have given their spans up. No slot
-//!    with a mark is freed or used again before the sweep opens. So the collector may read each
-//!    marked object as a marker does, through its type's `trace`, as long as it likes.
+//!    each is under an object that is initialised, for all threads have given their spans up. No
+//!    slot with a mark is freed or used again before the sweep opens. So the collector may read
+//!    each marked object as a marker does, through its type's `trace`, as long as it likes.
 //! 2. The protocol is not changed. The collector may be slow between any two of its steps, and the
 //!    model says nothing of how slow. No thread waits for the record, but for one cell at a time.
 //! 3. The *nodes* are the marked objects: all that was reachable when marking began, or was born
