@@ -5,7 +5,7 @@ set -euo pipefail
 # A fresh build is faster without what the next one would use, and with no more debug information than a backtrace needs.
 export CARGO_INCREMENTAL=0 CARGO_PROFILE_RELEASE_DEBUG=line-tables-only
 here=$(cd "$(dirname "$0")" && pwd)
-for script in test generated static lint metrics profile features minimal docs package loom schedules model verify; do
+for script in test generated static lint metrics profile perfetto features minimal docs package loom schedules model verify; do
   bash "$here/$script.sh"
 done
 # A sample of the faults: one for each kind of check, and the commonest mistakes. All of them: ci/faults.sh.

@@ -38,8 +38,8 @@ export CARGO_TARGET_DIR=$target/outside
 step "packaged tests, outside of the repository"
 cargo test -p gc-core -p gc-derive --no-run
 slow=" hard lifetimes mistakes oracle pacing "
-# They need features of exporters; ci/metrics.sh, ci/profile.sh and ci/test.sh run them.
-featured=" attribution export profile tracing "
+# They need features of exporters; ci/metrics.sh, ci/perfetto.sh, ci/profile.sh and ci/test.sh run them.
+featured=" attribution export flight pause_log profile tracing usdt "
 tests=(--lib --examples)
 for test in gc-core/tests/*.rs gc-core/tests/*/main.rs; do
   name=${test#gc-core/tests/}

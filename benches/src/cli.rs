@@ -77,6 +77,10 @@ pub(crate) struct Common {
     /// Print the heap's pauses by kind on standard error (engine gc)
     #[arg(long)]
     pub(crate) pauses: bool,
+    /// Record the last seconds, watch for long pauses, read all metrics each second (engine gc)
+    #[cfg(feature = "observe")]
+    #[arg(long)]
+    observe: bool,
     /// Sample allocations for the heap profile, one in so many bytes; 0 is none (engine gc)
     #[cfg(feature = "profile")]
     #[arg(long, value_name = "BYTES", default_value_t = 0)]
@@ -176,6 +180,10 @@ impl Common {
         #[cfg(feature = "profile")]
         let builder = builder.profile_rate(self.profile_rate);
         let heap = builder.build().map_err(|e| format!("the heap cannot be built: {e}"))?;
+        #[cfg(feature = "observe")]
+        if self.observe {
+            crate::observe::observe(&heap).map_err(|e| format!("no observer: {e}"))?;
+        }
         if let Some(mb) = self.idle_mb {
             warm::warm(&heap, mb)?;
         }

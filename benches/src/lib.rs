@@ -17,6 +17,8 @@ mod mark;
 mod measure;
 mod mutate;
 mod objects;
+#[cfg(feature = "observe")]
+mod observe;
 mod owned;
 mod peers;
 mod pin;

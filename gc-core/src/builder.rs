@@ -11,7 +11,7 @@ use crate::mark::worker::Marker;
 use crate::mutation::{Heap, Inner};
 use crate::mutator::Core;
 use crate::observe::clock;
-use crate::observe::event::Events;
+use crate::observe::door::Events;
 use crate::observe::gctrace::Stderr;
 use crate::pacing::Pacer;
 use crate::platform::thread::{pin_marker, with_signals_blocked};

@@ -106,11 +106,14 @@
 //! | `profile` | `HeapProfile`: sampled allocation sites, for `go tool pprof` and as a flame graph |
 //! | `prometheus` | `PrometheusExporter`: metrics as Prometheus text |
 //! | `hdrhistogram` | `hdrhistogram::Histogram<u64>: From<&Histogram>`, in nanoseconds |
+//! | `hdr-log` | `PauseLog`: an HdrHistogram interval log of pauses and hiccups |
+//! | `timeline` | `FlightRecorder`: the last seconds as a Chrome trace, when asked or a pause is long |
 //! | `tracing` | `TracingEvents`, a listener that makes spans of cycles and phases |
+//! | `usdt` | probes for bpftrace, perf and gdb: cycles, phases, handshakes, slow pauses, out of memory |
 //!
 //! The versions are those that `Cargo.toml` names: hashbrown 0.17, indexmap 2, smallvec 1, arrayvec
 //! 0.7, bytes 1, either 1, uuid 1, chrono 0.4, serde_json 1, hdrhistogram 7, tracing 0.1, metrics
-//! 0.24, prometheus-client 0.26 (which does not show). Any other `'static`
+//! 0.24, prometheus-client 0.26 and probe 0.5 (which do not show). Any other `'static`
 //! type goes into a [`Leaf`], or is skipped by the derive.
 //!
 //! # Tasks
@@ -190,6 +193,13 @@ mod mark;
 mod mutation;
 #[cfg(not(loom))]
 mod mutator;
+#[cfg(loom)]
+#[allow(dead_code, reason = "the models use the protocol types only")]
+mod observe {
+    pub(crate) mod life;
+    mod note;
+    pub use note::{Note, Place};
+}
 #[cfg(not(loom))]
 mod observe;
 #[cfg(loom)]
@@ -219,6 +229,8 @@ mod trace;
 mod tuning;
 #[cfg(all(gc_verify, not(loom)))]
 mod verify;
+#[cfg(not(loom))]
+mod watching;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod word;
 
@@ -237,6 +249,9 @@ pub use export::ExportError;
 #[cfg(all(feature = "metrics", not(loom)))]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub use export::MetricsPublisher;
+#[cfg(all(feature = "hdr-log", not(loom)))]
+#[cfg_attr(docsrs, doc(cfg(feature = "hdr-log")))]
+pub use export::PauseLog;
 #[cfg(all(feature = "prometheus", not(loom)))]
 #[cfg_attr(docsrs, doc(cfg(feature = "prometheus")))]
 pub use export::PrometheusExporter;
@@ -247,6 +262,9 @@ pub use export::TracingEvents;
 pub use export::{
     Attribution, AttributionError, CostCause, CostInterval, CostSeries, Regression, Term,
 };
+#[cfg(all(feature = "timeline", not(loom)))]
+#[cfg_attr(docsrs, doc(cfg(feature = "timeline")))]
+pub use export::{FlightDumps, FlightError, FlightOptions, FlightRecorder, FlightSummary};
 #[cfg(all(feature = "profile", not(loom)))]
 #[cfg_attr(docsrs, doc(cfg(feature = "profile")))]
 pub use export::{HeapProfile, ProfileError, ProfileFrame, ProfileSite, ProfileValue};
@@ -257,9 +275,9 @@ pub use gc_derive::Trace;
 pub use mutation::{Heap, Mutation, Mutator};
 #[cfg(not(loom))]
 pub use observe::{
-    ClassStats, CycleReport, Event, EventListener, Handshake, Histogram, Metric, MetricHistogram,
-    MetricKind, MetricSample, MetricUnit, MetricValue, Metrics, PauseKind, Pauses, Phase, Pressure,
-    Stats, Straggler,
+    ClassStats, CycleReport, Event, EventListener, Handshake, HiccupMeter, Histogram, Metric,
+    MetricHistogram, MetricKind, MetricSample, MetricUnit, MetricValue, Metrics, PauseKind, Pauses,
+    Phase, Pressure, SlowPause, Stats, Straggler, Utilisation,
 };
 #[cfg(not(loom))]
 pub use pointers::{
@@ -271,6 +289,8 @@ pub use pool::{Pool, PoolGuard};
 pub use trace::{Branded, Family, Managed, Object, Rootable, Trace, Tracer};
 #[cfg(not(loom))]
 pub use tuning::{CollectionPause, OnPressure};
+#[cfg(not(loom))]
+pub use watching::{OnPauseOver, RollingPauses, ThreadDelay, ThreadPauses};
 
 /// The README's programs, as tests.
 #[cfg(doctest)]
@@ -299,6 +319,7 @@ pub mod model {
     pub use crate::mark::detector::Detector;
     pub use crate::mark::ring::GreyRing;
     pub use crate::mark::roots::RootSlot;
+    pub use crate::observe::{Note, Place};
     pub use crate::pacing::Held;
     pub use crate::pointers::lock::{Borrow, CellLock};
     pub use crate::sweep::doomed::{Batch as DropBatch, Doomed, Ward};

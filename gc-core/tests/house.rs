@@ -39,6 +39,7 @@ const UNSAFE: &[&str] = &[
     "mutator/kept.rs",
     "mutator/place.rs",
     "observe/clock.rs",
+    "observe/note.rs",
     "observe/site.rs",
     "pointers/any.rs",
     "pointers/by_address.rs",
@@ -81,7 +82,7 @@ const LAYERS: [&[&str]; 13] = [
     &["cycle", "verify"],
     &["mutation"],
     &["builder"],
-    &["tuning", "ending", "events", "readings"],
+    &["tuning", "ending", "events", "readings", "watching"],
     &["pointers", "pool"],
     &["export"],
 ];

@@ -31,7 +31,7 @@ use crate::heap::span::SpanClass;
 use crate::limits::Keeper;
 use crate::mark::worker::Marker;
 use crate::mutator::{Core, Record, enter_collector_thread};
-use crate::observe::clock::{ns_per_tick, ticks};
+use crate::observe::clock::{ns_per_tick, ns_per_tick_so_far, ticks};
 use crate::observe::metrics::Sweeper;
 use crate::observe::{CycleReport, Event, Phase, Straggler};
 use crate::pacing::{Footprint, Limiter, Marked, Pacer};
@@ -238,6 +238,7 @@ impl Collector {
         let cpu = thread_cpu();
         self.rest.cycle_ended(&core, cpu);
         core.totals.cycle_ended(&line, since, cpu);
+        core.watch.tune(ns_per_tick_so_far());
         core.ageing.cycle_ended();
         let live = line.live_bytes;
         if core.events.are_heard() {

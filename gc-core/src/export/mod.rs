@@ -6,8 +6,10 @@
 //!
 //! | feature | type | what it is for |
 //! |---|---|---|
+//! | `hdr-log` | `PauseLog` | an interval log of HdrHistogram: pauses, and hiccups |
 //! | `prometheus` | `PrometheusExporter` | text that Prometheus reads, made when it asks |
 //! | `metrics` | `MetricsPublisher` | the installed recorder of the `metrics` facade |
+//! | `timeline` | `FlightRecorder` | the last seconds as a Chrome trace, when asked or a pause is over budget |
 //! | `profile` | `HeapProfile` | sampled allocation sites, for `go tool pprof` or as a flame graph |
 //! | `attribution` | `CostSeries` | which habit of the program the collector's cost depends on |
 //! | `tracing` | `TracingEvents` | spans and events of the crate `tracing` |
@@ -16,8 +18,14 @@
 
 #[cfg(feature = "attribution")]
 mod attribution;
+#[cfg(feature = "timeline")]
+mod chrome_trace;
 #[cfg(feature = "metrics")]
 mod facade;
+#[cfg(feature = "timeline")]
+mod flight;
+#[cfg(feature = "hdr-log")]
+mod hdr_log;
 #[cfg(any(feature = "metrics", feature = "prometheus"))]
 mod heaps;
 #[cfg(feature = "profile")]
@@ -33,6 +41,10 @@ pub use attribution::{
 };
 #[cfg(feature = "metrics")]
 pub use facade::MetricsPublisher;
+#[cfg(feature = "timeline")]
+pub use flight::{FlightDumps, FlightError, FlightOptions, FlightRecorder, FlightSummary};
+#[cfg(feature = "hdr-log")]
+pub use hdr_log::PauseLog;
 #[cfg(any(feature = "metrics", feature = "prometheus"))]
 pub use heaps::ExportError;
 #[cfg(feature = "profile")]

@@ -42,6 +42,7 @@ pub(crate) mod waste;
 
 use crate::config::{BLOCK, BLOCK_WORDS, Config};
 use crate::error::ConfigError;
+use crate::observe::life::{SpanLife, SpanState};
 use crate::platform::memory::Region;
 use crate::sync::{Mutex, Ordering, plain};
 use crate::word::{Addr, BlockId, BlockRange, SweepNumber};
@@ -60,6 +61,8 @@ pub(crate) struct Space {
     mem: Reservation,
     /// Whether the system gave less than was asked for.
     is_short: bool,
+    /// What becomes of some of the spans, while a timeline is recorded.
+    pub(crate) life: SpanLife,
     _alive: Alive,
     /// The memory of the tables, in their order.
     table_memory: [Reservation; TABLES],
@@ -157,6 +160,7 @@ impl Space {
             pages: PageAlloc::growing(blocks, config.heap_limit / BLOCK, ground),
             by_key: Mutex::new(ClassMap::default()),
             is_short: bytes < asked,
+            life: SpanLife::default(),
             mem,
             _alive: alive,
         })
@@ -211,6 +215,7 @@ impl Space {
             self.meta(block).set_first(first);
             self.set_class(block, class);
         }
+        self.life.note(first, class.id, SpanState::Allocated);
         Some(first)
     }
 
@@ -227,6 +232,7 @@ impl Space {
         asan::unpoison(self.address(first), bytes);
         // Only the first block's entry counts: the address of a large object lies in it.
         self.publish_span(first, blocks, class, number);
+        self.life.note(first, class.id, SpanState::Allocated);
         Some(first)
     }
 
@@ -253,7 +259,9 @@ impl Space {
     pub(crate) fn free_span(&self, span: BlockId) {
         let meta = self.meta(span);
         let blocks = meta.blocks() as usize;
-        let small = self.class_at(span).is_some_and(|c| !c.is_large());
+        let class = self.class_at(span);
+        let small = class.is_some_and(|c| !c.is_large());
+        self.life.note(span, class.map_or(0, |class| class.id), SpanState::Freed);
         let marked = if small { blocks } else { 1 };
         for block in 0..marked {
             let block = span.plus(block);

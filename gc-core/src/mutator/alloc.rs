@@ -23,6 +23,7 @@ use crate::heap::span::SpanClass;
 use crate::mark::worker::Marker;
 use crate::observe::clock::{self, ticks};
 use crate::observe::histogram::PauseKind;
+use crate::observe::life::SpanState;
 use crate::observe::metrics::Sweeper;
 use crate::pacing::Demand;
 use crate::sweep::drops::is_dropping;
@@ -201,7 +202,7 @@ impl Record {
         }
         let (span, kind) = found?;
         let at = self.hold_span(core, cursor, class, span);
-        self.pauses.record(kind, since);
+        self.paused(kind, since);
         Ok(at)
     }
 
@@ -216,6 +217,7 @@ impl Record {
     ) -> Addr {
         let meta = core.space.meta(span);
         let free = class.slots - meta.live() as usize;
+        core.space.life.note(span, class.id, SpanState::Cached);
         cursor.count(class, free);
         core.credit.allocate((free * class.slot) as u64);
         core.totals.allocated_objects.add(free as u64);
@@ -454,7 +456,7 @@ impl Record {
         if rate != 0 {
             self.sample_large(at, info, taken, rate);
         }
-        self.pauses.record(kind, since);
+        self.paused(kind, since);
         Ok(at)
     }
 
@@ -478,12 +480,12 @@ impl Record {
         if assists {
             let since = ticks();
             self.assist(core, ASSIST);
-            self.pauses.record(PauseKind::Assist, since);
+            self.paused(PauseKind::Assist, since);
         }
         if yields {
             let since = ticks();
             yield_now();
-            self.pauses.record(PauseKind::Yield, since);
+            self.paused(PauseKind::Yield, since);
         }
     }
 
@@ -496,7 +498,7 @@ impl Record {
         }
         let since = ticks();
         nap(DROP_NAP);
-        self.pauses.record(PauseKind::Drops, since);
+        self.paused(PauseKind::Drops, since);
     }
 
     /// A refill asks for an assist. Returns whether it is the one of [`ASSIST_EVERY`] that gets it.

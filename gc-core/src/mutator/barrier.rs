@@ -208,7 +208,7 @@ impl Record {
             core.marking.share(Work::Shaded(all));
         }
         self.ring.count_elsewhere();
-        self.pauses.record(PauseKind::Handover, since);
+        self.paused(PauseKind::Handover, since);
     }
 
     /// Shades everything that `value` holds. The guarded cells in it record the cycle.
@@ -292,7 +292,7 @@ impl Record {
         let is_marked =
             || core.space.is_marked(target) || core.space.sweep_of(target) != self.sweeps.get();
         let live = core.gate.upgrade(weak, is_marked, || self.shade(target));
-        self.pauses.end(PauseKind::Gate, pause);
+        self.paused(PauseKind::Gate, self.pauses.own_begin(pause));
         live
     }
 }

@@ -15,10 +15,12 @@ use crate::mark::Marking;
 use crate::mark::ring::GreyRing;
 use crate::mark::roots::RootTable;
 use crate::observe::Stats;
-use crate::observe::event::Events;
+use crate::observe::clock::ticks;
+use crate::observe::door::Events;
 use crate::observe::metrics::Totals;
 use crate::observe::pressure::Listeners;
 use crate::observe::sample::Samples;
+use crate::observe::watch::Watch;
 use crate::pacing::{Credit, Limits, Plan};
 use crate::platform::barrier;
 use crate::sweep::drops::{Drops, Progress};
@@ -55,6 +57,9 @@ pub(crate) struct Core {
     pub(crate) limits: Limits,
     pub(crate) listeners: Listeners,
     pub(crate) events: Events,
+    pub(crate) watch: Watch,
+    /// When the heap was made, in ticks.
+    pub(crate) born: u64,
     /// Sampled allocations.
     pub(crate) samples: Samples,
     pub(super) leaf: [OnceLock<&'static SpanClass>; size_class::COUNT],
@@ -99,6 +104,8 @@ impl Core {
             config,
             samples: Samples::new(events.sampling),
             events,
+            watch: Watch::new(),
+            born: ticks(),
             leaf: std::array::from_fn(|_| OnceLock::new()),
             stop: Stop::default(),
             handles: AtomicPtr::new(std::ptr::null_mut()),
@@ -116,12 +123,14 @@ impl Core {
         record.forget_ration();
         record.owner.store(thread_token(), Ordering::Relaxed);
         *record.name.lock() = std::thread::current().name().map(Into::into);
+        record.begin_owner();
         record
     }
 
     /// Takes the record of a thread that ends, or of a handle that is dropped, outside of every
     /// pin.
     pub(crate) fn retire(&self, record: Arc<PlacedRecord>) {
+        record.leave_worst();
         record.owner.store(0, Ordering::Relaxed);
         record.crossing.exclusively(|| record.give_up_at_end(self));
         self.roots.give_batch(&mut record.roots.borrow_mut());
@@ -317,6 +326,7 @@ impl Core {
 
     pub(super) fn alloc_error(&self, requested: usize) -> AllocError {
         let limit = self.space.pages.limit() * BLOCK;
+        crate::observe::probe::out_of_memory(self.events.heap, requested, limit);
         let is_short = self.space.is_short();
         let reason = match self.space.pages.refusal() {
             _ if requested > limit && limit < self.space.reserved() => AllocReason::HeapLimit,

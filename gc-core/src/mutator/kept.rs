@@ -75,7 +75,7 @@ impl Record {
             ticks().wrapping_sub(pause.since) >= WORTH
         };
         let done = after(worth);
-        self.pauses.end(PauseKind::Shade, pause);
+        self.paused(PauseKind::Shade, self.pauses.own_begin(pause));
         done
     }
 

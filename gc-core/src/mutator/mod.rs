@@ -23,6 +23,7 @@ mod place;
 mod ration;
 mod sample;
 mod shared;
+mod watched;
 
 pub(crate) use self::core::Core;
 pub(crate) use self::kept::is_keeper;
@@ -37,10 +38,12 @@ use crate::mark::worker::Marker;
 use crate::observe::Straggler;
 use crate::observe::clock::ticks;
 use crate::observe::histogram::{PauseKind, Recorder};
+use crate::observe::note::Tape;
 use crate::observe::site::Site;
+use crate::observe::watch::LazyNotes;
 use crate::pacing::{QUANTUM, Share};
 use crate::sweep::{self};
-use crate::sync::{Arc, AtomicU64, Mutex, Ordering, chaos, plain, thread_local};
+use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering, chaos, plain, thread_local};
 use crate::word::{Cycle, SweepNumber};
 use barrier::Late;
 use kept::Kept;
@@ -111,6 +114,12 @@ pub(crate) struct Record {
     kept: Kept,
     pub(crate) ring: GreyRing,
     pub(crate) pauses: Recorder,
+    /// The long ones of these, one by one.
+    pub(crate) notes: LazyNotes,
+    /// What it noted for a timeline.
+    pub(crate) timeline: OnceLock<Box<Tape>>,
+    /// What the system calls the thread.
+    tid: plain::AtomicU32,
     roots: RefCell<Vec<SlotRef>>,
     /// Bytes held outside of the heap that this thread has counted and not yet added.
     pub(crate) external: Share,
@@ -185,6 +194,9 @@ impl Record {
             kept: Kept::new(),
             ring: GreyRing::new(),
             pauses: Recorder::new(),
+            notes: LazyNotes::new(),
+            timeline: OnceLock::new(),
+            tid: plain::AtomicU32::new(0),
             roots: RefCell::new(Vec::new()),
             external: Share::default(),
             assistant: RefCell::new(None),
@@ -326,7 +338,7 @@ impl Record {
         }
         let since = ticks();
         core.stop.wait();
-        self.pauses.record(PauseKind::Stop, since);
+        self.paused(PauseKind::Stop, since);
         true
     }
 
@@ -349,7 +361,7 @@ impl Record {
             self.cycle.set(epoch.cycle());
             self.mode.set(epoch.mode());
         });
-        self.pauses.record(PauseKind::Handshake, since);
+        self.paused(PauseKind::Handshake, since);
     }
 
     /// Marks the slots of a span that are free or this thread's.

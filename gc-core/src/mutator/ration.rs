@@ -223,7 +223,7 @@ impl Record {
             core.drops.await_room(|| core.limits.tightness(core.room(), 0) == Tightness::Free);
         }
         self.hopeless.set(is_stuck.then(|| core.control.steps()));
-        self.pauses.record(PauseKind::Stall, since);
+        self.paused(PauseKind::Stall, since);
         let share = core.limits.share(core.room(), core.credit.counted(), hard);
         // A cycle that has not ended has freed nothing. What is free anyway is there to be used.
         let fresh = if ended { share.fresh } else { LEAST_RATION };
@@ -250,6 +250,6 @@ impl Record {
         }
         let since = ticks();
         core.control.linger(LINGER);
-        self.pauses.record(PauseKind::Stall, since);
+        self.paused(PauseKind::Stall, since);
     }
 }

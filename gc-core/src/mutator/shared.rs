@@ -44,7 +44,7 @@ impl Record {
                 self.pace(core);
                 let since = ticks();
                 let (span, kind) = self.find_span(core, class, must)?;
-                self.pauses.record(kind, since);
+                self.paused(kind, since);
                 span
             }
         };

@@ -61,6 +61,12 @@ pub(crate) fn ns_per_tick() -> f64 {
     rate(origin.time.elapsed().as_nanos(), raw().saturating_sub(origin.ticks))
 }
 
+/// The same without a wait, and less exact in the first two milliseconds.
+pub(crate) fn ns_per_tick_so_far() -> f64 {
+    let origin = origin();
+    rate(origin.time.elapsed().as_nanos(), raw().saturating_sub(origin.ticks))
+}
+
 /// The same as it was when it was first asked for: what was counted below a bound stays below it.
 pub(crate) fn fixed_ns_per_tick() -> f64 {
     static FIXED: OnceLock<f64> = OnceLock::new();

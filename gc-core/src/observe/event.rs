@@ -1,22 +1,8 @@
 #![forbid(unsafe_code)]
-//! Events: what the collector does, told as it happens.
-//!
-//! 1. The collector calls [`Events::tell`] at the steps of a cycle. Without a listener that is one
-//!    branch.
-//! 2. Each [`EventListener`] of the heap is called in turn, on the collector's thread, outside of
-//!    every lock.
-//! 3. A listener that panics is counted, and the collector goes on.
-//!
-//! The trace on standard error ([`super::gctrace`]) and the exporters are listeners and nothing
-//! else. The door is the one of whippet's `gc-event-listener.h`: one callback for each moment, and
-//! empty by default.
+//! Events: what the collector does, told as it happens, and what is told ([`EventListener`]). The
+//! door through which they leave the heap is in [`super::door`].
 
 use super::report::{CycleReport, Straggler};
-use super::sample::Sampling;
-use crate::sync::Arc;
-use crate::sync::plain::{AtomicU64, Ordering};
-use std::fmt;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 /// A part of a cycle, in their order.
@@ -153,73 +139,5 @@ pub trait EventListener: Send + Sync {
 impl<F: Fn(u64, &Event<'_>) + Send + Sync> EventListener for F {
     fn event(&self, heap: u64, event: &Event<'_>) {
         self(heap, event);
-    }
-}
-
-/// Heaps that there have been in this process.
-static NUMBER: AtomicU64 = AtomicU64::new(0);
-
-/// The listeners of one heap.
-#[derive(Clone, Default)]
-pub(crate) struct Events {
-    /// The heap's number in its process.
-    pub(crate) heap: u64,
-    /// The samples that are taken from the start: how many, and who is told.
-    pub(crate) sampling: Option<Sampling>,
-    listeners: Vec<Arc<dyn EventListener>>,
-}
-
-// The panic of a listener ends in `tell`, and its state is its own affair.
-impl UnwindSafe for Events {}
-impl RefUnwindSafe for Events {}
-
-impl fmt::Debug for Events {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Events(heap {}, {} listeners)", self.heap, self.listeners.len())
-    }
-}
-
-impl Events {
-    /// The events of the next heap of the process. The `first` listener is told before the others.
-    pub(crate) fn of_next_heap(mut self, first: Option<Arc<dyn EventListener>>) -> Events {
-        self.heap = NUMBER.fetch_add(1, Ordering::Relaxed) + 1;
-        self.listeners.splice(0..0, first);
-        self
-    }
-    pub(crate) fn add(&mut self, listener: Arc<dyn EventListener>) {
-        self.listeners.push(listener);
-    }
-    /// Whether an event reaches a listener: whether it is worth making.
-    pub(crate) fn are_heard(&self) -> bool {
-        !self.listeners.is_empty()
-    }
-    /// Calls each listener. A panic in one is dropped with what it carried.
-    pub(crate) fn tell(&self, event: &Event<'_>) {
-        for listener in &self.listeners {
-            crate::error::contain(|| listener.event(self.heap, event));
-        }
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn all_listeners_are_told_although_one_panics() {
-        let told = Arc::new(AtomicU64::new(0));
-        let mut events = Events { heap: 7, ..Events::default() };
-        assert!(!events.are_heard());
-        let panics = |_: u64, _: &Event<'_>| std::panic::resume_unwind(Box::new("no"));
-        events.add(Arc::new(panics));
-        let seen = told.clone();
-        let adds = move |heap: u64, event: &Event<'_>| {
-            if let Event::PhaseBegin { cycle, phase: Phase::Mark } = event {
-                seen.fetch_add(heap * cycle, Ordering::Relaxed);
-            }
-        };
-        events.add(Arc::new(adds));
-        events.tell(&Event::PhaseBegin { cycle: 3, phase: Phase::Mark });
-        assert_eq!(told.load(Ordering::Relaxed), 21);
     }
 }

@@ -1,5 +1,5 @@
 #![forbid(unsafe_code)]
-//! The trace on standard error: a listener of the heap's events ([`super::event`]).
+//! The trace on standard error: a listener of the heap's events ([`super::door`]).
 //!
 //! `GC_TRACE=1` prints a line for each cycle ([`CycleReport`](super::CycleReport)), and
 //! `GC_TRACE=2` one for each handshake before it:

@@ -64,6 +64,13 @@ const KINDS: [PauseKind; 12] = [
     PauseKind::Drops,
 ];
 
+impl PauseKind {
+    /// The kind with this number.
+    pub(crate) fn of_index(index: usize) -> Option<PauseKind> {
+        KINDS.get(index).copied()
+    }
+}
+
 const SUB_BITS: u32 = 5;
 const SUB: u64 = 1 << SUB_BITS;
 /// Buckets up to 2^42 ticks, about half an hour; longer pauses count there.
@@ -135,6 +142,9 @@ pub(crate) struct Recorder {
     kinds: [OnceLock<Box<Buckets>>; KINDS.len()],
     /// Ticks of all pauses, for pauses around others.
     total: AtomicU64,
+    /// When the present owner came, and what `total` was then.
+    owned_since: AtomicU64,
+    total_before: AtomicU64,
 }
 
 /// A pause that has begun, in which others may come and be recorded.
@@ -147,26 +157,38 @@ pub(crate) struct Begun {
 impl Recorder {
     pub(crate) fn new() -> Recorder {
         let kinds = std::array::from_fn(|_| OnceLock::new());
-        Recorder { kinds, total: AtomicU64::new(0) }
+        let [total, owned_since, total_before] = [0; 3].map(AtomicU64::new);
+        Recorder { kinds, total, owned_since, total_before }
+    }
+    /// Another thread begins to use the record.
+    pub(crate) fn begin_owner(&self) {
+        self.owned_since.store(clock::ticks(), Ordering::Relaxed);
+        self.total_before.store(self.total.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+    /// Since when the present owner has been there, and the ticks of all its pauses.
+    pub(crate) fn of_owner(&self) -> (u64, u64) {
+        let before = self.total_before.load(Ordering::Relaxed);
+        let ticks = self.total.load(Ordering::Relaxed).wrapping_sub(before);
+        (self.owned_since.load(Ordering::Relaxed), ticks)
     }
 
     /// Begins a pause in which others may come.
     pub(crate) fn begin(&self) -> Begun {
         Begun { since: clock::ticks(), total: self.total.load(Ordering::Relaxed) }
     }
-    /// Records that the owner paused from `begun` until now, without the pauses that were recorded
-    /// in between.
-    pub(crate) fn end(&self, kind: PauseKind, begun: Begun) {
+    /// When a pause began, put off by the pauses that were recorded since.
+    pub(crate) fn own_begin(&self, begun: Begun) -> u64 {
         let inner = self.total.load(Ordering::Relaxed).wrapping_sub(begun.total);
-        self.record(kind, begun.since.wrapping_add(inner));
+        begun.since.wrapping_add(inner)
     }
 
-    /// Records that the owner paused from `since` (in ticks) until now.
-    pub(crate) fn record(&self, kind: PauseKind, since: u64) {
+    /// Records that the owner paused from `since` (in ticks) until now. Returns how long it was.
+    pub(crate) fn record(&self, kind: PauseKind, since: u64) -> u64 {
         let ticks = clock::since(since);
         self.kinds[kind as usize].get_or_init(Buckets::new).count(ticks);
         let total = self.total.load(Ordering::Relaxed).wrapping_add(ticks);
         self.total.store(total, Ordering::Relaxed);
+        ticks
     }
 }
 
@@ -183,7 +205,11 @@ impl Default for Times {
 impl Times {
     /// Counts what began at `since` (in ticks) and ends now. The one writing thread only.
     pub(crate) fn record(&self, since: u64) {
-        self.0.get_or_init(Buckets::new).count(clock::since(since));
+        self.count(clock::since(since));
+    }
+    /// Counts `ticks`. The one writing thread only.
+    pub(crate) fn count(&self, ticks: u64) {
+        self.0.get_or_init(Buckets::new).count(ticks);
     }
     /// What was counted so far.
     pub(crate) fn histogram(&self) -> Histogram {
@@ -252,6 +278,29 @@ impl Histogram {
         for (bucket, &n) in self.counts.iter().enumerate().filter(|(_, n)| **n > 0) {
             each(middle(bucket) * seconds, n);
         }
+    }
+
+    /// What was counted between an earlier reading of the same thing and this one. If the longest
+    /// is not longer than the longest of the earlier reading, it is known within 4 % only.
+    ///
+    /// ```
+    /// let meter = gc_core::HiccupMeter::start(std::time::Duration::from_millis(1))?;
+    /// let before = meter.hiccups();
+    /// std::thread::sleep(std::time::Duration::from_millis(20));
+    /// assert!(!meter.hiccups().since(&before).is_empty());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn since(&self, earlier: &Histogram) -> Histogram {
+        let before_at = |i: usize| earlier.counts.get(i).copied().unwrap_or(0);
+        let less = |(i, n): (usize, &u64)| n.saturating_sub(before_at(i));
+        let counts: Vec<u64> = self.counts.iter().enumerate().map(less).collect();
+        let last = counts.iter().rposition(|&n| n > 0);
+        let max = match last {
+            Some(last) if self.max == earlier.max => (middle(last) as u64).min(self.max),
+            _ => self.max,
+        };
+        Histogram::of_counts(counts, max, self.ns_per_tick)
     }
 
     /// How many there are.
@@ -339,21 +388,7 @@ impl Pauses {
     /// ```
     #[must_use]
     pub fn since(&self, earlier: &Pauses) -> Pauses {
-        let between = |(now, before): (&Histogram, &Histogram)| {
-            let before_at = |i: usize| before.counts.get(i).copied().unwrap_or(0);
-            let counts: Vec<u64> = now
-                .counts
-                .iter()
-                .enumerate()
-                .map(|(i, n)| n.saturating_sub(before_at(i)))
-                .collect();
-            let last = counts.iter().rposition(|&n| n > 0);
-            let max = match last {
-                Some(last) if now.max == before.max => (middle(last) as u64).min(now.max),
-                _ => now.max,
-            };
-            Histogram::of_counts(counts, max, now.ns_per_tick)
-        };
+        let between = |(now, before): (&Histogram, &Histogram)| now.since(before);
         Pauses { kinds: self.kinds.iter().zip(&earlier.kinds).map(between).collect() }
     }
 
@@ -430,7 +465,7 @@ mod tests {
         let inner = clock::ticks();
         std::thread::sleep(std::time::Duration::from_millis(20));
         recorder.record(PauseKind::Handover, inner);
-        recorder.end(PauseKind::Shade, outer);
+        recorder.record(PauseKind::Shade, recorder.own_begin(outer));
         let pauses = Pauses::merge([&recorder].into_iter());
         assert!(pauses.of(PauseKind::Handover).max() > Duration::from_millis(19));
         assert!(pauses.of(PauseKind::Shade).max() < Duration::from_millis(10));

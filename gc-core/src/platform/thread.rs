@@ -171,3 +171,32 @@ pub(crate) fn pin_marker(pin: bool, i: usize) {
     #[cfg(not(target_os = "linux"))]
     let _ = (pin, i);
 }
+
+/// What the system calls the calling thread; zero where it is not asked.
+pub(crate) fn tid() -> u32 {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the call takes nothing and returns a number.
+    return u32::try_from(unsafe { libc::syscall(libc::SYS_gettid) }).unwrap_or(0);
+    #[cfg(not(target_os = "linux"))]
+    0
+}
+
+/// What a thread has got of the processors since it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Scheduled {
+    /// How long it ran.
+    pub(crate) ran: Duration,
+    /// How long it was ready to run and waited for a core.
+    pub(crate) waited: Duration,
+}
+
+/// The same for the thread that the system calls `tid`. `None` if that thread has ended, and where
+/// there is no `/proc/self/task/TID/schedstat`: outside of Linux, or in a sandbox that hides it.
+pub(crate) fn scheduled(tid: u32) -> Option<Scheduled> {
+    if tid == 0 || !cfg!(target_os = "linux") {
+        return None;
+    }
+    let line = std::fs::read_to_string(format!("/proc/self/task/{tid}/schedstat")).ok()?;
+    let mut words = line.split_whitespace().map(|word| word.parse().map(Duration::from_nanos));
+    Some(Scheduled { ran: words.next()?.ok()?, waited: words.next()?.ok()? })
+}

@@ -93,7 +93,7 @@ impl<T> Guarded<T> {
                 other => break other,
             }
         };
-        record.pauses.record(PauseKind::Cell, since);
+        record.paused(PauseKind::Cell, since);
         borrow
     }
 

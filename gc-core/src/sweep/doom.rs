@@ -11,6 +11,7 @@ use super::doomed::Ward;
 use super::{Keep, Swept, Word, slot_bytes, take_word};
 use crate::heap::Space;
 use crate::heap::span::SpanClass;
+use crate::observe::life::SpanState;
 use crate::word::{BlockId, SweepNumber};
 
 /// Sweeps the span of a ward, whose lock the caller holds. The span carries `number` then.
@@ -76,6 +77,7 @@ pub(crate) fn doom_span(
     let meta = space.meta(span);
     meta.set_live(swept.live);
     meta.set_sweep(number);
+    space.life.note(span, class.id, SpanState::Swept);
     let each = slot_bytes(space, class, span) as u64;
     (swept, bits.map(|bits| Ward::new(span, class, each, bits, number)))
 }

@@ -32,6 +32,7 @@ pub mod weak;
 
 use crate::heap::span::SpanClass;
 use crate::heap::{Space, asan};
+use crate::observe::life::SpanState;
 use crate::sync::{AtomicU64, Ordering, chaos};
 use crate::word::{Addr, BlockId, SweepNumber};
 
@@ -174,6 +175,7 @@ pub(crate) fn sweep_span(
     swept.freed_bytes = u64::from(swept.freed) * bytes as u64;
     meta.set_live(swept.live);
     meta.set_sweep(number);
+    space.life.note(span, class.id, SpanState::Swept);
     swept
 }
 
@@ -235,6 +237,7 @@ pub(crate) fn put_back(
     number: SweepNumber,
     partial: bool,
 ) {
+    space.life.note(span, class.id, SpanState::InUse);
     let list = if partial { class.partial(number) } else { class.full(number) };
     list.push(span, |b| space.link(b));
 }

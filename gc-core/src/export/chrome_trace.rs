@@ -1,0 +1,169 @@
+#![forbid(unsafe_code)]
+//! A timeline in the Trace Event Format, as JSON: what `ui.perfetto.dev` and `chrome://tracing`
+//! read.
+//!
+//! | on the timeline | in the trace |
+//! |---|---|
+//! | a thread's interruption | a slice (`X`, category `pause`) on its thread, named by its kind |
+//! | a cycle, its phases, its handshakes | slices (`X`, category `gc`) on the collector's thread |
+//! | a cycle's begin | an instant (`i`) there; and the heap's size, a counter (`C`) |
+//! | a span's state | a slice (`b`, `e`, category `span`) by the number of the span |
+//!
+//! Times are microseconds since the heap was made. The process is the real one, so traces of
+//! several heaps of it can be joined; the tracks are numbered by heap.
+
+use crate::observe::life::{SpanState, Step};
+use crate::observe::timeline::{Mark, What};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// How ticks become microseconds.
+pub(super) struct Clock {
+    pub(super) born: u64,
+    pub(super) now: u64,
+    pub(super) ns_per_tick: f64,
+}
+
+impl Clock {
+    fn us(&self, ticks: u64) -> f64 {
+        ticks as f64 * self.ns_per_tick / 1e3
+    }
+    fn at(&self, moment: u64) -> f64 {
+        self.us(moment.saturating_sub(self.born))
+    }
+}
+
+/// What one thread did.
+pub(super) struct Track {
+    /// The thread's number; 0 for the collector.
+    id: u64,
+    name: String,
+    pub(super) marks: Vec<Mark>,
+}
+
+/// The number of a thread in a trace begins here. Below are the collectors, by heap.
+const THREADS: u64 = 1_000;
+
+impl Track {
+    pub(super) fn collector(marks: Vec<Mark>) -> Track {
+        Track { id: 0, name: String::new(), marks }
+    }
+    pub(super) fn thread(number: u64, name: Option<String>, marks: Vec<Mark>) -> Track {
+        let name = name.unwrap_or_else(|| format!("thread {number}"));
+        Track { id: THREADS + number, name, marks }
+    }
+}
+
+/// Writes the events, and counts them.
+struct Events<'a> {
+    to: &'a mut dyn Write,
+    heap: u64,
+    clock: &'a Clock,
+    written: u64,
+}
+
+/// What a trace is made of.
+pub(super) struct Timeline {
+    pub(super) heap: u64,
+    pub(super) clock: Clock,
+    pub(super) tracks: Vec<Track>,
+    pub(super) spans: Vec<Step>,
+    /// The names of the span classes.
+    pub(super) classes: Vec<&'static str>,
+}
+
+/// Writes a trace. Returns the number of its events.
+pub(super) fn write(to: &mut dyn Write, of: &Timeline) -> io::Result<u64> {
+    to.write_all(b"{\"displayTimeUnit\":\"ns\",\"traceEvents\":[")?;
+    let mut events = Events { to, heap: of.heap, clock: &of.clock, written: 0 };
+    for track in &of.tracks {
+        events.track(track)?;
+    }
+    events.spans(of)?;
+    let written = events.written;
+    to.write_all(b"\n]}\n")?;
+    Ok(written)
+}
+
+impl Events<'_> {
+    fn event(&mut self, id: u64, mut event: Value) -> io::Result<()> {
+        event["pid"] = json!(std::process::id());
+        event["tid"] = json!(if id == 0 { self.heap } else { id });
+        let comma = if self.written == 0 { "\n" } else { ",\n" };
+        self.written += 1;
+        write!(self.to, "{comma}{event}")
+    }
+
+    fn track(&mut self, track: &Track) -> io::Result<()> {
+        let name =
+            if track.id == 0 { format!("gc of heap {}", self.heap) } else { track.name.clone() };
+        self.event(track.id, json!({"ph": "M", "name": "thread_name", "args": {"name": name}}))?;
+        for mark in &track.marks {
+            self.mark(track.id, mark)?;
+        }
+        Ok(())
+    }
+
+    fn mark(&mut self, id: u64, mark: &Mark) -> io::Result<()> {
+        let (ts, dur) = (self.clock.at(mark.since), self.clock.us(mark.ticks));
+        let slice = |cat: &str, name: &str, args: Value| json!({"ph": "X", "cat": cat, "name": name, "ts": ts, "dur": dur, "args": args});
+        let event = match mark.what {
+            What::Pause(of) => {
+                let phase = of.phase.map(|phase| phase.name());
+                let place = of.place.map(|at| format!("{}:{}", at.file(), at.line()));
+                let args = json!({"cycle": of.cycle, "phase": phase, "mutate at": place});
+                slice("pause", &format!("{:?}", of.kind), args)
+            }
+            What::CycleBegin { cycle, heap_bytes } => {
+                self.heap_bytes(id, ts, heap_bytes)?;
+                json!({"ph": "i", "cat": "gc", "name": "cycle begins", "ts": ts, "s": "t",
+                       "args": {"cycle": cycle}})
+            }
+            What::Cycle { cycle, live_bytes } => {
+                self.heap_bytes(id, ts + dur, live_bytes)?;
+                slice("gc", &format!("cycle {cycle}"), json!({"live bytes": live_bytes}))
+            }
+            What::Phase { cycle, phase } => slice("gc", phase.name(), json!({"cycle": cycle})),
+            What::Handshake { cycle, phase, threads, straggler } => {
+                let args = json!({"cycle": cycle, "threads": threads, "straggler": straggler});
+                slice("gc", &format!("handshake {}", phase.name()), args)
+            }
+        };
+        self.event(id, event)
+    }
+
+    fn heap_bytes(&mut self, id: u64, ts: f64, bytes: u64) -> io::Result<()> {
+        let name = format!("heap {} bytes", self.heap);
+        let event = json!({"ph": "C", "name": name, "ts": ts, "args": {"bytes": bytes}});
+        self.event(id, event)
+    }
+
+    /// The states of each span, one after the other.
+    fn spans(&mut self, of: &Timeline) -> io::Result<()> {
+        let mut of_spans: BTreeMap<u32, Vec<Step>> = BTreeMap::new();
+        for step in &of.spans {
+            let steps = of_spans.entry(step.span).or_default();
+            if steps.last().is_none_or(|last| last.state != step.state) {
+                steps.push(*step);
+            }
+        }
+        for (span, steps) in of_spans {
+            let id = format!("heap {} span {span}", self.heap);
+            for (i, step) in steps.iter().enumerate() {
+                if step.state == SpanState::Freed {
+                    continue;
+                }
+                let to = steps.get(i + 1).map_or(self.clock.now, |next| next.at).max(step.at);
+                let class = of.classes.get(step.class as usize).copied().unwrap_or("?");
+                for (ph, moment) in [("b", step.at), ("e", to)] {
+                    let ts = self.clock.at(moment);
+                    let event = json!({"ph": ph, "cat": "span", "id": id, "ts": ts,
+                                       "name": step.state.name(), "args": {"class": class}});
+                    self.event(0, event)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

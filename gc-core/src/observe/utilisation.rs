@@ -1,0 +1,153 @@
+#![forbid(unsafe_code)]
+//! Minimum mutator utilisation: how much of a window a thread had for itself, in its worst one.
+//!
+//! The measure is that of Cheng and Blelloch, "A parallel, real-time garbage collector" (2001). The
+//! worst window of a given length begins where an interruption begins, or ends where one ends. So
+//! it is enough to look at these ([`least`]).
+
+use std::time::Duration;
+
+/// How much of each window of one length a thread had for itself at least
+/// ([`Heap::utilisation`](crate::Heap::utilisation)).
+///
+/// ```
+/// use std::time::Duration;
+/// use gc_core::{Gc, Heap, Utilisation};
+/// let heap = Heap::new();
+/// heap.mutate(|mc| { Gc::new(mc, 1); });
+/// let windows = [1, 10, 100].map(Duration::from_millis);
+/// let all: Vec<Utilisation> = heap.utilisation(&windows);
+/// for of in &all {
+///     println!("of {:?} at least {:.1} %", of.window, of.least * 100.0);
+/// }
+/// assert!(all.iter().all(|of| (0.0..=1.0).contains(&of.least)));
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Utilisation {
+    /// The length of the window.
+    pub window: Duration,
+    /// The share of the worst window that its thread had for itself, from 0 to 1; 1 if no thread
+    /// was looked at.
+    pub least: f64,
+    /// When that window began, since the heap was made.
+    pub at: Duration,
+    /// The number of its thread.
+    pub thread: Option<u64>,
+    /// The name of its thread.
+    pub thread_name: Option<String>,
+    /// The longest time of a thread that was looked at. Earlier interruptions are forgotten.
+    pub covers: Duration,
+}
+
+/// A thread's interruptions of a time, in ticks.
+#[derive(Debug)]
+pub(crate) struct Interruptions {
+    /// Begin and length of the long ones; sorted by [`new`](Self::new).
+    long: Vec<(u64, u64)>,
+    from: u64,
+    to: u64,
+    /// Whether there was none before `from`, because the thread had no part in the heap.
+    is_whole: bool,
+    /// The share of the time that short ones took.
+    short: f64,
+}
+
+impl Interruptions {
+    /// Those between `from` and `to`. An interruption that has others inside of it was noted with
+    /// its own time only, so what overlaps is put one before the other.
+    pub(crate) fn new(
+        mut long: Vec<(u64, u64)>,
+        (from, to): (u64, u64),
+        is_whole: bool,
+        short: f64,
+    ) -> Interruptions {
+        long.retain(|(begin, length)| *begin >= from && begin + length <= to);
+        long.sort_unstable_by_key(|(begin, length)| std::cmp::Reverse(begin + length));
+        let mut next = u64::MAX;
+        for (begin, length) in &mut long {
+            let end = (*begin + *length).min(next);
+            *begin = end.saturating_sub(*length);
+            next = *begin;
+        }
+        long.reverse();
+        Interruptions { long, from, to, is_whole, short: short.clamp(0.0, 1.0) }
+    }
+    /// The time that is known.
+    pub(crate) fn covers(&self) -> u64 {
+        self.to - self.from
+    }
+
+    /// The share of the worst window of `window` ticks that the thread had for itself, and when it
+    /// began. `None` if less than a window is known.
+    pub(crate) fn least(&self, window: u64) -> Option<(f64, u64)> {
+        if window == 0 || self.covers() < window && !self.is_whole {
+            return None;
+        }
+        // `sums[i]`: ticks of the first i.
+        let mut sums = vec![0];
+        for (_, length) in &self.long {
+            sums.push(sums.last().unwrap_or(&0) + length);
+        }
+        // Interrupted ticks before a moment.
+        let before = |moment: u64| {
+            let begun = self.long.partition_point(|(begin, _)| *begin < moment);
+            let Some((begin, length)) = begun.checked_sub(1).map(|last| self.long[last]) else {
+                return 0;
+            };
+            sums[begun] - (begin + length).saturating_sub(moment)
+        };
+        let earliest = if self.is_whole { self.from.saturating_sub(window) } else { self.from };
+        let latest = self.to.saturating_sub(window).max(earliest);
+        let begins = self.long.iter().flat_map(|(begin, length)| {
+            [*begin, (begin + length).saturating_sub(window)].map(|at| at.clamp(earliest, latest))
+        });
+        let busiest = begins.map(|at| (before(at + window) - before(at), at)).max();
+        let (ticks, at) = busiest.unwrap_or((0, self.from));
+        let own = 1.0 - ticks as f64 / window as f64 - self.short;
+        Some((own.clamp(0.0, 1.0), at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn least(long: &[(u64, u64)], window: u64) -> f64 {
+        Interruptions::new(long.to_vec(), (0, 1000), false, 0.0).least(window).unwrap().0
+    }
+
+    /// Tick by tick.
+    fn simply(long: &[(u64, u64)], window: u64) -> f64 {
+        let is_busy = |tick: u64| long.iter().any(|(b, l)| (*b..b + l).contains(&tick));
+        let busy = |at: u64| (at..at + window).filter(|tick| is_busy(*tick)).count();
+        let most = (0..=1000 - window).map(busy).max().unwrap();
+        1.0 - most as f64 / window as f64
+    }
+
+    #[test]
+    fn it_is_that_of_the_worst_window() {
+        let some = [(10, 5), (20, 5), (26, 2), (300, 50), (360, 30), (900, 100)];
+        for window in [1, 2, 5, 7, 20, 50, 100, 120, 400, 1000] {
+            let (found, exact) = (least(&some, window), simply(&some, window));
+            assert!((found - exact).abs() < 1e-9, "{window}: {found} for {exact}");
+        }
+        assert_eq!(least(&[], 10), 1.0);
+    }
+
+    #[test]
+    fn what_is_inside_of_another_counts_once() {
+        // 40 ticks from 100 on, in which 30 belong to an inner one: noted as the last ten.
+        let nested = [(105, 30), (130, 10)];
+        assert_eq!(least(&nested, 40), 0.0);
+        assert_eq!(least(&nested, 80), 0.5);
+    }
+
+    #[test]
+    fn short_ones_are_spread_and_a_short_past_is_no_past() {
+        let all = |is_whole| Interruptions::new(vec![(5, 5)], (0, 20), is_whole, 0.25);
+        assert_eq!(all(false).least(20), Some((0.5, 0)));
+        assert_eq!((all(false).least(40), all(false).least(0)), (None, None));
+        assert_eq!(all(true).least(40).map(|(own, _)| own), Some(1.0 - 5.0 / 40.0 - 0.25));
+    }
+}
