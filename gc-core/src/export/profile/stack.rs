@@ -2,10 +2,9 @@
 //! Walking the calling thread's stack.
 //!
 //! 1. On Linux and x86-64 by framehop, which follows the unwind tables and remembers the rule of
-//!    each address: some 20 ns a frame. Frame pointers would be faster, but most programs have
-//!    none.
+//!    each address. Frame pointers would be faster, but most programs have none.
 //! 2. Elsewhere, and on a stack that is not the system's, by the crate backtrace: the unwinder of
-//!    panics, some ten times slower.
+//!    panics, which is slower.
 //!
 //! A library that is loaded after the [`Walker`] was made ends the stack of 1.
 
