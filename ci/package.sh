@@ -39,7 +39,7 @@ step "packaged tests, outside of the repository"
 cargo test -p gc-core -p gc-derive --no-run
 slow=" hard lifetimes mistakes oracle pacing "
 # They need features of exporters; ci/metrics.sh, ci/perfetto.sh, ci/profile.sh and ci/test.sh run them.
-featured=" attribution export flight heapsnapshot pause_log profile tracing usdt "
+featured=" attribution debug_server export flight heapsnapshot pause_log profile tracing usdt "
 tests=(--lib --examples)
 for test in gc-core/tests/*.rs gc-core/tests/*/main.rs; do
   name=${test#gc-core/tests/}

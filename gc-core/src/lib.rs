@@ -102,6 +102,7 @@
 //! | `derive` (default) | `#[derive(Trace)]` |
 //! | `arrayvec`, `bytes`, `chrono`, `either`, `hashbrown`, `indexmap`, `serde_json`, `smallvec`, `uuid` | [`Trace`](trait@Trace) for the types of the crate of that name |
 //! | `attribution` | `CostSeries`: which habit of the program the collector's cost depends on |
+//! | `debug-server` | `DebugServer`: a page with live charts, and every tool's file by HTTP, on loopback only |
 //! | `metrics` | `MetricsPublisher`: metrics through the facade of that name |
 //! | `profile` | `HeapProfile`: sampled allocation sites, for `go tool pprof` and as a flame graph |
 //! | `prometheus` | `PrometheusExporter`: metrics as Prometheus text |
@@ -274,6 +275,9 @@ pub use export::TracingEvents;
 pub use export::{
     Attribution, AttributionError, CostCause, CostInterval, CostSeries, Regression, Term,
 };
+#[cfg(all(feature = "debug-server", not(loom)))]
+#[cfg_attr(docsrs, doc(cfg(feature = "debug-server")))]
+pub use export::{DebugServer, DebugServerError};
 #[cfg(all(feature = "timeline", not(loom)))]
 #[cfg_attr(docsrs, doc(cfg(feature = "timeline")))]
 pub use export::{FlightDumps, FlightError, FlightOptions, FlightRecorder, FlightSummary};

@@ -93,7 +93,7 @@ const LAYERS: [&[&str]; 13] = [
 const MAY_CALL_VERIFY: [&str; 3] = ["sweep", "mutator", "cycle"];
 
 /// What only some files may name: the text, and the files.
-const ONLY_IN: [(&str, &[&str]); 18] = [
+const ONLY_IN: [(&str, &[&str]); 19] = [
     (
         "std::sync::atomic",
         &[
@@ -133,6 +133,7 @@ const ONLY_IN: [(&str, &[&str]); 18] = [
     ("inferno::", &["export/profile/flame.rs"]),
     ("prost::", &["export/profile/pprof.rs"]),
     ("linregress", &["export/attribution.rs"]),
+    ("httparse", &["export/server/request.rs"]),
 ];
 
 struct Source {

@@ -464,7 +464,9 @@ fn a_cell_that_stays_borrowed_is_counted() {
                 heap.mutate(|mc| {
                     let node = root.get(mc);
                     let guard = node.edges.borrow_mut(mc);
-                    first.take().map(|first| first.send(()).unwrap());
+                    if let Some(first) = first.take() {
+                        first.send(()).unwrap();
+                    }
                     std::thread::sleep(std::time::Duration::from_millis(40));
                     drop(guard);
                 });
@@ -513,6 +515,9 @@ fn what_does_not_change_is_exact_while_all_else_does() {
     });
 }
 
+/// An array of nodes, in a span of its own.
+type Nodes<'gc> = Gc<'gc, [Option<Gc<'gc, Node<'gc>>>]>;
+
 #[derive(Trace)]
 struct Tree<'gc> {
     children: Vec<Gc<'gc, Tree<'gc>>>,
@@ -520,7 +525,7 @@ struct Tree<'gc> {
     table: GcMutex<HashMap<u64, Gc<'gc, Node<'gc>>>>,
     weak: GcMutex<Option<GcWeak<'gc, Node<'gc>>>>,
     by_node: GcWeakMap<'gc, Node<'gc>, Node<'gc>>,
-    large: GcMutex<Option<Gc<'gc, [Option<Gc<'gc, Node<'gc>>>]>>>,
+    large: GcMutex<Option<Nodes<'gc>>>,
     number: u64,
 }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example index -- [FOLDER] [--threads N]
+//! cargo run --release -p gc-core --example index --features debug-server -- --serve 6060
 //! ```
 //!
 //! Several writers add, replace and drop documents while readers query; at the end every posting is
@@ -21,6 +22,7 @@ mod options;
 mod plot;
 mod progress;
 mod report;
+mod serve;
 mod token;
 mod work;
 
@@ -30,6 +32,7 @@ use index::Index;
 use layout::count;
 use options::{Command, Options};
 use progress::Progress;
+use serve::Serving;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -80,8 +83,10 @@ fn print(text: &str) -> Result<(), Failure> {
 
 fn run(options: &Options) -> Result<(), Failure> {
     let width = layout::width(&io::stdout());
-    let heap =
-        Heap::builder().build().map_err(|error| failure(format!("there is no heap: {error}")))?;
+    let builder = Serving::prepare(options.serve, Heap::builder());
+    let heap = builder.build().map_err(|error| failure(format!("there is no heap: {error}")))?;
+    let serving =
+        Serving::start(options.serve, &heap).map_err(|error| Failure { code: 2, error })?;
     let mut progress = Progress::new();
     let corpus = Corpus::read(&options.folders, |corpus| {
         let files = count(corpus.files.len() as u64, "file");
@@ -119,6 +124,7 @@ fn run(options: &Options) -> Result<(), Failure> {
 
     let run = report::Run { options, readers, work: &work, found: &found, took, left, peak };
     print(&run.describe(&stats, &pauses, width))?;
+    serving.wait();
     match found.wrong + get(&work.tally.wrong) {
         0 => Ok(()),
         _ => Err(failure("the index is wrong".to_owned())),

@@ -23,6 +23,9 @@ pub(crate) fn help(width: Option<usize>) -> String {
     let threads =
         "writers, 2 to 256 (default: one for each core, at least 2); half as many readers";
     page.entry("--threads N", threads);
+    let serve = "show the heap on http://127.0.0.1:PORT meanwhile, and until Enter is pressed (needs a build with \
+                 --features debug-server); 0 for any free port";
+    page.entry("--serve PORT", serve);
     page.entry("--help", "this text");
     page.paragraph("");
     page.paragraph(
@@ -32,7 +35,8 @@ pub(crate) fn help(width: Option<usize>) -> String {
     page.into_text()
 }
 
-const USAGE: &str = "usage: cargo run --release --example index -- [FOLDER] [--threads N]";
+const USAGE: &str =
+    "usage: cargo run --release --example index -- [FOLDER] [--threads N] [--serve PORT]";
 const THREADS: std::ops::RangeInclusive<usize> = 2..=256;
 
 /// What to do.
@@ -49,18 +53,24 @@ pub(crate) struct Options {
     pub(crate) folders: Vec<PathBuf>,
     /// The number of writers.
     pub(crate) threads: usize,
+    /// The port on which the heap is shown.
+    pub(crate) serve: Option<u16>,
 }
 
 impl Options {
     pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, String> {
         let mut args = lexopt::Parser::from_args(args);
-        let (mut folder, mut threads) = (None, None);
+        let (mut folder, mut threads, mut serve) = (None, None, None);
         while let Some(arg) = args.next().map_err(refusal)? {
             match arg {
                 Short('h') | Long("help") => return Ok(Command::Help),
                 Long("threads") => {
                     let value = args.value().map_err(refusal)?;
                     threads = Some(parse_threads(&value.to_string_lossy())?);
+                }
+                Long("serve") => {
+                    let value = args.value().map_err(refusal)?;
+                    serve = Some(parse_port(&value.to_string_lossy())?);
                 }
                 Value(value) if folder.is_some() => {
                     return Err(refusal(format!("more than one folder: {value:?}")));
@@ -75,7 +85,7 @@ impl Options {
         };
         let cores = || thread::available_parallelism().map_or(2, usize::from);
         let threads = threads.unwrap_or_else(|| cores().clamp(*THREADS.start(), *THREADS.end()));
-        Ok(Command::Run(Options { folders, threads }))
+        Ok(Command::Run(Options { folders, threads, serve }))
     }
 }
 
@@ -87,6 +97,10 @@ fn refusal(error: impl std::fmt::Display) -> String {
 fn parse_threads(text: &str) -> Result<usize, String> {
     let threads = text.parse().ok().filter(|n| THREADS.contains(n));
     threads.ok_or_else(|| format!("--threads is {text:?}, but must be a number from 2 to 256"))
+}
+
+fn parse_port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| format!("--serve is {text:?}, but must be a port from 0 to 65535"))
 }
 
 fn existing(folder: PathBuf) -> Result<PathBuf, String> {
@@ -168,6 +182,9 @@ mod tests {
             let Ok(Command::Run(options)) = parse(&args) else { panic!("{args:?}") };
             assert_eq!((options.threads, options.folders), (3, vec![PathBuf::from(".")]));
         }
+        let Ok(Command::Run(options)) = parse(&[".", "--serve", "6060"]) else { panic!() };
+        assert_eq!(options.serve, Some(6060));
+        assert!(parse(&["--serve", "65536"]).unwrap_err().contains("0 to 65535"));
         assert!(matches!(parse(&["--help"]), Ok(Command::Help)));
     }
 

@@ -12,6 +12,7 @@
 //! | `timeline` | `FlightRecorder` | the last seconds as a Chrome trace, when asked or a pause is over budget |
 //! | `profile` | `HeapProfile` | sampled allocation sites, for `go tool pprof` or as a flame graph |
 //! | `attribution` | `CostSeries` | which habit of the program the collector's cost depends on |
+//! | `debug-server` | `DebugServer` | all of these on a page, for browsers and tools of this machine |
 //! | `tracing` | `TracingEvents` | spans and events of the crate `tracing` |
 //! | `snapshot` | `Snapshot::write_heapsnapshot` | V8's `.heapsnapshot`, for Chrome's DevTools |
 //!
@@ -35,6 +36,8 @@ mod heapsnapshot;
 mod profile;
 #[cfg(feature = "prometheus")]
 mod prometheus;
+#[cfg(feature = "debug-server")]
+mod server;
 #[cfg(feature = "tracing")]
 mod tracing_events;
 
@@ -54,5 +57,7 @@ pub use heaps::ExportError;
 pub use profile::{HeapProfile, ProfileError, ProfileFrame, ProfileSite, ProfileValue};
 #[cfg(feature = "prometheus")]
 pub use prometheus::PrometheusExporter;
+#[cfg(feature = "debug-server")]
+pub use server::{DebugServer, DebugServerError};
 #[cfg(feature = "tracing")]
 pub use tracing_events::TracingEvents;

@@ -380,7 +380,7 @@ mod tests {
         let kind = |slot, origin| Kind { type_name: "T", is_array: false, slot, origin };
         graph.kinds = vec![kind(24, 0), kind(0, 8), kind(80, 8)];
         // Objects 0, 1 and 40 of 24 bytes; a large one; the second and third of 80 bytes.
-        let bits = [24usize * 0, 24, 24 * 40].map(|at| at >> 4);
+        let bits = [0usize, 24, 24 * 40].map(|at| at >> 4);
         let mut words = [0u64; 16];
         bits.iter().for_each(|granule| words[granule / 64] |= 1 << (granule % 64));
         assert!(graph.add_span((BASE, 1), (0, 24), words.into_iter()));

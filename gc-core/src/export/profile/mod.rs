@@ -56,8 +56,8 @@ fn recorder() -> Arc<dyn SampleListener> {
 
 impl HeapBuilder {
     /// Has the heap sample its allocations for [`Heap::profile`], on average one in so many bytes
-    /// (0, which is none). [`HeapProfile::RATE`] costs some 2 % where a program only allocates. 1 is
-    /// each allocation, for tests: some microseconds each.
+    /// (0, which is none). [`HeapProfile::RATE`] costs some 2 % where a program only allocates. 1
+    /// is each allocation, for tests: some microseconds each.
     ///
     /// ```
     /// use gc_core::{Heap, HeapProfile};
