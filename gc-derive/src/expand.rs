@@ -4,7 +4,7 @@
 //!    the derive has not seen is an error. Each field's value goes to the `Tracer`, which infers
 //!    its type. The type's tokens are not repeated, because a macro among them may expand to
 //!    something else here.
-//!    [`trace_named`] reports the same with the names of fields, for heap snapshots.
+//!    [`walked`] makes one function of that and of the same with names, for heap snapshots.
 //! 2. [`needs_trace`]: whether a type needs a trace is a constant, the "or" of its fields. A
 //!    recursive type would ask for its own constant. So a field that mentions the type itself or
 //!    the brand counts as needing a trace; only generic types without a brand ask.
@@ -53,8 +53,11 @@ fn trace(input: &Input<'_>, parts: &Parts) -> TokenStream {
         true => quote_spanned!(name_of(input)=> __gc_tracer.__no_drop::<Self, _>();),
         false => quote_spanned!(name_of(input)=> __gc_tracer.__leaf(self);),
     };
-    let body = body(input, &fields_of);
-    let named = input.is_open().then(|| trace_named(input, parts));
+    let body = body(input);
+    let (trace, more) = match input.is_open() {
+        true => walked(parts, &body),
+        false => (body, TokenStream::new()),
+    };
     quote_spanned! {Span::mixed_site()=>
         #attrs
         unsafe impl #params #private::Trace<#brand> for #name #args
@@ -67,37 +70,49 @@ fn trace(input: &Input<'_>, parts: &Parts) -> TokenStream {
             #[inline]
             fn trace(&self, __gc_tracer: &mut #private::Tracer<#brand>) {
                 #whole
-                #body
+                #trace
             }
+            #more
+        }
+    }
+}
+
+/// What `trace` calls, and the functions beside it. The compiler reports an error once for each
+/// function, so both ways to trace are one function.
+fn walked(parts: &Parts, body: &TokenStream) -> (TokenStream, TokenStream) {
+    let Parts { private, brand, .. } = parts;
+    let walk = |named: bool| {
+        quote_spanned! {Span::mixed_site()=>
+            <Self as #private::Trace<#brand>>::__walk::<#named>(self, __gc_tracer);
+        }
+    };
+    let named = walk(true);
+    let more = quote_spanned! {Span::mixed_site()=>
+        fn trace_named(&self, __gc_tracer: &mut #private::Tracer<#brand>) {
             #named
         }
-    }
-}
-
-/// The same edges with the names of their fields. `trace` has the checks.
-fn trace_named(input: &Input<'_>, parts: &Parts) -> TokenStream {
-    let Parts { private, brand, .. } = parts;
-    let body = body(input, &names_of);
-    quote_spanned! {Span::mixed_site()=>
-        fn trace_named(&self, __gc_tracer: &mut #private::Tracer<#brand>) {
+        #[inline(always)]
+        fn __walk<const __GC_NAMED: #private::bool>(
+            &self,
+            __gc_tracer: &mut #private::Tracer<#brand>,
+        ) {
             #body
         }
-    }
+    };
+    (walk(false), more)
 }
 
-/// For the fields of a struct, or of a variant with its name: their pattern, and statements.
-type FieldsOf = dyn Fn(Option<&Ident>, &[Field<'_>]) -> (TokenStream, TokenStream);
-
-/// Takes a value apart, and does for each field what `of` writes.
-fn body(input: &Input<'_>, of: &FieldsOf) -> TokenStream {
+/// Takes a value apart, and traces each field.
+fn body(input: &Input<'_>) -> TokenStream {
+    let is_open = input.is_open();
     match &input.shape {
         Shape::Struct(fields) => {
-            let (pattern, edges) = of(None, fields);
+            let (pattern, edges) = fields_of(None, fields, is_open);
             quote_spanned!(Span::mixed_site()=> let Self { #pattern } = *self; #edges)
         }
         Shape::Enum(variants) => {
             let arms = variants.iter().map(|Variant { ident, fields }| {
-                let (pattern, edges) = of(Some(ident), fields);
+                let (pattern, edges) = fields_of(Some(ident), fields, is_open);
                 quote_spanned!(Span::mixed_site()=> Self::#ident { #pattern } => { #edges })
             });
             quote_spanned!(Span::mixed_site()=> match *self { #(#arms)* })
@@ -105,33 +120,26 @@ fn body(input: &Input<'_>, of: &FieldsOf) -> TokenStream {
     }
 }
 
-/// The pattern for all fields, and the statements that report each that is traced with its name.
-fn names_of(variant: Option<&Ident>, fields: &[Field<'_>]) -> (TokenStream, TokenStream) {
-    let mut all = (TokenStream::new(), TokenStream::new());
-    for (i, Field { member, ty, attrs, .. }) in fields.iter().enumerate() {
-        let span = ours(ty);
-        if attrs.skip {
-            all.0.extend(quote_spanned!(span=> #member: _,));
-            continue;
-        }
-        let value = Ident::new(&format!("__gc_field{i}"), span);
-        let field = match member {
-            Member::Named(name) => name.unraw().to_string(),
-            Member::Unnamed(index) => index.index.to_string(),
-        };
-        let name = match variant {
-            Some(variant) => format!("{}.{field}", variant.unraw()),
-            None => field,
-        };
-        all.0.extend(quote_spanned!(span=> #member: ref #value,));
-        all.1.extend(quote_spanned!(span=> __gc_tracer.field(#name, #value);));
+/// What a snapshot calls a field: `name`, or `Variant.name`.
+fn name_of_field(variant: Option<&Ident>, member: &Member) -> String {
+    let field = match member {
+        Member::Named(name) => name.unraw().to_string(),
+        Member::Unnamed(index) => index.index.to_string(),
+    };
+    match variant {
+        Some(variant) => format!("{}.{field}", variant.unraw()),
+        None => field,
     }
-    all
 }
 
 /// The pattern for all fields of a struct or a variant, and the statements for them. A statement
-/// traces a field, or checks that it need not be traced. An error points at the field's type.
-fn fields_of(_: Option<&Ident>, fields: &[Field<'_>]) -> (TokenStream, TokenStream) {
+/// traces a field, with its name if that is asked for, or checks that it need not be traced. An
+/// error points at the field's type.
+fn fields_of(
+    variant: Option<&Ident>,
+    fields: &[Field<'_>],
+    is_open: bool,
+) -> (TokenStream, TokenStream) {
     let mut all = (TokenStream::new(), TokenStream::new());
     for (i, Field { member, ty, attrs, .. }) in fields.iter().enumerate() {
         let span = ours(ty);
@@ -139,9 +147,17 @@ fn fields_of(_: Option<&Ident>, fields: &[Field<'_>]) -> (TokenStream, TokenStre
         // constant.
         let value = Ident::new(&format!("__gc_field{i}"), span);
         all.0.extend(quote_spanned!(span=> #member: ref #value,));
-        all.1.extend(match attrs.skip {
-            true => quote_spanned!(span=> __gc_tracer.__leaf(#value);),
-            false => quote_spanned!(span=> __gc_tracer.edges(#value);),
+        let name = name_of_field(variant, member);
+        all.1.extend(match (attrs.skip, is_open) {
+            (true, _) => quote_spanned!(span=> __gc_tracer.__leaf(#value);),
+            (_, false) => quote_spanned!(span=> __gc_tracer.edges(#value);),
+            _ => quote_spanned! {span=>
+                if !__GC_NAMED {
+                    __gc_tracer.edges(#value);
+                } else {
+                    __gc_tracer.field(#name, #value);
+                }
+            },
         });
     }
     all

@@ -86,6 +86,13 @@ pub unsafe trait Trace<'gc> {
     fn trace_named(&self, tracer: &mut Tracer<'gc>) {
         self.trace(tracer);
     }
+
+    /// The body of both, as the derive writes it. In one function, so that the compiler reports a
+    /// field that cannot be traced once.
+    #[doc(hidden)]
+    fn __walk<const NAMED: bool>(&self, tracer: &mut Tracer<'gc>) {
+        self.trace(tracer);
+    }
 }
 
 /// A type at `'static` that names the family of its branded forms.

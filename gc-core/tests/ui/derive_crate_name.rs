@@ -50,6 +50,7 @@ mod fake {
 
         impl Tracer<'_> {
             pub fn edges<T: ?Sized>(&mut self, _: &T) {}
+            pub fn field<T: ?Sized>(&mut self, _: &'static str, _: &T) {}
             pub fn __no_drop<T: ?Sized, M>(&mut self) {}
         }
     }
