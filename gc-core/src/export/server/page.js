@@ -72,7 +72,7 @@ function draw(now) {
     ["memory limit", now.memory_limit === null ? "none" : bytes(now.memory_limit)],
     ["outside", bytes(now.external_bytes)], ["allocated", `${bytes(per("allocated_bytes"))}/s`],
     ["cycles", count(now.cycles)], ["threads", count(now.threads)],
-    ["stragglers", `${count(now.stragglers)}, last ${time(now.straggler_ms)}`],
+    ["stragglers", count(now.stragglers) + (now.straggler_ms > 0 ? `, last ${time(now.straggler_ms)}` : "")],
     ["waiting to be dropped", count(now.undropped)],
   ];
   byId("tiles").replaceChildren();
