@@ -232,7 +232,7 @@ impl Collector {
         }
 
         // Before anything is freed: marks are exact, and no marked slot is used again.
-        core.desk.serve(number, || snapshot::record(&core));
+        self.record(number);
 
         let sweep = self.begin_phase(Phase::Sweep);
         core.sweep.open();
@@ -424,6 +424,19 @@ impl Collector {
         let has = self.limiter.update(own, process_cpu());
         self.core.credit.relieve(has);
         has
+    }
+
+    /// Records a snapshot, if a thread has asked for one. Meanwhile threads that allocate neither
+    /// assist nor yield: there is nothing to mark, and no thread but the asking one waits for it.
+    fn record(&self, number: Cycle) {
+        let core = &self.core;
+        core.desk.serve(number, || {
+            let was_relieved = core.credit.is_relieved();
+            core.credit.relieve(true);
+            let made = snapshot::record(core);
+            core.credit.relieve(was_relieved);
+            made
+        });
     }
 
     /// Sweeps every span that mutators do not sweep, and closes the sweep.

@@ -12,7 +12,7 @@
 //! 4. A field is an edge of the type "property", an array's element one of the type "element". What
 //!    a weak pointer leads to is "weak", which the tools do not count as kept.
 
-use crate::graph::dominators::UNREACHED;
+use crate::graph::dominators::{UNREACHED, unreached};
 use crate::graph::rows::{Edge, ROOT, VALUE, WEAK_KEY, WEAK_TARGET};
 use crate::graph::{Graph, What};
 use crate::inspect::Snapshot;
@@ -167,7 +167,7 @@ impl Snapshot {
     pub fn write_heapsnapshot(&self, to: impl Write) -> io::Result<()> {
         let mut out = Numbers { to, buffer: Vec::with_capacity(2 * BUFFER), is_first: true };
         let texts = Texts::new(&self.graph);
-        let unreached = &self.dominated().unreached;
+        let unreached = &unreached(&self.graph.rows);
         let edges = self.graph.rows.count() as u64 + unreached.len() as u64;
         let nodes = self.graph.len();
         out.text(&format!(

@@ -38,7 +38,7 @@ pub(crate) struct Dominated {
     /// Bytes that go with the node.
     pub(crate) retained: Vec<u64>,
     /// Where the search went on among the nodes that the root does not lead to.
-    #[cfg_attr(not(feature = "snapshot"), allow(dead_code, reason = "an exporter writes them"))]
+    #[cfg_attr(not(test), allow(dead_code, reason = "tests look at it"))]
     pub(crate) unreached: Vec<u32>,
 }
 
@@ -66,6 +66,64 @@ pub(crate) fn dominate(rows: &Rows, sizes: Vec<u64>) -> Dominated {
         by_node[order[at] as usize] = order[by[at] as usize];
     }
     Dominated { by: by_node, retained, unreached }
+}
+
+/// Where a search goes on among the nodes to which the root does not lead, as in [`Dominated`].
+/// Takes a bit for each node, and a stack.
+#[cfg(feature = "snapshot")]
+pub(crate) fn unreached(rows: &Rows) -> Vec<u32> {
+    let n = rows.len();
+    let mut seen = Bits::new(n);
+    let mut stack = Vec::new();
+    let mut visit = |from: u32, seen: &mut Bits| {
+        seen.set(from);
+        stack.push(from);
+        while let Some(node) = stack.pop() {
+            stack.extend(rows.kept_by(node).filter(|target| seen.set(*target)));
+        }
+    };
+    visit(ROOT_NODE, &mut seen);
+    let mut entries = Vec::new();
+    let pointed = pointed(rows, |node| seen.has(node));
+    for any in [false, true] {
+        for node in 0..n as u32 {
+            if !seen.has(node) && (any || !pointed.has(node)) {
+                entries.push(node);
+                visit(node, &mut seen);
+            }
+        }
+    }
+    entries
+}
+
+/// A bit for each node.
+struct Bits(Vec<u64>);
+
+impl Bits {
+    fn new(n: usize) -> Bits {
+        Bits(vec![0; n.div_ceil(64)])
+    }
+    fn has(&self, node: u32) -> bool {
+        self.0[node as usize / 64] >> (node % 64) & 1 == 1
+    }
+    /// Returns whether it was not set.
+    fn set(&mut self, node: u32) -> bool {
+        let (word, bit) = (&mut self.0[node as usize / 64], 1 << (node % 64));
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
+    }
+}
+
+/// The targets of the nodes that were not seen, but by themselves.
+fn pointed(rows: &Rows, seen: impl Fn(u32) -> bool) -> Bits {
+    let mut pointed = Bits::new(rows.len());
+    for node in (0..rows.len() as u32).filter(|node| !seen(*node)) {
+        rows.kept_by(node).filter(|target| *target != node).for_each(|target| {
+            pointed.set(target);
+        });
+    }
+    pointed
 }
 
 /// A depth-first search over all nodes.
@@ -122,17 +180,11 @@ impl<'a> Search<'a> {
         if self.order.len() == n {
             return entries;
         }
-        let mut pointed = vec![0u64; n.div_ceil(64)];
-        for node in (0..n as u32).filter(|node| self.number[*node as usize] == NONE) {
-            for target in self.rows.kept_by(node).filter(|target| *target != node) {
-                pointed[target as usize / 64] |= 1 << (target % 64);
-            }
-        }
+        let pointed = pointed(self.rows, |node| self.number[node as usize] != NONE);
         let parent = self.number[UNREACHED as usize];
         for any in [false, true] {
             for node in 0..n as u32 {
-                let is_pointed = pointed[node as usize / 64] >> (node % 64) & 1 == 1;
-                if self.number[node as usize] == NONE && (any || !is_pointed) {
+                if self.number[node as usize] == NONE && (any || !pointed.has(node)) {
                     entries.push(node);
                     self.from(node, parent);
                 }
@@ -262,6 +314,12 @@ mod tests {
     fn check(mut edges: Vec<Vec<u32>>, sizes: &[u64]) {
         let n = edges.len();
         let found = dominate(&rows_of(&edges), sizes.to_vec());
+        #[cfg(feature = "snapshot")]
+        {
+            let mut whole = edges.clone();
+            whole[UNREACHED as usize] = unreached(&rows_of(&edges));
+            assert!(reached(&whole, None).iter().all(|seen| *seen), "the same without dominators");
+        }
         let before = reached(&edges, None);
         assert!(found.unreached.iter().all(|node| !before[*node as usize]));
         edges[UNREACHED as usize].extend(&found.unreached);

@@ -33,7 +33,7 @@ use crate::heap::span::SpanClass;
 use crate::mutator::Core;
 use crate::sweep::ephemeron::EphemeronBox;
 use crate::sweep::weak::WeakBox;
-use crate::sync::{Backoff, yield_now};
+use crate::sync::Backoff;
 use crate::trace::naming::{NO_INDEX, Naming};
 use crate::trace::{PACKET, Tracer};
 use crate::word::{Addr, BlockId};
@@ -45,8 +45,6 @@ const WAIT_OF_ALL: Duration = Duration::from_millis(200);
 /// Objects born meanwhile that become nodes: so many, and a part of the marked ones.
 const FEW_YOUNG: usize = 100_000;
 const YOUNG_PART: usize = 8;
-/// Spans recorded between two yields.
-const QUANTUM: u32 = 16;
 
 /// What the tracer's spill function needs.
 struct Sink<'a> {
@@ -148,7 +146,6 @@ struct Recorder<'a> {
     buf: Box<[Addr; PACKET]>,
     /// Time spent on cells that were borrowed.
     waited: Duration,
-    quantum: u32,
 }
 
 /// Records the graph of all marked objects. By the collector, between the crossing into Sweep and
@@ -184,7 +181,6 @@ pub(crate) fn record(core: &Core) -> Result<Graph, Failed> {
         naming: Naming::new(),
         buf: Box::new([Addr::NULL; PACKET]),
         waited: Duration::ZERO,
-        quantum: 0,
     };
     let mut graph = if has_room { recorder.run(&spans)? } else { return Err(Failed::Large) };
     graph.recorded_in = since.elapsed();
@@ -195,13 +191,13 @@ impl Recorder<'_> {
     fn run(mut self, spans: &[(BlockId, &'static SpanClass)]) -> Result<Graph, Failed> {
         self.sink.roots();
         for (span, class) in spans {
-            self.pause()?;
+            self.go_on()?;
             self.read_span(*span, class);
         }
         let mut i = 0;
         while let Some(young) = self.sink.graph.young(i) {
             if i.is_multiple_of(512) {
-                self.pause()?;
+                self.go_on()?;
             }
             let addr = Addr::new(young.addr);
             self.read(self.sink.space.class_of(addr), addr);
@@ -216,21 +212,15 @@ impl Recorder<'_> {
         Ok(graph)
     }
 
-    /// Between two spans: lets others run, and gives up if the cycle has to go on.
-    fn pause(&mut self) -> Result<(), Failed> {
+    /// Between two spans: gives up if the cycle has to go on. It does not yield the processor: a
+    /// thread that yields beside busy ones waits for a whole slice of each.
+    fn go_on(&self) -> Result<(), Failed> {
         let control = &self.core.control;
         control.went_on();
         if control.has_stalled() {
             return Err(Failed::Short);
         }
-        if control.is_stopping() {
-            return Err(Failed::Ending);
-        }
-        self.quantum += 1;
-        if self.quantum.is_multiple_of(QUANTUM) {
-            yield_now();
-        }
-        Ok(())
+        if control.is_stopping() { Err(Failed::Ending) } else { Ok(()) }
     }
 
     fn read_span(&mut self, span: BlockId, class: &'static SpanClass) {
