@@ -6,7 +6,7 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 mkdir -p "$target/heapsnapshot"
 step "heap snapshots"
 HEAPSNAPSHOT_OUT=$target/heapsnapshot/heap.heapsnapshot \
-  cargo test -p gc-core --features snapshot --test snapshot --test heapsnapshot
+  cargo test -p gc-core --all-features --test snapshot --test heapsnapshot
 if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
   skip "Chrome's reader of heap snapshots (needs node and npm)"
   exit 0

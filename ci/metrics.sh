@@ -11,7 +11,7 @@ if ! command -v promtool >/dev/null && command -v apt-get >/dev/null; then
 fi
 step "exporters"
 cargo test -p gc-core --all-features --test export --test metrics
-cargo build -p gc-core --example metrics --features prometheus
+cargo build -p gc-core --all-features --example metrics
 if ! command -v promtool >/dev/null; then
   skip "promtool: check metrics, check rules, test rules (needs Debian's package prometheus)"
   exit 0

