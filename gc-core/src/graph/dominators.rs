@@ -43,8 +43,8 @@ pub(crate) struct Dominated {
 }
 
 /// Finds the dominators of a graph whose node 0 is the root and leads to node 1, which has no edges
-/// of its own. `sizes` has the size of each node.
-pub(crate) fn dominate(rows: &Rows, sizes: Vec<u64>) -> Dominated {
+/// of its own. `sizes` gives the size of each node, when the search's arrays are gone.
+pub(crate) fn dominate(rows: &Rows, sizes: impl FnOnce() -> Vec<u64>) -> Dominated {
     let n = rows.len();
     let mut search = Search::new(rows);
     search.from(ROOT_NODE, 0);
@@ -56,7 +56,7 @@ pub(crate) fn dominate(rows: &Rows, sizes: Vec<u64>) -> Dominated {
     let by = immediate(parent, offsets, &sources);
     drop(sources);
 
-    let mut retained = sizes;
+    let mut retained = sizes();
     for at in (1..n).rev() {
         let size = retained[order[at] as usize];
         retained[order[by[at] as usize] as usize] += size;
@@ -313,7 +313,7 @@ mod tests {
     /// Compares with the definition: a node dominates what is unreachable without it.
     fn check(mut edges: Vec<Vec<u32>>, sizes: &[u64]) {
         let n = edges.len();
-        let found = dominate(&rows_of(&edges), sizes.to_vec());
+        let found = dominate(&rows_of(&edges), || sizes.to_vec());
         #[cfg(feature = "snapshot")]
         {
             let mut whole = edges.clone();
@@ -393,7 +393,7 @@ mod tests {
                     edges.push(row);
                 }
                 let sizes = vec![1; edges.len()];
-                let found = dominate(&rows_of(&edges), sizes);
+                let found = dominate(&rows_of(&edges), || sizes);
                 assert!(found.by[2..].iter().all(|by| *by == ROOT_NODE));
                 assert_eq!(found.retained[2], 1);
             }
@@ -403,7 +403,7 @@ mod tests {
             .chain([Vec::new()])
             .chain((2..n).map(|i| if i + 1 < n { vec![i + 1] } else { Vec::new() }))
             .collect();
-        let found = dominate(&rows_of(&edges), vec![1; n as usize]);
+        let found = dominate(&rows_of(&edges), || vec![1; n as usize]);
         assert_eq!((found.by[n as usize - 1], found.retained[2]), (n - 2, u64::from(n) - 2));
     }
 }

@@ -327,9 +327,11 @@ impl Graph {
 
     /// Computes dominators and retained sizes.
     pub(crate) fn dominate(&self) -> Dominated {
-        let mut sizes = vec![0; self.len()];
-        self.objects().for_each(|(node, _, _, bytes)| sizes[node as usize] = bytes);
-        dominators::dominate(&self.rows, sizes)
+        dominators::dominate(&self.rows, || {
+            let mut sizes = vec![0; self.len()];
+            self.objects().for_each(|(node, _, _, bytes)| sizes[node as usize] = bytes);
+            sizes
+        })
     }
 
     /// What an edge is called: `.field`, `[3]`, `.list[3].field`. The index is that of the
