@@ -11,6 +11,7 @@
 use crate::mutation::Heap;
 use crate::mutator::Core;
 use crate::observe::clock::ns_per_tick;
+use crate::observe::watch::Notes;
 use crate::observe::{Pauses, SlowPause, Utilisation};
 use crate::platform::thread::with_signals_blocked;
 use crate::sync::plain::{AtomicU32, AtomicU64, Ordering};
@@ -184,7 +185,7 @@ pub(crate) fn tell_over(
     let mut teller = Teller { seen: HashMap::new(), ticks, call };
     // What came before is no concern of this budget.
     core.records.for_each(|record| {
-        teller.seen.insert(record.number, record.notes.get().map_or(0, |notes| notes.over()));
+        teller.seen.insert(record.number, record.notes().map_or(0, Notes::over));
     });
     core.watch.add_budget(ticks);
     let guard = OnPauseOver { core: Arc::downgrade(core), state: state.clone(), ticks };
@@ -242,7 +243,7 @@ impl<F: FnMut(&SlowPause)> Teller<F> {
     fn look(&mut self, core: &Core) -> Vec<SlowPause> {
         let mut new = Vec::new();
         for record in core.records.snapshot() {
-            let Some(notes) = record.notes.get() else { continue };
+            let Some(notes) = record.notes() else { continue };
             let seen = self.seen.entry(record.number).or_default();
             let written = notes.over();
             if written > *seen {

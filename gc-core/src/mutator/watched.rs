@@ -37,7 +37,9 @@ impl Record {
         let pause = LongPause { kind, since, ticks, cycle, phase, owner, place };
         let core = self.core();
         if core.watch.notes(ticks) {
-            self.notes.get_or_init(Notes::new).add(&core.watch, &pause);
+            if let Some(notes) = self.own_notes() {
+                notes.add(&core.watch, &pause);
+            }
             let ns = || (ticks as f64 * ns_per_tick_so_far()) as u64;
             slow_pause(core.events.heap, self.number, kind, ns);
         }
@@ -48,17 +50,30 @@ impl Record {
         }
     }
 
+    /// The notes, made at first need. `None` where the system has no memory for them. The owner
+    /// only.
+    fn own_notes(&self) -> Option<&Notes> {
+        if self.notes.get().is_none() {
+            let made = Notes::new()?;
+            self.notes.get_or_init(|| made);
+        }
+        self.notes()
+    }
+    pub(crate) fn notes(&self) -> Option<&Notes> {
+        self.notes.get().map(|notes| &notes[0])
+    }
+
     /// The calling thread begins to use the record.
     pub(super) fn begin_owner(&self) {
         self.pauses.begin_owner();
-        if let Some(notes) = self.notes.get() {
+        if let Some(notes) = self.notes() {
             notes.begin_owner();
         }
         self.tid.store(tid(), Ordering::Relaxed);
     }
     /// The owner ends: its worst interruptions go to the heap, under its name.
     pub(super) fn leave_worst(&self) {
-        if let Some(notes) = self.notes.get() {
+        if let Some(notes) = self.notes() {
             self.core().watch.keep(self.worst());
             notes.forget_worst();
         }
@@ -66,7 +81,7 @@ impl Record {
 
     /// The worst interruptions of the thread.
     pub(crate) fn worst(&self) -> Vec<SlowPause> {
-        let notes = self.notes.get();
+        let notes = self.notes();
         notes.map_or(Vec::new(), |notes| notes.worst().map(|of| self.shown(&of)).collect())
     }
     /// An interruption of this record's owner, or of one before.
@@ -98,7 +113,7 @@ impl Record {
     pub(crate) fn interruptions(&self) -> Interruptions {
         let (owned_since, total) = self.pauses.of_owner();
         let now = ticks();
-        let (long, first) = self.notes.get().map_or((Vec::new(), 1), |notes| notes.long());
+        let (long, first) = self.notes().map_or((Vec::new(), 1), Notes::long);
         let oldest = long.first().map_or(owned_since, |pause| pause.since);
         let owner = self.owner.load(Ordering::Relaxed);
         let own = long.iter().filter(|of| of.owner == owner);
@@ -107,7 +122,7 @@ impl Record {
         let is_whole = first == 1 || oldest < owned_since;
         let from = if is_whole { owned_since } else { oldest };
         // Short ones are known by their sum only, since the owner came.
-        let short = total.saturating_sub(self.notes.get().map_or(0, |notes| notes.long_ticks()));
+        let short = total.saturating_sub(self.notes().map_or(0, Notes::long_ticks));
         let lived = now.saturating_sub(owned_since).max(1);
         Interruptions::new(long, (from.min(now), now), is_whole, short as f64 / lived as f64)
     }

@@ -50,7 +50,7 @@ pub(crate) use followed::Step;
 /// In the models no span is followed.
 #[cfg(loom)]
 #[derive(Debug, Default)]
-pub(crate) struct SpanLife;
+pub(crate) struct SpanLife {}
 
 #[cfg(loom)]
 impl SpanLife {
@@ -82,7 +82,7 @@ mod followed {
     impl Default for SpanLife {
         fn default() -> Self {
             let [every, chunks] = [0; 2].map(AtomicU32::new);
-            SpanLife { every, chunks, writing: Mutex::new(()), tape: Tape::new(Tape::LONGEST) }
+            SpanLife { every, chunks, writing: Mutex::new(()), tape: Tape::long() }
         }
     }
 

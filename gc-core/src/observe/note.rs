@@ -102,13 +102,15 @@ mod tape {
     use crate::sync::OnceLock;
     use crate::sync::plain::{AtomicU64, Ordering};
 
-    /// Places of a chunk: 6 KiB.
+    /// Places of a chunk of a long tape: 6 KiB.
     const CHUNK: usize = 128;
 
     /// The newest notes of one thread.
     #[derive(Debug)]
     pub(crate) struct Tape {
-        chunks: Box<[OnceLock<Box<[Place; CHUNK]>>]>,
+        chunks: Box<[OnceLock<Box<[Place]>>]>,
+        /// Places of a chunk.
+        places: usize,
         /// Notes written so far. Written by the owner after each; a hint for readers.
         written: AtomicU64,
         /// Where the next note goes. The owner's.
@@ -119,22 +121,25 @@ mod tape {
         /// Bytes of a chunk.
         pub(crate) const CHUNK_BYTES: u64 = (CHUNK * size_of::<Place>()) as u64;
 
-        /// The most chunks of a tape: 32,768 notes.
-        pub(crate) const LONGEST: usize = 256;
-
-        /// A tape of at most so many chunks.
-        pub(crate) fn new(chunks: usize) -> Tape {
+        /// A tape of 32,768 notes, in chunks of [`CHUNK_BYTES`](Self::CHUNK_BYTES).
+        pub(crate) fn long() -> Tape {
+            Tape::of(256, CHUNK)
+        }
+        /// A tape of at most so many chunks of so many places.
+        pub(crate) fn of(chunks: usize, places: usize) -> Tape {
             Tape {
                 chunks: (0..chunks).map(|_| OnceLock::new()).collect(),
+                places,
                 written: AtomicU64::new(0),
                 next: AtomicU64::new(0),
             }
         }
-        /// Writes a note. Asks `may_grow` before it makes a chunk. The owner only.
+        /// Writes a note. Asks `may_grow` before it makes a chunk. Where the system has no memory
+        /// for one, the note is lost, and the program goes on. The owner only.
         pub(crate) fn push(&self, note: &Note, may_grow: impl FnOnce() -> bool) {
             let mut at = self.next.load(Ordering::Relaxed) as usize;
-            if at.is_multiple_of(CHUNK) {
-                let chunk = self.chunks.get(at / CHUNK);
+            if at.is_multiple_of(self.places) {
+                let chunk = self.chunks.get(at / self.places);
                 if !chunk.is_some_and(|chunk| chunk.get().is_some() || may_grow()) {
                     // Over the oldest note.
                     at = 0;
@@ -143,9 +148,19 @@ mod tape {
                     }
                 }
             }
-            let make = || Box::new(std::array::from_fn(|_| Place::new()));
+            let chunk = &self.chunks[at / self.places];
+            if chunk.get().is_none() {
+                let mut made = Vec::new();
+                if made.try_reserve_exact(self.places).is_err() {
+                    return;
+                }
+                made.resize_with(self.places, Place::new);
+                chunk.get_or_init(|| made.into_boxed_slice());
+            }
             let written = self.written.load(Ordering::Relaxed) + 1;
-            self.chunks[at / CHUNK].get_or_init(make)[at % CHUNK].write(written, note);
+            if let Some(chunk) = chunk.get() {
+                chunk[at % self.places].write(written, note);
+            }
             self.next.store(at as u64 + 1, Ordering::Relaxed);
             self.written.store(written, Ordering::Release);
         }
@@ -174,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_full_tape_keeps_the_newest_notes() {
-        let tape = Tape::new(2);
+        let tape = Tape::of(2, 128);
         for n in 1..=1000 {
             tape.push(&note(n), || true);
         }
@@ -186,19 +201,19 @@ mod tests {
 
     #[test]
     fn a_tape_that_may_not_grow_keeps_what_it_has() {
-        let (tape, mut left) = (Tape::new(8), 1);
+        let (tape, mut left) = (Tape::of(8, 128), 1);
         for n in 1..=300 {
             tape.push(&note(n), || std::mem::take(&mut left) > 0);
         }
         assert_eq!(tape.read().len(), 128);
-        let none = Tape::new(8);
+        let none = Tape::of(8, 128);
         none.push(&note(1), || false);
         assert_eq!((none.read().len(), none.written()), (0, 0));
     }
 
     #[test]
     fn a_reader_beside_the_owner_sees_whole_notes() {
-        let tape = Tape::new(1);
+        let tape = Tape::of(1, 128);
         std::thread::scope(|s| {
             s.spawn(|| (1..200_000).for_each(|n| tape.push(&note(n), || true)));
             for _ in 0..2000 {

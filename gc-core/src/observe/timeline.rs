@@ -53,7 +53,7 @@ pub(crate) struct Timeline {
 impl Default for Timeline {
     fn default() -> Self {
         let [least, max_bytes, made_bytes, begun] = [0; 4].map(AtomicU64::new);
-        let (is_on, collector) = (AtomicU32::new(0), Tape::new(Tape::LONGEST));
+        let (is_on, collector) = (AtomicU32::new(0), Tape::long());
         Timeline { is_on, least, max_bytes, made_bytes, collector, begun }
     }
 }
@@ -93,7 +93,7 @@ impl Timeline {
     }
     /// A tape for one thread.
     pub(crate) fn tape() -> Box<Tape> {
-        Box::new(Tape::new(Tape::LONGEST))
+        Box::new(Tape::long())
     }
     /// Whether one more chunk may be made; counts it.
     pub(crate) fn may_grow(&self) -> bool {

@@ -24,7 +24,11 @@ use std::time::Duration;
 pub(crate) const LONG: Duration = Duration::from_micros(10);
 /// How many of the worst are kept.
 pub(crate) const WORST: usize = 10;
-const CHUNKS_OF_LONG: usize = 4;
+/// How many long ones, and how many over the budget, are kept; in chunks of so many, so that a
+/// thread with few of them takes little memory.
+const NOTES: usize = 512;
+const NOTES_OVER: usize = 128;
+const PLACES: usize = 16;
 
 /// What the threads of a heap compare their interruptions with.
 ///
@@ -158,16 +162,20 @@ pub(crate) struct Notes {
 }
 
 impl Notes {
-    pub(crate) fn new() -> Box<Notes> {
-        Box::new(Notes {
+    /// Notes without an entry; `None` where the system has no memory for them.
+    pub(crate) fn new() -> Option<Box<[Notes; 1]>> {
+        let mut made = Vec::new();
+        made.try_reserve_exact(1).ok()?;
+        made.push(Notes {
             worst: std::array::from_fn(|_| Place::new()),
             least: AtomicU64::new(0),
             written: AtomicU64::new(0),
-            long: Tape::new(CHUNKS_OF_LONG),
-            over: Tape::new(1),
+            long: Tape::of(NOTES / PLACES, PLACES),
+            over: Tape::of(NOTES_OVER / PLACES, PLACES),
             long_ticks: AtomicU64::new(0),
             long_before: AtomicU64::new(0),
-        })
+        });
+        made.into_boxed_slice().try_into().ok()
     }
     /// Notes an interruption where it belongs. The owner only.
     pub(crate) fn add(&self, watch: &Watch, pause: &LongPause) {
@@ -233,7 +241,7 @@ impl Notes {
 }
 
 /// A lazily made [`Notes`].
-pub(crate) type LazyNotes = OnceLock<Box<Notes>>;
+pub(crate) type LazyNotes = OnceLock<Box<[Notes; 1]>>;
 
 /// An interruption as its thread has noted it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -362,7 +370,7 @@ mod tests {
         let watch = Watch::new();
         watch.tune(1.0);
         watch.add_budget(90_000);
-        let notes = Notes::new();
+        let [notes] = &*Notes::new().unwrap();
         for n in 1..=100 {
             // In no order.
             notes.add(&watch, &pause(n, (n * 37 % 101) * 1000));
