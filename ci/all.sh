@@ -10,7 +10,7 @@ for script in test generated static lint metrics profile perfetto heapsnapshot f
 done
 # A sample of the faults: one for each kind of check, and the commonest mistakes. All of them: ci/faults.sh.
 printf '\n=== faults, a sample (%s s)\n' "$SECONDS"
-bash "$here/faults.sh" barrier_off white_in_mark idle_cache_kept gate_removed drop_twice pin_without_fence
+bash "$here/faults.sh" barrier_off gate_removed drop_twice pin_without_fence
 for script in sanitize fuzz bench-smoke asm; do
   bash "$here/$script.sh"
 done
