@@ -26,12 +26,36 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    fn us(&self, ticks: u64) -> f64 {
-        ticks as f64 * self.ns_per_tick / 1e3
+    /// Nanoseconds since the heap was made.
+    fn ns(&self, moment: u64) -> u64 {
+        (moment.saturating_sub(self.born) as f64 * self.ns_per_tick) as u64
     }
     fn at(&self, moment: u64) -> f64 {
-        self.us(moment.saturating_sub(self.born))
+        us(self.ns(moment))
     }
+    /// Begin and end of each mark. Readers drop a slice that reaches out of the one around it. So
+    /// such a slice, which the clocks' rounding makes, ends with the other.
+    fn nest(&self, marks: &[Mark]) -> Vec<(u64, u64)> {
+        let of = |mark: &Mark| (self.ns(mark.since), self.ns(mark.since + mark.ticks));
+        let mut times: Vec<(u64, u64)> = marks.iter().map(of).collect();
+        let mut order: Vec<usize> = (0..times.len()).collect();
+        order.sort_by_key(|&i| (times[i].0, std::cmp::Reverse(times[i].1)));
+        let mut around: Vec<u64> = Vec::new();
+        for i in order {
+            let (begin, end) = times[i];
+            while around.last().is_some_and(|end| *end <= begin) {
+                around.pop();
+            }
+            let end = around.last().map_or(end, |around| end.min(*around));
+            times[i].1 = end;
+            around.push(end);
+        }
+        times
+    }
+}
+
+fn us(ns: u64) -> f64 {
+    ns as f64 / 1e3
 }
 
 /// What one thread did.
@@ -99,14 +123,14 @@ impl Events<'_> {
         let name =
             if track.id == 0 { format!("gc of heap {}", self.heap) } else { track.name.clone() };
         self.event(track.id, json!({"ph": "M", "name": "thread_name", "args": {"name": name}}))?;
-        for mark in &track.marks {
-            self.mark(track.id, mark)?;
+        for (mark, time) in track.marks.iter().zip(self.clock.nest(&track.marks)) {
+            self.mark(track.id, mark, time)?;
         }
         Ok(())
     }
 
-    fn mark(&mut self, id: u64, mark: &Mark) -> io::Result<()> {
-        let (ts, dur) = (self.clock.at(mark.since), self.clock.us(mark.ticks));
+    fn mark(&mut self, id: u64, mark: &Mark, (begin, end): (u64, u64)) -> io::Result<()> {
+        let (ts, dur) = (us(begin), us(end - begin));
         let slice = |cat: &str, name: &str, args: Value| json!({"ph": "X", "cat": cat, "name": name, "ts": ts, "dur": dur, "args": args});
         let event = match mark.what {
             What::Pause(of) => {
@@ -165,5 +189,23 @@ impl Events<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::Phase;
+
+    #[test]
+    fn slices_lie_inside_of_each_other_or_apart() {
+        let clock = Clock { born: 100, now: 1000, ns_per_tick: 0.5 };
+        let mark = |since, ticks| {
+            let what = What::Phase { cycle: 1, phase: Phase::Mark };
+            Mark { since, ticks, what }
+        };
+        let marks = [mark(150, 60), mark(100, 100), mark(120, 20), mark(130, 40), mark(200, 10)];
+        let nested = clock.nest(&marks);
+        assert_eq!(nested, [(25, 50), (0, 50), (10, 20), (15, 20), (50, 55)]);
     }
 }
