@@ -161,10 +161,16 @@ impl Condvar {
 /// std's once lock under a mutex, for ThreadSanitizer only, which does not see the ordering of
 /// std's own.
 #[cfg(gc_tsan)]
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct OnceLock<T> {
     seen: Mutex<()>,
     base: sync::OnceLock<T>,
+}
+#[cfg(gc_tsan)]
+impl<T> Default for OnceLock<T> {
+    fn default() -> Self {
+        OnceLock::new()
+    }
 }
 #[cfg(gc_tsan)]
 impl<T> OnceLock<T> {
