@@ -17,6 +17,8 @@ enum State<T> {
     /// From this cycle on.
     Asked(Cycle),
     Made(T),
+    /// Until the request is dropped. Another thread may ask after that.
+    Taken,
 }
 
 /// The place of one request.
@@ -59,7 +61,7 @@ impl<T> Desk<T> {
 impl<T> Request<'_, T> {
     /// Takes what was made, if it was.
     pub(crate) fn take(self) -> Option<T> {
-        match std::mem::replace(&mut *self.0.0.lock(), State::Free) {
+        match std::mem::replace(&mut *self.0.0.lock(), State::Taken) {
             State::Made(made) => Some(made),
             _ => None,
         }
@@ -91,5 +93,24 @@ mod tests {
         drop(desk.ask(Cycle::new(5)).unwrap());
         desk.serve(Cycle::new(6), || panic!("the thread gave up"));
         assert_eq!(desk.ask(Cycle::new(7)).unwrap().take(), None);
+    }
+
+    #[test]
+    fn a_thread_that_has_taken_its_own_does_not_end_the_next_request() {
+        let (desk, cycle) = (Desk::new(), Cycle::new(1));
+        let served = || {
+            let request = desk.ask(cycle)?;
+            desk.serve(cycle, || ());
+            Some(request.take())
+        };
+        std::thread::scope(|s| {
+            for _ in 0..2 {
+                s.spawn(|| {
+                    for _ in 0..100_000 {
+                        assert_ne!(served(), Some(None), "another thread ended it");
+                    }
+                });
+            }
+        });
     }
 }
