@@ -20,11 +20,7 @@ const POISON: u8 = 0xDF;
 
 /// Fills the slot of a dead object.
 pub(crate) fn poison(space: &Space, class: &SpanClass, at: Addr) {
-    let bytes = if class.is_large() {
-        space.meta(space.block_of(at)).blocks() as usize * crate::config::BLOCK
-    } else {
-        class.slot
-    };
+    let bytes = space.bytes_of(class, space.block_of(at));
     let from = at - class.origin;
     // The blocks of a large object beyond its end were never used.
     asan::unpoison(from, bytes);
@@ -111,12 +107,8 @@ pub(crate) fn check_marks(core: &Core) {
         if !class.needs_trace() {
             continue;
         }
-        let n = if class.info.array {
-            // SAFETY: INV-6: an array that is traced has its length before its first element.
-            unsafe { addr.ptr::<usize>().sub(1).read() }
-        } else {
-            1
-        };
+        // SAFETY: INV-6: the object is live, and traced.
+        let n = unsafe { class.info.values_at(addr) };
         let owner = (&raw mut search).cast();
         let mut tracer = Tracer::new(buf.as_mut_ptr(), spill, owner, Cycle::NONE);
         // SAFETY: INV-6: `n` values of the span's type lie at `addr`; the world is stopped.

@@ -10,7 +10,7 @@
 
 use crate::mutation::Heap;
 use crate::mutator::Core;
-use crate::observe::clock::ns_per_tick;
+use crate::observe::clock::{self, ns_per_tick};
 use crate::observe::watch::Notes;
 use crate::observe::{Pauses, SlowPause, Utilisation};
 use crate::platform::thread::with_signals_blocked;
@@ -86,7 +86,7 @@ impl Heap {
         let used = records.into_iter().filter(|record| record.is_used());
         let threads: Vec<_> = used.map(|record| (record, record.interruptions())).collect();
         let ns = ns_per_tick();
-        let time = |ticks: u64| Duration::from_nanos((ticks as f64 * ns) as u64);
+        let time = |ticks| clock::time(ticks, ns);
         let of_window = |&window: &Duration| {
             let ticks = (window.as_nanos() as f64 / ns) as u64;
             let known = threads.iter().filter_map(|(record, interruptions)| {
@@ -125,7 +125,7 @@ impl Heap {
     #[must_use]
     pub fn delays(&self) -> Vec<ThreadDelay> {
         let ns = ns_per_tick();
-        let time = |ticks: u64| Duration::from_nanos((ticks as f64 * ns) as u64);
+        let time = |ticks| clock::time(ticks, ns);
         let records = self.core().records.snapshot();
         let used = records.into_iter().filter(|record| record.is_used());
         let delay = used.map(|record| {

@@ -1,10 +1,14 @@
 //! The flight recorder (feature `timeline`): what a trace has, when it is written, and what happens
 //! when it cannot be. `ci/perfetto.sh` loads one into Perfetto's trace processor.
 
+#[path = "common/full.rs"]
+mod full;
+
+use full::Full;
 use gc_core::{FlightError, FlightOptions, FlightRecorder, Gc, Heap, PauseKind};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, scope, sleep};
@@ -191,20 +195,6 @@ fn there_is_one_recorder_and_it_ends() {
     drop(heap);
     let error = recorder.write(io::sink()).unwrap_err();
     assert_eq!(error.to_string(), "the heap has ended");
-}
-
-/// An output with room for so many bytes.
-struct Full(usize);
-
-impl Write for Full {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = bytes.len().min(self.0);
-        self.0 -= room;
-        if room == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(room) }
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[test]

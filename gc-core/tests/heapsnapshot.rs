@@ -1,10 +1,14 @@
 //! A snapshot as a `.heapsnapshot` file: read back by its own description. `ci/heapsnapshot.sh` has
 //! Chrome's own reader look at the file that `HEAPSNAPSHOT_OUT` names.
 
+#[path = "common/full.rs"]
+mod full;
+
+use full::Full;
 use gc_core::{Gc, GcRefCell, GcWeak, Heap, Root, Trace};
 use serde_json::Value;
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io;
 
 #[derive(Trace)]
 struct Session<'gc> {
@@ -104,28 +108,15 @@ fn the_file_is_what_its_description_says() {
     drop(keep);
 }
 
-/// Room for some bytes.
-struct Disk(usize);
-impl Write for Disk {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = bytes.len().min(self.0);
-        self.0 -= n;
-        if n == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(n) }
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn a_disk_that_fills_is_an_error() {
     let heap = Heap::new();
     let keep = program(&heap, 5000);
     let snapshot = heap.snapshot().unwrap();
     for room in [0, 10, 70_000] {
-        let error = snapshot.write_heapsnapshot(Disk(room)).unwrap_err();
+        let error = snapshot.write_heapsnapshot(Full(room)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
     }
-    snapshot.write_heapsnapshot(Disk(usize::MAX)).unwrap();
+    snapshot.write_heapsnapshot(Full(usize::MAX)).unwrap();
     drop(keep);
 }

@@ -1,10 +1,14 @@
 //! The heap profile, from outside: exact where every allocation is sampled, close to the truth
 //! where few are, and never in the way of a cycle, a destructor or a thread's end.
 
+#[path = "common/full.rs"]
+mod full;
+
+use full::Full;
 use gc_core::{
     Gc, GcCell, Heap, HeapProfile, Leaf, ProfileError, ProfileSite, ProfileValue, Root, Trace,
 };
-use std::io::{self, Write};
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -299,23 +303,6 @@ fn profiles_are_read_while_everything_happens() {
         *handle.lock().unwrap() = None;
         drop(heap);
         assert!(profile.sites().iter().any(|site| site.type_name().contains("Busy")));
-    }
-}
-
-/// A disk that is full after some bytes.
-struct Full(usize);
-
-impl Write for Full {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0 == 0 {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        let n = bytes.len().min(self.0);
-        self.0 -= n;
-        Ok(n)
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

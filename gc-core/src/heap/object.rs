@@ -95,6 +95,19 @@ impl TypeInfo {
     pub(crate) const fn origin(&self) -> usize {
         if self.array && !self.is_leaf() { if self.align > 8 { self.align } else { 8 } } else { 0 }
     }
+    /// The number of values at the address of an object: the length of an array, or one.
+    ///
+    /// # Safety
+    ///
+    /// `addr` is an initialised object of this type (INV-6), which is traced or has drop glue.
+    pub(crate) unsafe fn values_at(&self, addr: Addr) -> usize {
+        if self.array {
+            // SAFETY: INV-6: such an array has its length before its first element.
+            unsafe { addr.ptr::<usize>().sub(1).read() }
+        } else {
+            1
+        }
+    }
 }
 
 /// The type information of leaf data of any type.

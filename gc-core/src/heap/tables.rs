@@ -167,6 +167,15 @@ impl Tables {
         self.meta(meta.first()).sweep()
     }
 
+    /// Bytes that one object of a span takes.
+    pub(crate) fn bytes_of(&self, class: &SpanClass, span: BlockId) -> usize {
+        if class.is_large() { self.span_bytes(span) } else { class.slot }
+    }
+    /// Bytes of a span's blocks.
+    pub(crate) fn span_bytes(&self, span: BlockId) -> usize {
+        self.meta(span).blocks() as usize * BLOCK
+    }
+
     /// Index of the first bitmap word of a span.
     pub(crate) fn first_word(&self, span: BlockId) -> usize {
         span.index() * BLOCK_WORDS

@@ -185,12 +185,8 @@ impl Follower {
         if self.left == 0 || class.is_large() {
             return marker.take_over(addr);
         }
-        let n = if class.info.array {
-            // SAFETY: INV-6: an array that is traced has its length before its first element.
-            unsafe { addr.ptr::<usize>().sub(1).read() }
-        } else {
-            1
-        };
+        // SAFETY: INV-6: the object is live, and traced.
+        let n = unsafe { class.info.values_at(addr) };
         // A slot is at most 32 KiB; one of a kilobyte costs as much as 16 small objects.
         self.left = self.left.saturating_sub(1 + class.slot / 64);
         let (word, bit) = tables.bit_of(addr);

@@ -129,5 +129,5 @@ impl Sink {
 
 #[cold]
 fn large_bytes(tables: &Tables, addr: Addr) -> u64 {
-    u64::from(tables.meta(tables.block_of(addr)).blocks()) * crate::config::BLOCK as u64
+    tables.span_bytes(tables.block_of(addr)) as u64
 }

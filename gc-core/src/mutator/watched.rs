@@ -3,7 +3,7 @@
 
 use super::Record;
 use crate::handshake::Mode;
-use crate::observe::clock::{ns_per_tick, ns_per_tick_so_far, ticks};
+use crate::observe::clock::{self, ns_per_tick, ns_per_tick_so_far, ticks};
 use crate::observe::histogram::PauseKind;
 use crate::observe::probe::slow_pause;
 use crate::observe::timeline::Timeline;
@@ -12,7 +12,6 @@ use crate::observe::watch::{LongPause, Notes};
 use crate::observe::{Phase, SlowPause};
 use crate::platform::thread::{Scheduled, scheduled, tid};
 use crate::sync::Ordering;
-use std::time::Duration;
 
 impl Record {
     /// The thread was interrupted from `since` (in ticks) until now.
@@ -87,7 +86,7 @@ impl Record {
     /// An interruption of this record's owner, or of one before.
     pub(crate) fn shown(&self, of: &LongPause) -> SlowPause {
         let ns = ns_per_tick();
-        let time = |ticks: u64| Duration::from_nanos((ticks as f64 * ns) as u64);
+        let time = |ticks| clock::time(ticks, ns);
         SlowPause {
             kind: of.kind,
             time: time(of.ticks),

@@ -3,7 +3,7 @@
 //! read.
 
 use crate::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Where ticks and time began.
 #[derive(Debug)]
@@ -65,6 +65,11 @@ pub(crate) fn ns_per_tick() -> f64 {
 pub(crate) fn ns_per_tick_so_far() -> f64 {
     let origin = origin();
     rate(origin.time.elapsed().as_nanos(), raw().saturating_sub(origin.ticks))
+}
+
+/// So many ticks as a time.
+pub(crate) fn time(ticks: u64, ns_per_tick: f64) -> Duration {
+    Duration::from_nanos((ticks as f64 * ns_per_tick) as u64)
 }
 
 /// The same as it was when it was first asked for: what was counted below a bound stays below it.

@@ -10,7 +10,7 @@
 //!    with its name.
 //!
 //! What is kept is bounded: for each thread ten worst, 512 long ones and 128 over a budget. A tape
-//! takes 6 KiB for each 128 of them that there were.
+//! takes 768 bytes for each 16 of them that there were.
 
 use super::event::Phase;
 use super::histogram::PauseKind;

@@ -24,7 +24,7 @@
 //! wait. If threads have to wait for the cycle because memory is short, the collector gives the
 //! snapshot up.
 
-use crate::config::{BLOCK, BLOCK_SHIFT};
+use crate::config::BLOCK_SHIFT;
 use crate::error::contain;
 use crate::graph::rows::{ROOT, VALUE, WEAK_KEY, WEAK_TARGET};
 use crate::graph::{Failed, Graph, Kind, RootEdge, Young};
@@ -68,11 +68,7 @@ impl Sink<'_> {
             kinds.push(Kind { type_name, is_array, slot: class.slot, origin: class.origin });
             kinds.len() as u32 - 1
         });
-        let bytes = match class.is_large() {
-            true => self.space.meta(self.space.block_of(addr)).blocks() as usize * BLOCK,
-            false => class.slot,
-        };
-        (kind, bytes as u64)
+        (kind, self.space.bytes_of(class, self.space.block_of(addr)) as u64)
     }
     /// The node of a live object: an old one, or one born meanwhile.
     #[inline]
@@ -268,12 +264,8 @@ impl Recorder<'_> {
 
     /// Returns whether the object's `trace` did not panic.
     fn trace_once(&mut self, class: &'static SpanClass, addr: Addr) -> bool {
-        let n = if class.info.array {
-            // SAFETY: INV-6: an array that is traced has its length before its first element.
-            unsafe { addr.ptr::<usize>().sub(1).read() }
-        } else {
-            1
-        };
+        // SAFETY: INV-6: the object is live, and traced.
+        let n = unsafe { class.info.values_at(addr) };
         self.naming.begin();
         let owner = (&raw mut self.sink).cast();
         let (buf, naming) = (self.buf.as_mut_ptr(), &raw mut self.naming);

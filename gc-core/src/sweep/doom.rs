@@ -8,7 +8,7 @@
 //! Both find out which objects are dead and touch none of them.
 
 use super::doomed::Ward;
-use super::{Keep, Swept, Word, slot_bytes, take_word};
+use super::{Keep, Swept, Word, take_word};
 use crate::heap::Space;
 use crate::heap::span::SpanClass;
 use crate::observe::life::SpanState;
@@ -55,7 +55,7 @@ fn sweep_words(
             swept.freed += doom(i, dead, marked).count_ones();
         }
     }
-    swept.freed_bytes = u64::from(swept.freed) * slot_bytes(space, class, span) as u64;
+    swept.freed_bytes = u64::from(swept.freed) * space.bytes_of(class, span) as u64;
     swept
 }
 
@@ -78,6 +78,6 @@ pub(crate) fn doom_span(
     meta.set_live(swept.live);
     meta.set_sweep(number);
     space.life.note(span, class.id, SpanState::Swept);
-    let each = slot_bytes(space, class, span) as u64;
+    let each = space.bytes_of(class, span) as u64;
     (swept, bits.map(|bits| Ward::new(span, class, each, bits, number)))
 }

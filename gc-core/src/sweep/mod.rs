@@ -161,7 +161,7 @@ pub(crate) fn sweep_span(
             each_object(space, class, span, i, dead, |at| crate::verify::poison(space, class, at));
             if cfg!(gc_asan) {
                 each_object(space, class, span, i, dead, |at| {
-                    asan::poison(at - class.origin, slot_bytes(space, class, span));
+                    asan::poison(at - class.origin, space.bytes_of(class, span));
                 });
             }
             chaos();
@@ -171,7 +171,7 @@ pub(crate) fn sweep_span(
         swept.freed += dead.count_ones();
     }
     let meta = space.meta(span);
-    let bytes = slot_bytes(space, class, span);
+    let bytes = space.bytes_of(class, span);
     swept.freed_bytes = u64::from(swept.freed) * bytes as u64;
     meta.set_live(swept.live);
     meta.set_sweep(number);
@@ -203,15 +203,6 @@ fn take_word(space: &Space, class: &SpanClass, at: usize, starts: u64, keep: Kee
         Keep::Nothing => 0,
     };
     Word { allocated, marked, live }
-}
-
-/// Bytes that one object of a span takes.
-fn slot_bytes(space: &Space, class: &SpanClass, span: BlockId) -> usize {
-    if class.is_large() {
-        space.meta(span).blocks() as usize * crate::config::BLOCK
-    } else {
-        class.slot
-    }
 }
 
 /// Puts a swept span into the page heap if it is empty, else into a list of `number`.
@@ -264,12 +255,8 @@ pub(crate) fn each_object(
 /// caught.
 fn drop_object(class: &SpanClass, at: Addr) -> u32 {
     let drop = class.info.drop;
-    let n = if class.info.array {
-        // SAFETY: INV-6: an array with drop glue has its length before its first element.
-        unsafe { at.ptr::<usize>().sub(1).read() }
-    } else {
-        1
-    };
+    // SAFETY: INV-6: the dead object has drop glue, and is initialised.
+    let n = unsafe { class.info.values_at(at) };
     // SAFETY: INV-9, INV-18: the object was found dead after the last crossing of a cycle, so no
     // thread can reach it. Its slot is not reused while its ward remembers it, and only the
     // caller's batch has it.

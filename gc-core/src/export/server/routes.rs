@@ -62,20 +62,23 @@ pub(super) fn answer(
     let Some(heap) = shared.heap.upgrade().map(|inner| Heap { inner }) else {
         return Refused("410 Gone", "the heap has ended".to_owned()).write(out);
     };
-    if request.is_head && is_known(&request.path) {
+    let Some(route) = Route::of(&request.path) else {
+        let why = format!("there is no {}; the page / has links", request.path);
+        return Refused("404 Not Found", why).write(out);
+    };
+    if request.is_head {
         return begin(out, "text/plain; charset=utf-8", None);
     }
-    let refused = match request.path.as_str() {
-        "/data" => return text(out, "application/json", &data(&heap).to_string()),
-        "/metrics" => {
+    let refused = match route {
+        Route::Data => return text(out, "application/json", &data(&heap).to_string()),
+        Route::Metrics => {
             drop(heap);
             return text(out, PROMETHEUS, &shared.prometheus.render());
         }
-        "/debug/pprof/heap" => profile(&heap, out)?,
-        "/debug/heap/snapshot" => snapshot(&heap, out)?,
-        "/debug/heap/why" => why(&heap, request.parameter("type"), out)?,
-        "/debug/trace" => trace(heap, request.parameter("seconds"), stream, out)?,
-        path => Some(Refused("404 Not Found", format!("there is no {path}; the page / has links"))),
+        Route::Profile => profile(&heap, out)?,
+        Route::Snapshot => snapshot(&heap, out)?,
+        Route::Why => why(&heap, request.parameter("type"), out)?,
+        Route::Trace => trace(heap, request.parameter("seconds"), stream, out)?,
     };
     refused.map_or(Ok(()), |refused| refused.write(out))
 }
@@ -83,10 +86,28 @@ pub(super) fn answer(
 /// The type of Prometheus's text, by the version that prometheus-client writes.
 const PROMETHEUS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-fn is_known(path: &str) -> bool {
-    matches!(path, "/data" | "/metrics")
-        || matches!(path, "/debug/pprof/heap" | "/debug/heap/snapshot")
-        || matches!(path, "/debug/heap/why" | "/debug/trace")
+/// What is asked of the heap.
+enum Route {
+    Data,
+    Metrics,
+    Profile,
+    Snapshot,
+    Why,
+    Trace,
+}
+
+impl Route {
+    fn of(path: &str) -> Option<Route> {
+        Some(match path {
+            "/data" => Route::Data,
+            "/metrics" => Route::Metrics,
+            "/debug/pprof/heap" => Route::Profile,
+            "/debug/heap/snapshot" => Route::Snapshot,
+            "/debug/heap/why" => Route::Why,
+            "/debug/trace" => Route::Trace,
+            _ => return None,
+        })
+    }
 }
 
 fn unavailable(why: impl ToString) -> Option<Refused> {

@@ -21,7 +21,7 @@ mod waits;
 
 use super::doom::sweep_ward;
 use super::doomed::{Batch, Doomed, Ward};
-use super::{Keep, Swept, drop_object, each_object, put_swept, slot_bytes};
+use super::{Keep, Swept, drop_object, each_object, put_swept};
 use crate::heap::span::SpanClass;
 use crate::heap::{Space, asan};
 use crate::observe::clock::{ns_per_tick, ticks};
@@ -322,7 +322,7 @@ impl Drops {
                 #[cfg(gc_verify)]
                 crate::verify::poison(space, class, at);
                 if cfg!(gc_asan) {
-                    asan::poison(at - class.origin, slot_bytes(space, class, span));
+                    asan::poison(at - class.origin, space.bytes_of(class, span));
                 }
             });
         }
