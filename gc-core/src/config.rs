@@ -1,7 +1,7 @@
 //! The settings, each with its unit, default, bounds and reason.
 
-use crate::cgroup;
 use crate::error::ConfigError;
+use crate::platform::cgroup;
 use std::time::Duration;
 
 /// A block: the unit of the page heap. 16 KiB, by measurement (8 KiB is slower everywhere, 32 KiB

@@ -165,25 +165,17 @@ mod fault;
 #[cfg(not(loom))]
 mod ageing;
 #[cfg(not(loom))]
-mod builder;
-#[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
-mod cgroup;
+mod api;
+#[cfg(not(loom))]
+mod collector;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod config;
 #[cfg(not(loom))]
 mod control;
 #[cfg(not(loom))]
-mod cycle;
-#[cfg(not(loom))]
 mod desk;
-#[cfg(not(loom))]
-mod dropper;
-#[cfg(not(loom))]
-mod ending;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod error;
-#[cfg(not(loom))]
-mod events;
 #[cfg(not(loom))]
 mod export;
 #[cfg(not(loom))]
@@ -193,12 +185,11 @@ mod handshake;
 mod heap;
 #[cfg(not(loom))]
 mod inspect;
-#[cfg(not(loom))]
-mod limits;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod mark;
-#[cfg(not(loom))]
-mod mutation;
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod model;
 #[cfg(not(loom))]
 mod mutator;
 #[cfg(loom)]
@@ -224,10 +215,8 @@ mod platform;
 mod pointers;
 #[cfg(not(loom))]
 mod pool;
-#[cfg(not(loom))]
-mod readings;
-#[cfg(not(loom))]
-mod rest;
+#[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
+mod roots;
 #[cfg(not(loom))]
 mod snapshot;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
@@ -236,12 +225,10 @@ mod sweep;
 mod sync;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod trace;
-#[cfg(not(loom))]
-mod tuning;
 #[cfg(all(gc_verify, not(loom)))]
 mod verify;
-#[cfg(not(loom))]
-mod watching;
+#[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
+mod weak;
 #[cfg_attr(loom, allow(dead_code, reason = "the models use the protocol types only"))]
 mod word;
 
@@ -250,9 +237,10 @@ mod word;
 pub mod __private;
 
 #[cfg(not(loom))]
-pub use builder::HeapBuilder;
-#[cfg(not(loom))]
-pub use ending::DropQueue;
+pub use api::{
+    CollectionPause, DropQueue, Heap, HeapBuilder, Mutation, Mutator, OnPauseOver, OnPressure,
+    RollingPauses, ThreadDelay, ThreadPauses,
+};
 pub use error::{
     AllocError, AllocReason, CollectError, ConfigError, DropsPending, ShutdownError, SnapshotError,
 };
@@ -292,8 +280,6 @@ pub use inspect::{
     Growth, PathStep, Retainer, RootHolder, RootPath, RootPlace, Snapshot, TypeMemory, Wanted,
 };
 #[cfg(not(loom))]
-pub use mutation::{Heap, Mutation, Mutator};
-#[cfg(not(loom))]
 pub use observe::{
     ClassStats, CycleReport, Event, EventListener, Handshake, HiccupMeter, Histogram, Metric,
     MetricHistogram, MetricKind, MetricSample, MetricUnit, MetricValue, Metrics, PauseKind, Pauses,
@@ -307,10 +293,6 @@ pub use pointers::{
 #[cfg(not(loom))]
 pub use pool::{Pool, PoolGuard};
 pub use trace::{Branded, Family, Managed, Object, Rootable, Trace, Tracer};
-#[cfg(not(loom))]
-pub use tuning::{CollectionPause, OnPressure};
-#[cfg(not(loom))]
-pub use watching::{OnPauseOver, RollingPauses, ThreadDelay, ThreadPauses};
 
 /// The README's programs, as tests.
 #[cfg(doctest)]
@@ -324,97 +306,5 @@ pub mod schedule {
     /// How many operations a thread gets on average before another may run.
     pub fn set_stride(stride: u64) {
         crate::sync::set_stride(stride);
-    }
-}
-
-/// The protocol types, for the models in `loom-tests`.
-#[cfg(loom)]
-#[doc(hidden)]
-pub mod model {
-    pub use crate::handshake::registry::Registry;
-    pub use crate::handshake::{Crossing, Epoch, EpochWord, LightEpoch, Mode, PinWord};
-    pub use crate::heap::bitmap::MarkWord;
-    pub use crate::heap::central::{Link, Stack};
-    pub use crate::heap::grey::{Grey, GreySpan};
-    pub use crate::mark::detector::Detector;
-    pub use crate::mark::ring::GreyRing;
-    pub use crate::mark::roots::RootSlot;
-    pub use crate::observe::{Note, Place};
-    pub use crate::pacing::Held;
-    pub use crate::pointers::lock::{Borrow, CellLock};
-    pub use crate::sweep::doomed::{Batch as DropBatch, Doomed, Ward};
-    pub use crate::sweep::ephemeron::{EphemeronBox, Ephemerons};
-    pub use crate::sweep::weak::{Gate, WeakBox};
-    pub use crate::sweep::{ActiveSweep, Sweeping};
-    pub use crate::sync::{full_fence, on_compiler_fence};
-    pub use crate::word::{Addr, BlockId, Cycle, SweepNumber};
-
-    /// The shared state of marking: the detector, and whether the cycle is poisoned.
-    #[derive(Debug)]
-    pub struct Marking(crate::mark::Marking);
-
-    impl Marking {
-        /// No work, and no marker may start.
-        #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
-        pub fn new() -> Marking {
-            Marking(crate::mark::Marking::new(Vec::new()))
-        }
-        /// Who marks.
-        pub fn detector(&self) -> &Detector {
-            &self.0.detector
-        }
-        /// An object could not be traced.
-        pub fn poison(&self) {
-            self.0.poison();
-        }
-        /// Whether nothing may die in this cycle.
-        pub fn is_poisoned(&self) -> bool {
-            self.0.is_poisoned()
-        }
-        /// The cycle is over.
-        pub fn heal(&self) {
-            self.0.heal();
-        }
-    }
-
-    /// The root table.
-    #[derive(Debug)]
-    pub struct RootTable(crate::mark::roots::RootTable);
-
-    /// Free slots of a thread. Its table must outlive it.
-    #[derive(Debug)]
-    pub struct Batch(Vec<crate::mark::roots::SlotRef>);
-
-    impl RootTable {
-        /// No slots.
-        #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
-        pub fn new() -> RootTable {
-            RootTable(crate::mark::roots::RootTable::new())
-        }
-        /// Free slots.
-        pub fn take_batch(&self) -> Batch {
-            let mut batch = Vec::new();
-            self.0.take_batch(&mut batch);
-            Batch(batch)
-        }
-        /// Frees every flagged slot.
-        pub fn free_flagged(&self) {
-            self.0.free_flagged();
-        }
-        /// Calls `each` with the address in every live or flagged slot.
-        pub fn each_live(&self, each: impl FnMut(Addr)) {
-            self.0.each_live(each);
-        }
-    }
-
-    impl Batch {
-        /// A free slot from the end, as `Record::root` takes it: calls `with` with it.
-        pub fn with_next<R>(&mut self, with: impl FnOnce(&RootSlot) -> R) -> R {
-            with(self.0.pop().expect("a batch is not empty").slot())
-        }
-        /// The slot that was freed last, without taking it.
-        pub fn with_last<R>(&self, with: impl FnOnce(&RootSlot) -> R) -> R {
-            with(self.0.last().expect("a batch is not empty").slot())
-        }
     }
 }

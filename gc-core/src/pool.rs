@@ -20,8 +20,8 @@
 //! values to others.
 
 use crate::ageing::{Ageing, Ages, Sign};
+use crate::api::Heap;
 use crate::error::contain;
-use crate::mutation::Heap;
 use crate::mutator::thread_token;
 use crate::sync::{Arc, Mutex, Weak, thread_local};
 use std::cell::Cell;

@@ -1,8 +1,8 @@
 //! The verifying build (`--cfg gc_verify`): a second, stopped marker; poison in free slots.
 //!
 //! After the weak pass and before the Sweep handshake of each cycle, the collector stops the world
-//! (`cycle`). A plain search with its own set finds everything reachable from the root table again.
-//! Each such object must be allocated and marked (INV-4). The sweep fills free slots with
+//! (`collector`). A plain search with its own set finds everything reachable from the root table
+//! again. Each such object must be allocated and marked (INV-4). The sweep fills free slots with
 //! [`POISON`]. When a thread takes a run, it must still be poison, or memory that was never used.
 
 use crate::error::fatal;
@@ -10,8 +10,8 @@ use crate::heap::free::Run;
 use crate::heap::span::SpanClass;
 use crate::heap::{Space, asan};
 use crate::mutator::Core;
-use crate::sweep::ephemeron::each_ephemeron;
 use crate::trace::{PACKET, Tracer};
+use crate::weak::ephemeron::each_ephemeron;
 use crate::word::{Addr, Cycle};
 use std::collections::{HashMap, HashSet};
 

@@ -26,14 +26,16 @@ const UNSAFE: &[&str] = &[
     "heap/object.rs",
     "heap/os.rs",
     "heap/tables.rs",
-    "mark/follow.rs",
+    "weak/follow.rs",
     "mark/ring.rs",
-    "mark/roots.rs",
+    "roots.rs",
     "mark/worker/mod.rs",
     "mark/worker/open_span.rs",
-    "mutation.rs",
+    "api/heap.rs",
+    "api/mutation.rs",
+    "api/mutator.rs",
     "mutator/mod.rs",
-    "mutator/core.rs",
+    "mutator/shared.rs",
     "mutator/alloc.rs",
     "mutator/barrier.rs",
     "mutator/kept.rs",
@@ -61,9 +63,9 @@ const UNSAFE: &[&str] = &[
     "pointers/weak.rs",
     "pointers/weak_map.rs",
     "snapshot/mod.rs",
-    "sweep/ephemeron.rs",
+    "weak/ephemeron.rs",
     "sweep/mod.rs",
-    "sweep/weak.rs",
+    "weak/gate.rs",
     "sync/mod.rs",
     "trace/mod.rs",
     "trace/naming.rs",
@@ -72,25 +74,25 @@ const UNSAFE: &[&str] = &[
 ];
 
 /// The layers, from the bottom. A file imports from lower layers and from its own folder. The first
-/// two are layer 0 of `ARCHITECTURE.md`: `error`, `cgroup`, `platform` and `word` know nothing.
+/// two are layer 0 of `ARCHITECTURE.md`: `error`, `platform` and `word` know nothing.
 const LAYERS: [&[&str]; 13] = [
-    &["error", "cgroup", "platform", "word"],
+    &["error", "platform", "word"],
     &["sync", "config", "fault"],
     &["trace", "handshake", "control", "desk", "pacing", "observe", "ageing"],
     &["heap", "graph", "private"],
-    &["mark", "sweep"],
+    &["mark", "sweep", "roots"],
+    &["weak"],
     &["mutator"],
-    &["rest", "limits", "dropper", "snapshot"],
-    &["cycle", "verify"],
-    &["mutation"],
-    &["builder"],
-    &["tuning", "ending", "events", "readings", "watching", "inspect"],
+    &["snapshot"],
+    &["collector", "verify"],
+    &["api"],
+    &["inspect"],
     &["pointers", "pool"],
-    &["export"],
+    &["export", "model"],
 ];
 
 /// The exceptions to the layers, all in the verifying build only.
-const MAY_CALL_VERIFY: [&str; 3] = ["sweep", "mutator", "cycle"];
+const MAY_CALL_VERIFY: [&str; 3] = ["sweep", "mutator", "collector"];
 
 /// What only some files may name: the text, and the files.
 const ONLY_IN: [(&str, &[&str]); 19] = [
@@ -499,6 +501,65 @@ fn no_folder_has_a_ring() {
         }
     }
     assert_eq!(ring(&imports_beside("", &files)), None, "gc-derive has a ring of imports");
+}
+
+/// The files that the header of a `mod.rs` lists after "Files, lowest first:".
+fn stated_order(header: &str) -> Vec<String> {
+    let text: Vec<&str> = header.lines().map_while(|line| line.strip_prefix("//!")).collect();
+    let text = text.join(" ");
+    let list = text.split_once("Files, lowest first:").map_or("", |(_, list)| list);
+    let list = list.split('.').next().unwrap_or_default();
+    list.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The first file that imports one which the list does not have below it.
+fn out_of_order(order: &[String], imports: &[(String, Vec<String>)]) -> Option<String> {
+    let at = |name: &String| order.iter().position(|listed| listed == name);
+    imports.iter().find_map(|(name, beside)| {
+        let above = beside.iter().find(|other| at(other) >= at(name))?;
+        Some(format!("{name} imports {above}"))
+    })
+}
+
+#[test]
+fn each_folder_states_the_order_of_its_files() {
+    let all = sources();
+    let folder_of =
+        |source: &Source| source.name.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+    let folders: BTreeSet<String> = all.iter().filter_map(folder_of).collect();
+    let mut checked = 0;
+    for folder in folders {
+        let here = all.iter().filter(|source| folder_of(source).as_ref() == Some(&folder));
+        let (faces, files): (Vec<_>, Vec<_>) = here.partition(|s| s.name.ends_with("/mod.rs"));
+        if files.len() < 2 {
+            continue;
+        }
+        let name =
+            |source: &Source| source.name.rsplit(['/', '.']).nth(1).unwrap_or_default().to_owned();
+        let code = |source: &Source| source.code().collect::<Vec<_>>().join("\n");
+        let files: Vec<_> = files.into_iter().map(|source| (name(source), code(source))).collect();
+        let face = faces.first().unwrap_or_else(|| panic!("{folder}/ has no mod.rs"));
+        let order = stated_order(face.text.trim_start_matches("#![forbid(unsafe_code)]\n"));
+        let listed: BTreeSet<&String> = order.iter().collect();
+        let there: BTreeSet<&String> = files.iter().map(|(name, _)| name).collect();
+        assert_eq!(listed, there, "{folder}/mod.rs: \"Files, lowest first:\"");
+        let imports = imports_beside(&folder.replace('/', "::"), &files);
+        assert_eq!(out_of_order(&order, &imports), None, "{folder}/");
+        checked += 1;
+    }
+    assert!(checked >= 15, "only {checked} folders were checked");
+}
+
+#[test]
+fn an_order_that_is_broken_is_found() {
+    let order = stated_order("//! Files, lowest first: `a`,\n//! `b`. And `c`.\nuse x;");
+    assert_eq!(order, ["a", "b"]);
+    let file = |name: &str, code: &str| (name.to_owned(), code.to_owned());
+    let files = [file("a", ""), file("b", "use super::a::A;")];
+    assert_eq!(out_of_order(&order, &imports_beside("x", &files)), None);
+    let files = [file("a", "use crate::x::b;"), file("b", "")];
+    let found = out_of_order(&order, &imports_beside("x", &files));
+    assert_eq!(found.as_deref(), Some("a imports b"));
 }
 
 #[test]

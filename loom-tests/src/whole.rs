@@ -1,5 +1,5 @@
 //! A small whole heap, for models of a complete cycle: one span of four slots, two mutators and a
-//! collector. They do what `mutator.rs`, `cycle/mod.rs` and `sweep.rs` do, with the protocol types
+//! collector. They do what `mutator/`, `collector/mod.rs` and `sweep/` do, with the protocol types
 //! that ship. Only the side tables and the trace functions of the shipped code are missing; `Toy`
 //! and the words here replace them.
 //!

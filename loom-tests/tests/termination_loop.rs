@@ -1,6 +1,6 @@
-//! Rule 7, the collector's whole loop (`cycle/mod.rs`, `Collector::mark`): drain, park, wait for
-//! quiet, record, look, cross, compare. Work is in a ring, in the shared queue (a locked list
-//! here), or in a thread's hands. That thread is a mutator that assists, or a marker.
+//! Rule 7, the collector's whole loop (`Collector::mark` in `collector/marking.rs`): drain, park,
+//! wait for quiet, record, look, cross, compare. Work is in a ring, in the shared queue (a locked
+//! list here), or in a thread's hands. That thread is a mutator that assists, or a marker.
 #![cfg(loom)]
 
 use gc_core::model::{Cycle, Detector, Epoch, EpochWord, GreyRing, Mode, PinWord};

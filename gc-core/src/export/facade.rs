@@ -8,7 +8,7 @@
 //!    gauge there, the second a gauge for each range.
 
 use super::heaps::{ExportError, Heaps};
-use crate::mutation::Heap;
+use crate::api::Heap;
 use crate::observe::{
     Metric, MetricHistogram, MetricKind, MetricSample, MetricUnit, MetricValue, Metrics,
 };

@@ -11,13 +11,13 @@
 //!    that is kept and counted, and the program goes on.
 
 use super::chrome_trace::{self, Clock, Timeline, Track};
-use crate::mutation::Heap;
+use crate::api::Heap;
+use crate::api::watching::{OnPauseOver, tell_over};
 use crate::mutator::Core;
 use crate::observe::clock::{ns_per_tick, ticks};
 use crate::observe::timeline::{Recording, marks};
 use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, Weak};
-use crate::watching::{OnPauseOver, tell_over};
 use std::fmt;
 use std::fs;
 use std::io::{self, BufWriter, Write};

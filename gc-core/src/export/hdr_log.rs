@@ -2,7 +2,7 @@
 //! Pauses as an interval log of HdrHistogram (version 1.2 or later of the format): what its log
 //! processors, plotters and readers in many languages take.
 
-use crate::mutation::Heap;
+use crate::api::Heap;
 use crate::observe::{HiccupMeter, Histogram, Pauses};
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};

@@ -17,6 +17,9 @@
 //! | `snapshot` | `Snapshot::write_heapsnapshot` | V8's `.heapsnapshot`, for Chrome's DevTools |
 //!
 //! An exporter of metrics keeps no heap: one that has ended drops out.
+//!
+//! Files, lowest first: `heaps`, `attribution`, `chrome_trace`, `facade`, `flight`, `hdr_log`,
+//! `heapsnapshot`, `prometheus`, `tracing_events`.
 
 #[cfg(feature = "attribution")]
 mod attribution;

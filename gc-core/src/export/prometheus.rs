@@ -7,7 +7,7 @@
 //! `metrics` facade would have to be fed every observation.
 
 use super::heaps::{ExportError, Heaps};
-use crate::mutation::Heap;
+use crate::api::Heap;
 use crate::observe::{Metric, MetricKind, MetricSample, MetricValue, Metrics};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{

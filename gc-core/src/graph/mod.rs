@@ -11,6 +11,8 @@
 //!    ([`Graph::add_young`]).
 //! 4. Edges come row by row (`rows`), dominators are computed when they are asked for
 //!    (`dominators`).
+//!
+//! Files, lowest first: `rows`, `dominators`.
 
 pub(crate) mod dominators;
 pub(crate) mod rows;

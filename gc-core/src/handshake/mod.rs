@@ -13,6 +13,8 @@
 //! Literature: Doligez and Gonthier, "Portable, unobtrusive garbage collection for multiprocessor
 //! systems" (POPL 1994), for handshakes. The proof that these rules hold is the project's SPIN
 //! model.
+//!
+//! Files, lowest first: `epoch`, `light`, `pin`, `registry`, `stop`.
 
 pub mod epoch;
 pub mod light;

@@ -21,6 +21,9 @@
 //! not know each other. `span` builds on them, `page_map` on `bitmap`, `page_alloc` on `page_map`
 //! and `central`, `tables` on `span` and `grey`. `free` and `scans` build on `tables`, `cache` on
 //! `free`, this file on all, and `waste` on this file.
+//!
+//! Files, lowest first: `os`, `bitmap`, `central`, `size_class`, `object`, `grey`, `address`,
+//! `asan`, `page_map`, `page_alloc`, `span`, `tables`, `free`, `scans`, `cache`, `waste`.
 
 pub(crate) mod address;
 pub(crate) mod asan;

@@ -39,10 +39,10 @@ pub(crate) struct TypeInfo {
     /// Whether leaf data of this type has spans of its own, so that its type follows from its
     /// address.
     pub(crate) own_spans: bool,
-    /// Whether this is the box of weak pointers (`sweep::weak`). The collector looks at each live
+    /// Whether this is the box of weak pointers (`weak::gate`). The collector looks at each live
     /// box.
     pub(crate) weak_box: bool,
-    /// Whether this is the box of ephemerons (`sweep::ephemeron`): a weak box with a value.
+    /// Whether this is the box of ephemerons (`weak::ephemeron`): a weak box with a value.
     pub(crate) ephemeron: bool,
     /// Traces values.
     pub(crate) trace: TraceFn,

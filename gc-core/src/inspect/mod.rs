@@ -7,6 +7,8 @@
 //!    (`crate::snapshot`). A [`Snapshot`] has no pointer into the heap, and answers on the thread
 //!    that asks it. Dominators and retained sizes are computed at the first question for them.
 //! 3. `why` has the shortest way from a root to an object, `tables` the rows of the answers.
+//!
+//! Files, lowest first: `tables`, `why`.
 
 mod tables;
 mod why;
@@ -15,10 +17,10 @@ pub use tables::{Growth, Retainer, RootHolder, RootPlace, TypeMemory};
 pub(crate) use why::Sought;
 pub use why::{PathStep, RootPath, Wanted};
 
+use crate::api::Heap;
 use crate::error::{CollectError, SnapshotError};
 use crate::graph::dominators::{Dominated, ROOT_NODE};
 use crate::graph::{Failed, Graph};
-use crate::mutation::Heap;
 use crate::mutator::on_collector_thread;
 use crate::sync::OnceLock;
 use std::fmt;

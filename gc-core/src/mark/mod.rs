@@ -10,7 +10,7 @@
 //!    function, mark its targets, and keep those that were white.
 //! 3. *Term*: rounds until one finds no grey object, no active thread and no new shade
 //!    ([`detector::Detector`]).
-//! 4. The weak gate closes (`sweep::weak`), and every unmarked object is dead.
+//! 4. The weak gate closes (`weak::gate`), and every unmarked object is dead.
 //!
 //! Why no live object is lost (INV-4): take a white object that becomes reachable only from a black
 //! one. Another path led to it before. The thread that cut that path shaded the object (deletion
@@ -27,15 +27,14 @@
 //! Literature: Dijkstra et al. 1978 (tri-colour); Yuasa 1990 (snapshot); Doligez and Gonthier 1994
 //! (ragged start); Go's `mgcmark.go` (work packets, oblets); Cher, Hosking and Vitek 2004 (prefetch
 //! before scanning).
+//!
+//! Files, lowest first: `ring`, `detector`, `sink`.
 
 pub mod detector;
 #[cfg(not(loom))]
-pub(crate) mod follow;
 pub mod ring;
-pub mod roots;
 mod sink;
 #[cfg(not(loom))]
-mod waiting;
 pub(crate) mod worker;
 
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

@@ -27,10 +27,10 @@ use crate::observe::life::SpanState;
 use crate::observe::metrics::Sweeper;
 use crate::pacing::Demand;
 use crate::sweep::drops::is_dropping;
-use crate::sweep::weak::WeakBox;
 use crate::sweep::{self};
 use crate::sync::plain::Ordering;
 use crate::sync::{nap, yield_now};
+use crate::weak::gate::WeakBox;
 use crate::word::{Addr, BlockId};
 use std::time::Duration;
 

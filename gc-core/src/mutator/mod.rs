@@ -6,7 +6,7 @@
 //!    thread's own lock (`Record::cross`); publish, and read the epoch again (rule 1).
 //! 2. Allocate from the cursors; at the end of a run [`Record::refill`]. Of a class of which it has
 //!    taken few slots the thread holds no span, and takes each slot of one that it shares
-//!    ([`shared`]).
+//!    ([`shared_spans`]).
 //! 3. Store through the barrier ([`Record::store`]): in Off a plain store, else by the table of the
 //!    design.
 //! 4. [`Record::leave`]: the published word is cleared. There is nothing to hand over: shades went
@@ -14,26 +14,28 @@
 //!
 //! The mode is fixed for the whole pin (INV-1). A record outlives its thread: it is kept for the
 //! next thread that comes, so the registry is as long as there ever were threads at once.
+//!
+//! Files, lowest first: `place`, `shared`, `watched`, `sample`, `barrier`, `kept`, `ration`,
+//! `shared_spans`, `alloc`.
 
 mod alloc;
 mod barrier;
-mod core;
 mod kept;
 mod place;
 mod ration;
 mod sample;
 mod shared;
+mod shared_spans;
 mod watched;
 
-pub(crate) use self::core::Core;
 pub(crate) use self::kept::is_keeper;
 pub(crate) use self::place::{PlacedRecord, RecordAddr};
+pub(crate) use self::shared::Core;
 use crate::handshake::{Crossing, Epoch, Mode, PinWord};
 use crate::heap::cache::Cache;
 use crate::heap::free::Held;
 use crate::heap::span::SpanClass;
 use crate::mark::ring::GreyRing;
-use crate::mark::roots::SlotRef;
 use crate::mark::worker::Marker;
 use crate::observe::Straggler;
 use crate::observe::clock::ticks;
@@ -42,6 +44,7 @@ use crate::observe::note::Tape;
 use crate::observe::site::Site;
 use crate::observe::watch::LazyNotes;
 use crate::pacing::{QUANTUM, Share};
+use crate::roots::SlotRef;
 use crate::sweep::{self};
 use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering, chaos, plain, thread_local};
 use crate::word::{Cycle, SweepNumber};

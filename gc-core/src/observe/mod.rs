@@ -5,6 +5,10 @@
 //! ([`Pauses`]). Cycles are told by one line each ([`gctrace`]) and counted in [`metrics`]. What
 //! the collector does leaves the heap through one door ([`door`]). [`catalogue`] is the table of
 //! all metrics, and a [`reading`] has their values at one moment.
+//!
+//! Files, lowest first: `clock`, `histogram`, `catalogue`, `reading`, `classes`, `report`, `event`,
+//! `note`, `site`, `life`, `pressure`, `sample`, `probe`, `watch`, `timeline`, `door`, `metrics`,
+//! `utilisation`, `hiccup`, `gctrace`.
 
 pub(crate) mod catalogue;
 pub(crate) mod classes;

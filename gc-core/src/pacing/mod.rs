@@ -30,6 +30,8 @@
 //!
 //! Literature: Go's `mgcpacer.go` (cons/mark ratio, assist ratio) and `mgclimit.go` (the leaky
 //! bucket).
+//!
+//! Files, lowest first: `held`, `limits`, `limiter`, `scavenger`, `idle`, `credit`, `simulate`.
 
 mod credit;
 mod held;

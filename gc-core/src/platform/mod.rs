@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `memory` | address space, opened and given back |
 //! | `barrier` | a fence on every other thread of the process |
+//! | `cgroup` | the memory that the process's cgroup allows |
 //! | `process` | whether this is still the process in which a heap was made |
 //! | `thread` | signals of the collector's threads, their processor time, their cores |
 //! | `stack` | the calling thread's stack and the unwind tables, for the heap profile |
@@ -12,9 +13,12 @@
 //! Each file has one part for each system, and documents what a system without the mechanism gets.
 //! `docs/PLATFORMS.md` has the table. The files do not know each other, except that all may use the
 //! bindings in `windows`.
+//!
+//! Files, lowest first: `windows`, `memory`, `barrier`, `cgroup`, `process`, `thread`, `stack`.
 
 #[cfg(not(loom))]
 pub(crate) mod barrier;
+pub(crate) mod cgroup;
 pub(crate) mod memory;
 #[cfg(not(loom))]
 pub(crate) mod process;

@@ -12,9 +12,9 @@
 //! spans of its type instead.
 
 use super::gc::made;
+use crate::api::{Mutation, type_name_at};
 use crate::error::AllocError;
 use crate::heap::object::{InfoOf, TypeInfo};
-use crate::mutation::{Mutation, type_name_at};
 use crate::pointers::{Gc, Root};
 use crate::trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
 use crate::word::Addr;

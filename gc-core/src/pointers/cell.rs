@@ -1,7 +1,7 @@
 //! Pointer fields that change: [`GcCell`] and [`GcOnceCell`]. Every store goes through the barrier
 //! of the mutator's record.
 
-use crate::mutation::Mutation;
+use crate::api::Mutation;
 use crate::pointers::Gc;
 use crate::pointers::inside::debug_cell;
 use crate::sync::{AtomicUsize, OnceLock, Ordering};

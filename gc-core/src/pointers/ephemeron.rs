@@ -1,10 +1,10 @@
 //! [`Ephemeron`]: a value that lives as long as its key.
 
+use crate::api::Mutation;
 use crate::error::AllocError;
-use crate::mutation::Mutation;
 use crate::pointers::Gc;
-use crate::sweep::ephemeron::EphemeronBox;
 use crate::trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
+use crate::weak::ephemeron::EphemeronBox;
 use crate::word::Addr;
 use std::cell::Cell;
 use std::fmt;

@@ -1,6 +1,6 @@
 //! [`External`]: memory that an object holds outside of the heap, reported to the pacing.
 
-use crate::mutation::Mutation;
+use crate::api::Mutation;
 use crate::pacing::Held;
 use crate::trace::{Branded, Managed, Trace, Tracer};
 use std::fmt;

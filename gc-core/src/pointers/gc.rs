@@ -1,8 +1,8 @@
 //! [`Gc`]: a pointer to an object of the heap.
 
+use crate::api::Mutation;
 use crate::error::AllocError;
 use crate::heap::object::InfoOf;
-use crate::mutation::Mutation;
 use crate::pointers::inside::in_cell;
 use crate::pointers::{GcWeak, Root};
 use crate::trace::{Branded, Family, Managed, Object, Rootable, Trace, Tracer};

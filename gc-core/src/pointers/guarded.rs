@@ -1,8 +1,8 @@
 //! Cells for any traced content, borrowed through guards that carry the barrier: [`GcRefCell`],
 //! [`GcMutex`], [`GcRwLock`]. They share one word and its rules: `lock::CellLock`.
 
+use crate::api::Mutation;
 use crate::handshake::Mode;
-use crate::mutation::Mutation;
 use crate::mutator::{Record, is_keeper};
 use crate::observe::PauseKind;
 use crate::observe::clock::ticks;

@@ -1,6 +1,6 @@
 //! [`Leaf`]: any `'static` value in the heap.
 
-use crate::mutation::Heap;
+use crate::api::Heap;
 use crate::trace::{Branded, Managed, Trace, Tracer};
 use std::fmt;
 use std::ops::{Deref, DerefMut};

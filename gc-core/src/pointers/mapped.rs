@@ -9,7 +9,7 @@
 //! The part was reached through a reference lent to the closure, so it lies in the cell or lives as
 //! long as the borrow.
 
-use crate::mutation::Mutation;
+use crate::api::Mutation;
 use crate::pointers::guarded::Guarded;
 use crate::pointers::{GcRef, GcRefMut};
 use crate::trace::Trace;

@@ -18,6 +18,9 @@
 //! | `leaf` | [`Leaf`] | its owner: any `'static` value |
 //!
 //! `inside` keeps `Debug` finite. `unwind` decides what may cross a `catch_unwind`.
+//!
+//! Files, lowest first: `inside`, `by_address`, `leaf`, `gc`, `cell`, `lock`, `guarded`, `mapped`,
+//! `root`, `weak`, `ephemeron`, `weak_map`, `external`, `dynamic`, `any`, `unwind`.
 
 #[cfg(not(loom))]
 mod any;

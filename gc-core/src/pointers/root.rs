@@ -1,10 +1,10 @@
 //! [`Root`]: an owned handle of an object.
 
+use crate::api::Mutation;
 use crate::inspect::{Sought, Wanted};
-use crate::mark::roots::SlotRef;
-use crate::mutation::Mutation;
 use crate::mutator::Core;
 use crate::pointers::Gc;
+use crate::roots::SlotRef;
 use crate::sync::Arc;
 use crate::trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
 use std::fmt;

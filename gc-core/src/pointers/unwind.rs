@@ -11,7 +11,7 @@
 //! These traits are reminders and do not affect memory safety. [`GcOnceCell`](crate::GcOnceCell),
 //! [`GcRef`](crate::GcRef) and [`ByAddress`](crate::ByAddress) have them by their fields.
 
-use crate::mutation::{Heap, Mutation, Mutator};
+use crate::api::{Heap, Mutation, Mutator};
 use crate::pointers::guarded::Guarded;
 use crate::pointers::{
     Ephemeron, External, Gc, GcCell, GcMappedRefMut, GcMutex, GcRefCell, GcRwLock, GcWeak,

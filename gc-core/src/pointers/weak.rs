@@ -1,10 +1,10 @@
 //! [`GcWeak`]: a pointer that does not keep its object alive.
 
+use crate::api::Mutation;
 use crate::error::AllocError;
-use crate::mutation::Mutation;
 use crate::pointers::Gc;
-use crate::sweep::weak::WeakBox;
 use crate::trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
+use crate::weak::gate::WeakBox;
 use crate::word::Addr;
 use std::cell::Cell;
 use std::fmt;

@@ -11,8 +11,8 @@
 //!    entries does not. The pacing would take the memory of dead keys for live, and start each next
 //!    cycle later.
 
+use crate::api::Mutation;
 use crate::heap::address::ByAddressHash;
-use crate::mutation::Mutation;
 use crate::observe::metrics::Level;
 use crate::pointers::{Ephemeron, External, Gc, GcRwLock};
 use crate::sync::{Arc, OnceLock};

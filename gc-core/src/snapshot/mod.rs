@@ -31,11 +31,11 @@ use crate::graph::{Failed, Graph, Kind, RootEdge, Young};
 use crate::heap::Space;
 use crate::heap::span::SpanClass;
 use crate::mutator::Core;
-use crate::sweep::ephemeron::EphemeronBox;
-use crate::sweep::weak::WeakBox;
 use crate::sync::Backoff;
 use crate::trace::naming::{NO_INDEX, Naming};
 use crate::trace::{PACKET, Tracer};
+use crate::weak::ephemeron::EphemeronBox;
+use crate::weak::gate::WeakBox;
 use crate::word::{Addr, BlockId};
 use std::time::{Duration, Instant};
 

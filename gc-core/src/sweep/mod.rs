@@ -19,6 +19,8 @@
 //! [`doomed`]), outside of the cycle. Only the collector's thread sweeps such spans.
 //!
 //! Literature: Go's `mgcsweep.go` (sweep generations, `activeSweep`, ownership by token).
+//!
+//! Files, lowest first: `doomed`, `doom`, `early`.
 
 #[cfg(not(loom))]
 pub(crate) mod doom;
@@ -27,8 +29,6 @@ pub mod doomed;
 pub(crate) mod drops;
 #[cfg(not(loom))]
 pub(crate) mod early;
-pub mod ephemeron;
-pub mod weak;
 
 use crate::heap::span::SpanClass;
 use crate::heap::{Space, asan};

@@ -8,6 +8,8 @@
 //! | `--cfg shuttle` | std atomics with a switch before each, shuttle's locks and threads (`schedule`) | whole heaps, random schedules from a seed |
 //!
 //! The fences are in `fence`.
+//!
+//! Files, lowest first: `fence`, `locks`, `model`, `schedule`.
 
 #[cfg(loom)]
 #[path = "model.rs"]

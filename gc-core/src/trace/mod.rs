@@ -12,6 +12,8 @@
 //! Naming a *root* is separate from tracing. [`Managed`] and [`Branded`] tie a type at `'static` to
 //! its branded forms at each `'gc`. [`Family`] and [`Rootable`] extend that to unsized types. Two
 //! levels are needed because a higher-ranked `Sized` bound on an associated type does not compile.
+//!
+//! Files, lowest first: `near`, `naming`, `object`, `checks`, `std_impls`, `functions`, `crates`.
 
 mod checks;
 #[cfg(not(loom))]

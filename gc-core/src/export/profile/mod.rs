@@ -8,6 +8,8 @@
 //!    copy is read ([`read`]), not before.
 //! 4. The copy is written for `go tool pprof` ([`pprof`]), or as folded stacks and as a flame graph
 //!    ([`flame`]).
+//!
+//! Files, lowest first: `stack`, `sites`, `read`, `pprof`, `flame`.
 
 mod flame;
 mod pprof;
@@ -17,8 +19,8 @@ mod stack;
 
 pub use read::{HeapProfile, ProfileFrame, ProfileSite, ProfileValue};
 
-use crate::builder::HeapBuilder;
-use crate::mutation::Heap;
+use crate::api::Heap;
+use crate::api::builder::HeapBuilder;
 use crate::observe::sample::{SampleListener, Sampling};
 use crate::sync::Arc;
 use sites::Recorder;

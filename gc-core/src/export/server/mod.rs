@@ -13,12 +13,14 @@
 //!
 //! The crate httparse parses requests. A whole server library would bring no bound on connections
 //! (tiny_http) or an async runtime (axum).
+//!
+//! Files, lowest first: `request`, `routes`.
 
 mod request;
 mod routes;
 
+use crate::api::{Heap, Inner};
 use crate::export::PrometheusExporter;
-use crate::mutation::{Heap, Inner};
 use crate::sync::{Arc, Weak};
 use std::fmt;
 use std::io::{self, Read, Write};

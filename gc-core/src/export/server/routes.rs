@@ -2,9 +2,9 @@
 
 use super::Shared;
 use super::request::{Refused, Request};
+use crate::api::Heap;
 use crate::error::SnapshotError;
 use crate::export::{FlightError, FlightOptions, FlightRecorder};
-use crate::mutation::Heap;
 use crate::observe::{ClassStats, Histogram, PauseKind};
 use serde_json::{Value, json};
 use std::io::{self, Read, Write};

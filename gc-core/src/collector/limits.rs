@@ -9,11 +9,11 @@
 //! 2. After each cycle it records whether memory is short. If so it calls the registered functions
 //!    ([`Keeper::tell`]).
 
-use crate::cgroup;
 use crate::config::BLOCK;
 use crate::mutator::Core;
 use crate::observe::Pressure;
 use crate::pacing::{Pacer, Plan, Tightness};
+use crate::platform::cgroup;
 use std::time::{Duration, Instant};
 
 /// The shortest time between two reads of the container's limit, and the time while no cycle comes.

@@ -1,8 +1,8 @@
 #![forbid(unsafe_code)]
 //! Hearing what the collector does: methods of [`HeapBuilder`] and [`Heap`].
 
-use crate::builder::HeapBuilder;
-use crate::mutation::Heap;
+use super::builder::HeapBuilder;
+use super::heap::Heap;
 use crate::observe::EventListener;
 use crate::sync::Arc;
 

@@ -6,7 +6,7 @@
 //! 2. *Mark n*: the roots become work, and markers drain ([`Collector::mark`]). The wait for this
 //!    crossing is part of the first termination round (rule 6).
 //! 3. *Term n.k*: rounds until a clean one ([`Collector::round`], rule 7) after which ephemerons
-//!    add nothing (`sweep::ephemeron`). Then the weak gate closes (rule 8).
+//!    add nothing (`weak::ephemeron`). Then the weak gate closes (rule 8).
 //! 4. The collector sets the dead flags of weak boxes (rule 9), and judges sampled objects
 //!    (`observe::sample`).
 //! 5. *Sweep n*: every thread crosses and gives its spans up; for an unpinned one the collector
@@ -18,18 +18,21 @@
 //!
 //! Between cycles the collector sleeps with a timer and looks at the heap's size
 //! ([`Collector::run`]).
+//!
+//! Files, lowest first: `crossing`, `marking`, `dropper`, `limits`, `rest`.
 
 mod crossing;
+pub(crate) mod dropper;
+pub(crate) mod limits;
 mod marking;
+mod rest;
 
 pub(crate) use marking::marker_thread;
 
 use crate::config::BLOCK;
 use crate::control::Control;
-use crate::dropper::Handover;
 use crate::handshake::Epoch;
 use crate::heap::span::SpanClass;
-use crate::limits::Keeper;
 use crate::mark::worker::Marker;
 use crate::mutator::{Core, Record, enter_collector_thread};
 use crate::observe::clock::{ns_per_tick, ns_per_tick_so_far, ticks};
@@ -37,13 +40,16 @@ use crate::observe::metrics::Sweeper;
 use crate::observe::{CycleReport, Event, Phase, Straggler};
 use crate::pacing::{Footprint, Limiter, Marked, Pacer};
 use crate::platform::thread::{process_cpu, short_timer_slack, thread_cpu};
-use crate::rest::{Next, Rest};
 use crate::snapshot;
 use crate::sweep::early::Early;
 use crate::sweep::{self, Keep};
 use crate::sync::{Arc, yield_now};
+use crate::weak;
 use crate::word::Cycle;
 use crossing::Meanwhile;
+use dropper::Handover;
+use limits::Keeper;
+use rest::{Next, Rest};
 use std::time::{Duration, Instant};
 
 /// The collector's shortest and longest timed sleep while the program uses the heap.
@@ -299,7 +305,7 @@ impl Collector {
     /// Sets the dead flags of weak boxes (rule 9).
     fn flag_dead(&mut self, number: Cycle) {
         if !self.core.marking.is_poisoned() && !fault!("dead_not_flagged") {
-            sweep::weak::flag_dead(&self.core.space, number);
+            weak::gate::flag_dead(&self.core.space, number);
         }
         #[cfg(gc_verify)]
         self.verify();

@@ -3,7 +3,7 @@
 //! 1. An ephemeron's box ([`EphemeronBox`]) is a weak box for the key, with the value's address
 //!    beside it. Marking the box marks neither.
 //! 2. When no object is grey, the collector looks at every box ([`each_ephemeron`]). If the box and
-//!    the key are marked, it marks the value and what that leads to (`mark::follow`), and marking
+//!    the key are marked, it marks the value and what that leads to (`follow`), and marking
 //!    goes on. It does so before a termination round, and once more after a clean one. If the
 //!    second look finds nothing, the fixpoint is reached.
 //! 3. A mark that a mutator sets must not be missed between that look and the gate. So once there
@@ -17,7 +17,7 @@
 //!
 //! Literature: Hayes, "Ephemerons: a new finalization mechanism" (OOPSLA 1997).
 
-use super::weak::{WeakBox, each_box};
+use super::gate::{WeakBox, each_box};
 use crate::heap::Space;
 use crate::heap::object::TypeInfo;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, chaos};

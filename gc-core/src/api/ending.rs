@@ -9,10 +9,10 @@
 //! 4. A heap ends with its last handle (a bounded wait), in order ([`Heap::shutdown`]), or fast
 //!    ([`Heap::leak`]).
 
-use crate::builder::HeapBuilder;
-use crate::dropper;
+use super::builder::HeapBuilder;
+use super::heap::Heap;
+use crate::collector::dropper;
 use crate::error::{ConfigError, DropsPending, ShutdownError};
-use crate::mutation::Heap;
 use crate::mutator::Core;
 use crate::sync::{Arc, Backoff};
 use std::fmt;

@@ -12,12 +12,12 @@ use super::crossing::Meanwhile;
 use crate::error::contain;
 use crate::handshake::Epoch;
 use crate::mark::Hunger;
-use crate::mark::follow::{DIRECT, Follower};
 use crate::mark::worker::Marker;
 use crate::mutator::{Core, enter_collector_thread};
 use crate::platform::thread::thread_cpu;
-use crate::sweep;
 use crate::sync::{Backoff, chaos};
+use crate::weak::ephemeron::each_ephemeron;
+use crate::weak::follow::{DIRECT, Follower};
 use crate::word::Cycle;
 use std::time::{Duration, Instant};
 
@@ -131,7 +131,7 @@ impl Collector {
         let mut follower = Follower::new(*core.space, self.number);
         for look in 0..=DIRECT {
             let add = if look < DIRECT { Follower::add_ready } else { Follower::add };
-            sweep::ephemeron::each_ephemeron(&core.space, |ephemeron, key, value| {
+            each_ephemeron(&core.space, |ephemeron, key, value| {
                 add(&mut follower, ephemeron, key, value);
             });
             if !follower.is_ready() {

@@ -2,10 +2,11 @@
 //! The limits of a heap while it runs: methods of [`Heap`] and [`Mutation`] that change them and
 //! ask about them.
 
-use crate::builder::HeapBuilder;
+use super::builder::HeapBuilder;
+use super::heap::Heap;
+use super::mutation::Mutation;
 use crate::config::{BLOCK, Settings};
 use crate::error::ConfigError;
-use crate::mutation::{Heap, Mutation};
 use crate::mutator::Core;
 use crate::observe::Pressure;
 use crate::sync::Arc;

@@ -8,7 +8,7 @@
 //!    must be shorter than the time in which as many entries are inserted as they look at.
 //! 3. If [`DIRECT`] looks in a row have made values ready, there are chains. The next look adds the
 //!    ephemerons that are not ready as well ([`Follower::add`]): each *waits* by the address of its
-//!    key, or of its box, or of both (`mark::waiting`). It is woken when `follow` marks the last of
+//!    key, or of its box, or of both (`waiting`). It is woken when `follow` marks the last of
 //!    these. So a chain takes one look more, in any order and with any objects between a value and
 //!    the next key.
 //! 4. The collector does this alone. What takes long goes to the markers instead: large objects,
@@ -21,9 +21,9 @@
 //! 1997); waiting by address is how V8 and SpiderMonkey keep it near linear.
 
 use super::waiting::Waiting;
-use super::worker::Marker;
 use crate::config::BLOCK;
 use crate::heap::tables::Tables;
+use crate::mark::worker::Marker;
 use crate::sync::chaos;
 use crate::trace::{PACKET, Tracer};
 use crate::word::{Addr, Cycle};

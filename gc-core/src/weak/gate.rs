@@ -170,7 +170,7 @@ pub(super) fn each_box(
         let first = space.first_word(span);
         for i in 0..class.starts.len() {
             let bits = space.allocated(first + i);
-            super::each_object(space, class, span, i, bits, |at| {
+            crate::sweep::each_object(space, class, span, i, bits, |at| {
                 // SAFETY: INV-11: the slot is allocated, so it holds a box, or zeros, which are an
                 // empty box. Boxes change by atomics only.
                 each(at, unsafe { &*at.ptr::<WeakBox>() });

@@ -1,14 +1,14 @@
 #![forbid(unsafe_code)]
 //! Making a heap: its settings ([`HeapBuilder`]), its parts, and its threads.
 
+use super::heap::{Heap, Inner};
+use crate::collector::limits::Keeper;
+use crate::collector::{Collector, marker_thread};
 use crate::config::Config;
-use crate::cycle::{Collector, marker_thread};
 use crate::error::ConfigError;
 use crate::heap::Space;
-use crate::limits::Keeper;
 use crate::mark::Marking;
 use crate::mark::worker::Marker;
-use crate::mutation::{Heap, Inner};
 use crate::mutator::Core;
 use crate::observe::clock;
 use crate::observe::door::Events;

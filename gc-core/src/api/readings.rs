@@ -8,10 +8,10 @@
 //! 2. One walk over the spans (`heap::waste`), for all figures of spans and classes.
 //! 3. The rest, a word each.
 
+use super::heap::Heap;
 use crate::config::BLOCK;
 use crate::heap::Space;
 use crate::heap::waste::Census;
-use crate::mutation::Heap;
 use crate::mutator::Core;
 use crate::observe::catalogue::Row;
 use crate::observe::classes::ClassStats;

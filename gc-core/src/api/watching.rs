@@ -8,7 +8,7 @@
 //!    for each new note, outside of every lock ([`Teller::look`]).
 //! 3. It ends with its guard, and with the heap.
 
-use crate::mutation::Heap;
+use super::heap::Heap;
 use crate::mutator::Core;
 use crate::observe::clock::{self, ns_per_tick};
 use crate::observe::watch::Notes;
