@@ -14,17 +14,17 @@
 //! The thread's stack is large: drop glue is recursive, and a list of boxes in one object may be
 //! long.
 
-use crate::heap::span::SpanClass;
+use crate::heap::span::{OwnedSpan, SpanClass};
 use crate::mutator::{Core, on_collector_thread};
 use crate::observe::Event;
 use crate::platform::thread::with_signals_blocked;
-use crate::sweep::doom::doom_span;
+use crate::sweep::Keep;
+use crate::sweep::doom::Doom;
 use crate::sweep::doomed::Ward;
 use crate::sweep::drops::{Next, is_dropping};
-use crate::sweep::{Keep, put_swept};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, yield_now};
-use crate::word::{BlockId, SweepNumber};
+use crate::word::SweepNumber;
 use std::time::{Duration, Instant};
 
 type Class = &'static SpanClass;
@@ -100,13 +100,13 @@ impl Handover {
         core.count(core.drops.sweep(&core.space, number, keep));
     }
     /// Sweeps a span whose objects have destructors. The dead wait for the drop thread.
-    pub(crate) fn doom(&mut self, core: &Arc<Core>, class: Class, span: BlockId) {
+    pub(crate) fn doom(&mut self, core: &Arc<Core>, span: OwnedSpan) {
         let (number, keep) = self.sweep;
-        let (swept, ward) = doom_span(&core.space, class, span, number, keep);
+        let (swept, doom) = span.doom(&core.space, number, keep);
         core.count(swept);
-        match ward {
-            Some(ward) => self.wards.push(ward),
-            None => put_swept(&core.space, class, span, number),
+        match doom {
+            Doom::Ward(ward) => self.wards.push(ward),
+            Doom::Alive(span) => span.put_swept(&core.space, number),
         }
         if self.wards.len() >= WARDS {
             self.hand_over(core);

@@ -32,7 +32,7 @@ pub(crate) use marking::marker_thread;
 use crate::config::BLOCK;
 use crate::control::Control;
 use crate::handshake::Epoch;
-use crate::heap::span::SpanClass;
+use crate::heap::span::{OwnedSpan, SpanClass};
 use crate::mark::worker::Marker;
 use crate::mutator::{Core, Record, enter_collector_thread};
 use crate::observe::clock::{ns_per_tick, ns_per_tick_so_far, ticks};
@@ -467,21 +467,14 @@ impl Collector {
         let core = self.core.clone();
         loop {
             let Some(right) = core.sweep.begin() else { return };
-            let Some(span) = sweep::take_unswept(&right, &core.space, class, number.sweep()) else {
-                return;
-            };
+            let span = sweep::take_unswept(&right, &core.space, class, number.sweep());
+            let Some(mut span) = span else { return };
             core.totals.swept_by(Sweeper::Collector);
             if class.needs_drop() {
-                self.dead.doom(&core, class, span);
+                self.dead.doom(&core, span);
             } else {
-                core.count(sweep::sweep_span(
-                    &core.space,
-                    class,
-                    span,
-                    number.sweep(),
-                    core.keep(),
-                ));
-                sweep::put_swept(&core.space, class, span, number.sweep());
+                core.count(span.sweep(&core.space, number.sweep(), core.keep()));
+                span.put_swept(&core.space, number.sweep());
             }
             drop(right);
             core.control.went_on();
@@ -514,19 +507,15 @@ impl Collector {
         self.dead.begin_sweep(&core, number.sweep(), Keep::Nothing);
         let mut spans = Vec::new();
         core.space.each_span(|span, class| spans.push((span, class)));
-        for (span, class) in spans {
+        for (block, class) in spans {
+            // The lists and the caches are not used any more, so the span is this thread's.
+            let mut span = OwnedSpan::from_parts(class, block);
             if !class.needs_drop() {
-                core.count(sweep::sweep_span(
-                    &core.space,
-                    class,
-                    span,
-                    number.sweep(),
-                    Keep::Nothing,
-                ));
+                core.count(span.sweep(&core.space, number.sweep(), Keep::Nothing));
                 core.space.free_span(span);
-            } else if core.space.meta(span).sweep() != number.sweep() {
+            } else if core.space.meta(block).sweep() != number.sweep() {
                 // Spans with that number have just been swept, and their objects wait.
-                self.dead.doom(&core, class, span);
+                self.dead.doom(&core, span);
             }
         }
         self.dead.hand_over(&core);

@@ -13,10 +13,10 @@
 //! A cache belongs to its thread, and to the collector while the thread is known to be outside of
 //! every pin and kept there (INV-3, `handshake::Crossing`). Its cells are therefore plain.
 
-use super::free::{Free, Held, Holes, Run};
+use super::free::{Free, Held, Rest, Run};
 use super::object::TypeInfo;
 use super::size_class;
-use super::span::SpanClass;
+use super::span::{OwnedSpan, SpanBits, SpanClass};
 use crate::config::GRANULE_SHIFT;
 use crate::word::{Addr, BlockId};
 use std::cell::{Cell, RefCell};
@@ -98,49 +98,51 @@ impl Cursor {
     pub(crate) fn class(&self) -> Option<&'static SpanClass> {
         self.class.get()
     }
-    /// The span with its unused rest, if there is one; it stays here.
-    pub(crate) fn held(&self) -> Option<Held> {
-        let span = BlockId::new(self.span.get().checked_sub(1)? as usize);
-        let rest = Run { from: Addr::new(self.at.get()), to: Addr::new(self.end.get()) };
-        let holes = self.holes.get();
-        self.class.get().map(|class| Held { class, span, rest, holes })
+    /// Takes the span out, with its unused rest, for the next slots of it. A point that lies in it
+    /// still counts.
+    pub(crate) fn lift(&self) -> Option<Held> {
+        let block = BlockId::new(self.span.replace(0).checked_sub(1)? as usize);
+        let (from, to) = (Addr::new(self.at.replace(0)), Addr::new(self.end.replace(0)));
+        let rest = Rest { run: Run { from, to }, holes: self.holes.replace(0) };
+        self.class.get().map(|class| Held { span: OwnedSpan::from_parts(class, block), rest })
+    }
+    /// The inverse.
+    pub(crate) fn restore(&self, held: Held) {
+        self.put(held.span, held.rest.run);
+        self.holes.set(held.rest.holes);
     }
     /// Takes the span out. A point that lay in it does not count.
     pub(crate) fn take(&self) -> Option<Held> {
-        let held = self.held();
+        self.forget_point();
+        self.lift()
+    }
+    /// Forgets where the next point lies.
+    pub(crate) fn forget_point(&self) {
         self.until.set(0);
-        self.span.set(0);
-        self.at.set(0);
-        self.end.set(0);
-        self.holes.set(0);
-        held
     }
     /// Makes `run` of `span` the current one.
-    pub(crate) fn put(&self, class: &'static SpanClass, span: BlockId, run: Run) {
+    pub(crate) fn put(&self, span: OwnedSpan, run: Run) {
+        let (class, block) = span.into_parts();
         self.class.set(Some(class));
-        self.span.set(span.index() as u32 + 1);
+        self.span.set(block.index() as u32 + 1);
         self.at.set(run.from.get());
         self.end.set(run.to.get());
     }
     /// Makes the holes of a word of `span` the current ones; the word ends at address `end`.
-    pub(crate) fn put_holes(
-        &self,
-        class: &'static SpanClass,
-        span: BlockId,
-        end: Addr,
-        holes: Holes,
-    ) {
-        self.put(class, span, Run { from: end, to: end });
+    pub(crate) fn put_holes(&self, span: OwnedSpan, end: Addr, holes: SpanBits) {
+        self.halves.set(span.class().halves[holes.word]);
+        self.put(span, Run { from: end, to: end });
         self.holes.set(holes.bits);
-        self.halves.set(class.halves[holes.word]);
     }
-    /// The address from which on free slots of the span that is held may be this cursor's next.
+    /// The address from which on free slots of `held`, which was lifted, may be this cursor's next.
+    /// The span starts at address `start`.
     pub(crate) fn next_at(&self, held: &Held, start: Addr) -> Addr {
         // Holes that were cut have their rest in the same word; before a rest none are free.
-        if self.is_due(held.class.slot) && !fault!("cut_forgotten") {
-            (held.rest.to - WORD_BYTES).max(start)
+        let end = held.rest.run.to;
+        if self.is_due(held.span.class().slot) && !fault!("cut_forgotten") {
+            (end - WORD_BYTES).max(start)
         } else {
-            held.rest.to
+            end
         }
     }
     /// Whether the next slot of `slot` bytes has a point.
@@ -169,9 +171,9 @@ impl Cursor {
         self.until.set(self.until.get() - (n - 1) * slot);
         let cut = match free {
             Free::Run(Run { from, .. }) => Free::Run(Run { from, to: from + n * slot }),
-            Free::Holes(Holes { word, bits }) => {
+            Free::Holes(SpanBits { word, bits }) => {
                 let rest = (0..n).fold(bits, |rest, _| rest & (rest - 1));
-                Free::Holes(Holes { word, bits: bits & !rest })
+                Free::Holes(SpanBits { word, bits: bits & !rest })
             }
         };
         (cut, is_due)
@@ -365,6 +367,9 @@ mod tests {
     fn run(from: usize, to: usize) -> Run {
         Run { from: Addr::new(from), to: Addr::new(to) }
     }
+    fn span(class: &'static SpanClass, block: usize) -> OwnedSpan {
+        OwnedSpan::from_parts(class, BlockId::new(block))
+    }
     fn class(id: u32) -> &'static SpanClass {
         Box::leak(Box::new(SpanClass::small(InfoOf::<String>::ONE, id, 24)))
     }
@@ -373,17 +378,14 @@ mod tests {
     fn a_cursor_bumps_to_the_end_and_no_further() {
         let cursor = Cursor::new();
         assert_eq!(cursor.bump(16), None, "an empty cursor has nothing");
-        cursor.put(class(0), BlockId::new(3), run(160, 192));
+        cursor.put(span(class(0), 3), run(160, 192));
         assert_eq!(
             [cursor.bump(16), cursor.bump(16), cursor.bump(16)],
             [Some(Addr::new(160)), Some(Addr::new(176)), None]
         );
         let held = cursor.take().unwrap();
-        assert_eq!(
-            (held.span, held.rest.from, held.rest.to),
-            (BlockId::new(3), Addr::new(192), Addr::new(192))
-        );
-        assert!(cursor.held().is_none());
+        assert_eq!((held.span.block(), held.rest.run), (BlockId::new(3), run(192, 192)));
+        assert!(cursor.lift().is_none());
     }
 
     fn empty() -> Box<Cache> {
@@ -402,16 +404,13 @@ mod tests {
         let (a, b) = (class(0), class(1));
         let (tag_a, tag_b) = (1 << 20, (1 << 20) + (TABLE << 11));
         assert!(std::ptr::eq(cache.place(tag_a), cache.place(tag_b)));
-        cache.install(tag_a, a).put(a, BlockId::new(7), run(0, 240));
-        cache.install(tag_b, b).put(b, BlockId::new(8), run(480, 504));
+        cache.install(tag_a, a).put(span(a, 7), run(0, 240));
+        cache.install(tag_b, b).put(span(b, 8), run(480, 504));
         assert!(cache.owned(tag_a).is_none());
         let back = cache.install(tag_a, a);
-        assert_eq!(
-            (back.held().unwrap().span, back.bump(24)),
-            (BlockId::new(7), Some(Addr::new(0)))
-        );
+        assert_eq!(back.bump(24), Some(Addr::new(0)));
         let mut spans = Vec::new();
-        cache.each(|c| spans.push(c.held().unwrap().span));
+        cache.each(|c| spans.push(c.take().unwrap().span.block()));
         spans.sort_unstable();
         assert_eq!(spans, [7, 8].map(BlockId::new));
     }
@@ -445,12 +444,12 @@ mod tests {
         let cursor = cache.install(tag_a, a);
         assert!(!cursor.is_cold(a, a.warm_at - 7) && cursor.is_cold(a, a.warm_at - 8));
         cursor.count(a, a.slots);
-        cursor.put(a, BlockId::new(7), run(0, 240));
+        cursor.put(span(a, 7), run(0, 240));
         assert!(!warm(cache.install(tag_b, b)));
         cache.each(|cursor| _ = cursor.take());
         cache.install(tag_b, b).count(b, 9);
         let cursor = cache.install(tag_a, a);
-        assert!(warm(cursor) && cursor.held().is_none(), "a cycle took its span");
+        assert!(warm(cursor) && cursor.lift().is_none(), "a cycle took its span");
         cache.cool();
         assert!(!cache.install(tag_b, b).is_cold(b, b.warm_at - 4), "half of nine");
     }

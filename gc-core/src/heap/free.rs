@@ -3,22 +3,22 @@
 //! not use.
 //!
 //! 1. A thread takes a span's free slots piece by piece, in order of address
-//!    ([`Tables::next_free`]). Where many free slots adjoin, a piece is a *run*, which the cursor
+//!    ([`OwnedSpan::next_free`]). Where many free slots adjoin, a piece is a *run*, which the cursor
 //!    bumps through. Where few are free, it is the *holes* of one bitmap word, which the cursor
 //!    takes out bit by bit. In a span that is half in use a run has two slots on average. Finding
 //!    each run takes branches that mispredict; a hole takes none.
-//! 2. All slots of a piece that a thread takes count as allocated ([`Tables::take_run`],
-//!    [`Tables::take_holes`]).
+//! 2. All slots of a piece that a thread takes count as allocated ([`OwnedSpan::take_run`],
+//!    [`OwnedSpan::take_holes`]).
 //! 3. Free slots share cache lines with objects, so they are cold. With the holes of a word, those
 //!    of the next word are prefetched ([`Tables::prefetch_holes`]).
-//! 4. When the thread gives the span up, unused slots go back ([`Tables::give_rest`]).
+//! 4. When the thread gives the span up, unused slots go back ([`OwnedSpan::give_rest`]).
 //!
 //! Black allocation marks every free slot of a span, taken or not, when the span is taken in Mark
-//! (`mutator`). So [`Tables::for_unused`] covers both.
+//! (`mutator`). So [`OwnedSpan::for_unused`] covers both.
 
 use super::asan;
 use super::bitmap::range_mask;
-use super::span::SpanClass;
+use super::span::{OwnedSpan, SpanBits, SpanClass};
 use super::tables::Tables;
 use crate::config::GRANULE_SHIFT;
 use crate::sync::prefetch;
@@ -31,107 +31,93 @@ pub(crate) struct Run {
     pub(crate) to: Addr,
 }
 
-/// Scattered free slots: bits of one word of a span.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Holes {
-    /// Which word of the span.
-    pub(crate) word: usize,
-    /// A bit for each granule in which a slot begins.
-    pub(crate) bits: u64,
-}
-
 /// The slots of a span that a thread takes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Free {
     Run(Run),
-    Holes(Holes),
+    /// Scattered slots: a bit for each granule in which one begins.
+    Holes(SpanBits),
 }
 
-/// The content of a cursor, moved out of it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Held {
-    pub(crate) class: &'static SpanClass,
-    pub(crate) span: BlockId,
+/// The slots of a span that a cursor has taken and not used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rest {
     /// The unused rest of the run.
-    pub(crate) rest: Run,
-    /// The unused holes in the bitmap word that ends at the end of the rest.
+    pub(crate) run: Run,
+    /// The unused holes in the bitmap word that ends at the end of the run.
     pub(crate) holes: u64,
 }
 
-impl Tables {
-    /// Returns the first free slots of a span that begin at or after `at`. They are a run, or the
-    /// holes of a word in which few are free. The caller owns the span.
-    pub(crate) fn next_free(&self, class: &SpanClass, span: BlockId, at: Addr) -> Option<Free> {
-        let start = self.address(span);
-        let first_word = self.first_word(span);
+/// The content of a cursor, moved out of it.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) span: OwnedSpan,
+    pub(crate) rest: Rest,
+}
+
+impl OwnedSpan {
+    /// Returns the first free slots of the span that begin at or after `at`. They are a run, or the
+    /// holes of a word in which few are free.
+    pub(crate) fn next_free(&self, tables: &Tables, at: Addr) -> Option<Free> {
+        let (class, start) = (self.class(), tables.address(self.block()));
+        let first_word = tables.first_word(self.block());
         let words = class.starts.len();
         let granule = (at - start) >> GRANULE_SHIFT;
         let mut word = granule / 64;
         if word >= words {
             return None;
         }
-        let mut bits =
-            class.starts[word] & !self.allocated(first_word + word) & (u64::MAX << (granule % 64));
+        let mut bits = class.starts[word]
+            & !tables.allocated(first_word + word)
+            & (u64::MAX << (granule % 64));
         while bits == 0 {
             word += 1;
             if word == words {
                 return None;
             }
-            bits = class.starts[word] & !self.allocated(first_word + word);
+            bits = class.starts[word] & !tables.allocated(first_word + word);
         }
         if bits.count_ones() * 4 < class.starts[word].count_ones() * 3 {
-            return Some(Free::Holes(Holes { word, bits }));
+            return Some(Free::Holes(SpanBits { word, bits }));
         }
         let from = class.slot_at(word * 64 + bits.trailing_zeros() as usize);
         // The run ends at the next allocated slot.
         let skip = bits.trailing_zeros();
-        let mut taken = self.allocated(first_word + word) & (u64::MAX << skip);
+        let mut taken = tables.allocated(first_word + word) & (u64::MAX << skip);
         while taken == 0 {
             word += 1;
             if word == words {
                 let to = class.slots;
-                return Some(Free::Run(self.run_of(class, start, from, to)));
+                return Some(Free::Run(run_of(class, start, from, to)));
             }
-            taken = self.allocated(first_word + word);
+            taken = tables.allocated(first_word + word);
         }
         let to = class.slot_at(word * 64 + taken.trailing_zeros() as usize);
-        Some(Free::Run(self.run_of(class, start, from, to)))
+        Some(Free::Run(run_of(class, start, from, to)))
     }
 
-    /// The first free slot of a span. The caller owns the span.
-    pub(crate) fn first_free(&self, class: &SpanClass, span: BlockId) -> Option<Run> {
-        let start = self.address(span);
-        Some(match self.next_free(class, span, start)? {
+    /// The first free slot of the span.
+    pub(crate) fn first_free(&self, tables: &Tables) -> Option<Run> {
+        let (class, start) = (self.class(), tables.address(self.block()));
+        Some(match self.next_free(tables, start)? {
             Free::Run(run) => Run { from: run.from, to: run.from + class.slot },
-            Free::Holes(Holes { word, bits }) => {
+            Free::Holes(SpanBits { word, bits }) => {
                 let slot = class.slot_at(word * 64 + bits.trailing_zeros() as usize);
-                self.run_of(class, start, slot, slot + 1)
+                run_of(class, start, slot, slot + 1)
             }
         })
     }
 
-    fn run_of(&self, class: &SpanClass, start: Addr, from: usize, to: usize) -> Run {
-        let at = start + class.origin;
-        Run { from: at + from * class.slot, to: at + to * class.slot }
-    }
-
-    /// Calls `each(word index, mask)` for the bits of the slots of `run`, which lies in one span of
-    /// `class`.
-    pub(crate) fn for_bits(
-        &self,
-        class: &SpanClass,
-        span: BlockId,
-        run: Run,
-        mut each: impl FnMut(usize, u64),
-    ) {
+    /// Calls `each(word index, mask)` for the bits of the slots of `run`, which lies in the span.
+    pub(crate) fn for_bits(&self, tables: &Tables, run: Run, mut each: impl FnMut(usize, u64)) {
         if run.from == run.to {
             return;
         }
-        let start = self.address(span);
+        let (class, start) = (self.class(), tables.address(self.block()));
         let from = (run.from - start) >> GRANULE_SHIFT;
         // Exclusive: the granule of an object that starts at `run.to` belongs to that object.
         let to = (run.to - start) >> GRANULE_SHIFT;
-        let first_word = self.first_word(span);
+        let first_word = tables.first_word(self.block());
         for word in from / 64..to.div_ceil(64).min(class.starts.len()) {
             let mask = range_mask(word, from, to) & class.starts[word];
             if mask != 0 {
@@ -140,39 +126,79 @@ impl Tables {
         }
     }
 
-    /// Calls `each(word index, mask)` for the free slots of a span, including those in the hands of
-    /// the thread that holds it. The caller owns the span.
-    pub(crate) fn for_unused(&self, held: &Held, mut each: impl FnMut(usize, u64)) {
-        let (start, first) = (self.address(held.span), self.first_word(held.span));
-        let from = (held.rest.from - start) >> GRANULE_SHIFT;
-        let to = (held.rest.to - start) >> GRANULE_SHIFT;
-        for (i, starts) in held.class.starts.iter().enumerate() {
+    /// Calls `each(word index, mask)` for the free slots of the span, including `rest`.
+    pub(crate) fn for_unused(&self, tables: &Tables, rest: Rest, mut each: impl FnMut(usize, u64)) {
+        let (start, first) = (tables.address(self.block()), tables.first_word(self.block()));
+        let from = (rest.run.from - start) >> GRANULE_SHIFT;
+        let to = (rest.run.to - start) >> GRANULE_SHIFT;
+        for (i, starts) in self.class().starts.iter().enumerate() {
             let holes =
-                if (i + 1) * 64 == to && !fault!("holes_forgotten") { held.holes } else { 0 };
-            let mask = starts & (!self.allocated(first + i) | range_mask(i, from, to)) | holes;
+                if (i + 1) * 64 == to && !fault!("holes_forgotten") { rest.holes } else { 0 };
+            let mask = starts & (!tables.allocated(first + i) | range_mask(i, from, to)) | holes;
             if mask != 0 {
                 each(first + i, mask);
             }
         }
     }
 
+    /// Counts the slots of `run` as allocated.
+    pub(crate) fn take_run(&self, tables: &Tables, run: Run) {
+        self.for_bits(tables, run, |word, mask| {
+            let bits = tables.allocated(word);
+            tables.set_allocated(word, bits | mask);
+        });
+    }
+    /// The same for holes. Returns the address at which their word ends.
+    pub(crate) fn take_holes(&self, tables: &Tables, holes: SpanBits) -> Addr {
+        let word = tables.first_word(self.block()) + holes.word;
+        tables.set_allocated(word, tables.allocated(word) | holes.bits);
+        tables.address(self.block()) + (((holes.word + 1) * 64) << GRANULE_SHIFT)
+    }
+    /// Undoes `take_run` and `take_holes` for the unused `rest`. Returns how many slots of the span
+    /// are free then.
+    pub(crate) fn give_rest(&self, tables: &Tables, rest: Rest) -> usize {
+        let class = self.class();
+        let mut free = 0;
+        self.for_unused(tables, rest, |word, mask| {
+            let bits = tables.allocated(word);
+            if bits & mask != 0 {
+                // The pass over the weak boxes may have read the alloc bits already, and may still
+                // read the slots.
+                if cfg!(gc_asan) && !class.info.weak_box {
+                    let word = word - tables.first_word(self.block());
+                    let slots = SpanBits { word, bits: bits & mask };
+                    self.each_slot(tables, slots, |slot| {
+                        asan::poison(slot.from - class.origin, class.slot);
+                    });
+                }
+                tables.set_allocated(word, bits & !mask);
+            }
+            free += mask.count_ones() as usize;
+        });
+        free
+    }
+    /// Calls `each` for every slot of `holes`.
+    pub(crate) fn each_slot(&self, tables: &Tables, holes: SpanBits, mut each: impl FnMut(Run)) {
+        let mut bits = holes.bits;
+        while bits != 0 {
+            let i = self.class().slot_at(holes.word * 64 + bits.trailing_zeros() as usize);
+            bits &= bits - 1;
+            each(run_of(self.class(), tables.address(self.block()), i, i + 1));
+        }
+    }
+}
+
+/// The slots `[from, to)` of a span that starts at address `start`.
+fn run_of(class: &SpanClass, start: Addr, from: usize, to: usize) -> Run {
+    let at = start + class.origin;
+    Run { from: at + from * class.slot, to: at + to * class.slot }
+}
+
+impl Tables {
     /// Lets the sanitizer allow the use of a run that is about to be taken.
     #[inline(always)]
     pub(crate) fn open_run(&self, class: &SpanClass, run: Run) {
         asan::unpoison(run.from - class.origin, run.to - run.from);
-    }
-    /// Counts the slots of `run` as allocated. The caller owns the span.
-    pub(crate) fn take_run(&self, class: &SpanClass, span: BlockId, run: Run) {
-        self.for_bits(class, span, run, |word, mask| {
-            let bits = self.allocated(word);
-            self.set_allocated(word, bits | mask);
-        });
-    }
-    /// The same for holes. Returns the address at which their word ends.
-    pub(crate) fn take_holes(&self, span: BlockId, holes: Holes) -> Addr {
-        let word = self.first_word(span) + holes.word;
-        self.set_allocated(word, self.allocated(word) | holes.bits);
-        self.address(span) + (((holes.word + 1) * 64) << GRANULE_SHIFT)
     }
     /// Prefetches the lines in which the free slots of a word begin.
     #[inline(always)]
@@ -185,48 +211,6 @@ impl Tables {
         while lines != 0 {
             prefetch((base + ((lines.trailing_zeros() as usize) << GRANULE_SHIFT)).ptr::<u8>());
             lines &= lines - 1;
-        }
-    }
-    /// Undoes `take_run` and `take_holes` for the unused rest. Returns how many slots of the span
-    /// are free then.
-    pub(crate) fn give_rest(&self, held: &Held) -> usize {
-        let class = held.class;
-        let mut free = 0;
-        self.for_unused(held, |word, mask| {
-            let bits = self.allocated(word);
-            if bits & mask != 0 {
-                // The pass over the weak boxes may have read the alloc bits already, and may still
-                // read the slots.
-                if cfg!(gc_asan) && !class.info.weak_box {
-                    let i = word - self.first_word(held.span);
-                    self.each_slot(
-                        class,
-                        held.span,
-                        Holes { word: i, bits: bits & mask },
-                        |slot| {
-                            asan::poison(slot.from - class.origin, class.slot);
-                        },
-                    );
-                }
-                self.set_allocated(word, bits & !mask);
-            }
-            free += mask.count_ones() as usize;
-        });
-        free
-    }
-    /// Calls `each` for every slot of `holes`.
-    pub(crate) fn each_slot(
-        &self,
-        class: &SpanClass,
-        span: BlockId,
-        holes: Holes,
-        mut each: impl FnMut(Run),
-    ) {
-        let mut bits = holes.bits;
-        while bits != 0 {
-            let i = class.slot_at(holes.word * 64 + bits.trailing_zeros() as usize);
-            bits &= bits - 1;
-            each(self.run_of(class, self.address(span), i, i + 1));
         }
     }
 }
@@ -242,61 +226,70 @@ mod tests {
     use crate::word::SweepNumber;
     use std::cell::Cell;
 
-    /// A space with one span of a class; `live` decides which of its slots are allocated.
+    /// A space with one span of a class, and its free slots; `live` decides which of its slots are
+    /// allocated.
     fn span(
         info: &'static TypeInfo,
         slot: usize,
         live: impl Fn(usize) -> bool,
-    ) -> (Space, &'static SpanClass, BlockId, Vec<Addr>) {
+    ) -> (Space, OwnedSpan, Vec<Addr>) {
         let space = Space::new(&Config { reserve: Some(16 << 20), ..Config::default() }).unwrap();
         let class = space.class_for(info, 0, |id| SpanClass::small(info, id, slot));
         let span = space.fresh_span(class, SweepNumber::default()).unwrap();
         let mut free = Vec::new();
         for i in 0..class.slots {
-            let slot = space.run_of(class, space.address(span), i, i + 1);
+            let slot = run_of(class, space.address(span.block()), i, i + 1);
             if live(i) {
-                space.take_run(class, span, slot);
+                span.take_run(&space, slot);
             } else {
                 free.push(slot.from);
             }
         }
-        (space, class, span, free)
+        (space, span, free)
+    }
+
+    /// A cursor that holds a span and has taken no slot of it.
+    fn cursor(space: &Space, span: OwnedSpan) -> Cursor {
+        let (cursor, start) = (Cursor::new(), space.address(span.block()));
+        cursor.put(span, Run { from: start, to: start });
+        cursor
     }
 
     /// Moves the cursor to the next free slots. Returns whether there are any.
-    fn refill(space: &Space, class: &'static SpanClass, span: BlockId, cursor: &Cursor) -> bool {
-        let at = cursor.held().map_or(space.address(span), |held| held.rest.to);
-        let next = space.next_free(class, span, at);
-        next.inspect(|free| hold(space, class, span, cursor, *free)).is_some()
+    fn refill(space: &Space, cursor: &Cursor) -> bool {
+        let held = cursor.lift().unwrap();
+        match held.span.next_free(space, held.rest.run.to) {
+            Some(free) => hold(space, held.span, cursor, free),
+            None => {
+                cursor.restore(held);
+                return false;
+            }
+        }
+        true
     }
 
     /// Gives free slots to the cursor.
-    fn hold(space: &Space, class: &'static SpanClass, span: BlockId, cursor: &Cursor, free: Free) {
+    fn hold(space: &Space, span: OwnedSpan, cursor: &Cursor, free: Free) {
         match free {
             Free::Run(run) => {
-                space.take_run(class, span, run);
-                cursor.put(class, span, run);
+                span.take_run(space, run);
+                cursor.put(span, run);
             }
             Free::Holes(holes) => {
-                let end = space.take_holes(span, holes);
-                cursor.put_holes(class, span, end, holes);
+                let end = span.take_holes(space, holes);
+                cursor.put_holes(span, end, holes);
             }
         }
     }
 
     /// Takes up to `most` slots, as an allocation does.
-    fn take(
-        space: &Space,
-        class: &'static SpanClass,
-        span: BlockId,
-        cursor: &Cursor,
-        most: usize,
-    ) -> Vec<Addr> {
+    fn take(space: &Space, cursor: &Cursor, most: usize) -> Vec<Addr> {
         let mut got = Vec::new();
+        let slot = cursor.class().unwrap().slot;
         while got.len() < most {
-            match cursor.bump(class.slot).or_else(|| cursor.hole()) {
+            match cursor.bump(slot).or_else(|| cursor.hole()) {
                 Some(at) => got.push(at),
-                None if refill(space, class, span, cursor) => {}
+                None if refill(space, cursor) => {}
                 None => break,
             }
         }
@@ -336,10 +329,11 @@ mod tests {
     fn every_free_slot_is_taken_once_and_in_order() {
         each_class(|info, slot| {
             for pattern in PATTERNS {
-                let (space, class, span, free) = span(info, slot, pattern);
-                let cursor = Cursor::new();
-                assert_eq!(take(&space, class, span, &cursor, class.slots + 1), free, "{class:?}");
-                assert_eq!(bits(&space, class, span), &*class.starts, "all are allocated");
+                let (space, span, free) = span(info, slot, pattern);
+                let (class, block) = (span.class(), span.block());
+                let cursor = cursor(&space, span);
+                assert_eq!(take(&space, &cursor, class.slots + 1), free, "{class:?}");
+                assert_eq!(bits(&space, class, block), &*class.starts, "all are allocated");
             }
         });
     }
@@ -349,21 +343,19 @@ mod tests {
         each_class(|info, slot| {
             for (pattern, used) in PATTERNS.into_iter().flat_map(|p| [0, 1, 5, 70].map(|n| (p, n)))
             {
-                let (space, class, span, free) = span(info, slot, pattern);
-                let cursor = Cursor::new();
-                let got = take(&space, class, span, &cursor, used);
+                let (space, span, free) = span(info, slot, pattern);
+                let class = span.class();
+                let first = cursor(&space, span);
+                let got = take(&space, &first, used);
                 if used == 0 {
-                    refill(&space, class, span, &cursor);
+                    refill(&space, &first);
                 }
-                let Some(held) = cursor.held() else {
-                    assert!(free.is_empty(), "nothing was taken of {class:?}");
-                    continue;
-                };
+                let Held { span, rest } = first.take().unwrap();
                 let mut unused = 0;
-                space.for_unused(&held, |_, mask| unused += mask.count_ones() as usize);
+                span.for_unused(&space, rest, |_, mask| unused += mask.count_ones() as usize);
                 assert_eq!(unused, free.len() - got.len(), "{class:?}");
-                assert_eq!(space.give_rest(&held), unused);
-                let rest = take(&space, class, span, &Cursor::new(), class.slots + 1);
+                assert_eq!(span.give_rest(&space, rest), unused);
+                let rest = take(&space, &cursor(&space, span), class.slots + 1);
                 assert_eq!([got, rest].concat(), free, "{class:?}");
             }
         });
@@ -377,8 +369,9 @@ mod tests {
             for (pattern, rate) in
                 PATTERNS.into_iter().flat_map(|p| [1, 9, 100, 3000].map(|r| (p, r)))
             {
-                let (space, class, span, free) = span(info, slot, pattern);
-                let cursor = Cursor::new();
+                let (space, span, free) = span(info, slot, pattern);
+                let class = span.class();
+                let cursor = cursor(&space, span);
                 let distances: Vec<usize> = (0..4096).map(|i| 1 + i * 7919 % (rate * 8)).collect();
                 let drawn = Cell::new(0);
                 let draw = || {
@@ -391,11 +384,11 @@ mod tests {
                         got.push(at);
                         continue;
                     }
-                    let start = space.address(span);
-                    let from = cursor.held().map_or(start, |held| cursor.next_at(&held, start));
-                    let Some(next) = space.next_free(class, span, from) else { break };
+                    let held = cursor.lift().unwrap();
+                    let from = cursor.next_at(&held, space.address(held.span.block()));
+                    let Some(next) = held.span.next_free(&space, from) else { break };
                     let (next, is_due) = cursor.cut(class.slot, next, draw);
-                    hold(&space, class, span, &cursor, next);
+                    hold(&space, held.span, &cursor, next);
                     let first = cursor.bump(class.slot).or_else(|| cursor.hole()).unwrap();
                     got.push(first);
                     sampled.extend(is_due.then_some(first));
@@ -420,8 +413,8 @@ mod tests {
     #[test]
     fn scattered_slots_are_holes_and_others_are_runs() {
         let kind = |live: fn(usize) -> bool| {
-            let (space, class, span, _) = span(InfoOf::<Node<4>>::ONE, 40, live);
-            space.next_free(class, span, space.address(span)).unwrap()
+            let (space, span, _) = span(InfoOf::<Node<4>>::ONE, 40, live);
+            span.next_free(&space, space.address(span.block())).unwrap()
         };
         assert!(matches!(kind(|_| false), Free::Run(run) if run.to - run.from > 16_000));
         assert!(matches!(kind(|i| i % 2 == 0), Free::Holes(h) if h.bits.count_ones() >= 12));

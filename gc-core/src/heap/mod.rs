@@ -53,7 +53,7 @@ use central::Link;
 use object::TypeInfo;
 use os::Reservation;
 use page_alloc::{Ground, PageAlloc, Pages};
-use span::{SpanClass, SpanMeta};
+use span::{OwnedSpan, SpanClass, SpanMeta};
 use std::collections::HashMap;
 use std::ops::{Deref, Range};
 use tables::{TABLES, Tables};
@@ -208,7 +208,7 @@ impl Space {
         &self,
         class: &'static SpanClass,
         number: SweepNumber,
-    ) -> Option<BlockId> {
+    ) -> Option<OwnedSpan> {
         let first = self.pages.alloc(class.blocks, |b| self.link(b)).ok()?;
         class.count_fresh();
         asan::poison(self.address(first), class.blocks * BLOCK);
@@ -219,7 +219,7 @@ impl Space {
             self.set_class(block, class);
         }
         self.life.note(first, class.id, SpanState::Allocated);
-        Some(first)
+        Some(OwnedSpan::from_parts(class, first))
     }
 
     /// Makes a span for one large object of `bytes`, object and header together.
@@ -228,7 +228,7 @@ impl Space {
         class: &'static SpanClass,
         bytes: usize,
         number: SweepNumber,
-    ) -> Option<BlockId> {
+    ) -> Option<OwnedSpan> {
         let blocks = bytes.div_ceil(BLOCK);
         let first = self.pages.alloc(blocks, |b| self.link(b)).ok()?;
         class.count_fresh();
@@ -236,7 +236,7 @@ impl Space {
         // Only the first block's entry counts: the address of a large object lies in it.
         self.publish_span(first, blocks, class, number);
         self.life.note(first, class.id, SpanState::Allocated);
-        Some(first)
+        Some(OwnedSpan::from_parts(class, first))
     }
 
     fn publish_span(
@@ -259,18 +259,16 @@ impl Space {
     }
 
     /// Gives an empty span's blocks back to the page heap. Its bitmaps are zero (INV-17).
-    pub(crate) fn free_span(&self, span: BlockId) {
-        let meta = self.meta(span);
-        let blocks = meta.blocks() as usize;
-        let class = self.class_at(span);
-        let small = class.is_some_and(|c| !c.is_large());
-        self.life.note(span, class.map_or(0, |class| class.id), SpanState::Freed);
-        let marked = if small { blocks } else { 1 };
+    pub(crate) fn free_span(&self, span: OwnedSpan) {
+        let (class, first) = span.into_parts();
+        let blocks = self.meta(first).blocks() as usize;
+        self.life.note(first, class.id, SpanState::Freed);
+        let marked = if class.is_large() { 1 } else { blocks };
         for block in 0..marked {
-            let block = span.plus(block);
+            let block = first.plus(block);
             self.class_word(block).store(std::ptr::null_mut(), Ordering::Release);
         }
-        self.pages.free(BlockRange::new(span, blocks), |b| self.link(b));
+        self.pages.free(BlockRange::new(first, blocks), |b| self.link(b));
     }
 
     /// Bytes of memory in use: spans, and the resident part of the side tables.

@@ -335,7 +335,7 @@ mod tests {
                 Space::new(&Config { reserve: Some(16 << 20), ..Config::default() }).unwrap();
             let info = InfoOf::<'static, Here<WORDS>>::ONE;
             let class = space.class_for(info, 0, |id| SpanClass::small(info, id, info.slot()));
-            let span = space.fresh_span(class, SweepNumber::default()).unwrap();
+            let span = space.fresh_span(class, SweepNumber::default()).unwrap().block();
             let start = space.address(span);
             let some: Vec<Addr> =
                 (0..class.slots).step_by(3).map(|i| start + i * class.slot).collect();

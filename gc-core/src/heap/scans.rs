@@ -158,7 +158,7 @@ mod tests {
         let space = Space::new(&Config { reserve: Some(16 << 20), ..Config::default() }).unwrap();
         let info = InfoOf::<'static, Node<'static>>::ONE;
         let class = space.class_for(info, 0, |id| SpanClass::small(info, id, 40));
-        let span = space.fresh_span(class, SweepNumber::default()).unwrap();
+        let span = space.fresh_span(class, SweepNumber::default()).unwrap().block();
         let all: Vec<Addr> =
             (0..class.slots).map(|i| space.address(span) + i * class.slot).collect();
         let (mut near, mut list) = (Near::new(), [Addr::NULL; MOST]);
@@ -192,7 +192,7 @@ mod tests {
                 SpanClass::small(InfoOf::<'static, T>::ONE, id, slot)
             });
             assert!(class.by_span, "{slot}");
-            let span = space.fresh_span(class, SweepNumber::default()).unwrap();
+            let span = space.fresh_span(class, SweepNumber::default()).unwrap().block();
             let object = |i: usize| space.address(span) + i * slot;
             let all: Vec<Addr> = (0..BLOCK / slot).map(object).collect();
             let mark = |addrs: &[Addr]| -> Vec<Addr> {

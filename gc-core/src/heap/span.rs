@@ -59,6 +59,15 @@ impl SpanMeta {
     }
 }
 
+/// Some granules of a span: bits of one word of its bitmaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SpanBits {
+    /// Which word of the span.
+    pub(crate) word: usize,
+    /// A bit for each granule.
+    pub(crate) bits: u64,
+}
+
 /// Slots that a thread takes of spans that it shares, before it holds one of `slots` slots.
 ///
 /// An eighth, so that what a thread holds is at most eight times what it has taken. At least two,
@@ -208,13 +217,65 @@ impl SpanClass {
     pub(crate) fn refills(&self) -> (u64, u64) {
         (self.reused.load(Ordering::Relaxed), self.fresh.load(Ordering::Relaxed))
     }
-    /// Spans of sweep number `number` that have free slots.
-    pub(crate) fn partial(&self, number: SweepNumber) -> &Stack {
-        &self.partial[number.parity()]
+    /// The spans in a list of sweep number `number`.
+    pub(super) fn list(&self, list: List, number: SweepNumber) -> &Stack {
+        match list {
+            List::Partial => &self.partial[number.parity()],
+            List::Full => &self.full[number.parity()],
+        }
     }
-    /// Spans of sweep number `number` that have no free slots.
-    pub(crate) fn full(&self, number: SweepNumber) -> &Stack {
-        &self.full[number.parity()]
+    /// The span of sweep number `number` that would be popped next, if one has free slots. It may
+    /// be popped by another thread at any time.
+    pub(crate) fn top_partial(&self, number: SweepNumber) -> Option<BlockId> {
+        self.list(List::Partial, number).top()
+    }
+}
+
+/// The lists of a class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum List {
+    /// Spans with free slots.
+    Partial,
+    /// Spans without.
+    Full,
+}
+
+impl List {
+    /// The list of a span with `live` allocated slots of `slots`.
+    pub(crate) fn of(live: usize, slots: usize) -> List {
+        if live < slots { List::Partial } else { List::Full }
+    }
+}
+
+/// A span that the holder of this value owns: it is in no list, and no other thread takes slots of
+/// it or sweeps it (INV-5).
+///
+/// It is not `Copy`, so ownership moves with the value: out of a list or the page heap, through the
+/// hands of a thread, and back. Between two uses a cursor or a ward keeps the parts of it.
+#[derive(Debug)]
+#[must_use = "a span that is lost is never swept again"]
+pub(crate) struct OwnedSpan {
+    class: &'static SpanClass,
+    block: BlockId,
+}
+
+impl OwnedSpan {
+    /// The span of parts that a value gave up by [`into_parts`](Self::into_parts), or that are
+    /// known to the caller alone. The caller keeps no other copy of them.
+    pub(crate) fn from_parts(class: &'static SpanClass, block: BlockId) -> OwnedSpan {
+        OwnedSpan { class, block }
+    }
+    /// The class and the first block, for a list, a cursor or a ward, which owns the span then.
+    pub(crate) fn into_parts(self) -> (&'static SpanClass, BlockId) {
+        (self.class, self.block)
+    }
+    /// Its class.
+    pub(crate) fn class(&self) -> &'static SpanClass {
+        self.class
+    }
+    /// Its first block.
+    pub(crate) fn block(&self) -> BlockId {
+        self.block
     }
 }
 

@@ -8,7 +8,7 @@ use super::bitmap::MarkWord;
 use super::grey::GreySpan;
 use super::object::TypeInfo;
 use super::os::Reservation;
-use super::span::{SpanClass, SpanMeta};
+use super::span::{List, OwnedSpan, SpanBits, SpanClass, SpanMeta};
 use crate::config::{BLOCK, BLOCK_SHIFT, BLOCK_WORDS, GRANULE_SHIFT};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering, prefetch};
 use crate::word::{Addr, BlockId, SweepNumber};
@@ -174,6 +174,40 @@ impl Tables {
     /// Bytes of a span's blocks.
     pub(crate) fn span_bytes(&self, span: BlockId) -> usize {
         self.meta(span).blocks() as usize * BLOCK
+    }
+
+    /// Takes a span out of a list of sweep number `number`. The caller owns it then.
+    pub(crate) fn pop(
+        &self,
+        class: &'static SpanClass,
+        list: List,
+        number: SweepNumber,
+    ) -> Option<OwnedSpan> {
+        let block = class.list(list, number).pop(|b| self.meta(b).link())?;
+        Some(OwnedSpan::from_parts(class, block))
+    }
+    /// Gives a span to a list of sweep number `number`.
+    pub(crate) fn push(&self, span: OwnedSpan, list: List, number: SweepNumber) {
+        let (class, block) = span.into_parts();
+        class.list(list, number).push(block, |b| self.meta(b).link());
+    }
+    /// Calls `each` with the address of every object of `objects`, which belong to the span that
+    /// begins at block `span`.
+    pub(crate) fn each_object(
+        &self,
+        class: &SpanClass,
+        span: BlockId,
+        objects: SpanBits,
+        mut each: impl FnMut(Addr),
+    ) {
+        let start = self.address(span) + class.origin;
+        let mut bits = objects.bits;
+        while bits != 0 {
+            let granule = objects.word * 64 + bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            let slot = if class.is_large() { 0 } else { class.slot_at(granule) };
+            each(start + slot * class.slot);
+        }
     }
 
     /// Index of the first bitmap word of a span.

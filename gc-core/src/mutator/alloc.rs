@@ -16,10 +16,10 @@ use crate::config::BLOCK;
 use crate::error::{AllocError, contain};
 use crate::handshake::Mode;
 use crate::heap::cache::{self, Cursor};
-use crate::heap::free::{Free, Held, Run};
+use crate::heap::free::{Free, Rest, Run};
 use crate::heap::object::{LEAF_INFO, TypeInfo};
 use crate::heap::size_class;
-use crate::heap::span::SpanClass;
+use crate::heap::span::{List, OwnedSpan, SpanClass};
 use crate::mark::worker::Marker;
 use crate::observe::clock::{self, ticks};
 use crate::observe::histogram::PauseKind;
@@ -31,7 +31,7 @@ use crate::sweep::{self};
 use crate::sync::plain::Ordering;
 use crate::sync::{nap, yield_now};
 use crate::weak::gate::WeakBox;
-use crate::word::{Addr, BlockId};
+use crate::word::Addr;
 use std::time::Duration;
 
 /// Spans that one refill sweeps at most.
@@ -45,7 +45,7 @@ const ASSIST_EVERY: u32 = 2;
 const DROP_NAP: Duration = Duration::from_micros(20);
 
 /// Makes a span for a large object, if there is room.
-type Make<'a> = &'a dyn Fn() -> Option<BlockId>;
+type Make<'a> = &'a dyn Fn() -> Option<OwnedSpan>;
 
 impl Record {
     /// Room for one value of the type of `info`, uninitialised. The caller writes it before
@@ -176,18 +176,20 @@ impl Record {
             return Ok(at);
         }
         let core = self.core();
-        let held = cursor.held();
+        let held = cursor.lift();
+        let had_span = held.is_some();
         if let Some(held) = held {
-            let from = cursor.next_at(&held, core.space.address(held.span));
-            if let Some(free) = core.space.next_free(class, held.span, from) {
-                return Ok(self.use_free(core, cursor, class, held.span, free));
+            let block = held.span.block();
+            let from = cursor.next_at(&held, core.space.address(block));
+            if let Some(free) = held.span.next_free(&core.space, from) {
+                return Ok(self.use_free(core, cursor, held.span, free));
             }
-            cursor.take();
-            core.space.meta(held.span).set_live(class.slots as u32);
-            sweep::put_back(&core.space, class, held.span, self.sweeps.get(), false);
+            cursor.forget_point();
+            core.space.meta(block).set_live(class.slots as u32);
+            held.span.put_back(&core.space, List::Full, self.sweeps.get());
         }
         if cursor.is_cold(class, 0) {
-            if held.is_some() {
+            if had_span {
                 class.count_uncached();
             }
             return self.share(core, cursor, class, must);
@@ -195,74 +197,62 @@ impl Record {
         self.pace(core);
         let since = ticks();
         let found = self.find_span(core, class, must);
-        match (held.is_some(), found.is_ok()) {
+        match (had_span, found.is_ok()) {
             (false, true) => class.count_cached(),
             (true, false) => class.count_uncached(),
             _ => {}
         }
         let (span, kind) = found?;
-        let at = self.hold_span(core, cursor, class, span);
+        let at = self.hold_span(core, cursor, span);
         self.paused(kind, since);
         Ok(at)
     }
 
     /// Gives `span`, which has a free slot and is in no list, to the cursor, and takes the first
     /// slot.
-    pub(super) fn hold_span(
-        &self,
-        core: &Core,
-        cursor: &Cursor,
-        class: &'static SpanClass,
-        span: BlockId,
-    ) -> Addr {
-        let meta = core.space.meta(span);
-        let free = class.slots - meta.live() as usize;
-        core.space.life.note(span, class.id, SpanState::Cached);
+    pub(super) fn hold_span(&self, core: &Core, cursor: &Cursor, span: OwnedSpan) -> Addr {
+        let (class, block) = (span.class(), span.block());
+        let free = class.slots - core.space.meta(block).live() as usize;
+        core.space.life.note(block, class.id, SpanState::Cached);
         cursor.count(class, free);
         core.credit.allocate((free * class.slot) as u64);
         core.totals.allocated_objects.add(free as u64);
-        let start = core.space.address(span);
-        let first = core.space.next_free(class, span, start).expect("the span has a free slot");
+        let start = core.space.address(block);
+        let first = span.next_free(&core.space, start).expect("the span has a free slot");
         if self.mode.get() == Mode::Mark && !fault!("white_in_mark") {
             // All free slots of the span at once: one locked instruction for a word of them, not
             // for a run.
-            let rest = Run { from: start, to: start };
-            self.set_marks(core, &Held { class, span, rest, holes: 0 });
+            let rest = Rest { run: Run { from: start, to: start }, holes: 0 };
+            self.set_marks(core, &span, rest);
         }
-        self.use_free(core, cursor, class, span, first)
+        self.use_free(core, cursor, span, first)
     }
 
     /// Takes a run or the holes of a word, up to the next slot that is sampled, and the first slot
     /// of them.
-    fn use_free(
-        &self,
-        core: &Core,
-        cursor: &Cursor,
-        class: &'static SpanClass,
-        span: BlockId,
-        free: Free,
-    ) -> Addr {
+    fn use_free(&self, core: &Core, cursor: &Cursor, span: OwnedSpan, free: Free) -> Addr {
+        let class = span.class();
         let rate = self.sample_rate();
         let free = if rate == 0 { free } else { self.cut(cursor, class, free, rate) };
         match free {
             Free::Run(run) => {
                 self.open(core, class, run);
-                core.space.take_run(class, span, run);
-                cursor.put(class, span, run);
+                span.take_run(&core.space, run);
+                cursor.put(span, run);
                 cursor.bump(class.slot).expect("a run is not empty")
             }
             Free::Holes(holes) => {
                 if class.info.weak_box || cfg!(any(gc_verify, gc_asan)) {
-                    core.space.each_slot(class, span, holes, |slot| self.open(core, class, slot));
+                    span.each_slot(&core.space, holes, |slot| self.open(core, class, slot));
                 }
                 if holes.word + 1 < class.starts.len() {
-                    core.space.prefetch_holes(class, span, holes.word + 1);
-                } else if let Some(next) = class.partial(self.sweeps.get()).top() {
+                    core.space.prefetch_holes(class, span.block(), holes.word + 1);
+                } else if let Some(next) = class.top_partial(self.sweeps.get()) {
                     // Most likely ours, soon.
                     core.space.prefetch_holes(class, next, 0);
                 }
-                let end = core.space.take_holes(span, holes);
-                cursor.put_holes(class, span, end, holes);
+                let end = span.take_holes(&core.space, holes);
+                cursor.put_holes(span, end, holes);
                 cursor.hole().expect("holes are not empty")
             }
         }
@@ -290,11 +280,11 @@ impl Record {
         core: &Core,
         class: &'static SpanClass,
         must: bool,
-    ) -> Result<(BlockId, PauseKind), AllocError> {
+    ) -> Result<(OwnedSpan, PauseKind), AllocError> {
         let (space, number) = (&core.space, self.sweeps.get());
-        if let Some(span) = class.partial(number).pop(|b| space.link(b)) {
+        if let Some(span) = space.pop(class, List::Partial, number) {
             class.count_reused();
-            let free = class.slots - space.meta(span).live() as usize;
+            let free = class.slots - space.meta(span.block()).live() as usize;
             self.draw_slots(core, class, free * class.slot, must);
             return Ok((span, PauseKind::Refill));
         }
@@ -321,7 +311,7 @@ impl Record {
     }
 
     /// A span of fresh blocks, if there are some.
-    fn fresh_span(&self, core: &Core, class: &'static SpanClass) -> Option<BlockId> {
+    fn fresh_span(&self, core: &Core, class: &'static SpanClass) -> Option<OwnedSpan> {
         let span = core.space.fresh_span(class, self.sweeps.get())?;
         core.totals.fresh_bytes.add((class.slots * class.slot) as u64);
         Some(span)
@@ -330,14 +320,20 @@ impl Record {
     /// The heap is full, and perhaps of objects whose destructors have not run: waits for these as
     /// long as they return, for an allocation that may wait at all.
     #[cold]
-    fn find_dropped(&self, core: &Core, class: &'static SpanClass, must: bool) -> Option<BlockId> {
+    fn find_dropped(
+        &self,
+        core: &Core,
+        class: &'static SpanClass,
+        must: bool,
+    ) -> Option<OwnedSpan> {
         if !Self::may_await_drops(core, must) {
             return None;
         }
-        let (pages, partial) = (&core.space.pages, class.partial(self.sweeps.get()));
-        let has_room = || pages.used() + class.blocks <= pages.limit() || partial.top().is_some();
+        let (pages, number) = (&core.space.pages, self.sweeps.get());
+        let has_room =
+            || pages.used() + class.blocks <= pages.limit() || class.top_partial(number).is_some();
         core.drops.await_room(has_room);
-        if let Some(span) = partial.pop(|b| core.space.link(b)) {
+        if let Some(span) = core.space.pop(class, List::Partial, number) {
             class.count_reused();
             return Some(span);
         }
@@ -347,7 +343,7 @@ impl Record {
     /// The same for a large object. It needs blocks in a row, so it tries again as often as some
     /// came free, and not only once there are enough.
     #[cold]
-    fn find_dropped_large(&self, core: &Core, blocks: usize, make: Make<'_>) -> Option<BlockId> {
+    fn find_dropped_large(&self, core: &Core, blocks: usize, make: Make<'_>) -> Option<OwnedSpan> {
         let pages = &core.space.pages;
         let mut before = pages.used();
         let has_more = |before| {
@@ -370,22 +366,22 @@ impl Record {
     }
 
     /// Sweeps up to `most` spans of `class` until one has room.
-    fn sweep_for(&self, core: &Core, class: &'static SpanClass, most: usize) -> Option<BlockId> {
+    fn sweep_for(&self, core: &Core, class: &'static SpanClass, most: usize) -> Option<OwnedSpan> {
         if self.mode.get() != Mode::Off || class.needs_drop() {
             return None;
         }
         let (space, number) = (&core.space, self.sweeps.get());
         let right = core.sweep.begin()?;
         for _ in 0..most {
-            let span = sweep::take_unswept(&right, space, class, number)?;
-            let swept = sweep::sweep_span(space, class, span, number, core.keep());
+            let mut span = sweep::take_unswept(&right, space, class, number)?;
+            let swept = span.sweep(space, number, core.keep());
             core.count(swept);
             core.totals.swept_by(Sweeper::Mutator);
             if (swept.live as usize) < class.slots {
                 class.count_reused();
                 return Some(span);
             }
-            sweep::put_back(space, class, span, number, false);
+            span.put_back(space, List::Full, number);
         }
         None
     }
@@ -401,11 +397,11 @@ impl Record {
         let number = self.sweeps.get();
         for class in core.space.all_classes() {
             while !class.needs_drop()
-                && let Some(span) = sweep::take_unswept(&right, &core.space, class, number)
+                && let Some(mut span) = sweep::take_unswept(&right, &core.space, class, number)
             {
-                core.count(sweep::sweep_span(&core.space, class, span, number, core.keep()));
+                core.count(span.sweep(&core.space, number, core.keep()));
                 core.totals.swept_by(Sweeper::Mutator);
-                sweep::put_swept(&core.space, class, span, number);
+                span.put_swept(&core.space, number);
             }
         }
     }
@@ -444,14 +440,14 @@ impl Record {
         core.credit.allocate(taken as u64);
         core.totals.fresh_bytes.add(taken as u64);
         core.totals.allocated_objects.add(1);
-        let at = core.space.address(span) + class.origin;
+        let at = core.space.address(span.block()) + class.origin;
         let (word, bit) = core.space.bit_of(at);
         core.space.set_allocated(word, bit);
         if self.mode.get() == Mode::Mark {
             core.space.mark_word(word).set_own(bit);
         }
-        core.space.meta(span).set_live(1);
-        sweep::put_back(&core.space, class, span, number, false);
+        core.space.meta(span.block()).set_live(1);
+        span.put_back(&core.space, List::Full, number);
         let rate = self.sample_rate();
         if rate != 0 {
             self.sample_large(at, info, taken, rate);

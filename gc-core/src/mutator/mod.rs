@@ -33,8 +33,8 @@ pub(crate) use self::place::{PlacedRecord, RecordAddr};
 pub(crate) use self::shared::Core;
 use crate::handshake::{Crossing, Epoch, Mode, PinWord};
 use crate::heap::cache::Cache;
-use crate::heap::free::Held;
-use crate::heap::span::SpanClass;
+use crate::heap::free::{Held, Rest};
+use crate::heap::span::{List, OwnedSpan, SpanClass};
 use crate::mark::ring::GreyRing;
 use crate::mark::worker::Marker;
 use crate::observe::Straggler;
@@ -45,7 +45,6 @@ use crate::observe::site::Site;
 use crate::observe::watch::LazyNotes;
 use crate::pacing::{QUANTUM, Share};
 use crate::roots::SlotRef;
-use crate::sweep::{self};
 use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering, chaos, plain, thread_local};
 use crate::word::{Cycle, SweepNumber};
 use barrier::Late;
@@ -355,8 +354,9 @@ impl Record {
             }
             if epoch.mode() == Mode::Mark && !self.black.get() && !fault!("run_white_in_mark") {
                 self.cache.each(|cursor| {
-                    if let Some(held) = cursor.held() {
-                        self.set_marks(core, &held);
+                    if let Some(held) = cursor.lift() {
+                        self.set_marks(core, &held.span, held.rest);
+                        cursor.restore(held);
                     }
                 });
                 self.black.set(true);
@@ -368,8 +368,9 @@ impl Record {
     }
 
     /// Marks the slots of a span that are free or this thread's.
-    fn set_marks(&self, core: &Core, held: &Held) {
-        core.space.for_unused(held, |word, mask| self.set_black(core, held.class, word, mask));
+    fn set_marks(&self, core: &Core, span: &OwnedSpan, rest: Rest) {
+        let class = span.class();
+        span.for_unused(&core.space, rest, |word, mask| self.set_black(core, class, word, mask));
     }
 
     /// Marks slots of a word of a span that the thread owns. No other thread can find an object
@@ -398,21 +399,22 @@ impl Record {
     fn give_up(&self, core: &Core) {
         let black = self.black.get();
         self.cache.each(|cursor| {
-            let Some(held) = cursor.take() else { return };
-            let (class, span, space) = (held.class, held.span, &core.space);
+            let Some(Held { span, rest }) = cursor.take() else { return };
+            let (class, space) = (span.class(), &core.space);
             class.count_uncached();
             if black && !fault!("rest_kept_marked") {
-                space.for_unused(&held, |word, mask| space.mark_word(word).clear_own(mask));
+                span.for_unused(space, rest, |word, mask| space.mark_word(word).clear_own(mask));
             }
             chaos();
-            let unused = space.give_rest(&held);
+            let unused = span.give_rest(space, rest);
             cursor.uncount(unused);
-            let meta = space.meta(span);
+            let meta = space.meta(span.block());
             meta.set_live((class.slots - unused) as u32);
             core.credit.unuse((unused * class.slot) as u64);
             core.totals.unused_objects.add(unused as u64);
             let number = meta.sweep();
-            sweep::put_back(space, class, span, number, unused > 0);
+            let list = if unused > 0 { List::Partial } else { List::Full };
+            span.put_back(space, list, number);
         });
         self.cache.cool();
         self.black.set(false);

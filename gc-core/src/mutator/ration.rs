@@ -95,7 +95,7 @@ impl Record {
     /// Free slots of `bytes` of `class` are taken of a span that was in use.
     pub(super) fn draw_slots(&self, core: &Core, class: &SpanClass, bytes: usize, must: bool) {
         self.slots.set(self.slots.get().saturating_sub(bytes as u64));
-        if class.partial(self.sweeps.get()).top().is_none() {
+        if class.top_partial(self.sweeps.get()).is_none() {
             self.foresee(core, must);
         }
     }

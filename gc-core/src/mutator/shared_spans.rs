@@ -22,11 +22,10 @@ use super::{Core, Record};
 use crate::error::AllocError;
 use crate::handshake::Mode;
 use crate::heap::cache::Cursor;
-use crate::heap::free::{Held, Run};
-use crate::heap::span::SpanClass;
+use crate::heap::free::{Rest, Run};
+use crate::heap::span::{List, OwnedSpan, SpanClass};
 use crate::observe::clock::ticks;
-use crate::sweep;
-use crate::word::{Addr, BlockId};
+use crate::word::Addr;
 
 impl Record {
     /// A slot of a class that is cold for this thread.
@@ -37,7 +36,8 @@ impl Record {
         class: &'static SpanClass,
         must: bool,
     ) -> Result<Addr, AllocError> {
-        let shared = class.partial(self.sweeps.get()).pop(|b| core.space.link(b));
+        let shared = core.space.pop(class, List::Partial, self.sweeps.get());
+        let is_shared = shared.is_some();
         let span = match shared {
             Some(span) => span,
             None => {
@@ -49,19 +49,19 @@ impl Record {
             }
         };
         if !cursor.is_cold(class, 1) {
-            if shared.is_some() {
-                let free = class.slots - core.space.meta(span).live() as usize;
+            if is_shared {
+                let free = class.slots - core.space.meta(span.block()).live() as usize;
                 self.draw_slots(core, class, free * class.slot, must);
             }
             class.count_cached();
-            return Ok(self.hold_span(core, cursor, class, span));
+            return Ok(self.hold_span(core, cursor, span));
         }
         cursor.count(class, 1);
         let rate = self.sample_rate();
         if rate != 0 {
             self.passes(class, rate);
         }
-        let (at, is_full) = self.take_one(core, class, span);
+        let (at, is_full) = self.take_one(core, span);
         if is_full {
             // As often as where threads take whole spans.
             self.pace(core);
@@ -72,28 +72,28 @@ impl Record {
 
     /// Takes one slot of a span that the thread owns, and puts the span back. Returns the slot, and
     /// whether the span is full.
-    fn take_one(&self, core: &Core, class: &'static SpanClass, span: BlockId) -> (Addr, bool) {
-        let space = &core.space;
-        let slot = space.first_free(class, span).expect("the span has a free slot");
+    fn take_one(&self, core: &Core, span: OwnedSpan) -> (Addr, bool) {
+        let (space, class) = (&core.space, span.class());
+        let slot = span.first_free(space).expect("the span has a free slot");
         if self.mode.get() == Mode::Mark && !fault!("shared_white") {
             if fault!("shared_scanned") {
-                let rest = Run { to: slot.from, ..slot };
-                let all = Held { class, span, rest, holes: 0 };
-                space.for_unused(&all, |word, mask| space.set_scanned(class, word, mask));
+                let rest = Rest { run: Run { to: slot.from, ..slot }, holes: 0 };
+                span.for_unused(space, rest, |word, mask| space.set_scanned(class, word, mask));
             }
-            space.for_bits(class, span, slot, |word, bit| self.set_black(core, class, word, bit));
+            span.for_bits(space, slot, |word, bit| self.set_black(core, class, word, bit));
         }
         self.open(core, class, slot);
         if !fault!("shared_twice") {
-            space.take_run(class, span, slot);
+            span.take_run(space, slot);
         }
-        let meta = space.meta(span);
+        let meta = space.meta(span.block());
         let live = meta.live() + 1;
         meta.set_live(live);
         core.credit.allocate(class.slot as u64);
         core.totals.allocated_objects.add(1);
         let is_full = live as usize == class.slots;
-        sweep::put_back(space, class, span, self.sweeps.get(), !is_full);
+        let list = if is_full { List::Full } else { List::Partial };
+        span.put_back(space, list, self.sweeps.get());
         (slot.from, is_full)
     }
 }

@@ -29,7 +29,7 @@ use crate::error::contain;
 use crate::graph::rows::{ROOT, VALUE, WEAK_KEY, WEAK_TARGET};
 use crate::graph::{Failed, Graph, Kind, RootEdge, Young};
 use crate::heap::Space;
-use crate::heap::span::SpanClass;
+use crate::heap::span::{SpanBits, SpanClass};
 use crate::mutator::Core;
 use crate::sync::Backoff;
 use crate::trace::naming::{NO_INDEX, Naming};
@@ -225,7 +225,8 @@ impl Recorder<'_> {
         for i in 0..class.starts.len() {
             // The same bits as before: no thread changes a mark before the sweep opens.
             let bits = space.mark_word(first + i).bits();
-            crate::sweep::each_object(space, class, span, i, bits, |addr| self.read(class, addr));
+            let objects = SpanBits { word: i, bits };
+            space.each_object(class, span, objects, |addr| self.read(class, addr));
         }
     }
 

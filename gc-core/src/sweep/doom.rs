@@ -2,7 +2,7 @@
 //! Sweeping spans whose objects have drop glue: dead objects wait, and keep their alloc bits
 //! (INV-18).
 //!
-//! 1. [`doom_span`] sweeps a span from a list. If an object in it is dead, the span becomes a ward.
+//! 1. [`OwnedSpan::doom`] sweeps a span from a list. If an object in it is dead, the span becomes a ward.
 //! 2. [`sweep_ward`] sweeps the span of a ward in every later cycle.
 //!
 //! Both find out which objects are dead and touch none of them.
@@ -10,7 +10,7 @@
 use super::doomed::Ward;
 use super::{Keep, Swept, Word, take_word};
 use crate::heap::Space;
-use crate::heap::span::SpanClass;
+use crate::heap::span::{OwnedSpan, SpanClass};
 use crate::observe::life::SpanState;
 use crate::word::{BlockId, SweepNumber};
 
@@ -59,25 +59,30 @@ fn sweep_words(
     swept
 }
 
-/// Sweeps `span`, whose class has drop glue and which the caller took from a list and therefore
-/// owns. It carries `number` then. If an object is dead the span is in the returned ward, else it
-/// is still the caller's.
-pub(crate) fn doom_span(
-    space: &Space,
-    class: &'static SpanClass,
-    span: BlockId,
-    number: SweepNumber,
-    keep: Keep,
-) -> (Swept, Option<Ward<&'static SpanClass>>) {
-    let mut bits = None;
-    let swept = sweep_words(space, class, span, keep, |i, dead, _| {
-        bits.get_or_insert_with(|| vec![0; class.starts.len()].into_boxed_slice())[i] = dead;
-        dead
-    });
-    let meta = space.meta(span);
-    meta.set_live(swept.live);
-    meta.set_sweep(number);
-    space.life.note(span, class.id, SpanState::Swept);
-    let each = space.bytes_of(class, span) as u64;
-    (swept, bits.map(|bits| Ward::new(span, class, each, bits, number)))
+/// The place of a span that was swept for dead objects with drop glue.
+pub(crate) enum Doom {
+    /// An object is dead, so the span is in a ward.
+    Ward(Ward<&'static SpanClass>),
+    /// No object is dead. The span is the caller's.
+    Alive(OwnedSpan),
+}
+
+impl OwnedSpan {
+    /// Sweeps the span, whose class has drop glue. It carries `number` then.
+    pub(crate) fn doom(self, space: &Space, number: SweepNumber, keep: Keep) -> (Swept, Doom) {
+        let (class, span) = (self.class(), self.block());
+        let mut bits = None;
+        let swept = sweep_words(space, class, span, keep, |i, dead, _| {
+            bits.get_or_insert_with(|| vec![0; class.starts.len()].into_boxed_slice())[i] = dead;
+            dead
+        });
+        let meta = space.meta(span);
+        meta.set_live(swept.live);
+        meta.set_sweep(number);
+        space.life.note(span, class.id, SpanState::Swept);
+        let Some(bits) = bits else { return (swept, Doom::Alive(self)) };
+        let each = space.bytes_of(class, span) as u64;
+        let (class, span) = self.into_parts();
+        (swept, Doom::Ward(Ward::new(span, class, each, bits, number)))
+    }
 }

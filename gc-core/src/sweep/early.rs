@@ -15,10 +15,10 @@
 //! - The free slots of a span that a thread holds are black, and such a span is in no list.
 //! - Classes with drop glue are left out: a destructor runs after the crossing (INV-9).
 
-use super::{Keep, Swept, sweep_span};
+use super::{Keep, Swept};
 use crate::heap::Space;
-use crate::heap::span::SpanClass;
-use crate::word::{BlockId, SweepNumber};
+use crate::heap::span::{List, OwnedSpan, SpanClass};
+use crate::word::SweepNumber;
 
 /// Spans that one step looks at: some 5 µs.
 const STEP: usize = 32;
@@ -30,7 +30,7 @@ pub(crate) struct Early<'a> {
     /// The classes that are left; the last one is being worked on.
     classes: Vec<&'static SpanClass>,
     /// Spans of that class which have marks and go back into its list.
-    kept: Vec<BlockId>,
+    kept: Vec<OwnedSpan>,
 }
 
 impl<'a> Early<'a> {
@@ -50,13 +50,13 @@ impl<'a> Early<'a> {
         let space = self.space;
         let Some(&class) = self.classes.last() else { return false };
         for _ in 0..STEP {
-            let Some(span) = class.full(self.number.previous()).pop(|b| space.link(b)) else {
+            let Some(mut span) = space.pop(class, List::Full, self.number.previous()) else {
                 self.put_back();
                 self.classes.pop();
                 break;
             };
-            if is_dead(space, class, span) || fault!("early_live") {
-                count(sweep_span(space, class, span, self.number, Keep::Marked));
+            if is_dead(space, &span) || fault!("early_live") {
+                count(span.sweep(space, self.number, Keep::Marked));
                 space.free_span(span);
             } else {
                 self.kept.push(span);
@@ -66,13 +66,12 @@ impl<'a> Early<'a> {
     }
 
     fn put_back(&mut self) {
-        let Some(&class) = self.classes.last() else { return };
         if fault!("early_dropped") {
             self.kept.clear();
         }
         // The last one first, which restores their order in the list.
         while let Some(span) = self.kept.pop() {
-            super::put_back(self.space, class, span, self.number.previous(), false);
+            span.put_back(self.space, List::Full, self.number.previous());
         }
     }
 
@@ -83,7 +82,7 @@ impl<'a> Early<'a> {
 }
 
 /// Returns whether no object of a span is marked. No thread can mark one any more (see above).
-fn is_dead(space: &Space, class: &SpanClass, span: BlockId) -> bool {
-    let first = space.first_word(span);
-    (first..first + class.starts.len()).all(|word| !space.mark_word(word).is_set(u64::MAX))
+fn is_dead(space: &Space, span: &OwnedSpan) -> bool {
+    let first = space.first_word(span.block());
+    (first..first + span.class().starts.len()).all(|word| !space.mark_word(word).is_set(u64::MAX))
 }

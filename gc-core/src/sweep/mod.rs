@@ -3,7 +3,7 @@
 //! Life of a sweep with number n (the cycle's number):
 //! 1. Every thread has crossed into Sweep n and given its spans up. All spans lie in the central
 //!    lists of n - 1. The collector opens the sweep ([`ActiveSweep::open`], rule 10).
-//! 2. An allocation that finds no swept span takes an unswept one and sweeps it ([`sweep_span`]).
+//! 2. An allocation that finds no swept span takes an unswept one and sweeps it ([`OwnedSpan::sweep`]).
 //!    It does so between [`ActiveSweep::begin`] and the drop of its [`Sweeping`]. The collector
 //!    does the same for all spans.
 //! 3. A swept span carries n. It lies in the lists of n, or is empty and reused or freed.
@@ -30,11 +30,11 @@ pub(crate) mod drops;
 #[cfg(not(loom))]
 pub(crate) mod early;
 
-use crate::heap::span::SpanClass;
+use crate::heap::span::{List, OwnedSpan, SpanBits, SpanClass};
 use crate::heap::{Space, asan};
 use crate::observe::life::SpanState;
 use crate::sync::{AtomicU64, Ordering, chaos};
-use crate::word::{Addr, BlockId, SweepNumber};
+use crate::word::{Addr, SweepNumber};
 
 const OPEN: u64 = 1 << 63;
 
@@ -134,49 +134,66 @@ pub(crate) fn take_unswept(
     space: &Space,
     class: &'static SpanClass,
     number: SweepNumber,
-) -> Option<BlockId> {
-    let link = |b| space.link(b);
-    class.partial(number.previous()).pop(link).or_else(|| class.full(number.previous()).pop(link))
+) -> Option<OwnedSpan> {
+    let pop = |list| space.pop(class, list, number.previous());
+    pop(List::Partial).or_else(|| pop(List::Full))
 }
 
-/// Sweeps `span`, whose class has no drop glue and which the caller took from a list and therefore
-/// owns. It then carries `number` and is in no list.
-pub(crate) fn sweep_span(
-    space: &Space,
-    class: &'static SpanClass,
-    span: BlockId,
-    number: SweepNumber,
-    keep: Keep,
-) -> Swept {
-    let mut swept = Swept::default();
-    let first = space.first_word(span);
-    for (i, starts) in class.starts.iter().enumerate() {
-        let Word { allocated, live, .. } = take_word(space, class, first + i, *starts, keep);
-        if allocated == 0 {
-            continue;
-        }
-        let dead = allocated & !live;
-        if dead != 0 {
-            #[cfg(gc_verify)]
-            each_object(space, class, span, i, dead, |at| crate::verify::poison(space, class, at));
-            if cfg!(gc_asan) {
-                each_object(space, class, span, i, dead, |at| {
-                    asan::poison(at - class.origin, space.bytes_of(class, span));
-                });
+impl OwnedSpan {
+    /// Sweeps the span, whose class has no drop glue. It carries `number` then.
+    pub(crate) fn sweep(&mut self, space: &Space, number: SweepNumber, keep: Keep) -> Swept {
+        let (class, span) = (self.class(), self.block());
+        let mut swept = Swept::default();
+        let first = space.first_word(span);
+        for (i, starts) in class.starts.iter().enumerate() {
+            let Word { allocated, live, .. } = take_word(space, class, first + i, *starts, keep);
+            if allocated == 0 {
+                continue;
             }
-            chaos();
-            space.set_allocated(first + i, live);
+            let dead = allocated & !live;
+            if dead != 0 {
+                let objects = SpanBits { word: i, bits: dead };
+                #[cfg(gc_verify)]
+                space.each_object(class, span, objects, |at| {
+                    crate::verify::poison(space, class, at);
+                });
+                if cfg!(gc_asan) {
+                    space.each_object(class, span, objects, |at| {
+                        asan::poison(at - class.origin, space.bytes_of(class, span));
+                    });
+                }
+                chaos();
+                space.set_allocated(first + i, live);
+            }
+            swept.live += live.count_ones();
+            swept.freed += dead.count_ones();
         }
-        swept.live += live.count_ones();
-        swept.freed += dead.count_ones();
+        let meta = space.meta(span);
+        let bytes = space.bytes_of(class, span);
+        swept.freed_bytes = u64::from(swept.freed) * bytes as u64;
+        meta.set_live(swept.live);
+        meta.set_sweep(number);
+        space.life.note(span, class.id, SpanState::Swept);
+        swept
     }
-    let meta = space.meta(span);
-    let bytes = space.bytes_of(class, span);
-    swept.freed_bytes = u64::from(swept.freed) * bytes as u64;
-    meta.set_live(swept.live);
-    meta.set_sweep(number);
-    space.life.note(span, class.id, SpanState::Swept);
-    swept
+
+    /// Puts the span, which was swept, into the page heap if it is empty, else into a list of
+    /// `number`.
+    pub(crate) fn put_swept(self, space: &Space, number: SweepNumber) {
+        let live = space.meta(self.block()).live() as usize;
+        if live == 0 {
+            space.free_span(self);
+        } else {
+            let list = List::of(live, self.class().slots);
+            self.put_back(space, list, number);
+        }
+    }
+
+    /// Puts the span into a list of `number`.
+    pub(crate) fn put_back(self, space: &Space, list: List, number: SweepNumber) {
+        space.life.note(self.block(), self.class().id, SpanState::InUse);
+        space.push(self, list, number);
+    }
 }
 
 /// The objects of one word of a span that is being swept.
@@ -203,52 +220,6 @@ fn take_word(space: &Space, class: &SpanClass, at: usize, starts: u64, keep: Kee
         Keep::Nothing => 0,
     };
     Word { allocated, marked, live }
-}
-
-/// Puts a swept span into the page heap if it is empty, else into a list of `number`.
-pub(crate) fn put_swept(
-    space: &Space,
-    class: &'static SpanClass,
-    span: BlockId,
-    number: SweepNumber,
-) {
-    let live = space.meta(span).live() as usize;
-    if live == 0 {
-        space.free_span(span);
-    } else {
-        put_back(space, class, span, number, live < class.slots);
-    }
-}
-
-/// Puts a span that the caller owns into a list of `number`.
-pub(crate) fn put_back(
-    space: &Space,
-    class: &'static SpanClass,
-    span: BlockId,
-    number: SweepNumber,
-    partial: bool,
-) {
-    space.life.note(span, class.id, SpanState::InUse);
-    let list = if partial { class.partial(number) } else { class.full(number) };
-    list.push(span, |b| space.link(b));
-}
-
-/// Calls `each` with the address of every object of `bits`, which belong to the span's word `i`.
-pub(crate) fn each_object(
-    space: &Space,
-    class: &SpanClass,
-    span: BlockId,
-    i: usize,
-    mut bits: u64,
-    mut each: impl FnMut(Addr),
-) {
-    let start = space.address(span) + class.origin;
-    while bits != 0 {
-        let granule = i * 64 + bits.trailing_zeros() as usize;
-        bits &= bits - 1;
-        let slot = if class.is_large() { 0 } else { class.slot_at(granule) };
-        each(start + slot * class.slot);
-    }
 }
 
 /// Runs the drop glue of one dead object of the caller's batch. Returns how many panics were

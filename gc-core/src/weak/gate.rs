@@ -20,6 +20,7 @@
 
 use crate::heap::Space;
 use crate::heap::object::TypeInfo;
+use crate::heap::span::SpanBits;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering, RwLock, chaos};
 use crate::word::{Addr, Cycle};
 
@@ -170,7 +171,7 @@ pub(super) fn each_box(
         let first = space.first_word(span);
         for i in 0..class.starts.len() {
             let bits = space.allocated(first + i);
-            crate::sweep::each_object(space, class, span, i, bits, |at| {
+            space.each_object(class, span, SpanBits { word: i, bits }, |at| {
                 // SAFETY: INV-11: the slot is allocated, so it holds a box, or zeros, which are an
                 // empty box. Boxes change by atomics only.
                 each(at, unsafe { &*at.ptr::<WeakBox>() });

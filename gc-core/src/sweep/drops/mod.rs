@@ -21,8 +21,8 @@ mod waits;
 
 use super::doom::sweep_ward;
 use super::doomed::{Batch, Doomed, Ward};
-use super::{Keep, Swept, drop_object, each_object, put_swept};
-use crate::heap::span::SpanClass;
+use super::{Keep, Swept, drop_object};
+use crate::heap::span::{OwnedSpan, SpanBits, SpanClass};
 use crate::heap::{Space, asan};
 use crate::observe::clock::{ns_per_tick, ticks};
 use crate::pacing::together;
@@ -308,7 +308,7 @@ impl Drops {
         // Only this thread writes the counter.
         let mut done = progress.0.load(Ordering::Relaxed);
         for (i, &bits) in batch.bits.iter().enumerate() {
-            each_object(space, class, span, i, bits, |at| {
+            space.each_object(class, span, SpanBits { word: i, bits }, |at| {
                 if self.is_leaked() {
                     return;
                 }
@@ -346,7 +346,7 @@ impl Drops {
             meta.set_live(live);
             // Under the lock, so that a sweep that has looked at the waiting spans finds this one
             // in its lists.
-            put_swept(space, class, span, meta.sweep());
+            OwnedSpan::from_parts(class, span).put_swept(space, meta.sweep());
         }
         let objects = batch.objects();
         self.objects.fetch_sub(objects, Ordering::Relaxed);
