@@ -2,6 +2,7 @@
 
 use crate::error::ConfigError;
 use crate::platform::cgroup;
+use crate::word::Blocks;
 use std::time::Duration;
 
 /// A block: the unit of the page heap. 16 KiB, by measurement (8 KiB is slower everywhere, 32 KiB
@@ -13,6 +14,22 @@ pub(crate) const BLOCK_SHIFT: u32 = 14;
 pub(crate) const GRANULE_SHIFT: u32 = 4;
 /// Words of a bitmap for each block.
 pub(crate) const BLOCK_WORDS: usize = BLOCK >> GRANULE_SHIFT >> 6;
+
+impl Blocks {
+    /// Bytes of these blocks.
+    #[inline(always)]
+    pub(crate) const fn bytes(self) -> usize {
+        self.get() * BLOCK
+    }
+    /// The whole blocks of some bytes.
+    pub(crate) const fn within(bytes: usize) -> Blocks {
+        Blocks::new(bytes / BLOCK)
+    }
+    /// The blocks that hold some bytes.
+    pub(crate) const fn covering(bytes: usize) -> Blocks {
+        Blocks::new(bytes.div_ceil(BLOCK))
+    }
+}
 
 const MIB: usize = 1 << 20;
 /// The smallest reservation that a heap can work in.

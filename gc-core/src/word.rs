@@ -5,7 +5,7 @@
 //! wrong order.
 
 use std::fmt;
-use std::ops::{Add, Sub};
+use std::ops::{Add, AddAssign, Sub, SubAssign};
 
 /// The number of a cycle, from 1. Zero stands for the time before the first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -77,6 +77,10 @@ pub struct BlockId(u32);
 impl BlockId {
     /// The first block of a heap.
     pub const FIRST: BlockId = BlockId(0);
+    /// The block above that many.
+    pub(crate) const fn above(blocks: Blocks) -> BlockId {
+        BlockId(blocks.0 as u32)
+    }
     /// Above every block.
     pub(crate) const LAST: BlockId = BlockId(u32::MAX);
 
@@ -92,8 +96,65 @@ impl BlockId {
     }
     /// The block `blocks` further up.
     #[inline(always)]
-    pub(crate) const fn plus(self, blocks: usize) -> BlockId {
-        BlockId(self.0 + blocks as u32)
+    pub(crate) const fn plus(self, blocks: Blocks) -> BlockId {
+        BlockId(self.0 + blocks.0 as u32)
+    }
+}
+
+/// A number of blocks. `config` has what they are in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[repr(transparent)]
+pub(crate) struct Blocks(usize);
+
+impl Blocks {
+    /// No block.
+    pub(crate) const NONE: Blocks = Blocks(0);
+    /// One block.
+    pub(crate) const ONE: Blocks = Blocks(1);
+
+    /// So many blocks.
+    #[inline(always)]
+    pub(crate) const fn new(number: usize) -> Blocks {
+        Blocks(number)
+    }
+    /// How many.
+    #[inline(always)]
+    pub(crate) const fn get(self) -> usize {
+        self.0
+    }
+    /// The sum, if it is a number.
+    pub(crate) const fn checked_add(self, more: Blocks) -> Option<Blocks> {
+        match self.0.checked_add(more.0) {
+            Some(sum) => Some(Blocks(sum)),
+            None => None,
+        }
+    }
+    /// The difference, or none.
+    pub(crate) const fn saturating_sub(self, fewer: Blocks) -> Blocks {
+        Blocks(self.0.saturating_sub(fewer.0))
+    }
+}
+
+impl Add for Blocks {
+    type Output = Blocks;
+    fn add(self, more: Blocks) -> Blocks {
+        Blocks(self.0 + more.0)
+    }
+}
+impl Sub for Blocks {
+    type Output = Blocks;
+    fn sub(self, fewer: Blocks) -> Blocks {
+        Blocks(self.0 - fewer.0)
+    }
+}
+impl AddAssign for Blocks {
+    fn add_assign(&mut self, more: Blocks) {
+        self.0 += more.0;
+    }
+}
+impl SubAssign for Blocks {
+    fn sub_assign(&mut self, fewer: Blocks) {
+        self.0 -= fewer.0;
     }
 }
 
@@ -103,17 +164,17 @@ pub(crate) struct BlockRange {
     /// The first.
     pub(crate) first: BlockId,
     /// How many.
-    pub(crate) len: usize,
+    pub(crate) len: Blocks,
 }
 
 impl BlockRange {
     /// `len` blocks from `first` on.
-    pub(crate) const fn new(first: BlockId, len: usize) -> BlockRange {
+    pub(crate) const fn new(first: BlockId, len: Blocks) -> BlockRange {
         BlockRange { first, len }
     }
     /// The blocks from `from` on, below `to`.
     pub(crate) const fn between(from: BlockId, to: BlockId) -> BlockRange {
-        BlockRange { first: from, len: to.index() - from.index() }
+        BlockRange { first: from, len: Blocks(to.index() - from.index()) }
     }
     /// The block behind the last.
     pub(crate) const fn end(self) -> BlockId {

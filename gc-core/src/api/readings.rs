@@ -130,7 +130,7 @@ fn part(of: u64, whole: u64) -> f64 {
 
 fn memory(core: &Core, out: &mut Readings) {
     let (space, credit) = (&core.space, &core.credit);
-    let (used, idle) = (space.pages.used() as u64, space.pages.idle() as u64);
+    let (used, idle) = (space.pages.used().get() as u64, space.pages.idle().get() as u64);
     out.count(Row::HeapBytes, used * BLOCK as u64);
     out.count(Row::BlocksInUse, used);
     out.count(Row::BlocksIdle, idle);

@@ -133,7 +133,7 @@ impl Heap {
     pub fn set_heap_limit(&self, bytes: usize) -> Result<(), ConfigError> {
         self.change(|settings| settings.heap_limit = bytes)?;
         // The collector would do this soon, and it reads the container's limit too.
-        self.core().space.pages.set_limit(bytes / BLOCK);
+        self.core().space.pages.set_limit(Blocks::within(bytes));
         Ok(())
     }
 

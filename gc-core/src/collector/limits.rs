@@ -49,7 +49,7 @@ impl Keeper {
     /// of what is freed, for instance by the destructors of objects that held it.
     fn read(&mut self, core: &Core) {
         (self.container, self.read) = (core.config.container(), Instant::now());
-        let idle = core.space.pages.idle() * BLOCK;
+        let idle = core.space.pages.idle().bytes();
         let ours = (core.space.resident() + idle) as u64;
         let counted = ours.saturating_add(core.credit.external());
         // In steps, so that the limit does not change with every cycle.
@@ -74,8 +74,8 @@ impl Keeper {
             let held = beside.saturating_add(core.credit.external());
             hard = hard.min(most.saturating_sub(held));
         }
-        core.space.pages.set_limit((hard / BLOCK as u64) as usize);
-        let line = (core.space.pages.limit() * BLOCK) as u64 / 16 * 15;
+        core.space.pages.set_limit(Blocks::within(hard as usize));
+        let line = core.space.pages.limit().bytes() as u64 / 16 * 15;
         let bound = soft.min(line);
         core.limits.adopt(soft, bound);
         bound

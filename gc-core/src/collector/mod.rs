@@ -388,7 +388,7 @@ impl Collector {
         let core = &self.core;
         let taken = (core.credit.allocated(), core.totals.fresh_bytes.get());
         let fresh = taken.1 - self.taken.1;
-        let used = (core.space.pages.used() * BLOCK) as u64;
+        let used = core.space.pages.used().bytes() as u64;
         let released = core.credit.held().released();
         let plan = self.pacer.after_sweep(Footprint {
             used: used.saturating_sub(self.dead.soon(core)),

@@ -77,7 +77,7 @@ impl Rest {
     fn look_at_use(&mut self, core: &Core) -> u64 {
         let (used, blocks) = (core.space.resident() as u64, core.space.pages.used());
         let above = core.space.pages.take_peak().saturating_sub(blocks);
-        self.scavenger.saw(used + (above * BLOCK) as u64);
+        self.scavenger.saw(used + above.bytes() as u64);
         used
     }
 
@@ -109,7 +109,7 @@ impl Rest {
             return;
         }
         let room = core.room();
-        let idle = (core.space.pages.idle() * BLOCK) as u64;
+        let idle = core.space.pages.idle().bytes() as u64;
         let over = room.used.saturating_add(room.external).saturating_add(idle);
         let over = over.saturating_sub(limit).min(idle);
         if over >= BLOCK as u64 {
@@ -127,7 +127,7 @@ impl Rest {
             self.keep_limit(core);
         }
         if self.scavenger.is_time(now) {
-            let idle = (core.space.pages.idle() * BLOCK) as u64;
+            let idle = core.space.pages.idle().bytes() as u64;
             let goal = core.credit.goal().saturating_sub(core.credit.external());
             let usage = Usage { in_use: used, idle, goal };
             let slice = self.scavenger.due(now, usage);

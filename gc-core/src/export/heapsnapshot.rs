@@ -13,10 +13,10 @@
 //!    a weak pointer leads to is "weak", which the tools do not count as kept.
 
 use crate::graph::dominators::{UNREACHED, unreached};
-use crate::graph::rows::{Edge, ROOT, VALUE, WEAK_KEY, WEAK_TARGET};
+use crate::graph::rows::{Edge, Node, ROOT, VALUE, WEAK_KEY, WEAK_TARGET};
 use crate::graph::{Graph, What};
 use crate::inspect::Snapshot;
-use crate::trace::naming::Step;
+use crate::trace::naming::{NamePath, Step};
 use std::io::{self, Write};
 
 /// Numbers of a node and of an edge in the lists.
@@ -97,12 +97,13 @@ const OTHERS: [&str; 3] = ["target", "key", "value"];
 
 impl<'a> Texts<'a> {
     fn new(graph: &'a Graph) -> Texts<'a> {
-        let places = (0..graph.first_object()).map(|node| match graph.what(node) {
-            What::Root => "(roots of the program)".into(),
-            What::Unreached => "(no root leads here)".into(),
-            What::Place(Some(place)) => format!("Root made at {place}"),
-            _ => "Root".into(),
-        });
+        let places =
+            Node::all(0..graph.first_object().index()).map(|node| match graph.what(node) {
+                What::Root => "(roots of the program)".into(),
+                What::Unreached => "(no root leads here)".into(),
+                What::Place(Some(place)) => format!("Root made at {place}"),
+                _ => "Root".into(),
+            });
         let mut all: Vec<String> = places.collect();
         let kinds = all.len() as u64;
         all.extend(graph.kinds.iter().map(|kind| match kind.is_array {
@@ -112,7 +113,7 @@ impl<'a> Texts<'a> {
         let paths = all.len() as u64;
         all.extend((0..graph.names.len()).map(|path| {
             let mut text = String::new();
-            for step in graph.names.steps(path as u16) {
+            for step in graph.names.steps(NamePath::new(path as u16)) {
                 match step {
                     Step::Field(_) if text.is_empty() => {}
                     Step::Field(_) => text.push('.'),
@@ -135,8 +136,8 @@ impl<'a> Texts<'a> {
             WEAK_KEY => (WEAK, self.others + 1),
             VALUE => (PROPERTY, self.others + 2),
             ROOT => (ELEMENT, u64::from(edge.index)),
-            path if self.graph.names.is_element(path) => (ELEMENT, u64::from(edge.index)),
-            path => (PROPERTY, self.paths + u64::from(path)),
+            label if self.graph.names.is_element(label.path()) => (ELEMENT, u64::from(edge.index)),
+            label => (PROPERTY, self.paths + u64::from(label.path().get())),
         }
     }
 }
@@ -202,10 +203,11 @@ impl Snapshot {
         unreached: u64,
     ) -> io::Result<()> {
         let graph = &self.graph;
-        for node in 0..graph.first_object() {
+        for node in Node::all(0..graph.first_object().index()) {
             let more = if node == UNREACHED { unreached } else { 0 };
             let edges = graph.rows.edges(node).count() as u64 + more;
-            out.row([SYNTHETIC, u64::from(node), 1 + u64::from(node), 0, edges, 0, 0])?;
+            let number = u64::from(node.get());
+            out.row([SYNTHETIC, number, 1 + number, 0, edges, 0, 0])?;
         }
         for (node, addr, kind, bytes) in graph.objects() {
             let (name, id) = (texts.kinds + u64::from(kind), FIRST_ID + graph.granule(addr));
@@ -218,17 +220,17 @@ impl Snapshot {
         &self,
         out: &mut Numbers<impl Write>,
         texts: &Texts<'_>,
-        unreached: &[u32],
+        unreached: &[Node],
     ) -> io::Result<()> {
         let graph = &self.graph;
-        for node in 0..graph.len() as u32 {
+        for node in Node::all(0..graph.len()) {
             for edge in graph.rows.edges(node) {
                 let (kind, name) = texts.edge(edge);
-                out.row([kind, name, u64::from(edge.target) * NODE_FIELDS])?;
+                out.row([kind, name, u64::from(edge.target.get()) * NODE_FIELDS])?;
             }
             if node == UNREACHED {
                 for (i, target) in unreached.iter().enumerate() {
-                    out.row([ELEMENT, i as u64, u64::from(*target) * NODE_FIELDS])?;
+                    out.row([ELEMENT, i as u64, u64::from(target.get()) * NODE_FIELDS])?;
                 }
             }
         }

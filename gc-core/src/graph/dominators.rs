@@ -21,25 +21,42 @@
 //! Literature: Lengauer and Tarjan 1979; Georgiadis, Tarjan and Werneck, "Finding dominators in
 //! practice" (2006), for semi-NCA.
 
-use super::rows::Rows;
+use super::rows::{Node, Rows};
 
 /// The node from which all others are found.
-pub(crate) const ROOT_NODE: u32 = 0;
+pub(crate) const ROOT_NODE: Node = Node::new(0);
 /// The node that leads to what no root leads to.
-pub(crate) const UNREACHED: u32 = 1;
-/// No node.
-pub(crate) const NONE: u32 = u32::MAX;
+pub(crate) const UNREACHED: Node = Node::new(1);
+
+/// The number that the search gives a node. Numbers ascend on each path of its tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(transparent)]
+struct Number(u32);
+
+impl Number {
+    /// No number.
+    const NONE: Number = Number(u32::MAX);
+    /// The root's.
+    const FIRST: Number = Number(0);
+
+    fn new(index: usize) -> Number {
+        Number(index as u32)
+    }
+    fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// The result, by node.
 #[derive(Debug)]
 pub(crate) struct Dominated {
-    /// The immediate dominator; [`NONE`] for the root.
-    pub(crate) by: Vec<u32>,
+    /// The immediate dominator; [`Node::NONE`] for the root.
+    pub(crate) by: Vec<Node>,
     /// Bytes that go with the node.
     pub(crate) retained: Vec<u64>,
     /// Where the search went on among the nodes that the root does not lead to.
     #[cfg_attr(not(test), allow(dead_code, reason = "tests look at it"))]
-    pub(crate) unreached: Vec<u32>,
+    pub(crate) unreached: Vec<Node>,
 }
 
 /// Finds the dominators of a graph whose node 0 is the root and leads to node 1, which has no edges
@@ -47,7 +64,7 @@ pub(crate) struct Dominated {
 pub(crate) fn dominate(rows: &Rows, sizes: impl FnOnce() -> Vec<u64>) -> Dominated {
     let n = rows.len();
     let mut search = Search::new(rows);
-    search.from(ROOT_NODE, 0);
+    search.from(ROOT_NODE, Number::FIRST);
     let unreached = search.rest();
     let Search { order, number, parent, stack, .. } = search;
     drop(stack);
@@ -58,12 +75,12 @@ pub(crate) fn dominate(rows: &Rows, sizes: impl FnOnce() -> Vec<u64>) -> Dominat
 
     let mut retained = sizes();
     for at in (1..n).rev() {
-        let size = retained[order[at] as usize];
-        retained[order[by[at] as usize] as usize] += size;
+        let size = retained[order[at].index()];
+        retained[order[by[at].index()].index()] += size;
     }
-    let mut by_node = vec![NONE; n];
+    let mut by_node = vec![Node::NONE; n];
     for at in 1..n {
-        by_node[order[at] as usize] = order[by[at] as usize];
+        by_node[order[at].index()] = order[by[at].index()];
     }
     Dominated { by: by_node, retained, unreached }
 }
@@ -71,11 +88,11 @@ pub(crate) fn dominate(rows: &Rows, sizes: impl FnOnce() -> Vec<u64>) -> Dominat
 /// Where a search goes on among the nodes to which the root does not lead, as in [`Dominated`].
 /// Takes a bit for each node, and a stack.
 #[cfg(feature = "snapshot")]
-pub(crate) fn unreached(rows: &Rows) -> Vec<u32> {
+pub(crate) fn unreached(rows: &Rows) -> Vec<Node> {
     let n = rows.len();
     let mut seen = Bits::new(n);
     let mut stack = Vec::new();
-    let mut visit = |from: u32, seen: &mut Bits| {
+    let mut visit = |from: Node, seen: &mut Bits| {
         seen.set(from);
         stack.push(from);
         while let Some(node) = stack.pop() {
@@ -86,7 +103,7 @@ pub(crate) fn unreached(rows: &Rows) -> Vec<u32> {
     let mut entries = Vec::new();
     let pointed = pointed(rows, |node| seen.has(node));
     for any in [false, true] {
-        for node in 0..n as u32 {
+        for node in Node::all(0..n) {
             if !seen.has(node) && (any || !pointed.has(node)) {
                 entries.push(node);
                 visit(node, &mut seen);
@@ -103,12 +120,12 @@ impl Bits {
     fn new(n: usize) -> Bits {
         Bits(vec![0; n.div_ceil(64)])
     }
-    fn has(&self, node: u32) -> bool {
-        self.0[node as usize / 64] >> (node % 64) & 1 == 1
+    fn has(&self, node: Node) -> bool {
+        self.0[node.index() / 64] >> (node.index() % 64) & 1 == 1
     }
     /// Returns whether it was not set.
-    fn set(&mut self, node: u32) -> bool {
-        let (word, bit) = (&mut self.0[node as usize / 64], 1 << (node % 64));
+    fn set(&mut self, node: Node) -> bool {
+        let (word, bit) = (&mut self.0[node.index() / 64], 1 << (node.index() % 64));
         let is_new = *word & bit == 0;
         *word |= bit;
         is_new
@@ -116,9 +133,9 @@ impl Bits {
 }
 
 /// The targets of the nodes that were not seen, but by themselves.
-fn pointed(rows: &Rows, seen: impl Fn(u32) -> bool) -> Bits {
+fn pointed(rows: &Rows, seen: impl Fn(Node) -> bool) -> Bits {
     let mut pointed = Bits::new(rows.len());
-    for node in (0..rows.len() as u32).filter(|node| !seen(*node)) {
+    for node in Node::all(0..rows.len()).filter(|node| !seen(*node)) {
         rows.kept_by(node).filter(|target| *target != node).for_each(|target| {
             pointed.set(target);
         });
@@ -130,37 +147,37 @@ fn pointed(rows: &Rows, seen: impl Fn(u32) -> bool) -> Bits {
 struct Search<'a> {
     rows: &'a Rows,
     /// The node with each number, and the number of each node.
-    order: Vec<u32>,
-    number: Vec<u32>,
+    order: Vec<Node>,
+    number: Vec<Number>,
     /// The number of the parent, by number.
-    parent: Vec<u32>,
+    parent: Vec<Number>,
     /// Numbers on the way, each with the entry of its row that comes next.
-    stack: Vec<(u32, u32)>,
+    stack: Vec<(Number, u32)>,
 }
 
 impl<'a> Search<'a> {
     fn new(rows: &'a Rows) -> Search<'a> {
         let n = rows.len();
         let (order, parent) = (Vec::with_capacity(n), Vec::with_capacity(n));
-        Search { rows, order, number: vec![NONE; n], parent, stack: Vec::new() }
+        Search { rows, order, number: vec![Number::NONE; n], parent, stack: Vec::new() }
     }
 
-    fn enter(&mut self, node: u32, parent: u32) {
-        let number = self.order.len() as u32;
-        self.number[node as usize] = number;
+    fn enter(&mut self, node: Node, parent: Number) {
+        let number = Number::new(self.order.len());
+        self.number[node.index()] = number;
         self.order.push(node);
         self.parent.push(parent);
         self.stack.push((number, self.rows.range(node).start as u32));
     }
 
     /// Visits `node`, a child of number `parent`, and all that it leads to and was not visited.
-    fn from(&mut self, node: u32, parent: u32) {
+    fn from(&mut self, node: Node, parent: Number) {
         let rows = self.rows;
         self.enter(node, parent);
         while let Some((number, next)) = self.stack.last_mut() {
-            let (at, end) = (*number, rows.range(self.order[*number as usize]).end);
+            let (at, end) = (*number, rows.range(self.order[number.index()]).end);
             let mut entries = *next as usize..end;
-            let is_new = |target: &u32| self.number[*target as usize] == NONE;
+            let is_new = |target: &Node| self.number[target.index()] == Number::NONE;
             let found = entries.find_map(|entry| rows.kept(entry).filter(is_new));
             *next = entries.start as u32;
             match found {
@@ -174,17 +191,17 @@ impl<'a> Search<'a> {
 
     /// Visits the nodes that are left: first from those to which no other of them leads. Returns
     /// the nodes from which it went on.
-    fn rest(&mut self) -> Vec<u32> {
+    fn rest(&mut self) -> Vec<Node> {
         let n = self.rows.len();
         let mut entries = Vec::new();
         if self.order.len() == n {
             return entries;
         }
-        let pointed = pointed(self.rows, |node| self.number[node as usize] != NONE);
-        let parent = self.number[UNREACHED as usize];
+        let pointed = pointed(self.rows, |node| self.number[node.index()] != Number::NONE);
+        let parent = self.number[UNREACHED.index()];
         for any in [false, true] {
-            for node in 0..n as u32 {
-                if self.number[node as usize] == NONE && (any || !pointed.has(node)) {
+            for node in Node::all(0..n) {
+                if self.number[node.index()] == Number::NONE && (any || !pointed.has(node)) {
                     entries.push(node);
                     self.from(node, parent);
                 }
@@ -198,20 +215,20 @@ impl<'a> Search<'a> {
 /// (with an end), and all of them.
 fn predecessors(
     rows: &Rows,
-    order: &[u32],
-    number: &[u32],
-    parent: &[u32],
-) -> (Vec<u32>, Vec<u32>) {
+    order: &[Node],
+    number: &[Number],
+    parent: &[Number],
+) -> (Vec<u32>, Vec<Number>) {
     let n = order.len();
-    let other = |from: u32, target: u32| {
-        let to = number[target as usize];
-        (to != from && parent[to as usize] != from).then_some(to)
+    let other = |from: Number, target: Node| {
+        let to = number[target.index()];
+        (to != from && parent[to.index()] != from).then_some(to)
     };
     let mut offsets = vec![0u32; n + 1];
-    for node in 0..n as u32 {
-        let from = number[node as usize];
+    for node in Node::all(0..n) {
+        let from = number[node.index()];
         rows.kept_by(node).filter_map(|target| other(from, target)).for_each(|to| {
-            offsets[to as usize] += 1;
+            offsets[to.index()] += 1;
         });
     }
     let mut sum = 0;
@@ -219,12 +236,12 @@ fn predecessors(
         sum += *offset;
         *offset = sum;
     }
-    let mut sources = vec![0; sum as usize];
-    for node in 0..n as u32 {
-        let from = number[node as usize];
+    let mut sources = vec![Number::FIRST; sum as usize];
+    for node in Node::all(0..n) {
+        let from = number[node.index()];
         rows.kept_by(node).filter_map(|target| other(from, target)).for_each(|to| {
-            offsets[to as usize] -= 1;
-            sources[offsets[to as usize] as usize] = from;
+            offsets[to.index()] -= 1;
+            sources[offsets[to.index()] as usize] = from;
         });
     }
     (offsets, sources)
@@ -232,53 +249,53 @@ fn predecessors(
 
 /// The forest of the numbers that have their semidominator.
 struct Forest {
-    ancestor: Vec<u32>,
-    label: Vec<u32>,
+    ancestor: Vec<Number>,
+    label: Vec<Number>,
 }
 
 impl Forest {
     /// The least semidominator on the way from `at` up to the root of its tree, without that. Only
     /// numbers from `linked` on have a way up. Compresses the way, which it turns round meanwhile
     /// so that it needs no stack.
-    fn least(&mut self, at: u32, linked: u32) -> u32 {
+    fn least(&mut self, at: Number, linked: Number) -> Number {
         let Forest { ancestor, label } = self;
-        let (mut below, mut top) = (NONE, at);
-        while ancestor[top as usize] >= linked && ancestor[top as usize] != NONE {
-            let up = std::mem::replace(&mut ancestor[top as usize], below);
+        let (mut below, mut top) = (Number::NONE, at);
+        while ancestor[top.index()] >= linked && ancestor[top.index()] != Number::NONE {
+            let up = std::mem::replace(&mut ancestor[top.index()], below);
             (below, top) = (top, up);
         }
-        let (root, mut least) = (ancestor[top as usize], label[top as usize]);
-        while below != NONE {
-            let down = std::mem::replace(&mut ancestor[below as usize], root);
-            least = least.min(label[below as usize]);
-            label[below as usize] = least;
+        let (root, mut least) = (ancestor[top.index()], label[top.index()]);
+        while below != Number::NONE {
+            let down = std::mem::replace(&mut ancestor[below.index()], root);
+            least = least.min(label[below.index()]);
+            label[below.index()] = least;
             below = down;
         }
-        label[at as usize]
+        label[at.index()]
     }
 }
 
 /// The immediate dominator of each number.
-fn immediate(parent: Vec<u32>, mut offsets: Vec<u32>, sources: &[u32]) -> Vec<u32> {
+fn immediate(parent: Vec<Number>, mut offsets: Vec<u32>, sources: &[Number]) -> Vec<Number> {
     let n = parent.len();
     let mut by = parent.clone();
-    let mut forest = Forest { ancestor: parent, label: (0..n as u32).collect() };
+    let mut forest = Forest { ancestor: parent, label: (0..n).map(Number::new).collect() };
     let mut end = offsets[n];
     for at in (1..n).rev() {
         let begin = offsets[at];
         let mut semi = by[at];
         for source in &sources[begin as usize..end as usize] {
-            semi = semi.min(forest.least(*source, at as u32 + 1));
+            semi = semi.min(forest.least(*source, Number::new(at + 1)));
         }
         forest.label[at] = semi;
         // The offset has been used; from here on it is the semidominator.
-        offsets[at] = semi;
+        offsets[at] = semi.0;
         end = begin;
     }
     drop(forest);
     for at in 1..n {
-        while by[at] > offsets[at] {
-            by[at] = by[by[at] as usize];
+        while by[at] > Number(offsets[at]) {
+            by[at] = by[by[at].index()];
         }
     }
     by
@@ -286,49 +303,53 @@ fn immediate(parent: Vec<u32>, mut offsets: Vec<u32>, sources: &[u32]) -> Vec<u3
 
 #[cfg(test)]
 mod tests {
+    use super::super::rows::{Edge, Label};
     use super::*;
+    use crate::trace::naming::WHOLE;
 
-    fn rows_of(edges: &[Vec<u32>]) -> Rows {
+    fn rows_of(edges: &[Vec<Node>]) -> Rows {
         let mut rows = Rows::default();
         for row in edges {
-            row.iter().for_each(|target| rows.push(*target, 0, u32::MAX));
+            row.iter().for_each(|target| {
+                rows.push(Edge { target: *target, label: Label::of(WHOLE), index: u32::MAX })
+            });
             rows.end_row();
         }
         rows
     }
 
     /// What the root reaches without `without`.
-    fn reached(edges: &[Vec<u32>], without: Option<u32>) -> Vec<bool> {
+    fn reached(edges: &[Vec<Node>], without: Option<Node>) -> Vec<bool> {
         let mut seen = vec![false; edges.len()];
         let mut stack = vec![ROOT_NODE];
         while let Some(node) = stack.pop() {
-            if Some(node) == without || std::mem::replace(&mut seen[node as usize], true) {
+            if Some(node) == without || std::mem::replace(&mut seen[node.index()], true) {
                 continue;
             }
-            stack.extend(&edges[node as usize]);
+            stack.extend(&edges[node.index()]);
         }
         seen
     }
 
     /// Compares with the definition: a node dominates what is unreachable without it.
-    fn check(mut edges: Vec<Vec<u32>>, sizes: &[u64]) {
+    fn check(mut edges: Vec<Vec<Node>>, sizes: &[u64]) {
         let n = edges.len();
         let found = dominate(&rows_of(&edges), || sizes.to_vec());
         #[cfg(feature = "snapshot")]
         {
             let mut whole = edges.clone();
-            whole[UNREACHED as usize] = unreached(&rows_of(&edges));
+            whole[UNREACHED.index()] = unreached(&rows_of(&edges));
             assert!(reached(&whole, None).iter().all(|seen| *seen), "the same without dominators");
         }
         let before = reached(&edges, None);
-        assert!(found.unreached.iter().all(|node| !before[*node as usize]));
-        edges[UNREACHED as usize].extend(&found.unreached);
+        assert!(found.unreached.iter().all(|node| !before[node.index()]));
+        edges[UNREACHED.index()].extend(&found.unreached);
         assert!(reached(&edges, None).iter().all(|seen| *seen), "all are found from somewhere");
-        assert_eq!((found.by[0], found.retained[0]), (NONE, sizes.iter().sum()));
+        assert_eq!((found.by[0], found.retained[0]), (Node::NONE, sizes.iter().sum()));
         let mut dominators = vec![0usize; n];
         let mut nearest = vec![ROOT_NODE; n];
         let without: Vec<Vec<bool>> =
-            (0..n as u32).map(|node| reached(&edges, Some(node))).collect();
+            Node::all(0..n).map(|node| reached(&edges, Some(node))).collect();
         for node in 1..n {
             let of = |by: &usize| *by != node && !without[*by][node];
             let all: Vec<usize> = (1..n).filter(of).collect();
@@ -338,7 +359,7 @@ mod tests {
             // The nearest one has the most dominators itself.
             let of = |by: &usize| *by != node && !without[*by][node];
             let near = (1..n).filter(of).max_by_key(|by| dominators[*by]);
-            nearest[node] = near.unwrap_or(0) as u32;
+            nearest[node] = Node::new(near.unwrap_or(0));
             let gone = (0..n).filter(|other| !without[node][*other]);
             let retained: u64 = gone.map(|other| sizes[other]).sum();
             assert_eq!(found.retained[node], retained, "{node} of {edges:?}");
@@ -360,8 +381,8 @@ mod tests {
             for _ in 0..random(3 * n) {
                 let from = random(n);
                 let to = 2 + random(n - 2);
-                if from != UNREACHED as usize {
-                    edges[from].push(to as u32);
+                if from != UNREACHED.index() {
+                    edges[from].push(Node::new(to));
                 }
             }
             edges[0].push(UNREACHED);
@@ -373,22 +394,24 @@ mod tests {
     /// Shapes on which simpler algorithms take the square of the size, or overflow a stack.
     #[test]
     fn long_lists_with_tables_take_no_square() {
-        let n: u32 = if cfg!(miri) { 300 } else { 300_000 };
+        let n: usize = if cfg!(miri) { 300 } else { 300_000 };
         let first = 3;
         for is_reversed in [false, true] {
             for list_first in [false, true] {
                 // Node 2 is a table of all nodes of a doubly linked list, 3 its head.
                 let mut edges = vec![Vec::new(), Vec::new(), Vec::new()];
-                edges[0] = if list_first { vec![first, 2, 1] } else { vec![2, first, 1] };
-                let all = first..first + n;
+                edges[0] = (if list_first { [first, 2, 1] } else { [2, first, 1] })
+                    .map(Node::new)
+                    .to_vec();
+                let all = Node::all(first..first + n);
                 edges[2] = if is_reversed { all.rev().collect() } else { all.collect() };
                 for i in 0..n {
                     let mut row = Vec::new();
                     if i + 1 < n {
-                        row.push(first + i + 1);
+                        row.push(Node::new(first + i + 1));
                     }
                     if i > 0 {
-                        row.push(first + i - 1);
+                        row.push(Node::new(first + i - 1));
                     }
                     edges.push(row);
                 }
@@ -399,11 +422,11 @@ mod tests {
             }
         }
         // A list that nothing else leads to.
-        let edges: Vec<Vec<u32>> = std::iter::once(vec![2, 1])
+        let edges: Vec<Vec<Node>> = std::iter::once([2, 1].map(Node::new).to_vec())
             .chain([Vec::new()])
-            .chain((2..n).map(|i| if i + 1 < n { vec![i + 1] } else { Vec::new() }))
+            .chain((2..n).map(|i| if i + 1 < n { vec![Node::new(i + 1)] } else { Vec::new() }))
             .collect();
-        let found = dominate(&rows_of(&edges), || vec![1; n as usize]);
-        assert_eq!((found.by[n as usize - 1], found.retained[2]), (n - 2, u64::from(n) - 2));
+        let found = dominate(&rows_of(&edges), || vec![1; n]);
+        assert_eq!((found.by[n - 1], found.retained[2]), (Node::new(n - 2), n as u64 - 2));
     }
 }

@@ -17,9 +17,10 @@
 pub(crate) mod dominators;
 pub(crate) mod rows;
 
-use crate::trace::naming::{Names, Step};
+use crate::trace::naming::{NO_INDEX, Names, Step};
+use crate::word::{Addr, Blocks};
 use dominators::{Dominated, ROOT_NODE, UNREACHED};
-use rows::{Edge, ROOT, Rows, VALUE, WEAK_KEY, WEAK_TARGET};
+use rows::{Edge, Node, ROOT, Rows, VALUE, WEAK_KEY, WEAK_TARGET};
 use std::collections::HashMap;
 use std::panic::Location;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use std::time::Duration;
 const MOST_NODES: usize = u32::MAX as usize - 16;
 /// Bytes that one bit of a word stands for, as a shift, and those of a word.
 const GRANULE_SHIFT: u32 = crate::config::GRANULE_SHIFT;
+const BLOCK_SHIFT: u32 = crate::config::BLOCK_SHIFT;
 const WORD_SHIFT: u32 = GRANULE_SHIFT + 6;
 /// The index of no span.
 const NO_SPAN: u32 = u32::MAX;
@@ -49,9 +51,9 @@ pub(crate) struct Kind {
 /// A span with objects.
 #[derive(Debug)]
 struct Span {
-    start: usize,
+    start: Addr,
     /// Its first node, and its first word.
-    first: u32,
+    first: Node,
     word: u32,
     words: u32,
     kind: u32,
@@ -62,7 +64,7 @@ struct Span {
 /// An object that was born while the graph was recorded.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Young {
-    pub(crate) addr: usize,
+    pub(crate) addr: Addr,
     pub(crate) kind: u32,
     pub(crate) bytes: u64,
 }
@@ -71,7 +73,7 @@ pub(crate) struct Young {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RootEdge {
     pub(crate) slot: usize,
-    pub(crate) addr: usize,
+    pub(crate) addr: Addr,
     /// Index of its place.
     pub(crate) place: u32,
 }
@@ -102,8 +104,7 @@ pub(crate) enum Failed {
 /// A recorded graph.
 #[derive(Debug)]
 pub(crate) struct Graph {
-    base: usize,
-    block_shift: u32,
+    base: Addr,
     pub(crate) kinds: Vec<Kind>,
     pub(crate) places: Vec<Place>,
     /// In the order of their places.
@@ -113,11 +114,11 @@ pub(crate) struct Graph {
     blocks: Vec<u32>,
     /// The bits of all spans, and the node of each word's first bit.
     words: Vec<u64>,
-    ranks: Vec<u32>,
+    ranks: Vec<Node>,
     /// The number of nodes before the young ones.
     old: usize,
     young: Vec<Young>,
-    young_by_addr: HashMap<usize, u32>,
+    young_by_addr: HashMap<Addr, Node>,
     pub(crate) rows: Rows,
     pub(crate) names: Names,
     /// Objects whose cells were borrowed all the time, or whose `trace` panicked.
@@ -130,7 +131,7 @@ pub(crate) struct Graph {
 
 impl Graph {
     /// A graph of a heap at `base`, without objects; `roots` are in any order, with their places.
-    pub(crate) fn new(base: usize, block_shift: u32, roots: Vec<(RootEdge, Place)>) -> Graph {
+    pub(crate) fn new(base: Addr, roots: Vec<(RootEdge, Place)>) -> Graph {
         let mut roots = roots;
         let key = |place: &Place| place.map(|at| (at.file(), at.line(), at.column()));
         roots.sort_by_key(|(_, place)| key(place));
@@ -144,7 +145,6 @@ impl Graph {
         }
         Graph {
             base,
-            block_shift,
             kinds: Vec::new(),
             old: 2 + places.len(),
             places,
@@ -167,25 +167,25 @@ impl Graph {
     /// `words`. Spans come in the order of their addresses. Returns whether there was room.
     pub(crate) fn add_span(
         &mut self,
-        (start, blocks): (usize, usize),
+        (start, blocks): (Addr, Blocks),
         (kind, bytes): (u32, u64),
         words: impl Iterator<Item = u64>,
     ) -> bool {
-        let (first, word) = (self.old as u32, self.words.len());
+        let (first, word) = (Node::new(self.old), self.words.len());
         for bits in words {
-            self.ranks.push(self.old as u32);
+            self.ranks.push(Node::new(self.old));
             self.words.push(bits);
             self.old += bits.count_ones() as usize;
         }
         let words = (self.words.len() - word) as u32;
-        if self.old == first as usize {
+        if self.old == first.index() {
             self.words.truncate(word);
             self.ranks.truncate(word);
             return true;
         }
-        let block = (start - self.base) >> self.block_shift;
+        let block = (start - self.base) >> BLOCK_SHIFT;
         self.blocks.resize(block, NO_SPAN);
-        self.blocks.resize(block + blocks, self.spans.len() as u32);
+        self.blocks.resize(block + blocks.get(), self.spans.len() as u32);
         self.spans.push(Span { start, first, word: word as u32, words, kind, bytes });
         self.old < MOST_NODES && self.words.len() < MOST_NODES
     }
@@ -194,21 +194,22 @@ impl Graph {
     /// follow, and then those of the objects.
     pub(crate) fn begin_rows(&mut self) {
         self.rows = Rows::with_rows(self.old);
-        let places = self.places.len() as u32;
-        (2..2 + places).for_each(|place| self.rows.push(place, ROOT, u32::MAX));
-        self.rows.push(UNREACHED, ROOT, u32::MAX);
+        let places = Node::all(2..2 + self.places.len());
+        for target in places.chain([UNREACHED]) {
+            self.rows.push(Edge { target, label: ROOT, index: NO_INDEX });
+        }
         self.rows.end_row();
         self.rows.end_row();
     }
 
-    fn span_at(&self, addr: usize) -> Option<&Span> {
-        let block = addr.checked_sub(self.base)? >> self.block_shift;
+    fn span_at(&self, addr: Addr) -> Option<&Span> {
+        let block = addr.checked_since(self.base)? >> BLOCK_SHIFT;
         let span = *self.blocks.get(block)?;
         self.spans.get(span as usize)
     }
     /// The node of the object at an address.
     #[inline]
-    pub(crate) fn node_at(&self, addr: usize) -> Option<u32> {
+    pub(crate) fn node_at(&self, addr: Addr) -> Option<Node> {
         if let Some(span) = self.span_at(addr) {
             let offset = addr - span.start;
             let word = offset >> WORD_SHIFT;
@@ -217,21 +218,22 @@ impl Graph {
                 let bit = 1u64 << (offset >> GRANULE_SHIFT & 63);
                 let bits = self.words[at];
                 if bits & bit != 0 {
-                    return Some(self.ranks[at] + (bits & (bit - 1)).count_ones());
+                    let before = (bits & (bit - 1)).count_ones() as usize;
+                    return Some(Node::new(self.ranks[at].index() + before));
                 }
             }
         }
         self.young_by_addr.get(&addr).copied()
     }
     /// Adds an object that has no node. Returns its node, or `None` if there is no room.
-    pub(crate) fn add_young(&mut self, young: Young) -> Option<u32> {
+    pub(crate) fn add_young(&mut self, young: Young) -> Option<Node> {
         let node = self.old + self.young.len();
         if node >= MOST_NODES {
             return None;
         }
         self.young.push(young);
-        self.young_by_addr.insert(young.addr, node as u32);
-        Some(node as u32)
+        self.young_by_addr.insert(young.addr, Node::new(node));
+        Some(Node::new(node))
     }
     /// The young objects from the `i`th on.
     pub(crate) fn young(&self, i: usize) -> Option<Young> {
@@ -247,29 +249,30 @@ impl Graph {
         self.old + self.young.len()
     }
     /// The first node that is an object.
-    pub(crate) fn first_object(&self) -> u32 {
-        2 + self.places.len() as u32
+    pub(crate) fn first_object(&self) -> Node {
+        Node::new(2 + self.places.len())
     }
     /// All objects, in the order of their nodes: the node, its address, its kind and its bytes.
-    pub(crate) fn objects(&self) -> impl Iterator<Item = (u32, usize, u32, u64)> + '_ {
+    pub(crate) fn objects(&self) -> impl Iterator<Item = (Node, Addr, u32, u64)> + '_ {
         let old = self.spans.iter().flat_map(move |span| {
             let kind = &self.kinds[span.kind as usize];
             let words = span.word as usize..(span.word + span.words) as usize;
             words.flat_map(move |at| {
                 let before = (at - span.word as usize) * 64;
-                let (mut left, mut node) = (self.words[at], self.ranks[at]);
+                let (mut left, mut next) = (self.words[at], self.ranks[at].index());
                 std::iter::from_fn(move || {
                     if left == 0 {
                         return None;
                     }
                     let granule = before + left.trailing_zeros() as usize;
                     left &= left - 1;
-                    node += 1;
-                    Some((node - 1, span.start + offset_of(kind, granule), span.kind, span.bytes))
+                    let node = Node::new(next);
+                    next += 1;
+                    Some((node, span.start + offset_of(kind, granule), span.kind, span.bytes))
                 })
             })
         });
-        let young = self.young.iter().zip(self.old as u32..);
+        let young = self.young.iter().zip(Node::all(self.old..self.len()));
         old.chain(young.map(|(young, node)| (node, young.addr, young.kind, young.bytes)))
     }
     /// Kinds with the bytes and the number of some objects of that kind; together all objects.
@@ -290,11 +293,11 @@ impl Graph {
         met
     }
     /// The address, the kind and the bytes of an object.
-    pub(crate) fn object(&self, node: u32) -> Option<(usize, u32, u64)> {
+    pub(crate) fn object(&self, node: Node) -> Option<(Addr, u32, u64)> {
         if node < self.first_object() {
             return None;
         }
-        if let Some(young) = (node as usize).checked_sub(self.old) {
+        if let Some(young) = node.index().checked_sub(self.old) {
             let young = self.young.get(young)?;
             return Some((young.addr, young.kind, young.bytes));
         }
@@ -302,7 +305,7 @@ impl Graph {
         let words = span.word as usize..(span.word + span.words) as usize;
         let at = words.start + self.ranks[words].partition_point(|rank| *rank <= node) - 1;
         let mut bits = self.words[at];
-        for _ in self.ranks[at]..node {
+        for _ in self.ranks[at].index()..node.index() {
             bits &= bits - 1;
         }
         let granule = (at - span.word as usize) * 64 + bits.trailing_zeros() as usize;
@@ -311,18 +314,18 @@ impl Graph {
     }
     /// A number for an address.
     #[cfg(feature = "snapshot")]
-    pub(crate) fn granule(&self, addr: usize) -> u64 {
+    pub(crate) fn granule(&self, addr: Addr) -> u64 {
         ((addr - self.base) >> GRANULE_SHIFT) as u64
     }
     /// What a node is.
     #[cfg_attr(not(feature = "snapshot"), allow(dead_code, reason = "an exporter writes it"))]
-    pub(crate) fn what(&self, node: u32) -> What {
+    pub(crate) fn what(&self, node: Node) -> What {
         match node {
             ROOT_NODE => What::Root,
             UNREACHED => What::Unreached,
             _ => match self.object(node) {
                 Some(_) => What::Object,
-                None => What::Place(self.places[node as usize - 2]),
+                None => What::Place(self.places[node.index() - 2]),
             },
         }
     }
@@ -331,7 +334,7 @@ impl Graph {
     pub(crate) fn dominate(&self) -> Dominated {
         dominators::dominate(&self.rows, || {
             let mut sizes = vec![0; self.len()];
-            self.objects().for_each(|(node, _, _, bytes)| sizes[node as usize] = bytes);
+            self.objects().for_each(|(node, _, _, bytes)| sizes[node.index()] = bytes);
             sizes
         })
     }
@@ -346,7 +349,7 @@ impl Graph {
             ROOT => return String::new(),
             _ => {}
         }
-        let steps = self.names.steps(edge.label);
+        let steps = self.names.steps(edge.label.path());
         let last = steps.iter().rposition(|step| *step == Step::Element);
         let mut text = String::new();
         for (i, step) in steps.iter().enumerate() {
@@ -376,22 +379,22 @@ fn offset_of(kind: &Kind, granule: usize) -> usize {
 mod tests {
     use super::*;
 
-    const BASE: usize = 1 << 30;
+    const BASE: Addr = Addr::new(1 << 30);
 
     fn graph() -> Graph {
         let root = |addr, slot| (RootEdge { slot, addr, place: 0 }, None);
-        let mut graph = Graph::new(BASE, 14, vec![root(BASE + 24, 1), root(7, 2)]);
+        let mut graph = Graph::new(BASE, vec![root(BASE + 24, 1), root(Addr::new(7), 2)]);
         let kind = |slot, origin| Kind { type_name: "T", is_array: false, slot, origin };
         graph.kinds = vec![kind(24, 0), kind(0, 8), kind(80, 8)];
         // Objects 0, 1 and 40 of 24 bytes; a large one; the second and third of 80 bytes.
         let bits = [0usize, 24, 24 * 40].map(|at| at >> 4);
         let mut words = [0u64; 16];
         bits.iter().for_each(|granule| words[granule / 64] |= 1 << (granule % 64));
-        assert!(graph.add_span((BASE, 1), (0, 24), words.into_iter()));
-        assert!(graph.add_span((BASE + (1 << 14), 1), (0, 24), [0; 16].into_iter()));
-        assert!(graph.add_span((BASE + (3 << 14), 4), (1, 65000), [1].into_iter()));
+        assert!(graph.add_span((BASE, Blocks::ONE), (0, 24), words.into_iter()));
+        assert!(graph.add_span((BASE + (1 << 14), Blocks::ONE), (0, 24), [0; 16].into_iter()));
+        assert!(graph.add_span((BASE + (3 << 14), Blocks::new(4)), (1, 65000), [1].into_iter()));
         let bits = (1 << ((8 + 80) >> 4)) | 1 << ((8 + 160) >> 4);
-        assert!(graph.add_span((BASE + (8 << 14), 1), (2, 80), [bits].into_iter()));
+        assert!(graph.add_span((BASE + (8 << 14), Blocks::ONE), (2, 80), [bits].into_iter()));
         graph
     }
 
@@ -399,7 +402,8 @@ mod tests {
     fn nodes_and_addresses_lead_to_each_other() {
         let mut graph = graph();
         let young = graph.add_young(Young { addr: BASE + (9 << 14), kind: 0, bytes: 24 });
-        assert_eq!((young, graph.len(), graph.first_object()), (Some(9), 10, 3));
+        let (first, ninth) = (Node::new(3), Node::new(9));
+        assert_eq!((young, graph.len(), graph.first_object()), (Some(ninth), 10, first));
         let large = BASE + (3 << 14) + 8;
         let eighty = BASE + (8 << 14) + 8;
         let addrs =
@@ -410,20 +414,26 @@ mod tests {
             assert_eq!(graph.node_at(addr), Some(node));
             assert_eq!(graph.object(node), Some((addr, kind, bytes)));
         }
-        for addr in [0, BASE - 16, BASE + 48, BASE + (1 << 14), BASE + (2 << 14), BASE + (90 << 14)]
-        {
+        for addr in [
+            Addr::NULL,
+            BASE - 16,
+            BASE + 48,
+            BASE + (1 << 14),
+            BASE + (2 << 14),
+            BASE + (90 << 14),
+        ] {
             assert_eq!(graph.node_at(addr), None);
         }
-        assert_eq!(graph.object(2).map(|object| object.0), None);
+        assert_eq!(graph.object(Node::new(2)).map(|object| object.0), None);
     }
 
     #[test]
     fn the_first_rows_are_the_roots() {
         let mut graph = graph();
         graph.begin_rows();
-        assert_eq!(graph.rows.kept_by(ROOT_NODE).collect::<Vec<_>>(), [2, UNREACHED]);
+        assert_eq!(graph.rows.kept_by(ROOT_NODE).collect::<Vec<_>>(), [Node::new(2), UNREACHED]);
         assert_eq!(graph.rows.kept_by(UNREACHED).count(), 0);
         assert_eq!(graph.rows.len(), 2);
-        assert!(matches!(graph.what(2), What::Place(None)));
+        assert!(matches!(graph.what(Node::new(2)), What::Place(None)));
     }
 }

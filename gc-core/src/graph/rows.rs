@@ -8,19 +8,66 @@
 //!    from its place among the entries with one label. Where it does not, an entry with the label
 //!    [`INDEX`] stands before it and has the index as its target.
 
+use crate::trace::naming::NamePath;
 use std::collections::HashMap;
 use std::ops::Range;
 
+/// A node of the graph, by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(transparent)]
+pub(crate) struct Node(u32);
+
+impl Node {
+    /// No node.
+    pub(crate) const NONE: Node = Node(u32::MAX);
+
+    /// The node of a number. A graph has fewer than 2^32 nodes.
+    #[inline(always)]
+    pub(crate) const fn new(index: usize) -> Node {
+        Node(index as u32)
+    }
+    /// The number.
+    #[inline(always)]
+    pub(crate) const fn get(self) -> u32 {
+        self.0
+    }
+    /// The number, as an index.
+    #[inline(always)]
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+    /// The nodes of some numbers.
+    pub(crate) fn all(of: Range<usize>) -> impl DoubleEndedIterator<Item = Node> {
+        of.map(Node::new)
+    }
+}
+
+/// What an edge is called: a path of names, or one of the constants below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct Label(u16);
+
+impl Label {
+    /// The label of an edge with a path.
+    pub(crate) const fn of(path: NamePath) -> Label {
+        Label(path.get())
+    }
+    /// The path of a label that is none of the constants.
+    pub(crate) const fn path(self) -> NamePath {
+        NamePath::new(self.0)
+    }
+}
+
 /// The next entry's index is this entry's target.
-const INDEX: u16 = u16::MAX;
+const INDEX: Label = Label(u16::MAX);
 /// The target of a weak pointer, which the edge does not keep.
-pub(crate) const WEAK_TARGET: u16 = u16::MAX - 1;
+pub(crate) const WEAK_TARGET: Label = Label(u16::MAX - 1);
 /// The key of an ephemeron, which the edge does not keep.
-pub(crate) const WEAK_KEY: u16 = u16::MAX - 2;
+pub(crate) const WEAK_KEY: Label = Label(u16::MAX - 2);
 /// The value of an ephemeron.
-pub(crate) const VALUE: u16 = u16::MAX - 3;
+pub(crate) const VALUE: Label = Label(u16::MAX - 3);
 /// A root, from the place where it was made.
-pub(crate) const ROOT: u16 = u16::MAX - 4;
+pub(crate) const ROOT: Label = Label(u16::MAX - 4);
 
 /// Rows for which one start is kept.
 const GROUP: usize = 16;
@@ -30,8 +77,8 @@ const LONG: u8 = u8::MAX;
 /// One edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Edge {
-    pub(crate) target: u32,
-    pub(crate) label: u16,
+    pub(crate) target: Node,
+    pub(crate) label: Label,
     /// Of meaning only if the label's path has an element.
     pub(crate) index: u32,
 }
@@ -43,7 +90,7 @@ impl Edge {
     }
 }
 
-fn is_weak(label: u16) -> bool {
+fn is_weak(label: Label) -> bool {
     matches!(label, WEAK_TARGET | WEAK_KEY)
 }
 
@@ -53,11 +100,11 @@ pub(crate) struct Rows {
     starts: Vec<u32>,
     lengths: Vec<u8>,
     long: HashMap<u32, u32>,
-    targets: Vec<u32>,
-    labels: Vec<u16>,
+    targets: Vec<Node>,
+    labels: Vec<Label>,
     /// Where the row begins that is being made, and its last edge.
     begin: usize,
-    last: Option<(u16, u32)>,
+    last: Option<(Label, u32)>,
 }
 
 impl Rows {
@@ -79,7 +126,8 @@ impl Rows {
         self.targets.len() >= u32::MAX as usize - u16::MAX as usize
     }
     /// Adds an edge to the row that is being made.
-    pub(crate) fn push(&mut self, target: u32, label: u16, index: u32) {
+    pub(crate) fn push(&mut self, edge: Edge) {
+        let Edge { target, label, index } = edge;
         let expected = match self.last {
             Some((last, at)) if last == label => at.wrapping_add(1),
             _ => 0,
@@ -87,7 +135,7 @@ impl Rows {
         let is_given = index != u32::MAX && index != expected;
         let index = if is_given { index } else { expected };
         if is_given {
-            self.targets.push(index);
+            self.targets.push(Node(index));
             self.labels.push(INDEX);
         }
         self.targets.push(target);
@@ -128,8 +176,8 @@ impl Rows {
         }
     }
     /// The entries of a node.
-    pub(crate) fn range(&self, node: u32) -> Range<usize> {
-        let node = node as usize;
+    pub(crate) fn range(&self, node: Node) -> Range<usize> {
+        let node = node.index();
         let first = node - node % GROUP;
         let before: usize = (first..node).map(|row| self.length(row)).sum();
         let start = self.starts[node / GROUP] as usize + before;
@@ -137,21 +185,21 @@ impl Rows {
     }
     /// The target of an entry, if it is an edge that keeps it.
     #[inline]
-    pub(crate) fn kept(&self, entry: usize) -> Option<u32> {
+    pub(crate) fn kept(&self, entry: usize) -> Option<Node> {
         let label = self.labels[entry];
         (label != INDEX && !is_weak(label)).then(|| self.targets[entry])
     }
     /// The targets that a node keeps.
-    pub(crate) fn kept_by(&self, node: u32) -> impl Iterator<Item = u32> + '_ {
+    pub(crate) fn kept_by(&self, node: Node) -> impl Iterator<Item = Node> + '_ {
         self.range(node).filter_map(|entry| self.kept(entry))
     }
     /// All edges of a node.
-    pub(crate) fn edges(&self, node: u32) -> impl Iterator<Item = Edge> + '_ {
+    pub(crate) fn edges(&self, node: Node) -> impl Iterator<Item = Edge> + '_ {
         let (mut last, mut given) = (None, None);
         self.range(node).filter_map(move |entry| {
             let (target, label) = (self.targets[entry], self.labels[entry]);
             if label == INDEX {
-                given = Some(target);
+                given = Some(target.get());
                 return None;
             }
             let next = match last {
@@ -175,37 +223,37 @@ mod tests {
         let row = |node: u32| -> Vec<Edge> {
             // Lengths below, at and over what a byte holds.
             let n = [0, 1, 3, 254, 255, 300][node as usize % 6];
-            let label = |i: u32| (i / 100) as u16;
+            let label = |i: u32| Label((i / 100) as u16);
             let index = |i: u32| if i.is_multiple_of(7) { i * 3 } else { (i / 7) * 21 + i % 7 };
             (0..n)
-                .map(|i| Edge { target: node * 7 + i, label: label(i), index: index(i) })
+                .map(|i| Edge { target: Node(node * 7 + i), label: label(i), index: index(i) })
                 .collect()
         };
         for node in 0..100 {
-            rows.push(1, WEAK_KEY, u32::MAX);
+            rows.push(Edge { target: Node(1), label: WEAK_KEY, index: u32::MAX });
             rows.restart_row();
-            for edge in row(node) {
-                rows.push(edge.target, edge.label, edge.index);
-            }
+            row(node).into_iter().for_each(|edge| rows.push(edge));
             rows.end_row();
         }
         rows.finish();
         assert_eq!(rows.len(), 100);
         for node in 0..100 {
-            assert_eq!(rows.edges(node).collect::<Vec<_>>(), row(node), "{node}");
-            assert_eq!(rows.kept_by(node).count(), row(node).len());
+            assert_eq!(rows.edges(Node(node)).collect::<Vec<_>>(), row(node), "{node}");
+            assert_eq!(rows.kept_by(Node(node)).count(), row(node).len());
         }
     }
 
     #[test]
     fn weak_edges_keep_nothing() {
         let mut rows = Rows::default();
-        rows.push(5, WEAK_TARGET, u32::MAX);
-        rows.push(6, VALUE, u32::MAX);
-        rows.push(7, 0, 9);
+        for (target, label, index) in
+            [(5, WEAK_TARGET, u32::MAX), (6, VALUE, u32::MAX), (7, Label(0), 9)]
+        {
+            rows.push(Edge { target: Node(target), label, index });
+        }
         rows.end_row();
-        assert_eq!(rows.kept_by(0).collect::<Vec<_>>(), [6, 7]);
-        assert_eq!(rows.edges(0).filter(Edge::is_weak).count(), 1);
-        assert_eq!(rows.edges(0).last().map(|edge| edge.index), Some(9));
+        assert_eq!(rows.kept_by(Node(0)).collect::<Vec<_>>(), [Node(6), Node(7)]);
+        assert_eq!(rows.edges(Node(0)).filter(Edge::is_weak).count(), 1);
+        assert_eq!(rows.edges(Node(0)).last().map(|edge| edge.index), Some(9));
     }
 }

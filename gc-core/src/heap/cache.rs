@@ -15,7 +15,7 @@
 
 use super::free::{Free, Held, Rest, Run};
 use super::object::TypeInfo;
-use super::size_class;
+use super::size_class::{self, SizeClass};
 use super::span::{OwnedSpan, SpanBits, SpanClass};
 use crate::config::GRANULE_SHIFT;
 use crate::word::{Addr, BlockId};
@@ -26,6 +26,17 @@ const TABLE: usize = 128;
 /// Bytes of the heap that a word of a bitmap speaks of.
 const WORD_BYTES: usize = 64 << GRANULE_SHIFT;
 
+/// What tells the classes of a thread's table apart: the address of a [`TypeInfo`], and the size
+/// class of its arrays in the top bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct Tag(usize);
+
+impl Tag {
+    /// Of no class.
+    const NONE: Tag = Tag(0);
+}
+
 /// A thread's place in a span: the unused rest of its current run, and where to look for the next.
 #[derive(Debug)]
 #[repr(C, align(64))]
@@ -34,8 +45,8 @@ pub(crate) struct Cursor {
     at: Cell<usize>,
     /// First byte after the run's last slot (as an object address).
     end: Cell<usize>,
-    /// Which class has this place in the table; 0 for none.
-    tag: Cell<usize>,
+    /// Which class has this place in the table; zero for none.
+    tag: Cell<Tag>,
     class: Cell<Option<&'static SpanClass>>,
     /// The span that the run lies in, plus one; 0 for none.
     span: Cell<u32>,
@@ -59,7 +70,7 @@ impl Cursor {
         Cursor {
             at: Cell::new(0),
             end: Cell::new(0),
-            tag: Cell::new(0),
+            tag: Cell::new(Tag::NONE),
             class: Cell::new(None),
             span: Cell::new(0),
             warmth: Cell::new(0),
@@ -139,19 +150,25 @@ impl Cursor {
     pub(crate) fn next_at(&self, held: &Held, start: Addr) -> Addr {
         // Holes that were cut have their rest in the same word; before a rest none are free.
         let end = held.rest.run.to;
-        if self.is_due(held.span.class().slot) && !fault!("cut_forgotten") {
+        if self.is_due(held.span.class()) && !fault!("cut_forgotten") {
             (end - WORD_BYTES).max(start)
         } else {
             end
         }
     }
-    /// Whether the next slot of `slot` bytes has a point.
-    fn is_due(&self, slot: usize) -> bool {
-        (1..=slot).contains(&self.until.get())
+    /// Whether the next slot of a span of `class` has a point.
+    fn is_due(&self, class: &SpanClass) -> bool {
+        (1..=class.slot).contains(&self.until.get())
     }
     /// Cuts free slots before the next one with a point, and passes what is left, which is at least
     /// a slot. Returns it, and whether its first slot has a point.
-    pub(crate) fn cut(&self, slot: usize, free: Free, draw: impl Fn() -> usize) -> (Free, bool) {
+    pub(crate) fn cut(
+        &self,
+        class: &SpanClass,
+        free: Free,
+        draw: impl Fn() -> usize,
+    ) -> (Free, bool) {
+        let slot = class.slot;
         let slots_bytes = match free {
             Free::Run(run) => run.to - run.from,
             Free::Holes(holes) => holes.bits.count_ones() as usize * slot,
@@ -164,7 +181,7 @@ impl Cursor {
         if self.until.get() == 0 {
             self.until.set(draw());
         }
-        let is_due = self.is_due(slot);
+        let is_due = self.is_due(class);
         self.until.set(if is_due { draw() } else { self.until.get() - slot });
         // With the first slot, and further ones before that with the point.
         let n = (slots_bytes / slot).min(1 + (self.until.get() - 1) / slot);
@@ -269,18 +286,18 @@ impl Cache {
 
     /// The cursor of a size class of leaf data.
     #[inline(always)]
-    pub(crate) fn leaf(&self, class: usize) -> &Cursor {
-        &self.leaf[class]
+    pub(crate) fn leaf(&self, class: SizeClass) -> &Cursor {
+        &self.leaf[class.index()]
     }
 
     /// The place in the table for `tag`; the cursor there may belong to another class (see
     /// [`owned`](Self::owned)).
     #[inline(always)]
-    pub(crate) fn place(&self, tag: usize) -> &Cursor {
+    pub(crate) fn place(&self, tag: Tag) -> &Cursor {
         // A `TypeInfo` takes some 60 bytes, so the low bits say nothing; an array's size class is
         // in the top. In a schedule only what does not change with the address at which the
         // program was loaded.
-        let tag = if cfg!(shuttle) { tag & (0xffff << 48 | 0xfff) } else { tag };
+        let tag = if cfg!(shuttle) { tag.0 & (0xffff << 48 | 0xfff) } else { tag.0 };
         &self.typed[((tag >> 4) ^ (tag >> 11) ^ (tag >> 48)) % TABLE]
     }
 
@@ -288,31 +305,31 @@ impl Cache {
     /// instructions less, because the top of an address is zero. Were it not, nothing would be
     /// found here, and the slow path would look again.
     #[inline(always)]
-    pub(crate) fn owned_type(&self, tag: usize) -> Option<&Cursor> {
-        let low = if cfg!(shuttle) { tag & 0xfff } else { tag };
+    pub(crate) fn owned_type(&self, tag: Tag) -> Option<&Cursor> {
+        let low = if cfg!(shuttle) { tag.0 & 0xfff } else { tag.0 };
         let cursor = &self.typed[((low >> 4) ^ (low >> 11)) % TABLE];
         (cursor.tag.get() == tag).then_some(cursor)
     }
 
     /// The cursor for `tag`, if it is in its place.
     #[inline(always)]
-    pub(crate) fn owned(&self, tag: usize) -> Option<&Cursor> {
+    pub(crate) fn owned(&self, tag: Tag) -> Option<&Cursor> {
         let cursor = self.place(tag);
         (cursor.tag.get() == tag).then_some(cursor)
     }
 
     /// Gives `class` its place in the table, parking whichever class was there.
-    pub(crate) fn install(&self, tag: usize, class: &'static SpanClass) -> &Cursor {
+    pub(crate) fn install(&self, tag: Tag, class: &'static SpanClass) -> &Cursor {
         let cursor = self.place(tag);
         let mut parked = self.parked.borrow_mut();
         if let Some(other) = cursor.class() {
-            let id = other.id as usize;
+            let id = other.id.index();
             if parked.len() <= id {
                 parked.resize_with(id + 1, Parked::default);
             }
             parked[id].park(cursor);
         }
-        if let Some(own) = parked.get(class.id as usize) {
+        if let Some(own) = parked.get(class.id.index()) {
             own.unpark(cursor);
         }
         cursor.class.set(Some(class));
@@ -348,20 +365,21 @@ impl Cache {
 
 /// Tag of single values of a type.
 #[inline(always)]
-pub(crate) fn tag_of(info: &'static TypeInfo) -> usize {
-    std::ptr::from_ref(info) as usize
+pub(crate) fn tag_of(info: &'static TypeInfo) -> Tag {
+    Tag(std::ptr::from_ref(info) as usize)
 }
 
 /// Tag of arrays of a type in one size class. User addresses end below 2^47 on every supported
 /// platform.
 #[inline(always)]
-pub(crate) fn array_tag(info: &'static TypeInfo, class: usize) -> usize {
-    tag_of(info) | (class + 1) << 48
+pub(crate) fn array_tag(info: &'static TypeInfo, class: SizeClass) -> Tag {
+    Tag(tag_of(info).0 | (class.index() + 1) << 48)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::object::InfoOf;
+    use super::super::span::ClassId;
     use super::*;
 
     fn run(from: usize, to: usize) -> Run {
@@ -370,8 +388,8 @@ mod tests {
     fn span(class: &'static SpanClass, block: usize) -> OwnedSpan {
         OwnedSpan::from_parts(class, BlockId::new(block))
     }
-    fn class(id: u32) -> &'static SpanClass {
-        Box::leak(Box::new(SpanClass::small(InfoOf::<String>::ONE, id, 24)))
+    fn class(id: usize) -> &'static SpanClass {
+        Box::leak(Box::new(SpanClass::small(InfoOf::<String>::ONE, ClassId::new(id), 24)))
     }
 
     #[test]
@@ -402,7 +420,7 @@ mod tests {
     fn classes_that_share_a_place_keep_their_spans() {
         let cache = empty();
         let (a, b) = (class(0), class(1));
-        let (tag_a, tag_b) = (1 << 20, (1 << 20) + (TABLE << 11));
+        let (tag_a, tag_b) = (Tag(1 << 20), Tag((1 << 20) + (TABLE << 11)));
         assert!(std::ptr::eq(cache.place(tag_a), cache.place(tag_b)));
         cache.install(tag_a, a).put(span(a, 7), run(0, 240));
         cache.install(tag_b, b).put(span(b, 8), run(480, 504));
@@ -420,7 +438,7 @@ mod tests {
         let (cache, class) = (empty(), class(0));
         let most = class.warm_at as usize;
         assert_eq!(most, class.slots / 8);
-        let cursor = cache.leaf(3);
+        let cursor = cache.leaf(SizeClass::new(3));
         cursor.count(class, most - 1);
         assert!(cursor.is_cold(class, 0) && !cursor.is_cold(class, 1));
         cursor.count(class, 1000 * most);
@@ -436,7 +454,7 @@ mod tests {
     fn a_class_that_loses_its_place_keeps_its_count() {
         let cache = empty();
         let (a, b) = (class(0), class(1));
-        let (tag_a, tag_b) = (1 << 20, (1 << 20) + (TABLE << 11));
+        let (tag_a, tag_b) = (Tag(1 << 20), Tag((1 << 20) + (TABLE << 11)));
         let warm = |cursor: &Cursor| !cursor.is_cold(a, 0);
         cache.install(tag_a, a).count(a, 7);
         assert!(cache.install(tag_b, b).is_cold(b, b.warm_at - 1));

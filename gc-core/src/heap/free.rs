@@ -217,9 +217,9 @@ impl Tables {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::super::Space;
     use super::super::cache::Cursor;
     use super::super::object::{InfoOf, TypeInfo};
+    use super::super::{ClassKey, Space};
     use super::*;
     use crate::config::Config;
     use crate::pointers::Gc;
@@ -234,7 +234,7 @@ mod tests {
         live: impl Fn(usize) -> bool,
     ) -> (Space, OwnedSpan, Vec<Addr>) {
         let space = Space::new(&Config { reserve: Some(16 << 20), ..Config::default() }).unwrap();
-        let class = space.class_for(info, 0, |id| SpanClass::small(info, id, slot));
+        let class = space.class_for(info, ClassKey::Type, |id| SpanClass::small(info, id, slot));
         let span = space.fresh_span(class, SweepNumber::default()).unwrap();
         let mut free = Vec::new();
         for i in 0..class.slots {
@@ -387,7 +387,7 @@ mod tests {
                     let held = cursor.lift().unwrap();
                     let from = cursor.next_at(&held, space.address(held.span.block()));
                     let Some(next) = held.span.next_free(&space, from) else { break };
-                    let (next, is_due) = cursor.cut(class.slot, next, draw);
+                    let (next, is_due) = cursor.cut(class, next, draw);
                     hold(&space, held.span, &cursor, next);
                     let first = cursor.bump(class.slot).or_else(|| cursor.hole()).unwrap();
                     got.push(first);

@@ -48,12 +48,13 @@ use crate::error::ConfigError;
 use crate::observe::life::{SpanLife, SpanState};
 use crate::platform::memory::Region;
 use crate::sync::{Mutex, Ordering, plain};
-use crate::word::{Addr, BlockId, BlockRange, SweepNumber};
+use crate::word::{Addr, BlockId, BlockRange, Blocks, SweepNumber};
 use central::Link;
 use object::TypeInfo;
 use os::Reservation;
-use page_alloc::{Ground, PageAlloc, Pages};
-use span::{OwnedSpan, SpanClass, SpanMeta};
+use page_alloc::{Ground, PageAlloc, PageSize, Pages};
+use size_class::SizeClass;
+use span::{ClassId, OwnedSpan, SpanClass, SpanMeta};
 use std::collections::HashMap;
 use std::ops::{Deref, Range};
 use tables::{TABLES, Tables};
@@ -74,9 +75,20 @@ pub(crate) struct Space {
     by_key: Mutex<ClassMap>,
 }
 
+/// Which class of a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum ClassKey {
+    /// That of single values.
+    Type,
+    /// That of objects of a size class: arrays, or leaf data.
+    Size(SizeClass),
+    /// That of large objects.
+    Large,
+}
+
 #[derive(Debug, Default)]
 struct ClassMap {
-    by_key: HashMap<(usize, usize), &'static SpanClass>,
+    by_key: HashMap<(usize, ClassKey), &'static SpanClass>,
     all: Vec<&'static SpanClass>,
 }
 
@@ -147,12 +159,14 @@ impl Space {
             Ok(((bytes, closed(bytes)?), tables))
         })?;
         let (bytes, mem) = mem;
-        let blocks = bytes / BLOCK;
+        let blocks = Blocks::within(bytes);
         let mut openers = vec![mem.opener(BLOCK)];
         openers.extend(table_memory.iter().zip(Tables::ENTRIES).map(|(t, entry)| t.opener(entry)));
         let ground = Ground {
-            grain: (mem.page() / BLOCK).max(1),
-            group: (mem.page() / WORD_BITMAP).max(1),
+            pages: PageSize {
+                grain: Blocks::within(mem.page()).max(Blocks::ONE),
+                group: (mem.page() / WORD_BITMAP).max(1),
+            },
             open: Box::new(move |blocks: Range<usize>| {
                 openers.iter().try_for_each(|o| o.open(blocks.clone()))
             }),
@@ -160,7 +174,7 @@ impl Space {
         Ok(Space {
             tables: Tables::new(Addr::new(mem.base()), blocks, &table_memory),
             table_memory,
-            pages: PageAlloc::growing(blocks, config.heap_limit / BLOCK, ground),
+            pages: PageAlloc::growing(blocks, Blocks::within(config.heap_limit), ground),
             by_key: Mutex::new(ClassMap::default()),
             is_short: bytes < asked,
             life: SpanLife::default(),
@@ -180,7 +194,7 @@ impl Space {
     /// The heap has ended: no thread reads an object or a table any more (INV-10).
     pub(crate) unsafe fn unmap(&self) {
         if self.is_mapped() {
-            asan::unpoison(self.address(BlockId::FIRST), self.high() * BLOCK);
+            asan::unpoison(self.address(BlockId::FIRST), self.high().bytes());
         }
         for reservation in self.table_memory.iter().chain([&self.mem]) {
             // SAFETY: INV-10: by the caller's promise.
@@ -192,12 +206,12 @@ impl Space {
         self.mem.is_mapped()
     }
     /// Blocks below which every span lies.
-    pub(crate) fn high(&self) -> usize {
+    pub(crate) fn high(&self) -> Blocks {
         self.pages.high()
     }
     /// Bytes of the address space.
     pub(crate) fn reserved(&self) -> usize {
-        self.blocks() * BLOCK
+        self.blocks().bytes()
     }
     /// The link of a block's first span entry, for the central lists and the page heap.
     pub(crate) fn link(&self, block: BlockId) -> &Link {
@@ -211,14 +225,14 @@ impl Space {
     ) -> Option<OwnedSpan> {
         let first = self.pages.alloc(class.blocks, |b| self.link(b)).ok()?;
         class.count_fresh();
-        asan::poison(self.address(first), class.blocks * BLOCK);
+        asan::poison(self.address(first), class.blocks.bytes());
         self.publish_span(first, class.blocks, class, number);
-        for block in 1..class.blocks {
-            let block = first.plus(block);
+        for block in 1..class.blocks.get() {
+            let block = first.plus(Blocks::new(block));
             self.meta(block).set_first(first);
             self.set_class(block, class);
         }
-        self.life.note(first, class.id, SpanState::Allocated);
+        self.life.note(first, class.id.get(), SpanState::Allocated);
         Some(OwnedSpan::from_parts(class, first))
     }
 
@@ -229,26 +243,26 @@ impl Space {
         bytes: usize,
         number: SweepNumber,
     ) -> Option<OwnedSpan> {
-        let blocks = bytes.div_ceil(BLOCK);
+        let blocks = Blocks::covering(bytes);
         let first = self.pages.alloc(blocks, |b| self.link(b)).ok()?;
         class.count_fresh();
         asan::unpoison(self.address(first), bytes);
         // Only the first block's entry counts: the address of a large object lies in it.
         self.publish_span(first, blocks, class, number);
-        self.life.note(first, class.id, SpanState::Allocated);
+        self.life.note(first, class.id.get(), SpanState::Allocated);
         Some(OwnedSpan::from_parts(class, first))
     }
 
     fn publish_span(
         &self,
         first: BlockId,
-        blocks: usize,
+        blocks: Blocks,
         class: &'static SpanClass,
         number: SweepNumber,
     ) {
         let meta = self.meta(first);
         meta.set_first(first);
-        meta.set_blocks(blocks as u32);
+        meta.set_blocks(blocks);
         meta.set_live(0);
         meta.set_sweep(number);
         self.set_class(first, class);
@@ -261,11 +275,11 @@ impl Space {
     /// Gives an empty span's blocks back to the page heap. Its bitmaps are zero (INV-17).
     pub(crate) fn free_span(&self, span: OwnedSpan) {
         let (class, first) = span.into_parts();
-        let blocks = self.meta(first).blocks() as usize;
-        self.life.note(first, class.id, SpanState::Freed);
-        let marked = if class.is_large() { 1 } else { blocks };
-        for block in 0..marked {
-            let block = first.plus(block);
+        let blocks = self.meta(first).blocks();
+        self.life.note(first, class.id.get(), SpanState::Freed);
+        let marked = if class.is_large() { Blocks::ONE } else { blocks };
+        for block in 0..marked.get() {
+            let block = first.plus(Blocks::new(block));
             self.class_word(block).store(std::ptr::null_mut(), Ordering::Release);
         }
         self.pages.free(BlockRange::new(first, blocks), |b| self.link(b));
@@ -273,36 +287,35 @@ impl Space {
 
     /// Bytes of memory in use: spans, and the resident part of the side tables.
     pub(crate) fn resident(&self) -> usize {
-        self.pages.used() * BLOCK + self.tables_resident()
+        self.pages.used().bytes() + self.tables_resident()
     }
     /// Bytes of the resident part of the side tables.
     pub(crate) fn tables_resident(&self) -> usize {
-        self.pages.tables() * 64 * BITMAPS_OF_BLOCK + self.high() * ENTRY_OF_BLOCK
+        self.pages.tables() * 64 * BITMAPS_OF_BLOCK + self.high().get() * ENTRY_OF_BLOCK
     }
     /// Gives the memory of idle blocks to the system, up to `most` bytes. Returns how many bytes of
     /// blocks the system took.
     pub(crate) fn release(&self, most: usize) -> usize {
-        self.pages.release(most / BLOCK, self) * BLOCK
+        self.pages.release(Blocks::within(most), self).bytes()
     }
     /// The same for all memory that is not in use.
     pub(crate) fn release_all(&self) -> usize {
-        self.pages.release_all(self) * BLOCK
+        self.pages.release_all(self).bytes()
     }
 
-    /// The class for a type (`size_class` 0) or for arrays of a type in one size class, made at
-    /// first use.
+    /// A class of a type, made at first use.
     pub(crate) fn class_for(
         &self,
         info: &'static TypeInfo,
-        key: usize,
-        make: impl FnOnce(u32) -> SpanClass,
+        key: ClassKey,
+        make: impl FnOnce(ClassId) -> SpanClass,
     ) -> &'static SpanClass {
         let mut map = self.by_key.lock();
         let at = (std::ptr::from_ref(info) as usize, key);
         if let Some(class) = map.by_key.get(&at) {
             return class;
         }
-        let id = map.all.len() as u32;
+        let id = ClassId::new(map.all.len());
         // Freed in `Drop`, when no thread can hold a class any more.
         let class: &'static SpanClass = Box::leak(Box::new(make(id)));
         map.by_key.insert(at, class);
@@ -315,7 +328,7 @@ impl Space {
     /// of a large object.
     pub(crate) fn value_at(&self, addr: Addr) -> Option<(Addr, &'static TypeInfo)> {
         let block = addr.checked_since(self.address(BlockId::FIRST))? / BLOCK;
-        let block = (block < self.high()).then_some(BlockId::new(block))?;
+        let block = (block < self.high().get()).then_some(BlockId::new(block))?;
         let class = self.class_at(block)?;
         let info = class.info;
         let first = self.address(self.meta(block).first()) + class.origin;
@@ -333,16 +346,16 @@ impl Space {
 
     /// Calls `each(span, class)` for every span, in address order.
     pub(crate) fn each_span(&self, mut each: impl FnMut(BlockId, &'static SpanClass)) {
-        let high = BlockId::new(self.high());
+        let high = BlockId::above(self.high());
         let mut block = BlockId::FIRST;
         while block < high {
             match self.class_at(block) {
                 Some(class) if self.meta(block).first() == block => {
-                    let blocks = self.meta(block).blocks() as usize;
+                    let blocks = self.meta(block).blocks();
                     each(block, class);
-                    block = block.plus(blocks.max(1));
+                    block = block.plus(blocks.max(Blocks::ONE));
                 }
-                _ => block = block.plus(1),
+                _ => block = block.plus(Blocks::ONE),
             }
         }
     }
@@ -353,7 +366,7 @@ impl Pages for Space {
         Space::link(self, block)
     }
     fn release_blocks(&self, blocks: BlockRange) -> bool {
-        self.mem.release(Region { at: self.address(blocks.first).get(), bytes: blocks.len * BLOCK })
+        self.mem.release(Region { at: self.address(blocks.first).get(), bytes: blocks.len.bytes() })
     }
     /// The words of free blocks are zero and stay so until one of the blocks is taken (INV-17). So
     /// a thread that reads such a word sees no change.
@@ -365,8 +378,8 @@ impl Pages for Space {
         // Under a scheduler every look at a word is a step.
         if cfg!(all(any(debug_assertions, gc_verify), not(shuttle))) {
             // Blocks that were never taken may not be open.
-            let end = (first + words).min(self.high().next_multiple_of(64) * BLOCK_WORDS);
-            let end = end.min(self.blocks() * BLOCK_WORDS);
+            let end = (first + words).min(self.high().get().next_multiple_of(64) * BLOCK_WORDS);
+            let end = end.min(self.blocks().get() * BLOCK_WORDS);
             let is_zero = |i| {
                 !self.mark_word(i).is_set(u64::MAX)
                     && self.allocated(i) == 0

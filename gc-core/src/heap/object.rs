@@ -280,8 +280,8 @@ unsafe fn drop_values<T>(at: *mut u8, n: usize) {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::super::Space;
     use super::super::span::SpanClass;
+    use super::super::{ClassKey, Space};
     use super::*;
     use crate::config::{BLOCK_WORDS, Config};
     use crate::trace::PACKET;
@@ -334,7 +334,8 @@ mod tests {
             let space =
                 Space::new(&Config { reserve: Some(16 << 20), ..Config::default() }).unwrap();
             let info = InfoOf::<'static, Here<WORDS>>::ONE;
-            let class = space.class_for(info, 0, |id| SpanClass::small(info, id, info.slot()));
+            let class =
+                space.class_for(info, ClassKey::Type, |id| SpanClass::small(info, id, info.slot()));
             let span = space.fresh_span(class, SweepNumber::default()).unwrap().block();
             let start = space.address(span);
             let some: Vec<Addr> =

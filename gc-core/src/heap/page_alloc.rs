@@ -17,19 +17,20 @@
 
 use super::central::{Link, Stack};
 use super::page_map::PageMap;
+pub(crate) use super::page_map::PageSize;
 use crate::sync::{AtomicUsize, Backoff, Mutex, Ordering, chaos, plain};
-use crate::word::{BlockId, BlockRange};
+use crate::word::{BlockId, BlockRange, Blocks};
 use std::ops::Range;
 
 /// Free blocks that one refill takes for the stack of singles.
 const BATCH: usize = 16;
 /// Bound on the free blocks in that stack, approximately: 16 MiB. Beyond it, freed blocks go to the
 /// map. Without a bound, the stack and the time to empty it would grow with each burst.
-const SINGLES: usize = 1024;
+const SINGLES: Blocks = Blocks::new(1024);
 /// Singles moved to the map under one hold of the lock: some 5 µs.
 const DRAIN: usize = 256;
 /// Most blocks given back to the system in one call: 4 MiB, some 100 µs.
-const PIECE: usize = 256;
+const PIECE: Blocks = Blocks::new(256);
 /// Most words searched under one hold of the lock, for bitmaps to give back.
 const GLANCE: usize = 4096;
 /// Pieces that the system may refuse before the slice ends.
@@ -59,7 +60,7 @@ pub(crate) struct PageAlloc {
     /// so.
     limit: plain::AtomicU64,
     /// Blocks of the reservation, open or not.
-    blocks: usize,
+    blocks: Blocks,
     ground: Option<Ground>,
     /// The reason of the last failed allocation: a [`Refusal`] as a number.
     refusal: plain::AtomicU64,
@@ -104,10 +105,8 @@ impl Refusal {
 
 /// How the page heap opens a reservation as the heap grows.
 pub(crate) struct Ground {
-    /// Blocks in a page of the system, and words of the map whose part of a bitmap fills such a
-    /// page.
-    pub(crate) grain: usize,
-    pub(crate) group: usize,
+    /// The pages of the system.
+    pub(crate) pages: PageSize,
     /// Opens blocks and their part of the tables; lower blocks are open.
     pub(crate) open: OpenBlocks,
 }
@@ -116,7 +115,7 @@ pub(crate) type OpenBlocks = Box<dyn Fn(Range<usize>) -> std::io::Result<()> + S
 
 impl std::fmt::Debug for Ground {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Ground({}, {})", self.grain, self.group)
+        write!(f, "Ground({:?})", self.pages)
     }
 }
 
@@ -135,15 +134,15 @@ pub(crate) trait Pages {
 impl PageAlloc {
     /// A page heap over `blocks` open blocks, of which at most `limit` may be in use.
     #[cfg(test)]
-    pub(crate) fn new(blocks: usize, limit: usize) -> Self {
+    pub(crate) fn new(blocks: Blocks, limit: Blocks) -> Self {
         PageAlloc::with_map(blocks, limit, PageMap::new(blocks), None)
     }
     /// A page heap over a reservation of `blocks` blocks, which `ground` opens step by step.
-    pub(crate) fn growing(blocks: usize, limit: usize, ground: Ground) -> Self {
-        let map = PageMap::with_pages(0, ground.grain, ground.group);
+    pub(crate) fn growing(blocks: Blocks, limit: Blocks, ground: Ground) -> Self {
+        let map = PageMap::with_pages(Blocks::NONE, ground.pages);
         PageAlloc::with_map(blocks, limit, map, Some(ground))
     }
-    fn with_map(blocks: usize, limit: usize, map: PageMap, ground: Option<Ground>) -> Self {
+    fn with_map(blocks: Blocks, limit: Blocks, map: PageMap, ground: Option<Ground>) -> Self {
         PageAlloc {
             map: Mutex::new(map),
             singles: Stack::new(),
@@ -151,7 +150,7 @@ impl PageAlloc {
             used: AtomicUsize::new(0),
             peak: plain::AtomicU64::new(0),
             high: AtomicUsize::new(0),
-            limit: plain::AtomicU64::new(limit.min(blocks) as u64),
+            limit: plain::AtomicU64::new(limit.min(blocks).get() as u64),
             blocks,
             ground,
             refusal: plain::AtomicU64::new(0),
@@ -161,21 +160,21 @@ impl PageAlloc {
     }
 
     /// The most blocks that may be in use.
-    pub(crate) fn limit(&self) -> usize {
-        self.limit.load(Ordering::Relaxed) as usize
+    pub(crate) fn limit(&self) -> Blocks {
+        Blocks::new(self.limit.load(Ordering::Relaxed) as usize)
     }
     /// Sets the most blocks that may be in use. Blocks in use beyond it stay so.
-    pub(crate) fn set_limit(&self, blocks: usize) {
-        self.limit.store(blocks.min(self.blocks) as u64, Ordering::Relaxed);
+    pub(crate) fn set_limit(&self, blocks: Blocks) {
+        self.limit.store(blocks.min(self.blocks).get() as u64, Ordering::Relaxed);
     }
     /// Blocks in use.
-    pub(crate) fn used(&self) -> usize {
-        self.used.load(Ordering::Relaxed)
+    pub(crate) fn used(&self) -> Blocks {
+        Blocks::new(self.used.load(Ordering::Relaxed))
     }
     /// Returns the peak number of blocks in use since the last call.
-    pub(crate) fn take_peak(&self) -> usize {
+    pub(crate) fn take_peak(&self) -> Blocks {
         let used = self.used();
-        (self.peak.swap(used as u64, Ordering::Relaxed) as usize).max(used)
+        Blocks::new(self.peak.swap(used.get() as u64, Ordering::Relaxed) as usize).max(used)
     }
     /// Words of 64 blocks whose part of the bitmaps may be resident.
     pub(crate) fn tables(&self) -> usize {
@@ -186,12 +185,17 @@ impl PageAlloc {
         self.released.load(Ordering::Relaxed)
     }
     /// Every block that was ever taken lies below this index.
-    pub(crate) fn high(&self) -> usize {
-        self.high.load(Ordering::Acquire)
+    pub(crate) fn high(&self) -> Blocks {
+        Blocks::new(self.high.load(Ordering::Acquire))
     }
     /// Free blocks that may be resident.
-    pub(crate) fn idle(&self) -> usize {
-        self.map.lock().idle() + self.single_count.load(Ordering::Relaxed)
+    pub(crate) fn idle(&self) -> Blocks {
+        self.map.lock().idle() + self.singles()
+    }
+
+    /// Blocks in the stack of singles, approximately.
+    fn singles(&self) -> Blocks {
+        Blocks::new(self.single_count.load(Ordering::Relaxed))
     }
 
     /// The reason of the last failed allocation.
@@ -205,13 +209,13 @@ impl PageAlloc {
     /// Takes `n` adjacent blocks and returns the first.
     pub(crate) fn alloc<'a>(
         &self,
-        n: usize,
+        n: Blocks,
         link: impl Fn(BlockId) -> &'a Link,
     ) -> Result<BlockId, NoSpace> {
         // The count never passes the limit, not even for a moment: another thread would be refused
         // what fits, and statistics would show more than is allowed.
         let limit = self.limit();
-        let mut before = self.used.load(Ordering::Relaxed);
+        let mut before = self.used();
         let used = loop {
             let Some(used) = before.checked_add(n).filter(|used| *used <= limit) else {
                 let is_limited = limit < self.blocks;
@@ -219,17 +223,18 @@ impl PageAlloc {
                 return Err(NoSpace);
             };
             let (order, failed) = (Ordering::Relaxed, Ordering::Relaxed);
-            match self.used.compare_exchange(before, used, order, failed) {
+            match self.used.compare_exchange(before.get(), used.get(), order, failed) {
                 Ok(_) => break used,
-                Err(now) => before = now,
+                Err(now) => before = Blocks::new(now),
             }
         };
-        if used as u64 > self.peak.load(Ordering::Relaxed) {
-            self.peak.fetch_max(used as u64, Ordering::Relaxed);
+        let used = used.get() as u64;
+        if used > self.peak.load(Ordering::Relaxed) {
+            self.peak.fetch_max(used, Ordering::Relaxed);
         }
-        let got = if n == 1 { self.alloc_one(link) } else { self.alloc_run(n, link) };
+        let got = if n == Blocks::ONE { self.alloc_one(link) } else { self.alloc_run(n, link) };
         got.ok_or_else(|| {
-            self.used.fetch_sub(n, Ordering::Relaxed);
+            self.used.fetch_sub(n.get(), Ordering::Relaxed);
             NoSpace
         })
     }
@@ -241,25 +246,25 @@ impl PageAlloc {
     }
 
     /// Takes a run of free blocks. Opens more of the reservation if the open part has no such run.
-    fn take_run(&self, map: &mut PageMap, n: usize) -> Option<BlockId> {
+    fn take_run(&self, map: &mut PageMap, n: Blocks) -> Option<BlockId> {
         map.take_run(n).or_else(|| self.grow(map, n).then(|| map.take_run(n)).flatten())
     }
 
     /// Opens the next blocks of the reservation, so that it ends with a run of `n` free ones.
     #[cold]
-    fn grow(&self, map: &mut PageMap, n: usize) -> bool {
-        let (open, needed) = (map.blocks(), map.tail().index() + n);
-        let Some(ground) = self.ground.as_ref().filter(|_| needed <= self.blocks) else {
+    fn grow(&self, map: &mut PageMap, n: Blocks) -> bool {
+        let (open, needed) = (map.blocks().get(), map.tail().index() + n.get());
+        let Some(ground) = self.ground.as_ref().filter(|_| needed <= self.blocks.get()) else {
             self.refuse(Refusal::Reservation);
             return false;
         };
         // Whole words, so that the part of each table for a word is open or closed as a whole.
-        let whole = |blocks: usize| blocks.next_multiple_of(64).min(self.blocks);
+        let whole = |blocks: usize| blocks.next_multiple_of(64).min(self.blocks.get());
         let step = (open / 8).clamp(STEP.0, STEP.1);
         for to in [whole(needed.max(open + step)), whole(needed)] {
             match (ground.open)(open..to) {
                 Ok(()) => {
-                    map.grow(to);
+                    map.grow(Blocks::new(to));
                     return true;
                 }
                 Err(e) => self.refuse(Refusal::System(e.raw_os_error().unwrap_or(0))),
@@ -276,9 +281,9 @@ impl PageAlloc {
                 return Some(block);
             }
             let mut map = self.map.lock();
-            if let Some(first) = self.take_run(&mut map, 1) {
+            if let Some(first) = self.take_run(&mut map, Blocks::ONE) {
                 for _ in 1..BATCH {
-                    let Some(block) = map.take_run(1) else { break };
+                    let Some(block) = map.take_run(Blocks::ONE) else { break };
                     self.single_count.fetch_add(1, Ordering::Relaxed);
                     self.singles.push(block, &link);
                 }
@@ -293,9 +298,9 @@ impl PageAlloc {
         }
     }
 
-    fn alloc_run<'a>(&self, n: usize, link: impl Fn(BlockId) -> &'a Link) -> Option<BlockId> {
+    fn alloc_run<'a>(&self, n: Blocks, link: impl Fn(BlockId) -> &'a Link) -> Option<BlockId> {
         // A run that the stack's blocks complete is better than new memory.
-        if self.single_count.load(Ordering::Relaxed) >= n.max(64) {
+        if self.singles() >= n.max(Blocks::new(64)) {
             self.drain_singles(&link);
         }
         let mut backoff = Backoff::new();
@@ -325,7 +330,7 @@ impl PageAlloc {
             for _ in 0..DRAIN {
                 let Some(block) = self.singles.pop(&link) else { return moved };
                 self.single_count.fetch_sub(1, Ordering::Relaxed);
-                map.give_run(BlockRange::new(block, 1));
+                map.give_run(BlockRange::new(block, Blocks::ONE));
                 moved += 1;
             }
         }
@@ -334,48 +339,48 @@ impl PageAlloc {
 
     /// Gives adjacent blocks back.
     pub(crate) fn free<'a>(&self, run: BlockRange, link: impl Fn(BlockId) -> &'a Link) {
-        if run.len == 1 && self.single_count.load(Ordering::Relaxed) < SINGLES {
+        if run.len == Blocks::ONE && self.singles() < SINGLES {
             self.single_count.fetch_add(1, Ordering::Relaxed);
             self.singles.push(run.first, link);
         } else {
             self.map.lock().give_run(run);
         }
-        self.used.fetch_sub(run.len, Ordering::Relaxed);
+        self.used.fetch_sub(run.len.get(), Ordering::Relaxed);
     }
 
     /// Gives the memory of up to `most` idle blocks back, the highest first, since low blocks are
     /// reused first. If all blocks of a word that it touches are free, the word's part of the
     /// bitmaps goes too. Returns how many blocks the system took.
-    pub(crate) fn release(&self, most: usize, pages: &impl Pages) -> usize {
+    pub(crate) fn release(&self, most: Blocks, pages: &impl Pages) -> Blocks {
         self.drain_singles(|b| pages.link(b));
-        let (mut released, mut refused) = (0, 0);
+        let (mut released, mut refused) = (Blocks::NONE, 0);
         let mut at = BlockId::LAST;
         while released < most && refused < REFUSALS {
             let Some((piece, gone)) = self.release_piece(at, most - released, pages) else {
                 break;
             };
             at = piece.first;
-            if gone > 0 {
+            if gone > Blocks::NONE {
                 released += gone;
                 let (from, to) = (piece.first.index() / 64, piece.end().index().div_ceil(64));
                 self.release_bitmaps(from..to, pages);
             } else {
                 // A piece smaller than any whole page tells nothing about the next piece.
-                refused += usize::from(piece.len >= COARSE);
+                refused += usize::from(piece.len.get() >= COARSE);
             }
         }
         released
     }
 
     /// Gives back all memory that is not in use. Returns how many blocks the system took.
-    pub(crate) fn release_all(&self, pages: &impl Pages) -> usize {
-        let (mut released, mut at) = (0, BlockId::LAST);
+    pub(crate) fn release_all(&self, pages: &impl Pages) -> Blocks {
+        let (mut released, mut at) = (Blocks::NONE, BlockId::LAST);
         self.drain_singles(|b| pages.link(b));
         while let Some((piece, gone)) = self.release_piece(at, PIECE, pages) {
             at = piece.first;
             released += gone;
         }
-        self.release_bitmaps(0..self.high().div_ceil(64), pages);
+        self.release_bitmaps(0..self.high().get().div_ceil(64), pages);
         released
     }
 
@@ -384,14 +389,14 @@ impl PageAlloc {
     fn release_piece(
         &self,
         at: BlockId,
-        most: usize,
+        most: Blocks,
         pages: &impl Pages,
-    ) -> Option<(BlockRange, usize)> {
+    ) -> Option<(BlockRange, Blocks)> {
         let piece = self.map.lock().lend_idle_below(at, most.min(PIECE))?;
         chaos();
         let gone = Self::give_to_system(piece, pages);
         self.map.lock().take_back(piece, gone);
-        self.released.fetch_add(gone.len as u64, Ordering::Relaxed);
+        self.released.fetch_add(gone.len.get() as u64, Ordering::Relaxed);
         Some((piece, gone.len))
     }
 
@@ -403,12 +408,12 @@ impl PageAlloc {
         }
         let first = piece.first.index().next_multiple_of(COARSE);
         let len = (piece.end().index() / COARSE * COARSE).saturating_sub(first);
-        let inner = BlockRange::new(BlockId::new(first), len);
-        let is_worth_it = len > 0 && len < piece.len;
+        let inner = BlockRange::new(BlockId::new(first), Blocks::new(len));
+        let is_worth_it = len > 0 && inner.len < piece.len;
         if is_worth_it && pages.release_blocks(inner) {
             inner
         } else {
-            BlockRange { len: 0, ..inner }
+            BlockRange { len: Blocks::NONE, ..inner }
         }
     }
 
@@ -439,6 +444,9 @@ mod tests {
 
     fn at(index: usize) -> BlockId {
         BlockId::new(index)
+    }
+    fn n(blocks: usize) -> Blocks {
+        Blocks::new(blocks)
     }
 
     /// A page heap's links, and a system that takes every block except the one at `locked`.
@@ -472,7 +480,7 @@ mod tests {
             self.is_called.store(true, Ordering::Relaxed);
             std::thread::sleep(self.delay);
             let (first, end) = (blocks.first.index(), blocks.end().index());
-            self.pieces.lock().push((first, blocks.len));
+            self.pieces.lock().push((first, blocks.len.get()));
             !(first..end).contains(&self.locked.load(Ordering::Relaxed))
         }
         fn release_bitmaps(&self, word: usize) -> bool {
@@ -485,19 +493,19 @@ mod tests {
     fn a_refused_run_keeps_no_room_from_others() {
         let world = World::new(64);
         let link = |b| world.link(b);
-        let pages = PageAlloc::new(64, 64);
+        let pages = PageAlloc::new(n(64), n(64));
         let done = AtomicBool::new(false);
         std::thread::scope(|s| {
             s.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
-                    assert!(pages.alloc(65, link).is_err());
+                    assert!(pages.alloc(n(65), link).is_err());
                 }
             });
             let fits = (0..1_000_000).all(|_| {
-                let is_within = pages.used() <= 64;
-                let block = pages.alloc(1, link);
+                let is_within = pages.used() <= n(64);
+                let block = pages.alloc(n(1), link);
                 block.is_ok_and(|block| {
-                    pages.free(BlockRange::new(block, 1), link);
+                    pages.free(BlockRange::new(block, n(1)), link);
                     is_within
                 })
             });
@@ -510,38 +518,38 @@ mod tests {
     fn a_large_heap_with_little_in_it_has_a_small_map() {
         let world = World::new(1 << 10);
         let link = |b| world.link(b);
-        let pages = PageAlloc::new(1 << 22, 1 << 22);
+        let pages = PageAlloc::new(n(1 << 22), n(1 << 22));
         let words = || pages.map.lock().extent().0;
         assert_eq!(words(), 0);
-        let first = pages.alloc(100, link).unwrap();
+        let first = pages.alloc(n(100), link).unwrap();
         assert_eq!((first, words()), (at(0), 2));
-        pages.free(BlockRange::new(first, 100), link);
-        assert_eq!((pages.used(), pages.idle()), (0, 100));
-        assert!(pages.alloc((1 << 22) + 1, link).is_err());
-        assert_eq!((pages.release_all(&world), words()), (100, 2));
+        pages.free(BlockRange::new(first, n(100)), link);
+        assert_eq!((pages.used(), pages.idle()), (n(0), n(100)));
+        assert!(pages.alloc(n((1 << 22) + 1), link).is_err());
+        assert_eq!((pages.release_all(&world), words()), (n(100), 2));
     }
 
     #[test]
     fn runs_do_not_overlap_and_come_back() {
         let world = World::new(1024);
         let link = |b| world.link(b);
-        let pages = PageAlloc::new(1024, 1024);
-        let a = pages.alloc(3, link).unwrap();
-        let b = pages.alloc(1, link).unwrap();
-        let c = pages.alloc(100, link).unwrap();
-        assert!(b >= a.plus(3) || b < a);
-        assert!(!(c..c.plus(100)).contains(&b) && !(c..c.plus(100)).contains(&a));
-        pages.free(BlockRange::new(a, 3), link);
-        pages.free(BlockRange::new(c, 100), link);
-        assert_eq!(pages.alloc(1024, link), Err(NoSpace));
-        pages.free(BlockRange::new(b, 1), link);
-        assert_eq!((pages.used(), pages.alloc(1025, link)), (0, Err(NoSpace)));
+        let pages = PageAlloc::new(n(1024), n(1024));
+        let a = pages.alloc(n(3), link).unwrap();
+        let b = pages.alloc(n(1), link).unwrap();
+        let c = pages.alloc(n(100), link).unwrap();
+        assert!(b >= a.plus(n(3)) || b < a);
+        assert!(!(c..c.plus(n(100))).contains(&b) && !(c..c.plus(n(100))).contains(&a));
+        pages.free(BlockRange::new(a, n(3)), link);
+        pages.free(BlockRange::new(c, n(100)), link);
+        assert_eq!(pages.alloc(n(1024), link), Err(NoSpace));
+        pages.free(BlockRange::new(b, n(1)), link);
+        assert_eq!((pages.used(), pages.alloc(n(1025), link)), (n(0), Err(NoSpace)));
         let released = pages.release_all(&world);
-        assert_eq!((released, pages.idle()), (pages.high(), 0));
-        let d = pages.alloc(1, link).unwrap();
-        pages.free(BlockRange::new(d, 1), link);
+        assert_eq!((released, pages.idle()), (pages.high(), n(0)));
+        let d = pages.alloc(n(1), link).unwrap();
+        pages.free(BlockRange::new(d, n(1)), link);
         assert_eq!(
-            pages.alloc(1024, link),
+            pages.alloc(n(1024), link),
             Ok(at(0)),
             "singles do not keep a long run from forming"
         );
@@ -551,52 +559,52 @@ mod tests {
     fn a_peak_is_seen_by_who_looks_after_it() {
         let world = World::new(64);
         let link = |b| world.link(b);
-        let pages = PageAlloc::new(64, 10);
-        let run = pages.alloc(8, link).unwrap();
-        assert!(pages.alloc(3, link).is_err(), "what was refused is no peak");
-        pages.free(BlockRange::new(run, 8), link);
-        let one = pages.alloc(1, link).unwrap();
-        assert_eq!((pages.take_peak(), pages.take_peak()), (8, 1));
-        pages.free(BlockRange::new(one, 1), link);
-        assert_eq!((pages.take_peak(), pages.take_peak()), (1, 0));
+        let pages = PageAlloc::new(n(64), n(10));
+        let run = pages.alloc(n(8), link).unwrap();
+        assert!(pages.alloc(n(3), link).is_err(), "what was refused is no peak");
+        pages.free(BlockRange::new(run, n(8)), link);
+        let one = pages.alloc(n(1), link).unwrap();
+        assert_eq!((pages.take_peak(), pages.take_peak()), (n(8), n(1)));
+        pages.free(BlockRange::new(one, n(1)), link);
+        assert_eq!((pages.take_peak(), pages.take_peak()), (n(1), n(0)));
     }
 
     #[test]
     fn the_limit_is_exact() {
         let world = World::new(64);
         let link = |b| world.link(b);
-        let pages = PageAlloc::new(64, 10);
-        let taken: Vec<BlockId> = (0..10).map(|_| pages.alloc(1, link).unwrap()).collect();
-        assert_eq!(pages.alloc(1, link), Err(NoSpace));
-        pages.free(BlockRange::new(taken[4], 1), link);
-        assert!(pages.alloc(1, link).is_ok());
-        pages.set_limit(11);
-        assert!(pages.alloc(1, link).is_ok() && pages.alloc(1, link).is_err());
-        pages.set_limit(9);
-        pages.free(BlockRange::new(taken[5], 1), link);
-        pages.free(BlockRange::new(taken[6], 1), link);
-        assert_eq!((pages.alloc(1, link), pages.used()), (Err(NoSpace), 9));
-        pages.set_limit(1000);
-        assert_eq!(pages.limit(), 64, "there are no more");
+        let pages = PageAlloc::new(n(64), n(10));
+        let taken: Vec<BlockId> = (0..10).map(|_| pages.alloc(n(1), link).unwrap()).collect();
+        assert_eq!(pages.alloc(n(1), link), Err(NoSpace));
+        pages.free(BlockRange::new(taken[4], n(1)), link);
+        assert!(pages.alloc(n(1), link).is_ok());
+        pages.set_limit(n(11));
+        assert!(pages.alloc(n(1), link).is_ok() && pages.alloc(n(1), link).is_err());
+        pages.set_limit(n(9));
+        pages.free(BlockRange::new(taken[5], n(1)), link);
+        pages.free(BlockRange::new(taken[6], n(1)), link);
+        assert_eq!((pages.alloc(n(1), link), pages.used()), (Err(NoSpace), n(9)));
+        pages.set_limit(n(1000));
+        assert_eq!(pages.limit(), n(64), "there are no more");
     }
 
     #[test]
     fn slices_come_from_the_top_and_take_the_bitmaps_along() {
         let world = World::new(4096);
         let link = |b| world.link(b);
-        let pages = PageAlloc::new(4096, 4096);
-        let low = pages.alloc(10, link).unwrap();
-        let rest = pages.alloc(1000, link).unwrap();
-        pages.free(BlockRange::new(rest, 1000), link);
-        assert_eq!(pages.release(64, &world), 64);
+        let pages = PageAlloc::new(n(4096), n(4096));
+        let low = pages.alloc(n(10), link).unwrap();
+        let rest = pages.alloc(n(1000), link).unwrap();
+        pages.free(BlockRange::new(rest, n(1000)), link);
+        assert_eq!(pages.release(n(64), &world), n(64));
         assert_eq!(*world.pieces.lock(), [(946, 64)]);
         // Blocks 946 to 1009 lie in words 14 and 15. Idle blocks are left in word 14, which does
         // not matter.
         assert_eq!(*world.bitmaps.lock(), [14, 15]);
-        assert_eq!((pages.idle(), pages.release(usize::MAX, &world)), (936, 936));
+        assert_eq!((pages.idle(), pages.release(n(usize::MAX), &world)), (n(936), n(936)));
         let word_0 = world.bitmaps.lock().contains(&0);
         assert!(!word_0, "its first blocks are in use");
-        pages.free(BlockRange::new(low, 10), link);
+        pages.free(BlockRange::new(low, n(10)), link);
         pages.release_all(&world);
         assert!(world.bitmaps.lock().contains(&0));
     }
@@ -605,43 +613,43 @@ mod tests {
     fn a_refused_piece_is_passed_over() {
         let world = World::new(4096);
         let link = |b| world.link(b);
-        let pages = PageAlloc::new(4096, 4096);
-        let all = pages.alloc(2048, link).unwrap();
-        pages.free(BlockRange::new(all, 2048), link);
+        let pages = PageAlloc::new(n(4096), n(4096));
+        let all = pages.alloc(n(2048), link).unwrap();
+        pages.free(BlockRange::new(all, n(2048)), link);
         world.locked.store(2000, Ordering::Relaxed);
-        assert_eq!(pages.release(256, &world), 256);
+        assert_eq!(pages.release(n(256), &world), n(256));
         assert_eq!(world.pieces.lock()[..], [(1792, 256), (1536, 256)]);
-        assert_eq!((pages.release_all(&world), pages.idle()), (1536, 256));
-        assert_eq!(pages.release(256, &world), 0);
-        assert_eq!(pages.alloc(4096, link), Ok(at(0)), "what was refused is still ours");
+        assert_eq!((pages.release_all(&world), pages.idle()), (n(1536), n(256)));
+        assert_eq!(pages.release(n(256), &world), n(0));
+        assert_eq!(pages.alloc(n(4096), link), Ok(at(0)), "what was refused is still ours");
     }
 
     #[test]
     fn the_stack_of_singles_is_bounded() {
         let world = World::new(4096);
         let link = |b| world.link(b);
-        let pages = PageAlloc::new(4096, 4096);
-        let taken: Vec<BlockId> = (0..3000).map(|_| pages.alloc(1, link).unwrap()).collect();
-        taken.iter().for_each(|b| pages.free(BlockRange::new(*b, 1), link));
-        assert!(pages.single_count.load(Ordering::Relaxed) <= SINGLES);
+        let pages = PageAlloc::new(n(4096), n(4096));
+        let taken: Vec<BlockId> = (0..3000).map(|_| pages.alloc(n(1), link).unwrap()).collect();
+        taken.iter().for_each(|b| pages.free(BlockRange::new(*b, n(1)), link));
+        assert!(pages.single_count.load(Ordering::Relaxed) <= SINGLES.get());
         // A batch may contain some that were never used.
-        assert!((3000..3016).contains(&pages.idle()), "{}", pages.idle());
-        assert_eq!(pages.alloc(4096, link), Ok(at(0)));
+        assert!((3000..3016).contains(&pages.idle().get()), "{:?}", pages.idle());
+        assert_eq!(pages.alloc(n(4096), link), Ok(at(0)));
     }
 
     #[test]
     fn who_finds_nothing_else_waits_for_what_is_lent() {
         let world = World { delay: Duration::from_millis(50), ..World::new(64) };
         let link = |b| world.link(b);
-        let pages = PageAlloc::new(64, 64);
-        let all = pages.alloc(64, link).unwrap();
-        pages.free(BlockRange::new(all, 64), link);
+        let pages = PageAlloc::new(n(64), n(64));
+        let all = pages.alloc(n(64), link).unwrap();
+        pages.free(BlockRange::new(all, n(64)), link);
         std::thread::scope(|s| {
-            s.spawn(|| assert_eq!(pages.release(64, &world), 64));
+            s.spawn(|| assert_eq!(pages.release(n(64), &world), n(64)));
             while !world.is_called.load(Ordering::Relaxed) {
                 std::thread::yield_now();
             }
-            assert_eq!(pages.alloc(1, link), Ok(at(0)));
+            assert_eq!(pages.alloc(n(1), link), Ok(at(0)));
             assert_eq!(world.pieces.lock().len(), 1, "the slice was over");
         });
     }
@@ -651,8 +659,7 @@ mod tests {
         let open = std::sync::Arc::new(AtomicUsize::new(0));
         let seen = open.clone();
         let ground = Ground {
-            grain: 1,
-            group: 1,
+            pages: PageSize { grain: n(1), group: 1 },
             open: Box::new(move |blocks: Range<usize>| {
                 let to = blocks.end;
                 assert!(blocks.start == seen.load(Ordering::Relaxed) && blocks.start < to);
@@ -671,29 +678,29 @@ mod tests {
         let world = World::new(1 << 16);
         let link = |b| world.link(b);
         let (ground, open) = ground(usize::MAX);
-        let pages = PageAlloc::growing(1 << 16, 1 << 16, ground);
+        let pages = PageAlloc::growing(n(1 << 16), n(1 << 16), ground);
         let open = || open.load(Ordering::Relaxed);
-        assert_eq!((pages.alloc(1, link), open()), (Ok(at(0)), 64));
+        assert_eq!((pages.alloc(n(1), link), open()), (Ok(at(0)), 64));
         // A run joins what is left of the old ground, past the blocks that wait in the stack.
-        assert_eq!((pages.alloc(100, link), open()), (Ok(at(16)), 128));
+        assert_eq!((pages.alloc(n(100), link), open()), (Ok(at(16)), 128));
         assert_eq!(
-            (pages.alloc(1000, link), open()),
+            (pages.alloc(n(1000), link), open()),
             (Ok(at(116)), 1152),
             "a run, and the rest of its word"
         );
-        assert_eq!((pages.alloc(64, link), open()), (Ok(at(1116)), 1344), "an eighth more");
-        assert_eq!((pages.alloc(40_000, link), open()), (Ok(at(1180)), 41_216));
-        assert_eq!((pages.alloc(64, link), open()), (Ok(at(41_180)), 45_312), "a step is bounded");
+        assert_eq!((pages.alloc(n(64), link), open()), (Ok(at(1116)), 1344), "an eighth more");
+        assert_eq!((pages.alloc(n(40_000), link), open()), (Ok(at(1180)), 41_216));
+        assert_eq!((pages.alloc(n(64), link), open()), (Ok(at(41_180)), 45_312), "a step is bounded");
         assert_eq!(
-            (pages.alloc(24_320, link), pages.refusal()),
+            (pages.alloc(n(24_320), link), pages.refusal()),
             (Err(NoSpace), Refusal::Reservation)
         );
         assert_eq!(
-            (pages.alloc(24_292, link), open()),
+            (pages.alloc(n(24_292), link), open()),
             (Ok(at(41_244)), 1 << 16),
             "to the last block"
         );
-        assert!(pages.alloc(1, link).is_ok_and(|b| b < at(16)), "those that waited");
+        assert!(pages.alloc(n(1), link).is_ok_and(|b| b < at(16)), "those that waited");
     }
 
     #[test]
@@ -701,16 +708,16 @@ mod tests {
         let world = World::new(1 << 12);
         let link = |b| world.link(b);
         let (ground, open) = ground(200);
-        let pages = PageAlloc::growing(1 << 12, 1 << 11, ground);
-        assert_eq!(pages.alloc(150, link), Ok(at(0)));
+        let pages = PageAlloc::growing(n(1 << 12), n(1 << 11), ground);
+        assert_eq!(pages.alloc(n(150), link), Ok(at(0)));
         assert_eq!(open.load(Ordering::Relaxed), 192);
-        assert_eq!((pages.alloc(43, link), pages.refusal()), (Err(NoSpace), Refusal::System(12)));
-        assert_eq!(pages.alloc(42, link), Ok(at(150)), "what is open can be used");
-        assert_eq!((pages.alloc(1, link), pages.used()), (Err(NoSpace), 192));
-        assert_eq!(pages.alloc(1 << 11, link), Err(NoSpace));
+        assert_eq!((pages.alloc(n(43), link), pages.refusal()), (Err(NoSpace), Refusal::System(12)));
+        assert_eq!(pages.alloc(n(42), link), Ok(at(150)), "what is open can be used");
+        assert_eq!((pages.alloc(n(1), link), pages.used()), (Err(NoSpace), n(192)));
+        assert_eq!(pages.alloc(n(1 << 11), link), Err(NoSpace));
         assert_eq!(pages.refusal(), Refusal::Limit, "the limit is asked first");
-        pages.free(BlockRange::new(at(0), 150), link);
-        assert_eq!(pages.alloc(150, link), Ok(at(0)));
+        pages.free(BlockRange::new(at(0), n(150)), link);
+        assert_eq!(pages.alloc(n(150), link), Ok(at(0)));
     }
 
     /// A system whose pages have four blocks; it takes whole pages only.
@@ -720,7 +727,7 @@ mod tests {
             self.0.link(block)
         }
         fn release_blocks(&self, blocks: BlockRange) -> bool {
-            let is_whole = blocks.first.index().is_multiple_of(4) && blocks.len.is_multiple_of(4);
+            let is_whole = blocks.first.index().is_multiple_of(4) && blocks.len.get().is_multiple_of(4);
             is_whole && self.0.release_blocks(blocks)
         }
         fn release_bitmaps(&self, word: usize) -> bool {
@@ -732,16 +739,16 @@ mod tests {
     /// at once. Returns how many went each time.
     fn release_a_burst(pages: &PageAlloc, system: &Coarse) -> [usize; 3] {
         let link = |b| system.link(b);
-        let taken: Vec<BlockId> = (0..4000).map(|_| pages.alloc(1, link).unwrap()).collect();
+        let taken: Vec<BlockId> = (0..4000).map(|_| pages.alloc(n(1), link).unwrap()).collect();
         taken
             .iter()
             .filter(|b| b.index() % 21 != 0)
-            .for_each(|b| pages.free(BlockRange::new(*b, 1), link));
-        let slices = [64, 64].map(|slice| pages.release(slice, system));
+            .for_each(|b| pages.free(BlockRange::new(*b, n(1)), link));
+        let slices = [64, 64].map(|slice| pages.release(n(slice), system).get());
         let mut gone = vec![false; 4096];
-        let all = pages.release_all(system);
-        for (first, n) in system.0.pieces.lock().iter() {
-            gone[*first..first + n].fill(true);
+        let all = pages.release_all(system).get();
+        for (first, len) in system.0.pieces.lock().iter() {
+            gone[*first..first + len].fill(true);
         }
         for (block, gone) in gone.iter().enumerate().take(4000) {
             let whole = (block / 4 * 4..block / 4 * 4 + 4).all(|b| b % 21 != 0);
@@ -754,10 +761,10 @@ mod tests {
     fn of_large_pages_the_whole_ones_go() {
         // The page heap does not know the size of a page, and finds out.
         let system = Coarse(World::new(4096));
-        let unknown = release_a_burst(&PageAlloc::new(4000, 4000), &system);
+        let unknown = release_a_burst(&PageAlloc::new(n(4000), n(4000)), &system);
         let system = Coarse(World::new(4096));
-        let ground = Ground { grain: 4, group: 8, open: Box::new(|_| Ok(())) };
-        let known = release_a_burst(&PageAlloc::growing(4000, 4000, ground), &system);
+        let ground = Ground { pages: PageSize { grain: n(4), group: 8 }, open: Box::new(|_| Ok(())) };
+        let known = release_a_burst(&PageAlloc::growing(n(4000), n(4000), ground), &system);
         assert_eq!(known.iter().sum::<usize>(), unknown.iter().sum::<usize>());
         assert!(known[0] >= 48 && known[1] >= 48 && known[2] > 2500, "{known:?}");
         let bitmaps = system.0.bitmaps.lock();

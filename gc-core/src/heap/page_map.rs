@@ -13,7 +13,7 @@
 //! block. It takes 64 µs in a full heap of 64 GiB.
 
 use super::bitmap::range_mask;
-use crate::word::{BlockId, BlockRange};
+use crate::word::{BlockId, BlockRange, Blocks};
 use std::ops::Range;
 
 /// Lengths of runs, by their logarithm: as many as a block number has bits.
@@ -32,20 +32,34 @@ pub(super) struct PageMap {
     /// The number of such words.
     table_count: usize,
     /// Number of open blocks. Blocks from this index on cannot be taken yet.
-    blocks: usize,
+    blocks: Blocks,
     /// Blocks in a page of the system, and words whose part of a bitmap fills one; both at least
     /// 1.
-    grain: usize,
+    grain: Blocks,
     group: usize,
     /// No `2^k` free blocks in a row begin below `hints[k]`.
     hints: [BlockId; LENGTHS],
     /// This block and those above it were never taken.
     high: BlockId,
     /// Number of idle blocks, and a block from which on there is none.
-    idle: usize,
+    idle: Blocks,
     idle_top: BlockId,
     /// Number of runs that are lent.
     lent: usize,
+}
+
+/// The pages of the system, beside which blocks and words are small.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PageSize {
+    /// Blocks in a page: a divisor of 64.
+    pub(super) grain: Blocks,
+    /// Words of the map whose part of a bitmap fills a page.
+    pub(super) group: usize,
+}
+
+/// The blocks of a word that have a bit.
+fn blocks_of(bits: u64) -> Blocks {
+    Blocks::new(bits.count_ones() as usize)
 }
 
 /// The words that a range touches, with its bits in each.
@@ -57,14 +71,14 @@ fn words(range: BlockRange) -> impl Iterator<Item = (usize, u64)> {
 impl PageMap {
     /// A map of `blocks` free blocks that were never used, with pages of at most a block.
     #[cfg(test)]
-    pub(super) fn new(blocks: usize) -> PageMap {
-        PageMap::with_pages(blocks, 1, 1)
+    pub(super) fn new(blocks: Blocks) -> PageMap {
+        PageMap::with_pages(blocks, PageSize { grain: Blocks::ONE, group: 1 })
     }
 
-    /// The same with pages of `grain` blocks, a divisor of 64. One page holds the part of a bitmap
-    /// for `group` words.
-    pub(super) fn with_pages(blocks: usize, grain: usize, group: usize) -> PageMap {
-        debug_assert!(64 % grain == 0, "whole pages of blocks do not cross words");
+    /// The same with other pages.
+    pub(super) fn with_pages(blocks: Blocks, pages: PageSize) -> PageMap {
+        let PageSize { grain, group } = pages;
+        debug_assert!(64 % grain.get() == 0, "whole pages of blocks do not cross words");
         PageMap {
             taken: Vec::new(),
             dirty: Vec::new(),
@@ -75,7 +89,7 @@ impl PageMap {
             group,
             hints: [BlockId::FIRST; LENGTHS],
             high: BlockId::FIRST,
-            idle: 0,
+            idle: Blocks::NONE,
             idle_top: BlockId::FIRST,
             lent: 0,
         }
@@ -86,7 +100,7 @@ impl PageMap {
         self.high
     }
     /// Idle blocks.
-    pub(super) fn idle(&self) -> usize {
+    pub(super) fn idle(&self) -> Blocks {
         self.idle
     }
     /// Words whose part of the bitmaps may be resident.
@@ -99,19 +113,19 @@ impl PageMap {
     }
 
     /// Blocks that are open.
-    pub(super) fn blocks(&self) -> usize {
+    pub(super) fn blocks(&self) -> Blocks {
         self.blocks
     }
     /// The first of the free blocks at the end of the open part.
     pub(super) fn tail(&self) -> BlockId {
-        let words = self.blocks.div_ceil(64).min(self.taken.len());
+        let words = self.blocks.get().div_ceil(64).min(self.taken.len());
         let last = (0..words).rev().find(|word| self.taken[*word] != 0);
         let end = |word: usize| (word + 1) * 64 - self.taken[word].leading_zeros() as usize;
         BlockId::new(last.map_or(0, end))
     }
     /// Records that the blocks below `blocks` are open.
-    pub(super) fn grow(&mut self, blocks: usize) {
-        self.note_free(BlockId::new(self.blocks));
+    pub(super) fn grow(&mut self, blocks: Blocks) {
+        self.note_free(BlockId::above(self.blocks));
         self.blocks = blocks;
     }
     /// Records that a run of free blocks begins at `first`, or earlier.
@@ -147,16 +161,16 @@ impl PageMap {
     }
 
     /// Takes the first `n` free blocks in a row.
-    pub(super) fn take_run(&mut self, n: usize) -> Option<BlockId> {
-        let length = n.ilog2() as usize;
+    pub(super) fn take_run(&mut self, n: Blocks) -> Option<BlockId> {
+        let length = n.get().ilog2() as usize;
         let mut at = self.hints[length];
         let mut hint = None;
-        let last = BlockId::new(self.blocks);
+        let last = BlockId::above(self.blocks);
         loop {
             let from = self.next_free(at).min(last);
             let end = self.next_taken(BlockRange::between(from, from.plus(n).min(last)));
             let run = BlockRange::between(from, end);
-            if run.len >= 1 << length {
+            if run.len.get() >= 1 << length {
                 hint = hint.or(Some(from));
             }
             if run.len == n {
@@ -180,7 +194,7 @@ impl PageMap {
             self.tables.resize(len, false);
         }
         for (word, mask) in words(run) {
-            self.idle -= (self.dirty[word] & mask).count_ones() as usize;
+            self.idle -= blocks_of(self.dirty[word] & mask);
             self.taken[word] |= mask;
             self.dirty[word] |= mask;
             self.table_count += usize::from(!std::mem::replace(&mut self.tables[word], true));
@@ -193,7 +207,7 @@ impl PageMap {
         for (word, mask) in words(run) {
             debug_assert!(self.taken[word] & mask == mask, "a block of {run:?} is freed twice");
             self.taken[word] &= !mask;
-            self.idle += (self.dirty[word] & mask).count_ones() as usize;
+            self.idle += blocks_of(self.dirty[word] & mask);
         }
         self.note_free(run.first);
         self.idle_top = self.idle_top.max(run.end());
@@ -202,23 +216,23 @@ impl PageMap {
     /// The idle blocks of a word that fill whole pages.
     fn idle_bits(&self, word: usize) -> u64 {
         let mut bits = self.dirty[word] & !self.taken[word];
-        let mut n = 1;
+        let (grain, mut n) = (self.grain.get(), 1);
         // At each step a bit stands for twice as many blocks. The last expression spreads it over
         // them again.
-        while n < self.grain {
+        while n < grain {
             bits &= bits >> n;
             n *= 2;
         }
-        let starts = if self.grain == 1 { u64::MAX } else { u64::MAX / ((1 << self.grain) - 1) };
-        (bits & starts) * (u64::MAX >> (64 - self.grain))
+        let starts = if grain == 1 { u64::MAX } else { u64::MAX / ((1 << grain) - 1) };
+        (bits & starts) * (u64::MAX >> (64 - grain))
     }
 
     /// Lends the highest idle blocks below `at` that fill whole pages, at most `most` in a row (but
     /// at least a page).
-    pub(super) fn lend_idle_below(&mut self, at: BlockId, most: usize) -> Option<BlockRange> {
-        let top = self.idle_top.index();
-        let at = at.index().min(top).next_multiple_of(self.grain);
-        let most = (most / self.grain * self.grain).max(self.grain);
+    pub(super) fn lend_idle_below(&mut self, at: BlockId, most: Blocks) -> Option<BlockRange> {
+        let (top, grain) = (self.idle_top.index(), self.grain.get());
+        let at = at.index().min(top).next_multiple_of(grain);
+        let most = (most.get() / grain * grain).max(grain);
         let is_top = at >= top;
         let found = (0..at.div_ceil(64))
             .rev()
@@ -278,7 +292,7 @@ impl PageMap {
         let first = (self.group(words.start).start..limit).step_by(self.group).find(is_due)?;
         if !fault!("tables_in_use") {
             for word in self.group(first) {
-                self.idle -= self.dirty[word].count_ones() as usize;
+                self.idle -= blocks_of(self.dirty[word]);
                 self.taken[word] = u64::MAX;
             }
             self.lent += 1;
@@ -296,7 +310,7 @@ impl PageMap {
         }
         if !fault!("tables_in_use") {
             let group = self.group(first);
-            self.give_run(BlockRange::new(BlockId::new(first * 64), group.len() * 64));
+            self.give_run(BlockRange::new(BlockId::new(first * 64), Blocks::new(group.len() * 64)));
             self.lent -= 1;
         }
     }
@@ -315,8 +329,11 @@ mod tests {
     fn at(index: usize) -> BlockId {
         BlockId::new(index)
     }
+    fn n(blocks: usize) -> Blocks {
+        Blocks::new(blocks)
+    }
     fn run(first: usize, len: usize) -> BlockRange {
-        BlockRange::new(at(first), len)
+        BlockRange::new(at(first), n(len))
     }
 
     /// A plain version: a flag for each block.
@@ -338,7 +355,7 @@ mod tests {
     #[test]
     fn hints_and_counts_agree_with_a_plain_search() {
         const BLOCKS: usize = 300;
-        let mut map = PageMap::new(BLOCKS);
+        let mut map = PageMap::new(n(BLOCKS));
         let mut plain = Plain { taken: vec![false; BLOCKS], dirty: vec![false; BLOCKS] };
         let mut runs: Vec<(usize, usize)> = Vec::new();
         let mut seed = 1u64;
@@ -353,100 +370,101 @@ mod tests {
             match random(8) {
                 0..=3 => {
                     let most = [3, 40, 120][random(3)];
-                    let n = 1 + random(most);
-                    let expected = plain.first_fit(n);
+                    let len = 1 + random(most);
+                    let expected = plain.first_fit(len);
                     assert_eq!(
-                        map.take_run(n),
+                        map.take_run(n(len)),
                         expected.map(BlockId::new),
-                        "step {step}, {n} blocks"
+                        "step {step}, {len} blocks"
                     );
                     refused += usize::from(expected.is_none());
                     if let Some(first) = expected {
-                        plain.taken[first..first + n].fill(true);
-                        plain.dirty[first..first + n].fill(true);
-                        runs.push((first, n));
+                        plain.taken[first..first + len].fill(true);
+                        plain.dirty[first..first + len].fill(true);
+                        runs.push((first, len));
                     }
                 }
                 4..=6 if !runs.is_empty() => {
-                    let (first, n) = runs.swap_remove(random(runs.len()));
-                    map.give_run(run(first, n));
-                    plain.taken[first..first + n].fill(false);
+                    let (first, len) = runs.swap_remove(random(runs.len()));
+                    map.give_run(run(first, len));
+                    plain.taken[first..first + len].fill(false);
                 }
                 _ => {
                     let (below, most, clean) = (random(2 * BLOCKS), 1 + random(80), random(4) > 0);
                     let top =
                         (0..below.min(BLOCKS)).rev().find(|b| plain.dirty[*b] && !plain.taken[*b]);
-                    let lent = map.lend_idle_below(at(below), most);
+                    let lent = map.lend_idle_below(at(below), n(most));
                     assert_eq!(lent.map(BlockRange::end), top.map(|b| at(b + 1)), "step {step}");
                     if let Some(piece) = lent {
-                        let (first, n) = (piece.first.index(), piece.len);
-                        assert!(n <= most && map.has_lent() && map.idle() + n == plain.idle());
-                        map.take_back(piece, run(first, if clean { n } else { 0 }));
-                        plain.dirty[first..first + n].iter_mut().for_each(|dirty| *dirty &= !clean);
+                        let (first, len) = (piece.first.index(), piece.len.get());
+                        assert!(len <= most && map.has_lent());
+                        assert_eq!(map.idle() + piece.len, n(plain.idle()));
+                        map.take_back(piece, run(first, if clean { len } else { 0 }));
+                        plain.dirty[first..first + len].iter_mut().for_each(|dirty| *dirty &= !clean);
                     }
                 }
             }
-            assert_eq!((map.idle(), map.has_lent()), (plain.idle(), false), "step {step}");
+            assert_eq!((map.idle(), map.has_lent()), (n(plain.idle()), false), "step {step}");
         }
         assert!(refused > 100, "the map is full now and then: {refused}");
     }
 
     #[test]
     fn the_bitmaps_of_a_word_go_when_all_of_it_is_free() {
-        let mut map = PageMap::new(256);
-        assert_eq!(map.take_run(130), Some(at(0)));
+        let mut map = PageMap::new(n(256));
+        assert_eq!(map.take_run(n(130)), Some(at(0)));
         assert_eq!((map.extent(), map.lend_word(0..4)), ((3, 3), None));
         map.give_run(run(0, 129));
         assert_eq!(map.lend_word(0..4), Some(0));
-        assert_eq!(map.take_run(64), Some(at(64)), "what is lent cannot be taken");
+        assert_eq!(map.take_run(n(64)), Some(at(64)), "what is lent cannot be taken");
         map.take_word_back(0, true);
-        assert_eq!((map.extent(), map.idle()), ((3, 2), 65));
+        assert_eq!((map.extent(), map.idle()), ((3, 2), n(65)));
         assert_eq!(map.lend_word(0..4), None, "one has gone, one is taken, one has a block in use");
-        assert_eq!(map.take_run(64), Some(at(0)), "the hint came back with the word");
+        assert_eq!(map.take_run(n(64)), Some(at(0)), "the hint came back with the word");
         assert_eq!(map.extent(), (3, 3));
     }
 
     #[test]
     fn what_is_opened_later_joins_the_free_blocks_before_it() {
-        let mut map = PageMap::new(0);
-        assert_eq!((map.take_run(1), map.tail()), (None, at(0)));
-        map.grow(128);
-        assert_eq!((map.take_run(100), map.tail()), (Some(at(0)), at(100)));
-        assert_eq!(map.take_run(64), None, "28 are left");
-        map.grow(192);
-        assert_eq!((map.take_run(64), map.tail()), (Some(at(100)), at(164)));
+        let mut map = PageMap::new(n(0));
+        assert_eq!((map.take_run(n(1)), map.tail()), (None, at(0)));
+        map.grow(n(128));
+        assert_eq!((map.take_run(n(100)), map.tail()), (Some(at(0)), at(100)));
+        assert_eq!(map.take_run(n(64)), None, "28 are left");
+        map.grow(n(192));
+        assert_eq!((map.take_run(n(64)), map.tail()), (Some(at(100)), at(164)));
         map.give_run(run(100, 64));
-        assert_eq!((map.tail(), map.blocks(), map.take_run(92)), (at(100), 192, Some(at(100))));
-        assert_eq!((map.tail(), map.take_run(1)), (at(192), None));
+        assert_eq!((map.tail(), map.blocks(), map.take_run(n(92))), (at(100), n(192), Some(at(100))));
+        assert_eq!((map.tail(), map.take_run(n(1))), (at(192), None));
     }
 
     #[test]
     fn large_pages_go_whole() {
-        let mut map = PageMap::with_pages(256, 4, 2);
-        assert_eq!(map.take_run(256), Some(at(0)));
+        let mut map = PageMap::with_pages(n(256), PageSize { grain: n(4), group: 2 });
+        assert_eq!(map.take_run(n(256)), Some(at(0)));
         map.give_run(run(1, 9));
         map.give_run(run(70, 3));
-        assert_eq!(map.lend_idle_below(BlockId::LAST, 1), Some(run(4, 4)), "the only whole page");
-        assert_eq!(map.take_run(4), None, "what is lent cannot be taken");
+        assert_eq!(map.lend_idle_below(BlockId::LAST, n(1)), Some(run(4, 4)), "the only whole page");
+        assert_eq!(map.take_run(n(4)), None, "what is lent cannot be taken");
         map.take_back(run(4, 4), run(4, 4));
-        assert_eq!((map.idle(), map.lend_idle_below(BlockId::LAST, 64)), (8, None));
+        assert_eq!((map.idle(), map.lend_idle_below(BlockId::LAST, n(64))), (n(8), None));
         map.give_run(run(10, 1));
-        assert_eq!(map.lend_idle_below(BlockId::LAST, 64), None);
+        assert_eq!(map.lend_idle_below(BlockId::LAST, n(64)), None);
         map.give_run(run(11, 2));
-        assert_eq!(map.lend_idle_below(BlockId::LAST, 64), Some(run(8, 4)), "its last block came");
+        assert_eq!(map.lend_idle_below(BlockId::LAST, n(64)), Some(run(8, 4)), "its last block came");
     }
 
     #[test]
     fn bitmaps_of_several_words_share_a_page() {
-        let mut map = PageMap::with_pages(256, 4, 2);
-        assert_eq!(map.take_run(200), Some(at(0)));
+        let mut map = PageMap::with_pages(n(256), PageSize { grain: n(4), group: 2 });
+        assert_eq!(map.take_run(n(200)), Some(at(0)));
         map.give_run(run(0, 64));
         assert_eq!(map.lend_word(0..4), None, "the second word of the page has blocks in use");
         map.give_run(run(64, 64));
         assert_eq!((map.lend_word(1..4), map.extent()), (Some(0), (4, 4)));
-        assert_eq!(map.take_run(64), None, "what is lent cannot be taken");
+        assert_eq!(map.take_run(n(64)), None, "what is lent cannot be taken");
         map.take_word_back(0, true);
-        assert_eq!((map.extent(), map.idle()), ((4, 2), 128));
+        assert_eq!((map.extent(), map.idle()), ((4, 2), n(128)));
         assert_eq!(map.lend_word(0..4), None);
     }
 }

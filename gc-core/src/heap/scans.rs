@@ -145,8 +145,8 @@ impl Tables {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::super::Space;
     use super::super::object::InfoOf;
+    use super::super::{ClassKey, Space};
     use super::*;
     use crate::config::{BLOCK, Config};
     use crate::pointers::Gc;
@@ -157,7 +157,7 @@ mod tests {
         type Node<'gc> = (Option<Gc<'gc, u64>>, [u64; 4]);
         let space = Space::new(&Config { reserve: Some(16 << 20), ..Config::default() }).unwrap();
         let info = InfoOf::<'static, Node<'static>>::ONE;
-        let class = space.class_for(info, 0, |id| SpanClass::small(info, id, 40));
+        let class = space.class_for(info, ClassKey::Type, |id| SpanClass::small(info, id, 40));
         let span = space.fresh_span(class, SweepNumber::default()).unwrap().block();
         let all: Vec<Addr> =
             (0..class.slots).map(|i| space.address(span) + i * class.slot).collect();
@@ -188,7 +188,7 @@ mod tests {
         fn check<T: crate::Trace<'static>>(slot: usize) {
             let space =
                 Space::new(&Config { reserve: Some(16 << 20), ..Config::default() }).unwrap();
-            let class = space.class_for(InfoOf::<'static, T>::ONE, 0, |id| {
+            let class = space.class_for(InfoOf::<'static, T>::ONE, ClassKey::Type, |id| {
                 SpanClass::small(InfoOf::<'static, T>::ONE, id, slot)
             });
             assert!(class.by_span, "{slot}");

@@ -7,10 +7,33 @@
 //! and most arrays have a power of two of bytes. An object above [`LARGEST`] gets a span of its
 //! own.
 
-use crate::config::BLOCK;
+use crate::word::Blocks;
+
+/// A size class, by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub(crate) struct SizeClass(usize);
+
+impl SizeClass {
+    /// The class of a number.
+    #[cfg(test)]
+    pub(crate) const fn new(index: usize) -> SizeClass {
+        SizeClass(index)
+    }
+    /// The number.
+    #[inline(always)]
+    pub(crate) const fn index(self) -> usize {
+        self.0
+    }
+    /// Bytes of its slots.
+    #[inline(always)]
+    pub(crate) const fn slot(self) -> usize {
+        SIZES[self.0] as usize
+    }
+}
 
 /// The slot sizes, ascending.
-pub(crate) const SIZES: [u32; COUNT] = sizes();
+const SIZES: [u32; COUNT] = sizes();
 /// The number of classes.
 pub(crate) const COUNT: usize = 81;
 /// The largest slot; larger objects are large objects.
@@ -68,32 +91,33 @@ const fn classes<const N: usize>(step: usize) -> [u8; N] {
 /// Returns the class of `bytes`, at most [`LARGEST`]. Inlined: a constant where the type is known,
 /// a load where it is not.
 #[inline(always)]
-pub(crate) const fn class_of(bytes: usize) -> usize {
-    if bytes <= FINE {
+pub(crate) const fn class_of(bytes: usize) -> SizeClass {
+    SizeClass(if bytes <= FINE {
         FINE_CLASS[bytes.div_ceil(8)] as usize
     } else {
         CLASS[bytes.div_ceil(16)] as usize
-    }
+    })
 }
 
 /// Blocks in a span of slots of `size` bytes: enough for at least eight slots, or for four of the
 /// largest.
-pub(crate) const fn span_blocks(size: usize) -> usize {
-    at_most((size * 8).div_ceil(BLOCK), 8)
+pub(crate) const fn span_blocks(size: usize) -> Blocks {
+    at_most(Blocks::covering(size * 8), Blocks::new(8))
 }
 
 /// The same for leaf data in a heap that may have `limit` blocks: for 64 slots, but in at most four
 /// blocks. A refill costs as much as five allocations, and with each span the processor's
 /// prefetchers start again. Leaf data is not scanned by spans, which need small ones. A heap below
 /// 64 MiB keeps the small spans, since every block counts there.
-pub(crate) const fn leaf_span_blocks(size: usize, limit: usize) -> usize {
+pub(crate) const fn leaf_span_blocks(size: usize, limit: Blocks) -> Blocks {
     let least = span_blocks(size);
-    let many = at_most((size * 64).div_ceil(BLOCK), at_most(limit / 1024, 4));
-    if many > least { many } else { least }
+    let most = at_most(Blocks::new(limit.get() / 1024), Blocks::new(4));
+    let many = at_most(Blocks::covering(size * 64), most);
+    if many.get() > least.get() { many } else { least }
 }
 
-const fn at_most(n: usize, most: usize) -> usize {
-    if n < most { n } else { most }
+const fn at_most(n: Blocks, most: Blocks) -> Blocks {
+    if n.get() < most.get() { n } else { most }
 }
 
 #[cfg(test)]
@@ -103,7 +127,7 @@ mod tests {
     #[test]
     fn every_size_gets_the_smallest_class_that_holds_it() {
         for bytes in 0..=LARGEST {
-            let class = class_of(bytes);
+            let class = class_of(bytes).index();
             assert!(SIZES[class] as usize >= bytes, "{bytes}");
             assert!(class == 0 || (SIZES[class - 1] as usize) < bytes, "{bytes} in class {class}");
         }
@@ -116,7 +140,7 @@ mod tests {
             assert!(worst < if pair[1] <= 128 { 0.34 } else { 0.125 }, "{pair:?}: {worst}");
         }
         for size in SIZES.map(|size| size as usize) {
-            for span in [span_blocks(size), leaf_span_blocks(size, usize::MAX)].map(|n| n * BLOCK) {
+            for span in [span_blocks(size), leaf_span_blocks(size, Blocks::new(usize::MAX))].map(Blocks::bytes) {
                 assert!((span % size) as f64 / span as f64 <= 0.19, "{size}");
             }
         }
@@ -126,24 +150,25 @@ mod tests {
     fn a_power_of_two_and_its_length_have_a_class() {
         for words in (32..=1024).filter(|words: &usize| words.is_power_of_two()) {
             let array = words * 8 + 8;
-            let slot = SIZES[class_of(array)] as usize;
+            let slot = class_of(array).slot();
             assert_eq!(slot, words * 8 + 16);
             // The next class must hold fewer objects in a span, or this one would not be worth it.
-            let slots = |size: usize| span_blocks(size) * BLOCK / size;
-            let next = SIZES[class_of(array) + 1] as usize;
-            assert!(slots(slot) * span_blocks(next) > slots(next) * span_blocks(slot), "{slot}");
+            let slots = |size: usize| span_blocks(size).bytes() / size;
+            let next = SIZES[class_of(array).index() + 1] as usize;
+            let blocks = |size: usize| span_blocks(size).get();
+            assert!(slots(slot) * blocks(next) > slots(next) * blocks(slot), "{slot}");
         }
     }
 
     #[test]
     fn a_span_has_slots_for_a_while() {
         for size in SIZES.map(|size| size as usize) {
-            let slots = |blocks: usize| blocks * BLOCK / size;
-            let (least, many) = (span_blocks(size), leaf_span_blocks(size, 4096));
+            let slots = |blocks: Blocks| blocks.bytes() / size;
+            let (least, many) = (span_blocks(size), leaf_span_blocks(size, Blocks::new(4096)));
             assert!(slots(least) >= if size <= 16 << 10 { 7 } else { 4 }, "{size}");
             assert!(slots(many) >= if size <= 1 << 10 { 62 } else { 4 }, "{size}");
-            assert!(many >= least && many <= 8);
-            assert_eq!(leaf_span_blocks(size, 1024), least, "a small heap");
+            assert!(many >= least && many <= Blocks::new(8));
+            assert_eq!(leaf_span_blocks(size, Blocks::new(1024)), least, "a small heap");
         }
     }
 }

@@ -4,9 +4,9 @@
 use super::central::{Link, Stack};
 use super::object::{LEAF_INFO, TypeInfo};
 use super::size_class;
-use crate::config::{BLOCK, BLOCK_WORDS, GRANULE_SHIFT};
+use crate::config::{BLOCK_WORDS, GRANULE_SHIFT};
 use crate::sync::{AtomicU32, Ordering, plain};
-use crate::word::{BlockId, SweepNumber};
+use crate::word::{BlockId, Blocks, SweepNumber};
 
 /// The entry of a block; for a span, the entry of its first block counts. Zero is a free block, so
 /// a table of entries is a zeroed reservation.
@@ -45,11 +45,11 @@ impl SpanMeta {
     pub(crate) fn set_first(&self, block: BlockId) {
         self.first.store(block.index() as u32, Ordering::Relaxed);
     }
-    pub(crate) fn blocks(&self) -> u32 {
-        self.blocks.load(Ordering::Relaxed)
+    pub(crate) fn blocks(&self) -> Blocks {
+        Blocks::new(self.blocks.load(Ordering::Relaxed) as usize)
     }
-    pub(crate) fn set_blocks(&self, blocks: u32) {
-        self.blocks.store(blocks, Ordering::Relaxed);
+    pub(crate) fn set_blocks(&self, blocks: Blocks) {
+        self.blocks.store(blocks.get() as u32, Ordering::Relaxed);
     }
     pub(crate) fn live(&self) -> u32 {
         self.live.load(Ordering::Relaxed)
@@ -68,6 +68,26 @@ pub(crate) struct SpanBits {
     pub(crate) bits: u64,
 }
 
+/// The number of a class: its position in the heap's list and in each thread's cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct ClassId(u32);
+
+impl ClassId {
+    /// The class at a position.
+    pub(crate) const fn new(index: usize) -> ClassId {
+        ClassId(index as u32)
+    }
+    /// The position.
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+    /// The position, as events have it.
+    pub(crate) const fn get(self) -> u32 {
+        self.0
+    }
+}
+
 /// Slots that a thread takes of spans that it shares, before it holds one of `slots` slots.
 ///
 /// An eighth, so that what a thread holds is at most eight times what it has taken. At least two,
@@ -83,12 +103,12 @@ fn warm_at(slots: usize) -> u32 {
 #[derive(Debug)]
 pub(crate) struct SpanClass {
     pub(crate) info: &'static TypeInfo,
-    /// Position in the heap's list and in each thread's cache.
-    pub(crate) id: u32,
+    /// Its number.
+    pub(crate) id: ClassId,
     /// Bytes of a slot; 0 for large objects, whose span is the slot.
     pub(crate) slot: usize,
     /// Blocks of each span; 0 for large objects.
-    pub(crate) blocks: usize,
+    pub(crate) blocks: Blocks,
     /// Bytes from the start of a slot to its object.
     pub(crate) origin: usize,
     /// Slots of a span.
@@ -116,26 +136,26 @@ pub(crate) struct SpanClass {
 
 impl SpanClass {
     /// A class of small objects in slots of `slot` bytes.
-    pub(crate) fn small(info: &'static TypeInfo, id: u32, slot: usize) -> SpanClass {
+    pub(crate) fn small(info: &'static TypeInfo, id: ClassId, slot: usize) -> SpanClass {
         Self::of_blocks(info, id, slot, size_class::span_blocks(slot))
     }
 
     /// The class of leaf data in slots of `slot` bytes, in a heap that may have `limit` blocks.
-    pub(crate) fn leaf(id: u32, slot: usize, limit: usize) -> SpanClass {
+    pub(crate) fn leaf(id: ClassId, slot: usize, limit: Blocks) -> SpanClass {
         Self::of_blocks(&LEAF_INFO, id, slot, size_class::leaf_span_blocks(slot, limit))
     }
 
-    fn of_blocks(info: &'static TypeInfo, id: u32, slot: usize, blocks: usize) -> SpanClass {
+    fn of_blocks(info: &'static TypeInfo, id: ClassId, slot: usize, blocks: Blocks) -> SpanClass {
         let origin = info.origin();
-        let slots = blocks * BLOCK / slot;
-        let mut starts = vec![0; blocks * BLOCK_WORDS];
+        let slots = blocks.bytes() / slot;
+        let mut starts = vec![0; blocks.get() * BLOCK_WORDS];
         for i in 0..slots {
             let slot = if fault!("wrong_slot_size") { slot.next_multiple_of(32) } else { slot };
             let granule = (origin + i * slot) >> GRANULE_SHIFT;
             starts[granule / 64] |= 1 << (granule % 64);
         }
-        let by_span = info.needs_trace && !info.array && blocks == 1;
-        let mut halves = vec![0; blocks * BLOCK_WORDS];
+        let by_span = info.needs_trace && !info.array && blocks == Blocks::ONE;
+        let mut halves = vec![0; blocks.get() * BLOCK_WORDS];
         for at in (0..slots).map(|i| origin + i * slot).filter(|at| at % 16 != 0) {
             let granule = at >> GRANULE_SHIFT;
             halves[granule / 64] |= 1 << (granule % 64);
@@ -146,19 +166,19 @@ impl SpanClass {
     }
 
     /// A class of large objects, each alone in its span.
-    pub(crate) fn large(info: &'static TypeInfo, id: u32) -> SpanClass {
+    pub(crate) fn large(info: &'static TypeInfo, id: ClassId) -> SpanClass {
         let granule = info.origin() >> GRANULE_SHIFT;
         let mut starts = vec![0; granule / 64 + 1];
         starts[granule / 64] = 1 << (granule % 64);
         Self::bare(info, id, starts.into())
     }
 
-    fn bare(info: &'static TypeInfo, id: u32, starts: Box<[u64]>) -> SpanClass {
+    fn bare(info: &'static TypeInfo, id: ClassId, starts: Box<[u64]>) -> SpanClass {
         SpanClass {
             info,
             id,
             slot: 0,
-            blocks: 0,
+            blocks: Blocks::NONE,
             origin: info.origin(),
             slots: 1,
             warm_at: 0,
@@ -283,14 +303,15 @@ impl OwnedSpan {
 mod tests {
     use super::super::object::InfoOf;
     use super::*;
+    use crate::config::BLOCK;
 
     #[test]
     fn the_starts_of_a_class_are_its_objects() {
-        let class = SpanClass::small(InfoOf::<[u64; 3]>::ONE, 0, 24);
+        let class = SpanClass::small(InfoOf::<[u64; 3]>::ONE, ClassId(0), 24);
         let bits: u32 = class.starts.iter().map(|w| w.count_ones()).sum();
         assert_eq!((class.slots, bits as usize), (BLOCK / 24, class.slots));
-        let strings = SpanClass::small(InfoOf::<String>::ARRAY, 0, 80);
+        let strings = SpanClass::small(InfoOf::<String>::ARRAY, ClassId(0), 80);
         assert_eq!(strings.starts[0] & 1, 1, "8 / 16 = granule 0");
-        assert!(SpanClass::large(InfoOf::<String>::ARRAY, 0).is_large());
+        assert!(SpanClass::large(InfoOf::<String>::ARRAY, ClassId(0)).is_large());
     }
 }

@@ -11,7 +11,7 @@ use super::os::Reservation;
 use super::span::{List, OwnedSpan, SpanBits, SpanClass, SpanMeta};
 use crate::config::{BLOCK, BLOCK_SHIFT, BLOCK_WORDS, GRANULE_SHIFT};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering, prefetch};
-use crate::word::{Addr, BlockId, SweepNumber};
+use crate::word::{Addr, BlockId, Blocks, SweepNumber};
 
 /// The number of tables.
 pub(super) const TABLES: usize = 6;
@@ -20,7 +20,7 @@ pub(super) const TABLES: usize = 6;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tables {
     base: Addr,
-    blocks: usize,
+    blocks: Blocks,
     /// One bit a granule: objects that the current cycle found (or made) live.
     marks: *const MarkWord,
     /// One bit a granule: objects that are scanned, or need not be, of classes that are scanned by
@@ -54,7 +54,7 @@ impl Tables {
     pub(super) const BITMAPS: [usize; 3] = [0, 1, 2];
 
     /// The tables of `blocks` blocks from address `base` on.
-    pub(super) fn new(base: Addr, blocks: usize, memory: &[Reservation; TABLES]) -> Tables {
+    pub(super) fn new(base: Addr, blocks: Blocks, memory: &[Reservation; TABLES]) -> Tables {
         let [marks, scans, allocs, greys, metas, classes] = memory;
         Tables {
             base,
@@ -68,7 +68,7 @@ impl Tables {
         }
     }
     /// Blocks of the address space.
-    pub(crate) fn blocks(&self) -> usize {
+    pub(crate) fn blocks(&self) -> Blocks {
         self.blocks
     }
     /// First byte of a block.
@@ -78,19 +78,19 @@ impl Tables {
     /// Block in which an address lies.
     #[inline(always)]
     pub(crate) fn block_of(&self, addr: Addr) -> BlockId {
-        debug_assert!(self.base <= addr && addr < self.base + self.blocks * BLOCK);
+        debug_assert!(self.base <= addr && addr < self.base + self.blocks.bytes());
         BlockId::new((addr - self.base) >> BLOCK_SHIFT)
     }
     #[inline(always)]
     pub(crate) fn meta(&self, block: BlockId) -> &SpanMeta {
-        debug_assert!(block.index() < self.blocks);
+        debug_assert!(block.index() < self.blocks.get());
         // SAFETY: INV-10: the table has an entry for each block; zeroed memory is a valid
         // `SpanMeta` and it is never unmapped while the space lives.
         unsafe { &*self.metas.add(block.index()) }
     }
     #[inline(always)]
     pub(super) fn class_word(&self, block: BlockId) -> &AtomicPtr<SpanClass> {
-        debug_assert!(block.index() < self.blocks);
+        debug_assert!(block.index() < self.blocks.get());
         // SAFETY: INV-10: as for `meta`; null is a valid pointer word.
         unsafe { &*self.classes.add(block.index()) }
     }
@@ -112,20 +112,20 @@ impl Tables {
     /// Returns the type information of a live object, if the address is one of this heap's.
     pub(crate) fn type_at(&self, addr: Addr) -> Option<&'static TypeInfo> {
         let block = BlockId::new(addr.checked_since(self.base)? >> BLOCK_SHIFT);
-        (block.index() < self.blocks)
+        (block.index() < self.blocks.get())
             .then(|| self.class_at(block))
             .flatten()
             .map(|class| class.info)
     }
     #[inline(always)]
     pub(crate) fn mark_word(&self, index: usize) -> &MarkWord {
-        debug_assert!(index < self.blocks * BLOCK_WORDS);
+        debug_assert!(index < self.blocks.get() * BLOCK_WORDS);
         // SAFETY: INV-10: as for `meta`.
         unsafe { &*self.marks.add(index) }
     }
     #[inline(always)]
     fn alloc_word(&self, index: usize) -> &AtomicU64 {
-        debug_assert!(index < self.blocks * BLOCK_WORDS);
+        debug_assert!(index < self.blocks.get() * BLOCK_WORDS);
         // SAFETY: INV-10: as for `meta`.
         unsafe { &*self.allocs.add(index) }
     }
@@ -173,7 +173,7 @@ impl Tables {
     }
     /// Bytes of a span's blocks.
     pub(crate) fn span_bytes(&self, span: BlockId) -> usize {
-        self.meta(span).blocks() as usize * BLOCK
+        self.meta(span).blocks().bytes()
     }
 
     /// Takes a span out of a list of sweep number `number`. The caller owns it then.
@@ -224,13 +224,13 @@ impl Tables {
     }
     #[inline(always)]
     pub(super) fn scan_word(&self, index: usize) -> &MarkWord {
-        debug_assert!(index < self.blocks * BLOCK_WORDS);
+        debug_assert!(index < self.blocks.get() * BLOCK_WORDS);
         // SAFETY: INV-10: as for `meta`.
         unsafe { &*self.scans.add(index) }
     }
     #[inline(always)]
     pub(super) fn grey_span(&self, block: BlockId) -> &GreySpan {
-        debug_assert!(block.index() < self.blocks);
+        debug_assert!(block.index() < self.blocks.get());
         // SAFETY: INV-10: as for `meta`; zero is idle.
         unsafe { &*self.greys.add(block.index()) }
     }

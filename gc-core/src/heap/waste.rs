@@ -13,11 +13,10 @@
 
 use super::Space;
 use super::span::SpanClass;
-use crate::config::BLOCK;
 use crate::observe::MetricHistogram;
 use crate::observe::classes::{ClassStats, Refills};
 use crate::sync::full_fence;
-use crate::word::{BlockId, SweepNumber};
+use crate::word::{BlockId, Blocks, SweepNumber};
 
 /// How often a span that changes hands is read.
 const TRIES: usize = 4;
@@ -41,7 +40,7 @@ pub(crate) struct Census {
 /// A span as it was at one moment.
 struct Seen {
     class: &'static SpanClass,
-    blocks: u32,
+    blocks: Blocks,
     sweep: SweepNumber,
     live: u64,
 }
@@ -67,18 +66,18 @@ impl Space {
             weak_boxes: 0,
             ephemerons: 0,
         };
-        let high = BlockId::new(self.high());
+        let high = BlockId::above(self.high());
         let mut block = BlockId::FIRST;
         while block < high {
             block = block.plus(match self.see(block) {
-                See::Nothing => 1,
+                See::Nothing => Blocks::ONE,
                 See::Span(seen) => {
                     census.add(&seen, sweep);
-                    (seen.blocks as usize).max(1)
+                    seen.blocks.max(Blocks::ONE)
                 }
                 See::Unsteady => {
                     census.skipped += 1;
-                    1
+                    Blocks::ONE
                 }
             });
         }
@@ -141,11 +140,11 @@ fn of_class(class: &SpanClass) -> ClassStats {
 impl Census {
     fn add(&mut self, seen: &Seen, sweep: SweepNumber) {
         let Seen { class, live, .. } = *seen;
-        let Some(stats) = self.classes.get_mut(class.id as usize) else {
+        let Some(stats) = self.classes.get_mut(class.id.index()) else {
             self.skipped += 1;
             return;
         };
-        let bytes = u64::from(seen.blocks) * BLOCK as u64;
+        let bytes = seen.blocks.bytes() as u64;
         stats.spans += 1;
         stats.span_bytes += bytes;
         stats.live_objects += live;

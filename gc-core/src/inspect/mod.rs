@@ -20,6 +20,7 @@ pub use why::{PathStep, RootPath, Wanted};
 use crate::api::Heap;
 use crate::error::{CollectError, SnapshotError};
 use crate::graph::dominators::{Dominated, ROOT_NODE};
+use crate::graph::rows::Node;
 use crate::graph::{Failed, Graph};
 use crate::mutator::on_collector_thread;
 use crate::sync::OnceLock;
@@ -212,7 +213,7 @@ impl Snapshot {
     /// Number of objects.
     #[must_use]
     pub fn objects(&self) -> u64 {
-        self.graph.len() as u64 - u64::from(self.graph.first_object())
+        self.graph.len() as u64 - self.graph.first_object().index() as u64
     }
     /// Number of pointers in them, weak ones too, and of roots.
     ///
@@ -266,22 +267,22 @@ impl Snapshot {
         let unreached = crate::graph::dominators::UNREACHED;
         // A dominator comes before what it dominates, but not in the order of nodes.
         let mut known = vec![0u8; self.graph.len()];
-        (known[ROOT_NODE as usize], known[unreached as usize]) = (1, 2);
+        (known[ROOT_NODE.index()], known[unreached.index()]) = (1, 2);
         let mut objects = 0;
-        for node in self.graph.first_object()..self.graph.len() as u32 {
+        for node in Node::all(self.graph.first_object().index()..self.graph.len()) {
             let mut top = node;
-            while known[top as usize] == 0 {
-                top = dominated.by[top as usize];
+            while known[top.index()] == 0 {
+                top = dominated.by[top.index()];
             }
-            let found = known[top as usize];
+            let found = known[top.index()];
             let mut at = node;
-            while known[at as usize] == 0 {
-                known[at as usize] = found;
-                at = dominated.by[at as usize];
+            while known[at.index()] == 0 {
+                known[at.index()] = found;
+                at = dominated.by[at.index()];
             }
             objects += u64::from(found == 2);
         }
-        (objects, dominated.retained[unreached as usize])
+        (objects, dominated.retained[unreached.index()])
     }
 
     /// The objects that retain the most bytes: without such an object, so much would be garbage.
@@ -289,8 +290,8 @@ impl Snapshot {
     #[must_use]
     pub fn largest(&self, n: usize) -> Vec<Retainer> {
         let retained = &self.dominated().retained;
-        let mut nodes: Vec<u32> = Vec::new();
-        for node in self.graph.first_object()..self.graph.len() as u32 {
+        let mut nodes: Vec<Node> = Vec::new();
+        for node in Node::all(self.graph.first_object().index()..self.graph.len()) {
             nodes.push(node);
             if nodes.len() > 2 * n + 1000 {
                 tables::keep_largest(&mut nodes, n, retained);

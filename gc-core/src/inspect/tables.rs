@@ -1,6 +1,7 @@
 #![forbid(unsafe_code)]
 //! The rows of what a heap tells of its objects: types, roots, the largest, and what has grown.
 
+use crate::graph::rows::Node;
 use crate::graph::{Graph, Place};
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -148,16 +149,21 @@ impl fmt::Display for Retainer {
 }
 
 /// Leaves the `n` nodes that retain most, the largest first.
-pub(super) fn keep_largest(nodes: &mut Vec<u32>, n: usize, retained: &[u64]) {
-    nodes.sort_by_key(|node| (Reverse(retained[*node as usize]), *node));
+pub(super) fn keep_largest(nodes: &mut Vec<Node>, n: usize, retained: &[u64]) {
+    nodes.sort_by_key(|node| (Reverse(retained[node.index()]), *node));
     nodes.truncate(n);
 }
 
-pub(super) fn retainer(graph: &Graph, retained: &[u64], node: u32) -> Retainer {
+pub(super) fn retainer(graph: &Graph, retained: &[u64], node: Node) -> Retainer {
     let (address, kind, bytes) = graph.object(node).expect("the node of an object");
     let kind = graph.kinds[kind as usize];
-    let retained_bytes = retained[node as usize];
-    Retainer { type_name: kind.type_name, is_array: kind.is_array, address, bytes, retained_bytes }
+    Retainer {
+        type_name: kind.type_name,
+        is_array: kind.is_array,
+        address: address.get(),
+        bytes,
+        retained_bytes: retained[node.index()],
+    }
 }
 
 /// The roots that one line of the program made, and what they retain

@@ -2,9 +2,9 @@
 //! The shortest way from a root to an object: a breadth-first search from all roots at once, which
 //! notes for each node by which one it came to it.
 
-use crate::graph::dominators::NONE;
-use crate::graph::rows::Edge;
+use crate::graph::rows::{Edge, Node};
 use crate::graph::{Graph, Place};
+use crate::word::Addr;
 use std::fmt;
 use std::panic::Location;
 
@@ -29,11 +29,11 @@ pub struct Wanted<'a>(pub(crate) Sought<'a>);
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Sought<'a> {
     Type(&'a str),
-    Object(usize),
+    Object(Addr),
     /// The object at an address, without the roots of a slot.
     Beside {
         slot: usize,
-        addr: usize,
+        addr: Addr,
     },
 }
 
@@ -47,13 +47,13 @@ impl<'a> From<&'a str> for Wanted<'a> {
 impl From<usize> for Wanted<'_> {
     /// The object at an address.
     fn from(address: usize) -> Self {
-        Wanted(Sought::Object(address))
+        Wanted(Sought::Object(Addr::new(address)))
     }
 }
 impl<T: ?Sized> From<*const T> for Wanted<'_> {
     /// The object at an address.
     fn from(pointer: *const T) -> Self {
-        Wanted(Sought::Object(pointer.cast::<()>().addr()))
+        Wanted(Sought::Object(Addr::of(pointer)))
     }
 }
 
@@ -177,23 +177,23 @@ pub(super) fn path(graph: &Graph, wanted: &Wanted<'_>) -> Option<RootPath> {
 struct Search<'a> {
     graph: &'a Graph,
     /// From which node each one was found; itself for a root's object.
-    from: Vec<u32>,
-    queue: std::collections::VecDeque<u32>,
+    from: Vec<Node>,
+    queue: std::collections::VecDeque<Node>,
 }
 
 impl<'a> Search<'a> {
     fn new(graph: &'a Graph) -> Search<'a> {
-        Search { graph, from: vec![NONE; graph.len()], queue: Default::default() }
+        Search { graph, from: vec![Node::NONE; graph.len()], queue: Default::default() }
     }
 
-    fn find(&mut self, node: u32, from: u32) {
-        if self.from[node as usize] == NONE {
-            self.from[node as usize] = from;
+    fn find(&mut self, node: Node, from: Node) {
+        if self.from[node.index()] == Node::NONE {
+            self.from[node.index()] = from;
             self.queue.push_back(node);
         }
     }
 
-    fn to(mut self, is_wanted: impl Fn(u32) -> bool, without: Option<usize>) -> Option<RootPath> {
+    fn to(mut self, is_wanted: impl Fn(Node) -> bool, without: Option<usize>) -> Option<RootPath> {
         let graph = self.graph;
         for root in graph.roots.iter().filter(|root| Some(root.slot) != without) {
             if let Some(node) = graph.node_at(root.addr) {
@@ -209,15 +209,15 @@ impl<'a> Search<'a> {
         None
     }
 
-    fn path_to(&self, wanted: u32, without: Option<usize>) -> RootPath {
+    fn path_to(&self, wanted: Node, without: Option<usize>) -> RootPath {
         let graph = self.graph;
         let (mut steps, mut at) = (Vec::new(), wanted);
-        while self.from[at as usize] != at {
-            let from = self.from[at as usize];
+        while self.from[at.index()] != at {
+            let from = self.from[at.index()];
             let leads = |edge: &Edge| edge.target == at && !edge.is_weak();
             let edge = graph.rows.edges(from).find(leads).expect("the search came by an edge");
             let (address, type_name) = object(graph, at);
-            steps.push(PathStep { field: graph.label(edge), type_name, address });
+            steps.push(PathStep { field: graph.label(edge), type_name, address: address.get() });
             at = from;
         }
         steps.reverse();
@@ -227,11 +227,11 @@ impl<'a> Search<'a> {
         };
         let root = graph.roots.iter().find(is_it);
         let place: Place = root.and_then(|root| graph.places[root.place as usize]);
-        RootPath { place, root_type, root_address, steps }
+        RootPath { place, root_type, root_address: root_address.get(), steps }
     }
 }
 
-fn object(graph: &Graph, node: u32) -> (usize, &'static str) {
+fn object(graph: &Graph, node: Node) -> (Addr, &'static str) {
     let (address, kind, _) = graph.object(node).expect("the node of an object");
     (address, graph.kinds[kind as usize].type_name)
 }

@@ -15,10 +15,10 @@ use super::{Core, Record, on_collector_thread};
 use crate::config::BLOCK;
 use crate::error::{AllocError, contain};
 use crate::handshake::Mode;
-use crate::heap::cache::{self, Cursor};
+use crate::heap::cache::{self, Cursor, Tag};
 use crate::heap::free::{Free, Rest, Run};
 use crate::heap::object::{LEAF_INFO, TypeInfo};
-use crate::heap::size_class;
+use crate::heap::size_class::{self, SizeClass};
 use crate::heap::span::{List, OwnedSpan, SpanClass};
 use crate::mark::worker::Marker;
 use crate::observe::clock::{self, ticks};
@@ -31,7 +31,7 @@ use crate::sweep::{self};
 use crate::sync::plain::Ordering;
 use crate::sync::{nap, yield_now};
 use crate::weak::gate::WeakBox;
-use crate::word::Addr;
+use crate::word::{Addr, Blocks};
 use std::time::Duration;
 
 /// Spans that one refill sweeps at most.
@@ -60,7 +60,7 @@ impl Record {
     ) -> Result<Addr, AllocError> {
         if info.is_leaf() && info.size <= size_class::LARGEST {
             let class = size_class::class_of(info.size);
-            match self.cache.leaf(class).bump(size_class::SIZES[class] as usize) {
+            match self.cache.leaf(class).bump(class.slot()) {
                 Some(at) => Ok(at),
                 None => self.alloc_leaf::<MUST>(class, info),
             }
@@ -90,7 +90,7 @@ impl Record {
             self.alloc_large(info, total, MUST)?
         } else if info.is_leaf() {
             let class = size_class::class_of(total);
-            match self.cache.leaf(class).bump(size_class::SIZES[class] as usize) {
+            match self.cache.leaf(class).bump(class.slot()) {
                 Some(at) => at,
                 None => self.alloc_leaf::<MUST>(class, info)?,
             }
@@ -116,7 +116,7 @@ impl Record {
     #[inline(never)]
     fn alloc_leaf<const MUST: bool>(
         &self,
-        class: usize,
+        class: SizeClass,
         info: &'static TypeInfo,
     ) -> Result<Addr, AllocError> {
         match self.cache.leaf(class).hole() {
@@ -136,7 +136,7 @@ impl Record {
     #[inline(never)]
     fn alloc_from(
         &self,
-        tag: usize,
+        tag: Tag,
         class: impl FnOnce() -> &'static SpanClass,
         must: bool,
     ) -> Result<Addr, AllocError> {
@@ -213,7 +213,7 @@ impl Record {
     pub(super) fn hold_span(&self, core: &Core, cursor: &Cursor, span: OwnedSpan) -> Addr {
         let (class, block) = (span.class(), span.block());
         let free = class.slots - core.space.meta(block).live() as usize;
-        core.space.life.note(block, class.id, SpanState::Cached);
+        core.space.life.note(block, class.id.get(), SpanState::Cached);
         cursor.count(class, free);
         core.credit.allocate((free * class.slot) as u64);
         core.totals.allocated_objects.add(free as u64);
@@ -291,7 +291,7 @@ impl Record {
         if let Some(span) = self.sweep_for(core, class, SWEEPS_PER_REFILL) {
             return Ok((span, PauseKind::Sweep));
         }
-        self.ration(core, class.blocks * BLOCK, must);
+        self.ration(core, class.blocks.bytes(), must);
         self.make_room(core, class.blocks);
         if let Some(span) = self.fresh_span(core, class) {
             return Ok((span, PauseKind::Refill));
@@ -343,7 +343,7 @@ impl Record {
     /// The same for a large object. It needs blocks in a row, so it tries again as often as some
     /// came free, and not only once there are enough.
     #[cold]
-    fn find_dropped_large(&self, core: &Core, blocks: usize, make: Make<'_>) -> Option<OwnedSpan> {
+    fn find_dropped_large(&self, core: &Core, blocks: Blocks, make: Make<'_>) -> Option<OwnedSpan> {
         let pages = &core.space.pages;
         let mut before = pages.used();
         let has_more = |before| {
@@ -413,7 +413,7 @@ impl Record {
         must: bool,
     ) -> Result<Addr, AllocError> {
         let (core, number) = (self.core(), self.sweeps.get());
-        if bytes > core.space.pages.limit() * BLOCK {
+        if bytes > core.space.pages.limit().bytes() {
             return Err(core.alloc_error(bytes));
         }
         self.pace(core);
@@ -421,7 +421,7 @@ impl Record {
         let class = core.large_class(if info.is_leaf() { &LEAF_INFO } else { info });
         let taken = bytes.next_multiple_of(BLOCK);
         self.ration(core, taken, must);
-        self.make_room(core, taken / BLOCK);
+        self.make_room(core, Blocks::within(taken));
         let make = || core.space.large_span(class, bytes, number);
         let swept = || {
             self.sweep_others(core);
@@ -431,7 +431,7 @@ impl Record {
         let dropped = || {
             kind = PauseKind::Drops;
             let may_wait = Self::may_await_drops(core, must);
-            may_wait.then(|| self.find_dropped_large(core, taken / BLOCK, &make)).flatten()
+            may_wait.then(|| self.find_dropped_large(core, Blocks::within(taken), &make)).flatten()
         };
         let Some(span) = make().or_else(swept).or_else(dropped) else {
             self.refused(core, must);

@@ -43,8 +43,8 @@ impl Core {
     /// What the heap takes, and what it may.
     pub(crate) fn room(&self) -> Room {
         Room {
-            used: (self.space.pages.used() * BLOCK) as u64,
-            hard: (self.space.pages.limit() * BLOCK) as u64,
+            used: self.space.pages.used().bytes() as u64,
+            hard: self.space.pages.limit().bytes() as u64,
             external: self.credit.external(),
             kept: self.credit.kept(),
         }
@@ -168,7 +168,7 @@ impl Record {
             return;
         }
         let room = core.room();
-        let idle = (core.space.pages.idle() * BLOCK) as u64;
+        let idle = core.space.pages.idle().bytes() as u64;
         let total = room.used.saturating_add(room.external).saturating_add(idle);
         let over = total.saturating_add((blocks * BLOCK) as u64).saturating_sub(soft);
         let most = over.min((blocks.max(GIVE_BACK) * BLOCK) as u64);

@@ -77,7 +77,7 @@ impl Record {
     /// Cuts free slots before the next one that is sampled, and notes if the first one is.
     #[cold]
     pub(super) fn cut(&self, cursor: &Cursor, class: &SpanClass, free: Free, rate: u64) -> Free {
-        let (free, is_due) = cursor.cut(class.slot, free, || self.sampler.draw(rate));
+        let (free, is_due) = cursor.cut(class, free, || self.sampler.draw(rate));
         self.sampler.is_due.set(is_due);
         free
     }

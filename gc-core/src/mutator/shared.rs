@@ -10,9 +10,10 @@ use crate::graph::{Failed, Graph};
 use crate::handshake::{Epoch, EpochWord, LightEpoch, registry::Registry, stop::Stop};
 use crate::heap::object::{LEAF_INFO, TypeInfo};
 use crate::heap::page_alloc::Refusal;
+use crate::heap::size_class::{self, SizeClass};
 use crate::heap::span::SpanClass;
 use crate::heap::waste::Census;
-use crate::heap::{Space, size_class};
+use crate::heap::{ClassKey, Space};
 use crate::mark::Marking;
 use crate::mark::ring::GreyRing;
 use crate::observe::Stats;
@@ -226,26 +227,30 @@ impl Core {
         }
     }
 
-    pub(crate) fn leaf_class(&self, class: usize) -> &'static SpanClass {
-        if let Some(known) = self.leaf[class].get() {
+    pub(crate) fn leaf_class(&self, class: SizeClass) -> &'static SpanClass {
+        if let Some(known) = self.leaf[class.index()].get() {
             return known;
         }
         // Outside of the once-lock, whose waiters no scheduler sees; `class_for` gives every thread
         // the same.
-        let made = self.space.class_for(&LEAF_INFO, class + 1, |id| {
-            SpanClass::leaf(id, size_class::SIZES[class] as usize, self.space.pages.limit())
+        let made = self.space.class_for(&LEAF_INFO, ClassKey::Size(class), |id| {
+            SpanClass::leaf(id, class.slot(), self.space.pages.limit())
         });
-        self.leaf[class].get_or_init(|| made)
+        self.leaf[class.index()].get_or_init(|| made)
     }
     pub(super) fn typed_class(&self, info: &'static TypeInfo) -> &'static SpanClass {
-        self.space.class_for(info, 0, |id| SpanClass::small(info, id, info.slot()))
+        self.space.class_for(info, ClassKey::Type, |id| SpanClass::small(info, id, info.slot()))
     }
-    pub(super) fn array_class(&self, info: &'static TypeInfo, class: usize) -> &'static SpanClass {
-        let slot = (size_class::SIZES[class] as usize).next_multiple_of(info.align);
-        self.space.class_for(info, class + 1, |id| SpanClass::small(info, id, slot))
+    pub(super) fn array_class(
+        &self,
+        info: &'static TypeInfo,
+        class: SizeClass,
+    ) -> &'static SpanClass {
+        let slot = class.slot().next_multiple_of(info.align);
+        self.space.class_for(info, ClassKey::Size(class), |id| SpanClass::small(info, id, slot))
     }
     pub(super) fn large_class(&self, info: &'static TypeInfo) -> &'static SpanClass {
-        self.space.class_for(info, usize::MAX, |id| SpanClass::large(info, id))
+        self.space.class_for(info, ClassKey::Large, |id| SpanClass::large(info, id))
     }
 
     /// Counts what a sweep found.
@@ -260,7 +265,7 @@ impl Core {
     pub(crate) fn census(&self) -> Census {
         let mut census = self.space.census(self.epoch.load().sweeps_begun());
         self.drops.each_waiting(|class, objects, each| {
-            if let Some(stats) = census.classes.get_mut(class.id as usize) {
+            if let Some(stats) = census.classes.get_mut(class.id.index()) {
                 stats.live_objects = stats.live_objects.saturating_sub(objects);
                 stats.live_bytes = stats.live_bytes.saturating_sub(objects * each);
             }
@@ -292,15 +297,15 @@ impl Core {
             undropped_age: waiting.age,
             slow_drop: waiting.running.filter(|_| waiting.is_slow).map(|(name, _)| name),
             slow_drops: waiting.slow_drops,
-            heap_bytes: (used * BLOCK) as u64,
+            heap_bytes: used.bytes() as u64,
             paced_bytes: credit.heap(),
             external_bytes: core.external(),
             goal_bytes: credit.goal(),
-            spans_in_use: used as u64,
+            spans_in_use: used.get() as u64,
             released_bytes: core.space.pages.released() * BLOCK as u64,
             refills_reused: refills.reused,
             refills_fresh: refills.fresh,
-            spans_idle: core.space.pages.idle() as u64,
+            spans_idle: core.space.pages.idle().get() as u64,
             cycles: totals.cycles.get(),
             handshakes: totals.handshakes.get(),
             drop_panics: core.drops.panics(),
@@ -330,7 +335,7 @@ impl Core {
     }
 
     pub(super) fn alloc_error(&self, requested: usize) -> AllocError {
-        let limit = self.space.pages.limit() * BLOCK;
+        let limit = self.space.pages.limit().bytes();
         crate::observe::probe::out_of_memory(self.events.heap, requested, limit);
         let is_short = self.space.is_short();
         let reason = match self.space.pages.refusal() {

@@ -7,6 +7,7 @@ use crate::pointers::Gc;
 use crate::roots::SlotRef;
 use crate::sync::Arc;
 use crate::trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
+use crate::word::Addr;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -128,7 +129,7 @@ unsafe fn transmute_pointer<A: ?Sized, B: ?Sized>(ptr: NonNull<A>) -> NonNull<B>
 impl<'a, T: ?Sized> From<&'a Root<T>> for Wanted<'a> {
     /// The root's object, without this root and its clones: what else keeps it?
     fn from(root: &'a Root<T>) -> Self {
-        Wanted(Sought::Beside { slot: root.slot_number(), addr: root.addr() })
+        Wanted(Sought::Beside { slot: root.slot_number(), addr: Addr::new(root.addr()) })
     }
 }
 

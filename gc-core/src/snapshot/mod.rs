@@ -24,9 +24,8 @@
 //! wait. If threads have to wait for the cycle because memory is short, the collector gives the
 //! snapshot up.
 
-use crate::config::BLOCK_SHIFT;
 use crate::error::contain;
-use crate::graph::rows::{ROOT, VALUE, WEAK_KEY, WEAK_TARGET};
+use crate::graph::rows::{Edge, Label, Node, ROOT, VALUE, WEAK_KEY, WEAK_TARGET};
 use crate::graph::{Failed, Graph, Kind, RootEdge, Young};
 use crate::heap::Space;
 use crate::heap::span::{SpanBits, SpanClass};
@@ -58,7 +57,7 @@ struct Sink<'a> {
 impl Sink<'_> {
     /// The kind of a class, and the bytes of an object of it at `addr`.
     fn kind_of(&mut self, class: &SpanClass, addr: Addr) -> (u32, u64) {
-        let at = class.id as usize;
+        let at = class.id.index();
         if self.kinds.len() <= at {
             self.kinds.resize(at + 1, None);
         }
@@ -72,23 +71,23 @@ impl Sink<'_> {
     }
     /// The node of a live object: an old one, or one born meanwhile.
     #[inline]
-    fn find(&mut self, addr: Addr) -> Option<u32> {
-        self.graph.node_at(addr.get()).or_else(|| self.find_young(addr))
+    fn find(&mut self, addr: Addr) -> Option<Node> {
+        self.graph.node_at(addr).or_else(|| self.find_young(addr))
     }
     #[cold]
-    fn find_young(&mut self, addr: Addr) -> Option<u32> {
+    fn find_young(&mut self, addr: Addr) -> Option<Node> {
         if self.graph.youngs() >= self.most_young {
             self.graph.left_out += 1;
             return None;
         }
         let (kind, bytes) = self.kind_of(self.space.class_of(addr), addr);
-        self.graph.add_young(Young { addr: addr.get(), kind, bytes })
+        self.graph.add_young(Young { addr, kind, bytes })
     }
-    fn edge(&mut self, addr: Addr, label: u16, index: u32) {
-        if let Some(node) = self.find(addr)
+    fn edge(&mut self, addr: Addr, label: Label, index: u32) {
+        if let Some(target) = self.find(addr)
             && !self.graph.rows.is_full()
         {
-            self.graph.rows.push(node, label, index);
+            self.graph.rows.push(Edge { target, label, index });
         }
     }
     /// The rows before those of the objects.
@@ -98,7 +97,7 @@ impl Sink<'_> {
         let mut rest = roots.iter().peekable();
         for place in 0..self.graph.places.len() as u32 {
             while let Some(root) = rest.next_if(|root| root.place == place) {
-                self.edge(Addr::new(root.addr), ROOT, NO_INDEX);
+                self.edge(root.addr, ROOT, NO_INDEX);
             }
             self.graph.rows.end_row();
         }
@@ -114,8 +113,8 @@ impl Sink<'_> {
         }
         let label = if class.info.ephemeron { WEAK_KEY } else { WEAK_TARGET };
         // A weak pointer keeps nothing, so it makes no node.
-        if let Some(node) = self.graph.node_at(target.get()) {
-            self.graph.rows.push(node, label, NO_INDEX);
+        if let Some(target) = self.graph.node_at(target) {
+            self.graph.rows.push(Edge { target, label, index: NO_INDEX });
         }
         if class.info.ephemeron {
             // SAFETY: INV-11: as above, of an ephemeron; INV-15: its key is live, and so is its
@@ -131,7 +130,7 @@ unsafe fn spill(tracer: *mut Tracer<'static>) {
     let tracer = unsafe { &mut *tracer };
     // SAFETY: INV-7: its owner is the recorder's sink, which nothing else uses during the call.
     let sink = unsafe { &mut *tracer.owner.cast::<Sink<'_>>() };
-    tracer.take_named(|addr, path, index| sink.edge(addr, path, index));
+    tracer.take_named(|addr, path, index| sink.edge(addr, Label::of(path), index));
 }
 
 /// A recording in progress.
@@ -153,19 +152,19 @@ pub(crate) fn record(core: &Core) -> Result<Graph, Failed> {
     let (space, since) = (&core.space, Instant::now());
     let mut roots = Vec::new();
     core.roots.each_place(|root| {
-        roots.push((RootEdge { slot: root.slot, addr: root.addr.get(), place: 0 }, root.place));
+        roots.push((RootEdge { slot: root.slot, addr: root.addr, place: 0 }, root.place));
     });
-    let graph = Graph::new(space.address(BlockId::FIRST).get(), BLOCK_SHIFT, roots);
+    let graph = Graph::new(space.address(BlockId::FIRST), roots);
     let mut sink = Sink { space, graph, kinds: Vec::new(), most_young: 0 };
     let mut spans = Vec::new();
     let mut has_room = true;
     space.each_span(|span, class| {
         let first = space.first_word(span);
         let words = (first..first + class.starts.len()).map(|word| space.mark_word(word).bits());
-        let (start, blocks) = (space.address(span), space.meta(span).blocks() as usize);
+        let (start, blocks) = (space.address(span), space.meta(span).blocks());
         let kind = sink.kind_of(class, start);
         let before = sink.graph.len();
-        has_room &= sink.graph.add_span((start.get(), blocks), kind, words);
+        has_room &= sink.graph.add_span((start, blocks), kind, words);
         if sink.graph.len() > before {
             spans.push((span, class));
         }
@@ -195,8 +194,7 @@ impl Recorder<'_> {
             if i.is_multiple_of(512) {
                 self.go_on()?;
             }
-            let addr = Addr::new(young.addr);
-            self.read(self.sink.space.class_of(addr), addr);
+            self.read(self.sink.space.class_of(young.addr), young.addr);
             i += 1;
         }
         if self.sink.graph.rows.is_full() {

@@ -79,7 +79,7 @@ impl OwnedSpan {
         let meta = space.meta(span);
         meta.set_live(swept.live);
         meta.set_sweep(number);
-        space.life.note(span, class.id, SpanState::Swept);
+        space.life.note(span, class.id.get(), SpanState::Swept);
         let Some(bits) = bits else { return (swept, Doom::Alive(self)) };
         let each = space.bytes_of(class, span) as u64;
         let (class, span) = self.into_parts();

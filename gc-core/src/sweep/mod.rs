@@ -173,7 +173,7 @@ impl OwnedSpan {
         swept.freed_bytes = u64::from(swept.freed) * bytes as u64;
         meta.set_live(swept.live);
         meta.set_sweep(number);
-        space.life.note(span, class.id, SpanState::Swept);
+        space.life.note(span, class.id.get(), SpanState::Swept);
         swept
     }
 
@@ -191,7 +191,7 @@ impl OwnedSpan {
 
     /// Puts the span into a list of `number`.
     pub(crate) fn put_back(self, space: &Space, list: List, number: SweepNumber) {
-        space.life.note(self.block(), self.class().id, SpanState::InUse);
+        space.life.note(self.block(), self.class().id.get(), SpanState::InUse);
         space.push(self, list, number);
     }
 }

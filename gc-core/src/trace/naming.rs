@@ -14,8 +14,27 @@ use super::near::Near;
 use super::{Spill, Trace, Tracer};
 use crate::word::{Addr, Cycle};
 
+/// The number of a path in [`Names`]: the fields from an object to an edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct NamePath(u16);
+
+impl NamePath {
+    /// The path of a number.
+    pub(crate) const fn new(number: u16) -> NamePath {
+        NamePath(number)
+    }
+    /// The number.
+    pub(crate) const fn get(self) -> u16 {
+        self.0
+    }
+    fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
 /// The path of an object's own edges.
-pub(crate) const WHOLE: u16 = 0;
+pub(crate) const WHOLE: NamePath = NamePath(0);
 /// Steps of a path that are kept. What lies deeper has the path of its container.
 const DEEPEST: u8 = 12;
 /// Paths that are told apart, of all types together.
@@ -37,32 +56,32 @@ pub(crate) enum Step {
 }
 
 #[derive(Debug)]
-struct Path {
-    parent: u16,
+struct Known {
+    parent: NamePath,
     step: Step,
     depth: u8,
     /// The paths that are one step longer.
-    longer: Vec<u16>,
+    longer: Vec<NamePath>,
 }
 
 /// All paths that were met.
 #[derive(Debug)]
-pub(crate) struct Names(Vec<Path>);
+pub(crate) struct Names(Vec<Known>);
 
 #[cfg_attr(not(feature = "snapshot"), allow(dead_code, reason = "an exporter lists all paths"))]
 impl Names {
     pub(crate) fn new() -> Names {
         // The first is `WHOLE`, whose step is never shown.
-        Names(vec![Path { parent: WHOLE, step: Step::Element, depth: 0, longer: Vec::new() }])
+        Names(vec![Known { parent: WHOLE, step: Step::Element, depth: 0, longer: Vec::new() }])
     }
     /// The path one step from `path`, or `path` itself where that is too deep.
-    fn after(&mut self, path: u16, step: Step) -> u16 {
-        let is_step = |at: &&u16| match (self.0[usize::from(**at)].step, step) {
+    fn after(&mut self, path: NamePath, step: Step) -> NamePath {
+        let is_step = |at: &&NamePath| match (self.0[at.index()].step, step) {
             // By address first: a name is one constant of one derive.
             (Step::Field(a), Step::Field(b)) => std::ptr::eq(a, b) || a == b,
             (a, b) => a == b,
         };
-        let from = &self.0[usize::from(path)];
+        let from = &self.0[path.index()];
         if let Some(known) = from.longer.iter().find(is_step) {
             return *known;
         }
@@ -70,25 +89,25 @@ impl Names {
         if depth > DEEPEST || self.0.len() >= MOST_PATHS {
             return path;
         }
-        let new = self.0.len() as u16;
-        self.0[usize::from(path)].longer.push(new);
-        self.0.push(Path { parent: path, step, depth, longer: Vec::new() });
+        let new = NamePath(self.0.len() as u16);
+        self.0[path.index()].longer.push(new);
+        self.0.push(Known { parent: path, step, depth, longer: Vec::new() });
         new
     }
     /// The steps of a path, the first one first.
-    pub(crate) fn steps(&self, path: u16) -> Vec<Step> {
+    pub(crate) fn steps(&self, path: NamePath) -> Vec<Step> {
         let mut steps = Vec::new();
         let mut at = path;
         while at != WHOLE {
-            steps.push(self.0[usize::from(at)].step);
-            at = self.0[usize::from(at)].parent;
+            steps.push(self.0[at.index()].step);
+            at = self.0[at.index()].parent;
         }
         steps.reverse();
         steps
     }
     /// Returns whether a path is an element of its object, and no more.
-    pub(crate) fn is_element(&self, path: u16) -> bool {
-        let Path { step, depth, .. } = self.0[usize::from(path)];
+    pub(crate) fn is_element(&self, path: NamePath) -> bool {
+        let Known { step, depth, .. } = self.0[path.index()];
         depth == 1 && step == Step::Element
     }
     /// Number of paths.
@@ -102,7 +121,7 @@ impl Names {
 pub(crate) struct Run {
     /// Where in the buffer the run ends.
     pub(crate) end: usize,
-    pub(crate) path: u16,
+    pub(crate) path: NamePath,
     /// The index of the first edge, or [`NO_INDEX`]. The indices of the others follow it.
     pub(crate) index: u32,
 }
@@ -114,7 +133,7 @@ pub(crate) struct Naming {
     pub(crate) runs: Vec<Run>,
     /// Edges of the buffer that are in a run.
     named: usize,
-    path: u16,
+    path: NamePath,
     index: u32,
     /// Whether a guarded cell was borrowed, so that its content was not read.
     pub(crate) skipped: bool,
@@ -303,7 +322,7 @@ impl<'gc> Tracer<'gc> {
 
     /// Empties the buffer: calls `each` with the address, the path and the index of every edge. For
     /// the owner of a recording tracer, and of `each` while nothing is traced.
-    pub(crate) fn take_named(&mut self, mut each: impl FnMut(Addr, u16, u32)) {
+    pub(crate) fn take_named(&mut self, mut each: impl FnMut(Addr, NamePath, u32)) {
         let (buf, len) = (self.buf, std::mem::take(&mut self.len));
         // SAFETY: INV-7: `len` entries of the buffer are written.
         let edges = unsafe { std::slice::from_raw_parts(buf, len) };
@@ -347,7 +366,7 @@ mod tests {
         tracer.named(value);
         let mut all = Vec::new();
         tracer.take_named(|addr, path, index| all.push((addr, path, index)));
-        let text = |(addr, path, index): (Addr, u16, u32)| {
+        let text = |(addr, path, index): (Addr, NamePath, u32)| {
             let steps = naming.names.steps(path).into_iter().map(|step| match step {
                 Step::Field(name) => format!(".{name}"),
                 Step::Element => format!("[{index}]"),
@@ -374,6 +393,6 @@ mod tests {
             path = names.after(path, Step::Field("next"));
         }
         assert_eq!((names.len(), names.steps(path).len()), (1 + usize::from(DEEPEST), 12));
-        assert_eq!(names.after(WHOLE, Step::Field("next")), 1);
+        assert_eq!(names.after(WHOLE, Step::Field("next")).get(), 1);
     }
 }
