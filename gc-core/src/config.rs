@@ -2,6 +2,7 @@
 
 use crate::error::ConfigError;
 use crate::platform::cgroup;
+use crate::word::Refusal;
 use std::time::Duration;
 
 /// A block: the unit of the page heap. 16 KiB, by measurement (8 KiB is slower everywhere, 32 KiB
@@ -135,10 +136,12 @@ impl Config {
         Some((part(2 * percent), part(100 + percent)))
     }
 
-    /// The longest wait of a thread near the hard limit. `must` is set for an allocation that
-    /// panics if it fails.
-    pub(crate) fn stall(&self, must: bool) -> Duration {
-        self.stall.unwrap_or(if must { STALL } else { Duration::ZERO })
+    /// The longest wait of a thread near the hard limit.
+    pub(crate) fn stall(&self, refusal: Refusal) -> Duration {
+        self.stall.unwrap_or(match refusal {
+            Refusal::Panics => STALL,
+            Refusal::Returns => Duration::ZERO,
+        })
     }
 
     /// Bytes of address space to reserve for a heap in a process that has `others` already. With

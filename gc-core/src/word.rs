@@ -359,3 +359,11 @@ pub(crate) enum Refusal {
     /// The allocation panics.
     Panics,
 }
+
+impl Refusal {
+    /// That of the forms of allocation that panic, or of the others.
+    #[inline(always)]
+    pub(crate) const fn of<const PANICS: bool>() -> Refusal {
+        if PANICS { Refusal::Panics } else { Refusal::Returns }
+    }
+}

@@ -267,13 +267,13 @@ impl Record {
     }
 
     /// Allocates a zeroed weak box.
-    pub(crate) fn alloc_weak_box<const MUST: bool>(&self) -> Result<Addr, AllocError> {
-        self.alloc::<MUST>(&WEAK_BOX)
+    pub(crate) fn alloc_weak_box<const PANICS: bool>(&self) -> Result<Addr, AllocError> {
+        self.alloc::<PANICS>(&WEAK_BOX)
     }
 
     /// Allocates an ephemeron's box with a zeroed key.
-    pub(crate) fn alloc_ephemeron<const MUST: bool>(&self) -> Result<Addr, AllocError> {
-        let at = self.alloc::<MUST>(&EPHEMERON)?;
+    pub(crate) fn alloc_ephemeron<const PANICS: bool>(&self) -> Result<Addr, AllocError> {
+        let at = self.alloc::<PANICS>(&EPHEMERON)?;
         self.core().ephemerons.appear();
         Ok(at)
     }

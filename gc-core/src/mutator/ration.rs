@@ -26,6 +26,7 @@ use crate::mark::Hunger;
 use crate::observe::clock::ticks;
 use crate::observe::histogram::PauseKind;
 use crate::pacing::{LEAST_RATION, LONGEST_STEP, Ration, Room, Tightness};
+use crate::word::Refusal;
 use std::time::{Duration, Instant};
 
 /// How long a cycle may get no further before a stall gives it up; and once that has happened,
@@ -59,11 +60,10 @@ impl Core {
 }
 
 impl Record {
-    /// `bytes` of fresh memory are about to be taken. With `must`, by an allocation that panics if
-    /// it is refused.
+    /// `bytes` of fresh memory are about to be taken.
     #[cold]
-    pub(super) fn ration(&self, core: &Core, bytes: usize, must: bool) {
-        if must {
+    pub(super) fn ration(&self, core: &Core, bytes: usize, refusal: Refusal) {
+        if refusal == Refusal::Panics {
             self.panics.set(true);
         }
         let (step, hard) = match core.limits.tightness(core.room(), bytes as u64) {
@@ -74,7 +74,7 @@ impl Record {
             }
             Tightness::Soft(step) => (step, false),
             Tightness::Hard(step) => {
-                let time = core.config.stall(must);
+                let time = core.config.stall(refusal);
                 (step.unwrap_or_default().max(time), !time.is_zero())
             }
         };
@@ -93,10 +93,16 @@ impl Record {
     }
 
     /// Free slots of `bytes` of `class` are taken of a span that was in use.
-    pub(super) fn draw_slots(&self, core: &Core, class: &SpanClass, bytes: usize, must: bool) {
+    pub(super) fn draw_slots(
+        &self,
+        core: &Core,
+        class: &SpanClass,
+        bytes: usize,
+        refusal: Refusal,
+    ) {
         self.slots.set(self.slots.get().saturating_sub(bytes as u64));
         if class.partial(self.sweeps.get()).top().is_none() {
-            self.foresee(core, must);
+            self.foresee(core, refusal);
         }
     }
 
@@ -105,7 +111,7 @@ impl Record {
     /// ration of slots should wait now. After a cycle it gets the slots that the cycle found; after
     /// the next refill it would have taken a block although they would have done.
     #[cold]
-    pub(super) fn foresee(&self, core: &Core, must: bool) {
+    pub(super) fn foresee(&self, core: &Core, refusal: Refusal) {
         if self.slots.get() > 0 {
             return;
         }
@@ -113,7 +119,7 @@ impl Record {
             Tightness::Free => return,
             Tightness::Soft(_) => false,
             Tightness::Hard(step) => {
-                let waits = !core.config.stall(must).is_zero();
+                let waits = !core.config.stall(refusal).is_zero();
                 if !waits && step.is_none() {
                     return;
                 }
@@ -142,7 +148,7 @@ impl Record {
         let core = self.core();
         let tightness = core.limits.tightness(core.room(), 0);
         if matches!(tightness, Tightness::Soft(_) | Tightness::Hard(Some(_))) {
-            self.ration(core, bytes, false);
+            self.ration(core, bytes, Refusal::Returns);
         }
         self.pace(core);
     }
@@ -150,10 +156,11 @@ impl Record {
     /// An allocation was refused, and a cycle may help the next one. A thread that also allocates
     /// with forms that panic waits for it, since it may do so next; one that does not goes on.
     #[cold]
-    pub(super) fn refused(&self, core: &Core, must: bool) {
+    pub(super) fn refused(&self, core: &Core, refusal: Refusal) {
         core.limits.set_near(true);
         core.control.wish();
-        if !core.config.stall(must || self.panics.get()).is_zero() {
+        let refusal = if self.panics.get() { Refusal::Panics } else { refusal };
+        if !core.config.stall(refusal).is_zero() {
             self.pressed.set(true);
             self.was_refused.set(true);
         }
@@ -186,9 +193,9 @@ impl Record {
         let hard = self.stalls_hard.replace(false) || was_refused;
         let core = self.core();
         let time = match core.limits.tightness(core.room(), 0) {
-            _ if was_refused => core.config.stall(true),
+            _ if was_refused => core.config.stall(Refusal::Panics),
             Tightness::Free => return,
-            Tightness::Hard(_) if hard => core.config.stall(true),
+            Tightness::Hard(_) if hard => core.config.stall(Refusal::Panics),
             Tightness::Soft(step) | Tightness::Hard(Some(step)) => self.step(step),
             Tightness::Hard(None) => return,
         };
