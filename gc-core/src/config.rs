@@ -2,7 +2,7 @@
 
 use crate::error::ConfigError;
 use crate::platform::cgroup;
-use crate::word::Refusal;
+use crate::word::OnRefusal;
 use std::time::Duration;
 
 /// A block: the unit of the page heap. 16 KiB, by measurement (8 KiB is slower everywhere, 32 KiB
@@ -137,10 +137,10 @@ impl Config {
     }
 
     /// The longest wait of a thread near the hard limit.
-    pub(crate) fn stall(&self, refusal: Refusal) -> Duration {
-        self.stall.unwrap_or(match refusal {
-            Refusal::Panics => STALL,
-            Refusal::Returns => Duration::ZERO,
+    pub(crate) fn stall(&self, on_refusal: OnRefusal) -> Duration {
+        self.stall.unwrap_or(match on_refusal {
+            OnRefusal::Panics => STALL,
+            OnRefusal::Returns => Duration::ZERO,
         })
     }
 

@@ -8,6 +8,7 @@
 use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, Sub, SubAssign};
+use std::time::Duration;
 
 /// The number of a cycle, from 1. Zero stands for the time before the first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -333,6 +334,14 @@ impl Ticks {
     pub(crate) const fn since(self, earlier: Ticks) -> Ticks {
         Ticks(self.0.saturating_sub(earlier.0))
     }
+    /// The ticks of a time, at a rate in nanoseconds a tick.
+    pub(crate) fn of(time: Duration, ns_per_tick: f64) -> Ticks {
+        Ticks((time.as_nanos() as f64 / ns_per_tick) as u64)
+    }
+    /// The time that these ticks last, at a rate in nanoseconds a tick.
+    pub(crate) fn time(self, ns_per_tick: f64) -> Duration {
+        Duration::from_nanos((self.0 as f64 * ns_per_tick) as u64)
+    }
     /// The sum, around the largest number.
     #[inline(always)]
     pub(crate) const fn wrapping_add(self, more: Ticks) -> Ticks {
@@ -345,6 +354,22 @@ impl Ticks {
     }
 }
 
+impl Add for Ticks {
+    type Output = Ticks;
+    #[inline(always)]
+    fn add(self, more: Ticks) -> Ticks {
+        Ticks(self.0 + more.0)
+    }
+}
+
+impl Sub for Ticks {
+    type Output = Ticks;
+    #[inline(always)]
+    fn sub(self, less: Ticks) -> Ticks {
+        Ticks(self.0 - less.0)
+    }
+}
+
 impl fmt::Debug for Ticks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
@@ -353,17 +378,17 @@ impl fmt::Debug for Ticks {
 
 /// What becomes of an allocation that is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum OnRefusal {
     /// The caller gets an error.
     Returns,
     /// The allocation panics.
     Panics,
 }
 
-impl Refusal {
+impl OnRefusal {
     /// That of the forms of allocation that panic, or of the others.
     #[inline(always)]
-    pub(crate) const fn of<const PANICS: bool>() -> Refusal {
-        if PANICS { Refusal::Panics } else { Refusal::Returns }
+    pub(crate) const fn of<const PANICS: bool>() -> OnRefusal {
+        if PANICS { OnRefusal::Panics } else { OnRefusal::Returns }
     }
 }

@@ -14,33 +14,32 @@
 
 use crate::observe::life::{SpanState, Step};
 use crate::observe::timeline::{Mark, What};
+use crate::word::Ticks;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::time::Duration;
 
 /// How ticks become microseconds.
 pub(super) struct Clock {
-    pub(super) born: u64,
-    pub(super) now: u64,
+    pub(super) born: Ticks,
+    pub(super) now: Ticks,
     pub(super) ns_per_tick: f64,
 }
 
 impl Clock {
-    /// Nanoseconds since the heap was made.
-    fn ns(&self, moment: u64) -> u64 {
-        (moment.saturating_sub(self.born) as f64 * self.ns_per_tick) as u64
-    }
-    fn at(&self, moment: u64) -> f64 {
-        us(self.ns(moment))
+    /// The time since the heap was made.
+    fn at(&self, moment: Ticks) -> Duration {
+        moment.since(self.born).time(self.ns_per_tick)
     }
     /// Begin and end of each mark. Readers drop a slice that reaches out of the one around it. So
     /// such a slice, which the clocks' rounding makes, ends with the other.
-    fn nest(&self, marks: &[Mark]) -> Vec<(u64, u64)> {
-        let of = |mark: &Mark| (self.ns(mark.since), self.ns(mark.since + mark.ticks));
-        let mut times: Vec<(u64, u64)> = marks.iter().map(of).collect();
+    fn nest(&self, marks: &[Mark]) -> Vec<(Duration, Duration)> {
+        let of = |mark: &Mark| (self.at(mark.since), self.at(mark.since + mark.ticks));
+        let mut times: Vec<(Duration, Duration)> = marks.iter().map(of).collect();
         let mut order: Vec<usize> = (0..times.len()).collect();
         order.sort_by_key(|&i| (times[i].0, std::cmp::Reverse(times[i].1)));
-        let mut around: Vec<u64> = Vec::new();
+        let mut around: Vec<Duration> = Vec::new();
         for i in order {
             let (begin, end) = times[i];
             while around.last().is_some_and(|end| *end <= begin) {
@@ -54,8 +53,8 @@ impl Clock {
     }
 }
 
-fn us(ns: u64) -> f64 {
-    ns as f64 / 1e3
+fn us(time: Duration) -> f64 {
+    time.as_nanos() as f64 / 1e3
 }
 
 /// What one thread did.
@@ -129,7 +128,7 @@ impl Events<'_> {
         Ok(())
     }
 
-    fn mark(&mut self, id: u64, mark: &Mark, (begin, end): (u64, u64)) -> io::Result<()> {
+    fn mark(&mut self, id: u64, mark: &Mark, (begin, end): (Duration, Duration)) -> io::Result<()> {
         let (ts, dur) = (us(begin), us(end - begin));
         let slice = |cat: &str, name: &str, args: Value| json!({"ph": "X", "cat": cat, "name": name, "ts": ts, "dur": dur, "args": args});
         let event = match mark.what {
@@ -181,7 +180,7 @@ impl Events<'_> {
                 let to = steps.get(i + 1).map_or(self.clock.now, |next| next.at).max(step.at);
                 let class = of.classes.get(step.class as usize).copied().unwrap_or("?");
                 for (ph, moment) in [("b", step.at), ("e", to)] {
-                    let ts = self.clock.at(moment);
+                    let ts = us(self.clock.at(moment));
                     let event = json!({"ph": ph, "cat": "span", "id": id, "ts": ts,
                                        "name": step.state.name(), "args": {"class": class}});
                     self.event(0, event)?;
@@ -199,13 +198,15 @@ mod tests {
 
     #[test]
     fn slices_lie_inside_of_each_other_or_apart() {
-        let clock = Clock { born: 100, now: 1000, ns_per_tick: 0.5 };
+        let clock = Clock { born: Ticks::new(100), now: Ticks::new(1000), ns_per_tick: 0.5 };
         let mark = |since, ticks| {
             let what = What::Phase { cycle: 1, phase: Phase::Mark };
-            Mark { since, ticks, what }
+            Mark { since: Ticks::new(since), ticks: Ticks::new(ticks), what }
         };
         let marks = [mark(150, 60), mark(100, 100), mark(120, 20), mark(130, 40), mark(200, 10)];
         let nested = clock.nest(&marks);
-        assert_eq!(nested, [(25, 50), (0, 50), (10, 20), (15, 20), (50, 55)]);
+        let ns = [(25, 50), (0, 50), (10, 20), (15, 20), (50, 55)];
+        let times = ns.map(|(begin, end)| (Duration::from_nanos(begin), Duration::from_nanos(end)));
+        assert_eq!(nested, times);
     }
 }

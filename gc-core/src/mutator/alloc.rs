@@ -31,7 +31,7 @@ use crate::sweep::{self};
 use crate::sync::plain::Ordering;
 use crate::sync::{nap, yield_now};
 use crate::weak::gate::WeakBox;
-use crate::word::{Addr, BlockId, Refusal};
+use crate::word::{Addr, BlockId, OnRefusal};
 use std::time::Duration;
 
 /// Spans that one refill sweeps at most.
@@ -71,7 +71,7 @@ impl Record {
                 None => self.alloc_typed::<PANICS>(info),
             }
         } else {
-            self.alloc_large(info, info.size, Refusal::of::<PANICS>())
+            self.alloc_large(info, info.size, OnRefusal::of::<PANICS>())
         }
     }
 
@@ -87,7 +87,7 @@ impl Record {
         let (origin, least) = (info.origin(), bytes.max(1));
         let total = if origin == 0 { bytes } else { least.saturating_add(origin) };
         let at = if total > size_class::LARGEST {
-            self.alloc_large(info, total, Refusal::of::<PANICS>())?
+            self.alloc_large(info, total, OnRefusal::of::<PANICS>())?
         } else if info.is_leaf() {
             let class = size_class::class_of(total);
             match self.cache.leaf(class).bump(size_class::SIZES[class] as usize) {
@@ -104,7 +104,7 @@ impl Record {
                 None => self.alloc_from(
                     tag,
                     || self.core().array_class(info, size),
-                    Refusal::of::<PANICS>(),
+                    OnRefusal::of::<PANICS>(),
                 )?,
             }
         };
@@ -129,7 +129,7 @@ impl Record {
                 self.cache.leaf(class),
                 self.core().leaf_class(class),
                 info,
-                Refusal::of::<PANICS>(),
+                OnRefusal::of::<PANICS>(),
             ),
         }
     }
@@ -141,7 +141,7 @@ impl Record {
             None => self.alloc_from(
                 cache::tag_of(info),
                 || self.core().typed_class(info),
-                Refusal::of::<PANICS>(),
+                OnRefusal::of::<PANICS>(),
             ),
         }
     }
@@ -151,7 +151,7 @@ impl Record {
         &self,
         tag: usize,
         class: impl FnOnce() -> &'static SpanClass,
-        refusal: Refusal,
+        on_refusal: OnRefusal,
     ) -> Result<Addr, AllocError> {
         let cursor = match self.cache.owned(tag) {
             Some(cursor) => cursor,
@@ -160,7 +160,7 @@ impl Record {
         let class = cursor.class().expect("a cursor in its place has a class");
         match cursor.bump(class.slot) {
             Some(at) => Ok(at),
-            None => self.refill(cursor, class, class.info, refusal),
+            None => self.refill(cursor, class, class.info, on_refusal),
         }
     }
 
@@ -171,9 +171,9 @@ impl Record {
         cursor: &Cursor,
         class: &'static SpanClass,
         info: &'static TypeInfo,
-        refusal: Refusal,
+        on_refusal: OnRefusal,
     ) -> Result<Addr, AllocError> {
-        let at = self.next_slot(cursor, class, refusal)?;
+        let at = self.next_slot(cursor, class, on_refusal)?;
         self.sample_due(at, info, class);
         Ok(at)
     }
@@ -183,7 +183,7 @@ impl Record {
         &self,
         cursor: &Cursor,
         class: &'static SpanClass,
-        refusal: Refusal,
+        on_refusal: OnRefusal,
     ) -> Result<Addr, AllocError> {
         if let Some(at) = cursor.hole() {
             return Ok(at);
@@ -203,11 +203,11 @@ impl Record {
             if held.is_some() {
                 class.count_uncached();
             }
-            return self.share(core, cursor, class, refusal);
+            return self.share(core, cursor, class, on_refusal);
         }
         self.pace(core);
         let since = ticks();
-        let found = self.find_span(core, class, refusal);
+        let found = self.find_span(core, class, on_refusal);
         match (held.is_some(), found.is_ok()) {
             (false, true) => class.count_cached(),
             (true, false) => class.count_uncached(),
@@ -302,19 +302,19 @@ impl Record {
         &self,
         core: &Core,
         class: &'static SpanClass,
-        refusal: Refusal,
+        on_refusal: OnRefusal,
     ) -> Result<(BlockId, PauseKind), AllocError> {
         let (space, number) = (&core.space, self.sweeps.get());
         if let Some(span) = class.partial(number).pop(|b| space.link(b)) {
             class.count_reused();
             let free = class.slots - space.meta(span).live() as usize;
-            self.draw_slots(core, class, free * class.slot, refusal);
+            self.draw_slots(core, class, free * class.slot, on_refusal);
             return Ok((span, PauseKind::Refill));
         }
         if let Some(span) = self.sweep_for(core, class, SWEEPS_PER_REFILL) {
             return Ok((span, PauseKind::Sweep));
         }
-        self.ration(core, class.blocks * BLOCK, refusal);
+        self.ration(core, class.blocks * BLOCK, on_refusal);
         self.make_room(core, class.blocks);
         if let Some(span) = self.fresh_span(core, class) {
             return Ok((span, PauseKind::Refill));
@@ -326,10 +326,10 @@ impl Record {
         if let Some(span) = self.fresh_span(core, class) {
             return Ok((span, PauseKind::Sweep));
         }
-        if let Some(span) = self.find_dropped(core, class, refusal) {
+        if let Some(span) = self.find_dropped(core, class, on_refusal) {
             return Ok((span, PauseKind::Drops));
         }
-        self.refused(core, refusal);
+        self.refused(core, on_refusal);
         Err(core.alloc_error(class.slot))
     }
 
@@ -347,9 +347,9 @@ impl Record {
         &self,
         core: &Core,
         class: &'static SpanClass,
-        refusal: Refusal,
+        on_refusal: OnRefusal,
     ) -> Option<BlockId> {
-        if !Self::may_await_drops(core, refusal) {
+        if !Self::may_await_drops(core, on_refusal) {
             return None;
         }
         let (pages, partial) = (&core.space.pages, class.partial(self.sweeps.get()));
@@ -383,8 +383,8 @@ impl Record {
     }
 
     /// Whether a refused allocation waits for destructors.
-    fn may_await_drops(core: &Core, refusal: Refusal) -> bool {
-        core.drops.bytes() > 0 && !core.config.stall(refusal).is_zero() && !on_collector_thread()
+    fn may_await_drops(core: &Core, on_refusal: OnRefusal) -> bool {
+        core.drops.bytes() > 0 && !core.config.stall(on_refusal).is_zero() && !on_collector_thread()
     }
 
     /// Sweeps up to `most` spans of `class` until one has room.
@@ -432,7 +432,7 @@ impl Record {
         &self,
         info: &'static TypeInfo,
         bytes: usize,
-        refusal: Refusal,
+        on_refusal: OnRefusal,
     ) -> Result<Addr, AllocError> {
         let (core, number) = (self.core(), self.sweeps.get());
         if bytes > core.space.pages.limit() * BLOCK {
@@ -442,7 +442,7 @@ impl Record {
         let since = ticks();
         let class = core.large_class(if info.is_leaf() { &LEAF_INFO } else { info });
         let taken = bytes.next_multiple_of(BLOCK);
-        self.ration(core, taken, refusal);
+        self.ration(core, taken, on_refusal);
         self.make_room(core, taken / BLOCK);
         let make = || core.space.large_span(class, bytes, number);
         let swept = || {
@@ -452,11 +452,11 @@ impl Record {
         let mut kind = PauseKind::Refill;
         let dropped = || {
             kind = PauseKind::Drops;
-            let may_wait = Self::may_await_drops(core, refusal);
+            let may_wait = Self::may_await_drops(core, on_refusal);
             may_wait.then(|| self.find_dropped_large(core, taken / BLOCK, &make)).flatten()
         };
         let Some(span) = make().or_else(swept).or_else(dropped) else {
-            self.refused(core, refusal);
+            self.refused(core, on_refusal);
             return Err(core.alloc_error(bytes));
         };
         core.credit.allocate(taken as u64);
@@ -548,7 +548,7 @@ impl Record {
         let marked = marker.take_marked();
         core.marking.assisted(marked);
         *self.assistant.borrow_mut() = Some(marker);
-        core.totals.assist_ticks.add(clock::since(since));
+        core.totals.assist_ticks.add(clock::since(since).get());
         marked > 0
     }
 }

@@ -16,12 +16,12 @@ use crate::observe::clock::ticks;
 use crate::observe::histogram::PauseKind;
 use crate::sync::thread_local;
 use crate::trace::{Trace, has_cell};
-use crate::word::Addr;
+use crate::word::{Addr, Ticks};
 use std::cell::{Cell, RefCell};
 
 /// Ticks (a nanosecond or less each) that shading must take for its cell to be kept. A smaller
 /// content costs less to shade again than to remember.
-const WORTH: u64 = 2000;
+const WORTH: Ticks = Ticks::new(2000);
 
 /// Shades the changed content of a cell at an address.
 pub(crate) type Settle = unsafe fn(*const (), &Record);

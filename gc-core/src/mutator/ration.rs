@@ -26,7 +26,7 @@ use crate::mark::Hunger;
 use crate::observe::clock::ticks;
 use crate::observe::histogram::PauseKind;
 use crate::pacing::{LEAST_RATION, LONGEST_STEP, Ration, Room, Tightness};
-use crate::word::Refusal;
+use crate::word::OnRefusal;
 use std::time::{Duration, Instant};
 
 /// How long a cycle may get no further before a stall gives it up; and once that has happened,
@@ -62,8 +62,8 @@ impl Core {
 impl Record {
     /// `bytes` of fresh memory are about to be taken.
     #[cold]
-    pub(super) fn ration(&self, core: &Core, bytes: usize, refusal: Refusal) {
-        if refusal == Refusal::Panics {
+    pub(super) fn ration(&self, core: &Core, bytes: usize, on_refusal: OnRefusal) {
+        if on_refusal == OnRefusal::Panics {
             self.panics.set(true);
         }
         let (step, hard) = match core.limits.tightness(core.room(), bytes as u64) {
@@ -74,7 +74,7 @@ impl Record {
             }
             Tightness::Soft(step) => (step, false),
             Tightness::Hard(step) => {
-                let time = core.config.stall(refusal);
+                let time = core.config.stall(on_refusal);
                 (step.unwrap_or_default().max(time), !time.is_zero())
             }
         };
@@ -98,11 +98,11 @@ impl Record {
         core: &Core,
         class: &SpanClass,
         bytes: usize,
-        refusal: Refusal,
+        on_refusal: OnRefusal,
     ) {
         self.slots.set(self.slots.get().saturating_sub(bytes as u64));
         if class.partial(self.sweeps.get()).top().is_none() {
-            self.foresee(core, refusal);
+            self.foresee(core, on_refusal);
         }
     }
 
@@ -111,7 +111,7 @@ impl Record {
     /// ration of slots should wait now. After a cycle it gets the slots that the cycle found; after
     /// the next refill it would have taken a block although they would have done.
     #[cold]
-    pub(super) fn foresee(&self, core: &Core, refusal: Refusal) {
+    pub(super) fn foresee(&self, core: &Core, on_refusal: OnRefusal) {
         if self.slots.get() > 0 {
             return;
         }
@@ -119,7 +119,7 @@ impl Record {
             Tightness::Free => return,
             Tightness::Soft(_) => false,
             Tightness::Hard(step) => {
-                let waits = !core.config.stall(refusal).is_zero();
+                let waits = !core.config.stall(on_refusal).is_zero();
                 if !waits && step.is_none() {
                     return;
                 }
@@ -148,7 +148,7 @@ impl Record {
         let core = self.core();
         let tightness = core.limits.tightness(core.room(), 0);
         if matches!(tightness, Tightness::Soft(_) | Tightness::Hard(Some(_))) {
-            self.ration(core, bytes, Refusal::Returns);
+            self.ration(core, bytes, OnRefusal::Returns);
         }
         self.pace(core);
     }
@@ -156,11 +156,11 @@ impl Record {
     /// An allocation was refused, and a cycle may help the next one. A thread that also allocates
     /// with forms that panic waits for it, since it may do so next; one that does not goes on.
     #[cold]
-    pub(super) fn refused(&self, core: &Core, refusal: Refusal) {
+    pub(super) fn refused(&self, core: &Core, on_refusal: OnRefusal) {
         core.limits.set_near(true);
         core.control.wish();
-        let refusal = if self.panics.get() { Refusal::Panics } else { refusal };
-        if !core.config.stall(refusal).is_zero() {
+        let on_refusal = if self.panics.get() { OnRefusal::Panics } else { on_refusal };
+        if !core.config.stall(on_refusal).is_zero() {
             self.pressed.set(true);
             self.was_refused.set(true);
         }
@@ -193,9 +193,9 @@ impl Record {
         let hard = self.stalls_hard.replace(false) || was_refused;
         let core = self.core();
         let time = match core.limits.tightness(core.room(), 0) {
-            _ if was_refused => core.config.stall(Refusal::Panics),
+            _ if was_refused => core.config.stall(OnRefusal::Panics),
             Tightness::Free => return,
-            Tightness::Hard(_) if hard => core.config.stall(Refusal::Panics),
+            Tightness::Hard(_) if hard => core.config.stall(OnRefusal::Panics),
             Tightness::Soft(step) | Tightness::Hard(Some(step)) => self.step(step),
             Tightness::Hard(None) => return,
         };

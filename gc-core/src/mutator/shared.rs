@@ -31,6 +31,7 @@ use crate::sync::plain::AtomicPtr;
 use crate::sync::{Arc, Mutex, OnceLock, Ordering};
 use crate::weak::ephemeron::Ephemerons;
 use crate::weak::gate::Gate;
+use crate::word::Ticks;
 
 /// The heap's shared state.
 #[derive(Debug)]
@@ -62,8 +63,8 @@ pub(crate) struct Core {
     pub(crate) listeners: Listeners,
     pub(crate) events: Events,
     pub(crate) watch: Watch,
-    /// When the heap was made, in ticks.
-    pub(crate) born: u64,
+    /// When the heap was made.
+    pub(crate) born: Ticks,
     /// Sampled allocations.
     pub(crate) samples: Samples,
     pub(super) leaf: [OnceLock<&'static SpanClass>; size_class::COUNT],

@@ -26,7 +26,7 @@ use crate::heap::free::{Held, Run};
 use crate::heap::span::SpanClass;
 use crate::observe::clock::ticks;
 use crate::sweep;
-use crate::word::{Addr, BlockId, Refusal};
+use crate::word::{Addr, BlockId, OnRefusal};
 
 impl Record {
     /// A slot of a class that is cold for this thread.
@@ -35,7 +35,7 @@ impl Record {
         core: &Core,
         cursor: &Cursor,
         class: &'static SpanClass,
-        refusal: Refusal,
+        on_refusal: OnRefusal,
     ) -> Result<Addr, AllocError> {
         let shared = class.partial(self.sweeps.get()).pop(|b| core.space.link(b));
         let span = match shared {
@@ -43,7 +43,7 @@ impl Record {
             None => {
                 self.pace(core);
                 let since = ticks();
-                let (span, kind) = self.find_span(core, class, refusal)?;
+                let (span, kind) = self.find_span(core, class, on_refusal)?;
                 self.paused(kind, since);
                 span
             }
@@ -51,7 +51,7 @@ impl Record {
         if !cursor.is_cold(class, 1) {
             if shared.is_some() {
                 let free = class.slots - core.space.meta(span).live() as usize;
-                self.draw_slots(core, class, free * class.slot, refusal);
+                self.draw_slots(core, class, free * class.slot, on_refusal);
             }
             class.count_cached();
             return Ok(self.hold_span(core, cursor, class, span));
@@ -66,7 +66,7 @@ impl Record {
             // As often as where threads take whole spans.
             self.pace(core);
         }
-        self.draw_slots(core, class, class.slot, refusal);
+        self.draw_slots(core, class, class.slot, on_refusal);
         Ok(at)
     }
 
