@@ -32,6 +32,10 @@ impl Cycle {
     pub const fn next(self) -> Cycle {
         Cycle(self.0 + 1)
     }
+    /// How many cycles have begun since `earlier`.
+    pub(crate) const fn since(self, earlier: Cycle) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
     /// The number of the sweep that ends the cycle.
     #[inline(always)]
     pub const fn sweep(self) -> SweepNumber {
@@ -40,6 +44,63 @@ impl Cycle {
 }
 
 impl fmt::Debug for Cycle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// The number of a thread's record, in the process. A thread that ends leaves its record, and so
+/// its number, to a later one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct ThreadNumber(u64);
+
+impl ThreadNumber {
+    /// The record of a number.
+    #[inline(always)]
+    pub const fn new(number: u64) -> ThreadNumber {
+        ThreadNumber(number)
+    }
+    /// The number.
+    #[inline(always)]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Debug for ThreadNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// How many pointers the threads of a heap have shaded. It only grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shades(u64);
+
+impl Shades {
+    /// So many.
+    pub(crate) const fn new(number: u64) -> Shades {
+        Shades(number)
+    }
+}
+
+/// The number of a heap in the process, from 1: what the trace and events call it.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct HeapNumber(u64);
+
+impl HeapNumber {
+    /// The heap of a number.
+    pub(crate) const fn new(number: u64) -> HeapNumber {
+        HeapNumber(number)
+    }
+    /// The number.
+    pub(crate) const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Debug for HeapNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
     }
@@ -240,6 +301,15 @@ impl Bytes {
     pub(crate) const fn saturating_sub(self, less: Bytes) -> Bytes {
         Bytes(self.0.saturating_sub(less.0))
     }
+    /// Whether there is none.
+    #[inline(always)]
+    pub(crate) const fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+    /// So many hundredths.
+    pub(crate) const fn percent(self, percent: u64) -> Bytes {
+        Bytes((self.0 as u128 * percent as u128 / 100) as u64)
+    }
     /// `self * by`, saturating.
     pub(crate) fn scale(self, by: f64) -> Bytes {
         Bytes((self.0 as f64 * by) as u64)
@@ -277,6 +347,13 @@ impl Mul<u64> for Bytes {
     #[inline(always)]
     fn mul(self, times: u64) -> Bytes {
         Bytes(self.0 * times)
+    }
+}
+impl Mul<Bytes> for u64 {
+    type Output = Bytes;
+    #[inline(always)]
+    fn mul(self, each: Bytes) -> Bytes {
+        Bytes(self * each.0)
     }
 }
 /// A part.

@@ -16,16 +16,16 @@
 //! Files, lowest first: `heap`, `builder`, `mutation`, `thread_table`, `mutator`, `tuning`,
 //! `ending`, `events`, `readings`, `watching`.
 
-mod builder;
+pub(crate) mod builder;
 mod ending;
 mod events;
-mod heap;
+pub(crate) mod heap;
 mod mutation;
 mod mutator;
 mod readings;
 mod thread_table;
 mod tuning;
-mod watching;
+pub(crate) mod watching;
 
 pub use builder::HeapBuilder;
 pub use ending::DropQueue;

@@ -59,7 +59,7 @@ impl Heap {
     pub fn pauses_by_thread(&self) -> Vec<ThreadPauses> {
         let records = self.core().records.snapshot();
         let each = records.into_iter().map(|record| ThreadPauses {
-            thread: record.number,
+            thread: record.number.get(),
             thread_name: record.name(),
             pauses: Pauses::merge(std::iter::once(&record.pauses)),
         });
@@ -96,8 +96,9 @@ impl Heap {
             let covers =
                 known.iter().map(|(.., covers)| *covers).max().unwrap_or_default().time(ns);
             let worst = known.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
-            let (thread, thread_name) =
-                worst.as_ref().map_or((None, None), |(_, _, of, _)| (Some(of.number), of.name()));
+            let (thread, thread_name) = worst
+                .as_ref()
+                .map_or((None, None), |(_, _, of, _)| (Some(of.number.get()), of.name()));
             let (least, at) = worst.map_or((1.0, core.born), |(least, at, ..)| (least, at));
             let at = at.since(core.born).time(ns);
             Utilisation { window, least, at, thread, thread_name, covers }
@@ -130,7 +131,7 @@ impl Heap {
         let delay = used.map(|record| {
             let (lasted, interrupted, scheduled) = record.delay();
             ThreadDelay {
-                thread: record.number,
+                thread: record.number.get(),
                 thread_name: record.name(),
                 lasted: lasted.time(ns),
                 interrupted: interrupted.time(ns),
@@ -184,7 +185,7 @@ pub(crate) fn tell_over(
     let mut teller = Teller { seen: HashMap::new(), ticks, call };
     // What came before is no concern of this budget.
     core.records.for_each(|record| {
-        teller.seen.insert(record.number, record.notes().map_or(0, Notes::over));
+        teller.seen.insert(record.number.get(), record.notes().map_or(0, Notes::over));
     });
     core.watch.add_budget(ticks);
     let guard = OnPauseOver { core: Arc::downgrade(core), state: state.clone(), ticks };
@@ -243,7 +244,7 @@ impl<F: FnMut(&SlowPause)> Teller<F> {
         let mut new = Vec::new();
         for record in core.records.snapshot() {
             let Some(notes) = record.notes() else { continue };
-            let seen = self.seen.entry(record.number).or_default();
+            let seen = self.seen.entry(record.number.get()).or_default();
             let written = notes.over();
             if written > *seen {
                 let over = notes.over_since(*seen).into_iter().filter(|of| of.ticks >= self.ticks);

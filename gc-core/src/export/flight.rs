@@ -18,7 +18,7 @@ use crate::observe::clock::{ns_per_tick, ticks};
 use crate::observe::timeline::{Recording, marks};
 use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, Weak};
-use crate::word::Ticks;
+use crate::word::{Bytes, Ticks};
 use std::fmt;
 use std::fs;
 use std::io::{self, BufWriter, Write};
@@ -151,9 +151,9 @@ impl Drop for Shared {
         if let Some(core) = self.core.upgrade()
             && !core.control.is_orphaned()
         {
-            core.space.life.follow(0, 0);
+            core.space.life.follow(0, Bytes::ZERO);
             core.events.timeline.end();
-            core.watch.record_all(false);
+            core.watch.end_timeline();
         }
     }
 }
@@ -248,8 +248,8 @@ impl FlightRecorder {
         if !core.events.timeline.begin(&recording) {
             return Err(FlightError::Running);
         }
-        core.space.life.follow(one_span_in, spans);
-        core.watch.record_all(true);
+        core.space.life.follow(one_span_in, Bytes::new(spans));
+        core.watch.begin_timeline();
         let shared = Shared { core: Arc::downgrade(core), last, since: ticks() };
         Ok(FlightRecorder { shared: Arc::new(shared) })
     }

@@ -31,7 +31,7 @@ use crate::sweep::{self};
 use crate::sync::plain::Ordering;
 use crate::sync::{nap, yield_now};
 use crate::weak::gate::WeakBox;
-use crate::word::{Addr, BlockId, OnRefusal};
+use crate::word::{Addr, BlockId, Bytes, OnRefusal};
 use std::time::Duration;
 
 /// Spans that one refill sweeps at most.
@@ -232,7 +232,7 @@ impl Record {
         let free = class.slots - meta.live() as usize;
         core.space.life.note(span, class.id, SpanState::Cached);
         cursor.count(class, free);
-        core.credit.allocate((free * class.slot) as u64);
+        core.credit.allocate(Bytes::of(free * class.slot));
         core.totals.allocated_objects.add(free as u64);
         let start = core.space.address(span);
         let first = core.space.next_free(class, span, start).expect("the span has a free slot");
@@ -256,7 +256,7 @@ impl Record {
         free: Free,
     ) -> Addr {
         let rate = self.sample_rate();
-        let free = if rate == 0 { free } else { self.cut(cursor, class, free, rate) };
+        let free = if rate.is_zero() { free } else { self.cut(cursor, class, free, rate) };
         match free {
             Free::Run(run) => {
                 self.open(core, class, run);
@@ -308,14 +308,14 @@ impl Record {
         if let Some(span) = class.partial(number).pop(|b| space.link(b)) {
             class.count_reused();
             let free = class.slots - space.meta(span).live() as usize;
-            self.draw_slots(core, class, free * class.slot, on_refusal);
+            self.draw_slots(core, class, Bytes::of(free * class.slot), on_refusal);
             return Ok((span, PauseKind::Refill));
         }
         if let Some(span) = self.sweep_for(core, class, SWEEPS_PER_REFILL) {
             return Ok((span, PauseKind::Sweep));
         }
-        self.ration(core, class.blocks * BLOCK, on_refusal);
-        self.make_room(core, class.blocks);
+        self.ration(core, Bytes::of(class.blocks * BLOCK), on_refusal);
+        self.make_room(core, Bytes::of(class.blocks * BLOCK));
         if let Some(span) = self.fresh_span(core, class) {
             return Ok((span, PauseKind::Refill));
         }
@@ -442,8 +442,8 @@ impl Record {
         let since = ticks();
         let class = core.large_class(if info.is_leaf() { &LEAF_INFO } else { info });
         let taken = bytes.next_multiple_of(BLOCK);
-        self.ration(core, taken, on_refusal);
-        self.make_room(core, taken / BLOCK);
+        self.ration(core, Bytes::of(taken), on_refusal);
+        self.make_room(core, Bytes::of(taken));
         let make = || core.space.large_span(class, bytes, number);
         let swept = || {
             self.sweep_others(core);
@@ -459,7 +459,7 @@ impl Record {
             self.refused(core, on_refusal);
             return Err(core.alloc_error(bytes));
         };
-        core.credit.allocate(taken as u64);
+        core.credit.allocate(Bytes::of(taken));
         core.totals.fresh_bytes.add(taken as u64);
         core.totals.allocated_objects.add(1);
         let at = core.space.address(span) + class.origin;
@@ -471,8 +471,8 @@ impl Record {
         core.space.meta(span).set_live(1);
         sweep::put_back(&core.space, class, span, number, false);
         let rate = self.sample_rate();
-        if rate != 0 {
-            self.sample_large(at, info, taken, rate);
+        if !rate.is_zero() {
+            self.sample_large(at, info, Bytes::of(taken), rate);
         }
         self.paused(kind, since);
         Ok(at)
@@ -489,7 +489,7 @@ impl Record {
         }
         core.control.nudge();
         let marking = self.mode.get() == Mode::Mark;
-        let demand = core.credit.demand(marking.then(|| core.marking.found_bytes()));
+        let demand = core.credit.demand(marking.then(|| Bytes::new(core.marking.found_bytes())));
         if demand == Demand::Nothing || on_collector_thread() {
             return;
         }

@@ -26,7 +26,7 @@ use crate::mark::Hunger;
 use crate::observe::clock::ticks;
 use crate::observe::histogram::PauseKind;
 use crate::pacing::{LEAST_RATION, LONGEST_STEP, Ration, Room, Tightness};
-use crate::word::OnRefusal;
+use crate::word::{Bytes, OnRefusal};
 use std::time::{Duration, Instant};
 
 /// How long a cycle may get no further before a stall gives it up; and once that has happened,
@@ -37,15 +37,15 @@ const LESS_PATIENCE: Duration = Duration::from_millis(50);
 const HELP: usize = 4096;
 /// A sleep inside a pin.
 const LINGER: Duration = Duration::from_millis(1);
-/// Idle blocks that one refill gives back at most, unless it takes more than that itself.
-const GIVE_BACK: usize = 64;
+/// Bytes of idle blocks that one refill gives back at most, unless it takes more than that itself.
+const GIVE_BACK: Bytes = Bytes::of(64 * BLOCK);
 
 impl Core {
     /// What the heap takes, and what it may.
     pub(crate) fn room(&self) -> Room {
         Room {
-            used: (self.space.pages.used() * BLOCK) as u64,
-            hard: (self.space.pages.limit() * BLOCK) as u64,
+            used: Bytes::of(self.space.pages.used() * BLOCK),
+            hard: Bytes::of(self.space.pages.limit() * BLOCK),
             external: self.credit.external(),
             kept: self.credit.kept(),
         }
@@ -54,7 +54,7 @@ impl Core {
     /// has to free something before any thread goes on, within its time.
     fn is_far_over(&self) -> bool {
         let (room, soft) = (self.room(), self.limits.soft());
-        let is_far = self.limits.tightness(room, 0) == Tightness::Soft(LONGEST_STEP);
+        let is_far = self.limits.tightness(room, Bytes::ZERO) == Tightness::Soft(LONGEST_STEP);
         is_far && room.kept <= soft
     }
 }
@@ -62,11 +62,11 @@ impl Core {
 impl Record {
     /// `bytes` of fresh memory are about to be taken.
     #[cold]
-    pub(super) fn ration(&self, core: &Core, bytes: usize, on_refusal: OnRefusal) {
+    pub(super) fn ration(&self, core: &Core, bytes: Bytes, on_refusal: OnRefusal) {
         if on_refusal == OnRefusal::Panics {
             self.panics.set(true);
         }
-        let (step, hard) = match core.limits.tightness(core.room(), bytes as u64) {
+        let (step, hard) = match core.limits.tightness(core.room(), bytes) {
             Tightness::Free => {
                 // A debt from before counts no more.
                 self.ration.set(self.ration.get().max(0));
@@ -80,7 +80,7 @@ impl Record {
         };
         core.limits.set_near(true);
         core.control.nudge();
-        let left = self.ration.get().saturating_sub_unsigned(bytes as u64);
+        let left = self.ration.get().saturating_sub_unsigned(bytes.get());
         self.ration.set(left);
         if left >= 0 || step.is_zero() {
             return;
@@ -97,10 +97,10 @@ impl Record {
         &self,
         core: &Core,
         class: &SpanClass,
-        bytes: usize,
+        bytes: Bytes,
         on_refusal: OnRefusal,
     ) {
-        self.slots.set(self.slots.get().saturating_sub(bytes as u64));
+        self.slots.set(self.slots.get().saturating_sub(bytes));
         if class.partial(self.sweeps.get()).top().is_none() {
             self.foresee(core, on_refusal);
         }
@@ -112,10 +112,10 @@ impl Record {
     /// the next refill it would have taken a block although they would have done.
     #[cold]
     pub(super) fn foresee(&self, core: &Core, on_refusal: OnRefusal) {
-        if self.slots.get() > 0 {
+        if !self.slots.get().is_zero() {
             return;
         }
-        let hard = match core.limits.tightness(core.room(), 0) {
+        let hard = match core.limits.tightness(core.room(), Bytes::ZERO) {
             Tightness::Free => return,
             Tightness::Soft(_) => false,
             Tightness::Hard(step) => {
@@ -144,9 +144,9 @@ impl Record {
     /// `bytes` more are held outside of the heap: they are part of what the soft limit bounds, and
     /// of what the collector has to keep up with.
     #[cold]
-    pub(crate) fn pace_external(&self, bytes: usize) {
+    pub(crate) fn pace_external(&self, bytes: Bytes) {
         let core = self.core();
-        let tightness = core.limits.tightness(core.room(), 0);
+        let tightness = core.limits.tightness(core.room(), Bytes::ZERO);
         if matches!(tightness, Tightness::Soft(_) | Tightness::Hard(Some(_))) {
             self.ration(core, bytes, OnRefusal::Returns);
         }
@@ -166,21 +166,21 @@ impl Record {
         }
     }
 
-    /// A run of `blocks` blocks is about to be taken under a soft limit. Where idle blocks do not
-    /// make up such a run, it comes on top of them: then as many of those go back first as are over
-    /// the limit with it.
-    pub(super) fn make_room(&self, core: &Core, blocks: usize) {
+    /// A run of blocks is about to be taken under a soft limit. Where idle blocks do not make up
+    /// such a run, it comes on top of them: then as many of those go back first as are over the
+    /// limit with it.
+    pub(super) fn make_room(&self, core: &Core, run: Bytes) {
         let soft = core.limits.soft();
-        if soft == u64::MAX || blocks < 2 {
+        if soft == Bytes::MAX || run <= Bytes::of(BLOCK) {
             return;
         }
         let room = core.room();
-        let idle = (core.space.pages.idle() * BLOCK) as u64;
+        let idle = Bytes::of(core.space.pages.idle() * BLOCK);
         let total = room.used.saturating_add(room.external).saturating_add(idle);
-        let over = total.saturating_add((blocks * BLOCK) as u64).saturating_sub(soft);
-        let most = over.min((blocks.max(GIVE_BACK) * BLOCK) as u64);
-        if idle > 0 && most > 0 {
-            core.space.release(most as usize);
+        let over = total.saturating_add(run).saturating_sub(soft);
+        let most = over.min(run.max(GIVE_BACK));
+        if !idle.is_zero() && !most.is_zero() {
+            core.space.release(most.size());
         }
     }
 
@@ -192,7 +192,7 @@ impl Record {
         let was_refused = self.was_refused.replace(false);
         let hard = self.stalls_hard.replace(false) || was_refused;
         let core = self.core();
-        let time = match core.limits.tightness(core.room(), 0) {
+        let time = match core.limits.tightness(core.room(), Bytes::ZERO) {
             _ if was_refused => core.config.stall(OnRefusal::Panics),
             Tightness::Free => return,
             Tightness::Hard(_) if hard => core.config.stall(OnRefusal::Panics),
@@ -227,7 +227,8 @@ impl Record {
         if ended {
             // What the cycle found dead may have destructors. These are waited for as long as they
             // return.
-            core.drops.await_room(|| core.limits.tightness(core.room(), 0) == Tightness::Free);
+            core.drops
+                .await_room(|| core.limits.tightness(core.room(), Bytes::ZERO) == Tightness::Free);
         }
         self.hopeless.set(is_stuck.then(|| core.control.steps()));
         self.paused(PauseKind::Stall, since);
@@ -238,14 +239,14 @@ impl Record {
     }
 
     fn set_ration(&self, Ration { fresh, slots }: Ration) {
-        self.ration.set(fresh as i64);
+        self.ration.set(fresh.get() as i64);
         self.slots.set(slots);
     }
 
     /// How long a wait lasts at most for what this thread has taken beyond its ration: so many
     /// steps as it was blocks.
     fn step(&self, step: Duration) -> Duration {
-        let blocks = self.ration.get().min(0).unsigned_abs() / LEAST_RATION;
+        let blocks = Bytes::new(self.ration.get().min(0).unsigned_abs()) / LEAST_RATION;
         step.saturating_mul(blocks.clamp(1, 100) as u32).min(LONGEST_STEP)
     }
 

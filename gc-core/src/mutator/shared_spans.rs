@@ -26,7 +26,7 @@ use crate::heap::free::{Held, Run};
 use crate::heap::span::SpanClass;
 use crate::observe::clock::ticks;
 use crate::sweep;
-use crate::word::{Addr, BlockId, OnRefusal};
+use crate::word::{Addr, BlockId, Bytes, OnRefusal};
 
 impl Record {
     /// A slot of a class that is cold for this thread.
@@ -51,14 +51,14 @@ impl Record {
         if !cursor.is_cold(class, 1) {
             if shared.is_some() {
                 let free = class.slots - core.space.meta(span).live() as usize;
-                self.draw_slots(core, class, free * class.slot, on_refusal);
+                self.draw_slots(core, class, Bytes::of(free * class.slot), on_refusal);
             }
             class.count_cached();
             return Ok(self.hold_span(core, cursor, class, span));
         }
         cursor.count(class, 1);
         let rate = self.sample_rate();
-        if rate != 0 {
+        if !rate.is_zero() {
             self.passes(class, rate);
         }
         let (at, is_full) = self.take_one(core, class, span);
@@ -66,7 +66,7 @@ impl Record {
             // As often as where threads take whole spans.
             self.pace(core);
         }
-        self.draw_slots(core, class, class.slot, on_refusal);
+        self.draw_slots(core, class, Bytes::of(class.slot), on_refusal);
         Ok(at)
     }
 
@@ -90,7 +90,7 @@ impl Record {
         let meta = space.meta(span);
         let live = meta.live() + 1;
         meta.set_live(live);
-        core.credit.allocate(class.slot as u64);
+        core.credit.allocate(Bytes::of(class.slot));
         core.totals.allocated_objects.add(1);
         let is_full = live as usize == class.slots;
         sweep::put_back(space, class, span, self.sweeps.get(), !is_full);

@@ -77,26 +77,32 @@ const SUB: u64 = 1 << SUB_BITS;
 /// Buckets up to 2^42 ticks, about half an hour; longer pauses count there.
 const BUCKETS: usize = ((42 - SUB_BITS as usize) + 1) << SUB_BITS;
 
-fn bucket(ticks: Ticks) -> usize {
-    let ticks = ticks.get();
-    let at = if ticks < SUB {
-        ticks
-    } else {
-        let shift = ticks.ilog2() - SUB_BITS;
-        (u64::from(shift) << SUB_BITS) + (ticks >> shift)
-    };
-    (at as usize).min(BUCKETS - 1)
-}
+/// A bucket, by its index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Bucket(usize);
 
-/// The middle of a bucket, in ticks.
-fn middle(bucket: usize) -> f64 {
-    let at = bucket as u64;
-    if at < SUB {
-        return at as f64;
+impl Bucket {
+    /// The bucket of a pause.
+    fn of(ticks: Ticks) -> Bucket {
+        let ticks = ticks.get();
+        let at = if ticks < SUB {
+            ticks
+        } else {
+            let shift = ticks.ilog2() - SUB_BITS;
+            (u64::from(shift) << SUB_BITS) + (ticks >> shift)
+        };
+        Bucket((at as usize).min(BUCKETS - 1))
     }
-    let shift = (at >> SUB_BITS) - 1;
-    let low = (SUB + (at & (SUB - 1))) << shift;
-    low as f64 + ((1u64 << shift) - 1) as f64 / 2.0
+    /// Its middle, in ticks.
+    fn middle(self) -> f64 {
+        let at = self.0 as u64;
+        if at < SUB {
+            return at as f64;
+        }
+        let shift = (at >> SUB_BITS) - 1;
+        let low = (SUB + (at & (SUB - 1))) << shift;
+        low as f64 + ((1u64 << shift) - 1) as f64 / 2.0
+    }
 }
 
 /// Buckets between two powers of two.
@@ -117,7 +123,7 @@ impl Buckets {
     }
     /// Counts a pause. Owner only, so no thread waits for another that makes an octave.
     fn count(&self, ticks: Ticks) {
-        let bucket = bucket(ticks);
+        let Bucket(bucket) = Bucket::of(ticks);
         let octave = self.octaves[bucket >> SUB_BITS].get_or_init(Box::default);
         let count = &octave[bucket % SUB as usize];
         count.store(count.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
@@ -268,8 +274,8 @@ impl Histogram {
         Histogram { counts, max, ns_per_tick }
     }
     /// What a bucket stands for: its middle, and never more than the longest.
-    fn of_bucket(&self, bucket: usize) -> Duration {
-        Duration::from_nanos((middle(bucket) * self.ns_per_tick) as u64).min(self.max())
+    fn of_bucket(&self, bucket: Bucket) -> Duration {
+        Duration::from_nanos((bucket.middle() * self.ns_per_tick) as u64).min(self.max())
     }
 
     /// Calls `each` with the middle of each bucket, in seconds, and its count. What a bucket stands
@@ -277,7 +283,7 @@ impl Histogram {
     pub(crate) fn each_bucket(&self, mut each: impl FnMut(f64, u64)) {
         let seconds = clock::fixed_ns_per_tick() / 1e9;
         for (bucket, &n) in self.counts.iter().enumerate().filter(|(_, n)| **n > 0) {
-            each(middle(bucket) * seconds, n);
+            each(Bucket(bucket).middle() * seconds, n);
         }
     }
 
@@ -298,7 +304,9 @@ impl Histogram {
         let counts: Vec<u64> = self.counts.iter().enumerate().map(less).collect();
         let last = counts.iter().rposition(|&n| n > 0);
         let max = match last {
-            Some(last) if self.max == earlier.max => Ticks::new(middle(last) as u64).min(self.max),
+            Some(last) if self.max == earlier.max => {
+                Ticks::new(Bucket(last).middle() as u64).min(self.max)
+            }
             _ => self.max,
         };
         Histogram::of_counts(counts, max, self.ns_per_tick)
@@ -337,14 +345,14 @@ impl Histogram {
             seen += n;
             seen >= wanted
         });
-        found.map_or(Duration::ZERO, |bucket| self.of_bucket(bucket))
+        found.map_or(Duration::ZERO, |bucket| self.of_bucket(Bucket(bucket)))
     }
     /// Each time that occurs, in ascending order, and how often; the last one is the maximum.
     pub fn iter(&self) -> impl Iterator<Item = (Duration, u64)> {
         let last = self.counts.len().saturating_sub(1);
         let below = self.counts.iter().enumerate().filter_map(move |(bucket, &times)| {
             let times = times - u64::from(bucket == last);
-            (times > 0).then(|| (self.of_bucket(bucket), times))
+            (times > 0).then(|| (self.of_bucket(Bucket(bucket)), times))
         });
         below.chain((!self.is_empty()).then(|| (self.max(), 1)))
     }
@@ -448,14 +456,14 @@ mod tests {
 
     #[test]
     fn buckets_are_ordered_and_narrow() {
-        let mut last = 0;
+        let mut last = Bucket(0);
         for ticks in (0..200_000).chain([1 << 30, 1 << 41]) {
-            let b = bucket(Ticks::new(ticks));
+            let b = Bucket::of(Ticks::new(ticks));
             assert!(b >= last, "{ticks}");
             last = b;
-            assert!((middle(b) - ticks as f64).abs() <= ticks as f64 * 0.032 + 0.5, "{ticks}");
+            assert!((b.middle() - ticks as f64).abs() <= ticks as f64 * 0.032 + 0.5, "{ticks}");
         }
-        assert_eq!(bucket(Ticks::MAX), BUCKETS - 1);
+        assert_eq!(Bucket::of(Ticks::MAX), Bucket(BUCKETS - 1));
     }
 
     #[test]
@@ -506,7 +514,7 @@ mod tests {
     fn histogram(ticks: impl Iterator<Item = u64>) -> Histogram {
         let (mut counts, mut max) = (vec![0; BUCKETS], Ticks::ZERO);
         for ticks in ticks.map(Ticks::new) {
-            counts[bucket(ticks)] += 1;
+            counts[Bucket::of(ticks).0] += 1;
             max = max.max(ticks);
         }
         Histogram::of_counts(counts, max, 1.0)

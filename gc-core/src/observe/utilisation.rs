@@ -41,29 +41,30 @@ pub struct Utilisation {
     pub covers: Duration,
 }
 
+/// The time of which a thread's interruptions are known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known {
+    pub(crate) from: Ticks,
+    pub(crate) to: Ticks,
+    /// Whether there was none before `from`, because the thread had no part in the heap.
+    pub(crate) is_whole: bool,
+}
+
 /// A thread's interruptions of a time.
 #[derive(Debug)]
 pub(crate) struct Interruptions {
     /// Begin and length of the long ones; sorted by [`new`](Self::new).
     long: Vec<(Ticks, Ticks)>,
-    from: Ticks,
-    to: Ticks,
-    /// Whether there was none before `from`, because the thread had no part in the heap.
-    is_whole: bool,
+    known: Known,
     /// The share of the time that short ones took.
     short: f64,
 }
 
 impl Interruptions {
-    /// Those between `from` and `to`. An interruption that has others inside of it was noted with
+    /// Those of the time `known`. An interruption that has others inside of it was noted with
     /// its own time only, so what overlaps is put one before the other.
-    pub(crate) fn new(
-        mut long: Vec<(Ticks, Ticks)>,
-        (from, to): (Ticks, Ticks),
-        is_whole: bool,
-        short: f64,
-    ) -> Interruptions {
-        long.retain(|(begin, length)| *begin >= from && *begin + *length <= to);
+    pub(crate) fn new(mut long: Vec<(Ticks, Ticks)>, known: Known, short: f64) -> Interruptions {
+        long.retain(|(begin, length)| *begin >= known.from && *begin + *length <= known.to);
         long.sort_unstable_by_key(|(begin, length)| std::cmp::Reverse(*begin + *length));
         let mut next = Ticks::MAX;
         for (begin, length) in &mut long {
@@ -72,17 +73,17 @@ impl Interruptions {
             next = *begin;
         }
         long.reverse();
-        Interruptions { long, from, to, is_whole, short: short.clamp(0.0, 1.0) }
+        Interruptions { long, known, short: short.clamp(0.0, 1.0) }
     }
     /// The time that is known.
     pub(crate) fn covers(&self) -> Ticks {
-        self.to - self.from
+        self.known.to - self.known.from
     }
 
     /// The share of the worst window of the length `window` that the thread had for itself, and when it
     /// began. `None` if less than a window is known.
     pub(crate) fn least(&self, window: Ticks) -> Option<(f64, Ticks)> {
-        if window == Ticks::ZERO || self.covers() < window && !self.is_whole {
+        if window == Ticks::ZERO || self.covers() < window && !self.known.is_whole {
             return None;
         }
         // `sums[i]`: the length of the first i.
@@ -98,13 +99,14 @@ impl Interruptions {
             };
             sums[begun] - (begin + length).since(moment)
         };
-        let earliest = if self.is_whole { self.from.since(window) } else { self.from };
-        let latest = self.to.since(window).max(earliest);
+        let earliest =
+            if self.known.is_whole { self.known.from.since(window) } else { self.known.from };
+        let latest = self.known.to.since(window).max(earliest);
         let begins = self.long.iter().flat_map(|(begin, length)| {
             [*begin, (*begin + *length).since(window)].map(|at| at.clamp(earliest, latest))
         });
         let busiest = begins.map(|at| (before(at + window) - before(at), at)).max();
-        let (ticks, at) = busiest.unwrap_or((Ticks::ZERO, self.from));
+        let (ticks, at) = busiest.unwrap_or((Ticks::ZERO, self.known.from));
         let own = 1.0 - ticks.get() as f64 / window.get() as f64 - self.short;
         Some((own.clamp(0.0, 1.0), at))
     }
@@ -116,7 +118,8 @@ mod tests {
 
     fn interruptions(long: &[(u64, u64)], to: u64, is_whole: bool, short: f64) -> Interruptions {
         let long = long.iter().map(|(begin, length)| (Ticks::new(*begin), Ticks::new(*length)));
-        Interruptions::new(long.collect(), (Ticks::ZERO, Ticks::new(to)), is_whole, short)
+        let known = Known { from: Ticks::ZERO, to: Ticks::new(to), is_whole };
+        Interruptions::new(long.collect(), known, short)
     }
     fn least(long: &[(u64, u64)], window: u64) -> f64 {
         interruptions(long, 1000, false, 0.0).least(Ticks::new(window)).unwrap().0

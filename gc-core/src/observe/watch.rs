@@ -115,13 +115,15 @@ impl Watch {
             }
         });
     }
-    /// A timeline begins (or ends) to be recorded, for which every interruption counts.
+    /// A timeline begins to be recorded, for which every interruption counts.
     #[cfg_attr(not(feature = "timeline"), allow(dead_code, reason = "its exporter calls it"))]
-    pub(crate) fn record_all(&self, begins: bool) {
-        self.change(|asked| {
-            let timelines = asked.timelines;
-            asked.timelines = if begins { timelines + 1 } else { timelines.saturating_sub(1) };
-        });
+    pub(crate) fn begin_timeline(&self) {
+        self.change(|asked| asked.timelines += 1);
+    }
+    /// A timeline that was recorded ends.
+    #[cfg_attr(not(feature = "timeline"), allow(dead_code, reason = "its exporter calls it"))]
+    pub(crate) fn end_timeline(&self) {
+        self.change(|asked| asked.timelines = asked.timelines.saturating_sub(1));
     }
 
     /// Keeps the worst of a thread that ends.
@@ -360,10 +362,10 @@ mod tests {
         watch.add_budget(Ticks::new(3_000));
         watch.remove_budget(Ticks::new(3_000));
         assert_eq!(watch.floor().get(), 3_000);
-        watch.record_all(true);
+        watch.begin_timeline();
         watch.tune(0.5);
         assert_eq!((watch.floor().get(), watch.notes(Ticks::new(2_999))), (0, false));
-        watch.record_all(false);
+        watch.end_timeline();
         watch.remove_budget(Ticks::new(3_000));
         assert_eq!(watch.floor().get(), 20_000);
     }

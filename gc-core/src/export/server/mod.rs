@@ -19,7 +19,8 @@
 mod request;
 mod routes;
 
-use crate::api::{Heap, Inner};
+use crate::api::Heap;
+use crate::api::heap::Inner;
 use crate::export::PrometheusExporter;
 use crate::sync::{Arc, Weak};
 use std::fmt;
