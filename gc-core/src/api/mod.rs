@@ -16,7 +16,7 @@
 //! Files, lowest first: `heap`, `builder`, `mutation`, `thread_table`, `mutator`, `tuning`,
 //! `ending`, `events`, `readings`, `watching`.
 
-pub(crate) mod builder;
+mod builder;
 mod ending;
 mod events;
 pub(crate) mod heap;
