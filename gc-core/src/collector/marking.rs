@@ -74,9 +74,6 @@ impl Collector {
         let core = self.core.clone();
         let mut epoch = Epoch::mark(number);
         self.begin_handshake(epoch);
-        if fault!("roots_freed_in_mark") {
-            core.roots.free_flagged();
-        }
         self.marker.cycle = number;
         core.marking.detector.resume();
         if !core.marking.detector.start() {
@@ -107,9 +104,7 @@ impl Collector {
                 }
                 epoch = epoch.next_round();
                 rounds += 1;
-                if self.round(epoch, recorded)
-                    && (fault!("key_uncounted") || !self.shade_ephemerons())
-                    && self.resolve(recorded)
+                if self.round(epoch, recorded) && !self.shade_ephemerons() && self.resolve(recorded)
                 {
                     if core.config.markers > 1 {
                         core.control.end_marking();
@@ -172,9 +167,6 @@ impl Collector {
 
     fn crossing_is_clean(&mut self, core: &Core, epoch: Epoch, recorded: Shades) -> bool {
         self.begin_handshake(epoch);
-        if fault!("round_skipped") {
-            return true;
-        }
         let is_clean = || core.pushed() == recorded;
         let meanwhile = || if is_clean() { Meanwhile::Wait } else { Meanwhile::GiveUp };
         let crossed = self.await_crossing(epoch, |_| {}, meanwhile);

@@ -295,16 +295,14 @@ impl Collector {
         if !core.config.stop_the_world {
             self.begin_handshake(prep);
         }
-        if !fault!("prep_not_awaited") {
-            self.await_crossing(prep, |_| {}, || Meanwhile::Wait);
-        }
+        self.await_crossing(prep, |_| {}, || Meanwhile::Wait);
         core.roots.free_flagged();
         stopped
     }
 
     /// Sets the dead flags of weak boxes (rule 9).
     fn flag_dead(&mut self, number: Cycle) {
-        if !self.core.marking.is_poisoned() && !fault!("dead_not_flagged") {
+        if !self.core.marking.is_poisoned() {
             weak::gate::flag_dead(&self.core.space, number);
         }
         #[cfg(gc_verify)]
@@ -339,10 +337,6 @@ impl Collector {
     fn cross(&mut self, number: Cycle) {
         let core = self.core.clone();
         let sweep_epoch = Epoch::sweep(number);
-        if fault!("sweep_early") {
-            core.sweep.open();
-            self.sweep(number);
-        }
         core.gate.settle();
         let mut early = Early::new(&core.space, number.sweep(), core.keep());
         self.begin_handshake(sweep_epoch);
@@ -355,9 +349,7 @@ impl Collector {
             if worked { Meanwhile::Worked } else { Meanwhile::Wait }
         });
         early.end();
-        if !fault!("gate_not_reset") {
-            core.gate.reset();
-        }
+        core.gate.reset();
     }
 
     /// Tells the listeners what the cycle did.

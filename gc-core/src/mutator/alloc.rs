@@ -236,7 +236,7 @@ impl Record {
         core.totals.allocated_objects.add(free as u64);
         let start = core.space.address(span);
         let first = core.space.next_free(class, span, start).expect("the span has a free slot");
-        if self.mode.get() == Mode::Mark && !fault!("white_in_mark") {
+        if self.mode.get() == Mode::Mark {
             // All free slots of the span at once: one locked instruction for a word of them, not
             // for a run.
             let rest = Run { from: start, to: start };
@@ -287,7 +287,7 @@ impl Record {
         core.space.open_run(class, run);
         #[cfg(gc_verify)]
         crate::verify::check_free(class, run);
-        if class.info.weak_box && !fault!("box_not_emptied") {
+        if class.info.weak_box {
             for at in (run.from.get()..run.to.get()).step_by(class.slot).map(Addr::new) {
                 // SAFETY: INV-11: the slot is free and the span is ours, and whatever it holds is a
                 // valid box; by atomics, because the pass may still look at a rest that was given

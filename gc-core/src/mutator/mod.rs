@@ -265,9 +265,7 @@ impl Record {
     /// Gives the thread's cache up on its behalf if it has not been in `epoch` yet: the collector,
     /// for a thread that has crossed or is unpinned.
     pub(crate) fn give_up_for(&self, epoch: Epoch) {
-        if !fault!("idle_cache_kept") {
-            self.crossing.on_behalf(epoch, || self.give_up(self.core()));
-        }
+        self.crossing.on_behalf(epoch, || self.give_up(self.core()));
     }
 
     /// Counts `bytes` as held outside of the heap, and looks at the pace at every quantum of them.
@@ -322,7 +320,7 @@ impl Record {
         let depth = self.depth.get() - 1;
         self.depth.set(depth);
         if depth == 0 {
-            if !self.late.is_empty() && !fault!("late_kept") {
+            if !self.late.is_empty() {
                 self.shade_late();
             }
             self.pin.clear();
@@ -353,7 +351,7 @@ impl Record {
                 self.give_up(core);
                 self.sweeps.set(epoch.sweeps_begun());
             }
-            if epoch.mode() == Mode::Mark && !self.black.get() && !fault!("run_white_in_mark") {
+            if epoch.mode() == Mode::Mark && !self.black.get() {
                 self.cache.each(|cursor| {
                     if let Some(held) = cursor.held() {
                         self.set_marks(core, &held);
@@ -375,11 +373,9 @@ impl Record {
     /// Marks slots of a word of a span that the thread owns. No other thread can find an object
     /// there yet.
     fn set_black(&self, core: &Core, class: &'static SpanClass, word: usize, mask: u64) {
-        if !fault!("black_unscanned") {
-            // First: a marker that sees the mark must not take the slot for an object that waits to
-            // be scanned.
-            core.space.set_scanned(class, word, mask);
-        }
+        // First: a marker that sees the mark must not take the slot for an object that waits to
+        // be scanned.
+        core.space.set_scanned(class, word, mask);
         chaos();
         core.space.mark_word(word).set_own(mask);
     }
@@ -388,7 +384,7 @@ impl Record {
     /// crossing (rule 11): a thread that is still in Prep would take the slots that it gives up,
     /// and make white objects of slots whose bits say that they are marked and scanned.
     fn give_up_at_end(&self, core: &Core) {
-        if !self.black.get() || fault!("given_up_in_mark") {
+        if !self.black.get() {
             self.give_up(core);
         }
     }
@@ -401,7 +397,7 @@ impl Record {
             let Some(held) = cursor.take() else { return };
             let (class, span, space) = (held.class, held.span, &core.space);
             class.count_uncached();
-            if black && !fault!("rest_kept_marked") {
+            if black {
                 space.for_unused(&held, |word, mask| space.mark_word(word).clear_own(mask));
             }
             chaos();

@@ -22,7 +22,6 @@ use super::{Core, Record};
 use crate::error::AllocError;
 use crate::handshake::Mode;
 use crate::heap::cache::Cursor;
-use crate::heap::free::{Held, Run};
 use crate::heap::span::SpanClass;
 use crate::observe::clock::ticks;
 use crate::sweep;
@@ -75,18 +74,11 @@ impl Record {
     fn take_one(&self, core: &Core, class: &'static SpanClass, span: BlockId) -> (Addr, bool) {
         let space = &core.space;
         let slot = space.first_free(class, span).expect("the span has a free slot");
-        if self.mode.get() == Mode::Mark && !fault!("shared_white") {
-            if fault!("shared_scanned") {
-                let rest = Run { to: slot.from, ..slot };
-                let all = Held { class, span, rest, holes: 0 };
-                space.for_unused(&all, |word, mask| space.set_scanned(class, word, mask));
-            }
+        if self.mode.get() == Mode::Mark {
             space.for_bits(class, span, slot, |word, bit| self.set_black(core, class, word, bit));
         }
         self.open(core, class, slot);
-        if !fault!("shared_twice") {
-            space.take_run(class, span, slot);
-        }
+        space.take_run(class, span, slot);
         let meta = space.meta(span);
         let live = meta.live() + 1;
         meta.set_live(live);

@@ -116,8 +116,7 @@ impl<'gc, K: ?Sized, V: ?Sized> Ephemeron<'gc, K, V> {
     /// Returns the key, if it is still alive. It then stays alive for this `mutate`.
     #[must_use]
     pub fn key(&self, mc: &Mutation<'gc>) -> Option<Gc<'gc, K>> {
-        let ungated = fault!("key_ungated") && !self.is_dead();
-        if !ungated && !mc.record().upgrade(&self.shared().key) {
+        if !mc.record().upgrade(&self.shared().key) {
             return None;
         }
         // SAFETY: INV-11: not flagged, and marked, shaded or not marking: the object is live in

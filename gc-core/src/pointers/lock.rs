@@ -122,7 +122,7 @@ impl CellLock {
         // The shared borrow excludes every keeper. So the keeper that is read here is the one of
         // `before`, or has settled.
         let alone = before & KEPT == 0 || is_mine(self.keeper());
-        if !alone && !fault!("kept_read") {
+        if !alone {
             // Before the caller reads the content, and so before the keeper's next borrow. One note
             // stays set, so that `cycle` is not taken for a cycle.
             self.state.fetch_or(CHANGED, Ordering::Relaxed);
@@ -164,7 +164,7 @@ impl CellLock {
         if state & NOTES == 0 {
             return Borrow::Done;
         }
-        if state & KEPT != 0 && (self.keeper() == who || fault!("kept_taken")) {
+        if state & KEPT != 0 && self.keeper() == who {
             return Borrow::Kept;
         }
         self.cycle.store(0, Ordering::Relaxed);
@@ -195,7 +195,7 @@ impl CellLock {
         if before & NOTES == 0 || self.keeper() != who {
             return;
         }
-        if before & CHANGED != 0 && !fault!("kept_unsettled") {
+        if before & CHANGED != 0 {
             shade();
         }
         chaos();
@@ -214,9 +214,6 @@ impl CellLock {
     /// exclusively borrowed. Returns whether it ran.
     pub fn scan(&self, cycle: Cycle, scan: impl FnOnce()) -> bool {
         let Ok(before) = self.enter(|state| state & EXCLUSIVE != 0, SCAN) else {
-            if fault!("skip_records") {
-                self.record(cycle);
-            }
             return false;
         };
         let _leave = Leave(self);

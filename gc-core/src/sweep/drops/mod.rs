@@ -215,9 +215,6 @@ impl Drops {
     /// found.
     pub(crate) fn sweep(&self, space: &Space, number: SweepNumber, keep: Keep) -> Swept {
         let mut all = Swept::default();
-        if fault!("ward_unswept") {
-            return all;
-        }
         let mut each = |ward: &mut Ward<Class>| {
             let swept = sweep_ward(space, ward, number, keep);
             self.add(u64::from(swept.freed), ward.each);
@@ -288,14 +285,11 @@ impl Drops {
             state.note(progress, Some(batch.class));
             batch
         };
-        if fault!("reused_before_drop") {
-            self.finish(space, progress, &batch);
-        }
         chaos();
         // The external bytes of the objects are released in one go.
         together(|| self.drop_all(space, progress, &batch));
         chaos();
-        if !fault!("reused_before_drop") && !self.is_leaked() {
+        if !self.is_leaked() {
             self.finish(space, progress, &batch);
         }
         batch.objects()
@@ -312,10 +306,8 @@ impl Drops {
                 if self.is_leaked() {
                     return;
                 }
-                for _ in 0..1 + u32::from(fault!("drop_twice")) {
-                    if !fault!("drop_skipped") && drop_object(class, at) > 0 {
-                        self.panics.fetch_add(1, Ordering::Relaxed);
-                    }
+                if drop_object(class, at) > 0 {
+                    self.panics.fetch_add(1, Ordering::Relaxed);
                 }
                 done += 1;
                 progress.0.store(done, Ordering::Relaxed);
