@@ -4,7 +4,9 @@
 //! it ends, and another thread that uses the cell in between makes it shade again.
 #![cfg(loom)]
 
-use gc_core::model::{Borrow, CellLock, Cycle, Epoch, EpochWord, GreyRing, Mode, PinWord, ThreadNumber};
+use gc_core::model::{
+    Borrow, CellLock, Cycle, Epoch, EpochWord, GreyRing, Mode, PinWord, ThreadNumber,
+};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;

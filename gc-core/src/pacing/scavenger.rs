@@ -74,9 +74,9 @@ pub(crate) struct Scavenger {
 }
 
 impl Scavenger {
-    /// A scavenger that gives back `rate` bytes a second (zero: none). `limit` bounds what is retained
-    /// above the goal. With `all` it gives back every idle block at each look. A program that rests
-    /// is collected after `idle_after`.
+    /// A scavenger that gives back `rate` bytes a second (zero: none). `limit` bounds what is
+    /// retained above the goal. With `all` it gives back every idle block at each look. A program
+    /// that rests is collected after `idle_after`.
     pub(crate) fn new(rate: Bytes, limit: Bytes, idle_after: Duration, all: bool) -> Scavenger {
         let slice = rate.scale(BETWEEN.as_secs_f64());
         Scavenger {
