@@ -176,7 +176,7 @@ impl Snapshot {
              \"trace_function_count\":0}}"
         ))?;
         out.begin("nodes")?;
-        self.write_nodes(&mut out, &texts, unreached.len() as u64)?;
+        self.write_nodes(&mut out, &texts, unreached)?;
         out.end()?;
         out.begin("edges")?;
         self.write_edges(&mut out, &texts, unreached)?;
@@ -200,11 +200,11 @@ impl Snapshot {
         &self,
         out: &mut Numbers<impl Write>,
         texts: &Texts<'_>,
-        unreached: u64,
+        unreached: &[Node],
     ) -> io::Result<()> {
         let graph = &self.graph;
         for node in Node::all(0..graph.first_object().index()) {
-            let more = if node == UNREACHED { unreached } else { 0 };
+            let more = if node == UNREACHED { unreached.len() as u64 } else { 0 };
             let edges = graph.rows.edges(node).count() as u64 + more;
             let number = u64::from(node.get());
             out.row([SYNTHETIC, number, 1 + number, 0, edges, 0, 0])?;

@@ -59,7 +59,8 @@ pub(crate) struct Cursor {
     holes: Cell<u64>,
     halves: Cell<u64>,
     /// Bytes to the next point at which a slot is sampled (`mutator::sample`), counted from the end
-    /// of the run or the holes: it lies in their first byte if this is 1. Zero: not drawn.
+    /// of the run or the holes: it lies in the first byte of the next slot if this is 1. Zero: not
+    /// drawn.
     until: Cell<usize>,
 }
 
@@ -99,9 +100,7 @@ impl Cursor {
             return None;
         }
         let granule = holes.trailing_zeros() as usize;
-        if !fault!("hole_twice") {
-            self.holes.set(holes & (holes - 1));
-        }
+        self.holes.set(holes & (holes - 1));
         let half = (self.halves.get() >> granule & 1) as usize;
         Some(Addr::new(self.end.get() - WORD_BYTES + (granule << GRANULE_SHIFT) + 8 * half))
     }
@@ -109,9 +108,9 @@ impl Cursor {
     pub(crate) fn class(&self) -> Option<&'static SpanClass> {
         self.class.get()
     }
-    /// Takes the span out, with its unused rest, for the next slots of it. A point that lies in it
-    /// still counts.
-    pub(crate) fn lift(&self) -> Option<Held> {
+    /// Takes the span out, with its unused rest. The distance to the next point stays: it is
+    /// counted in slots that the cursor hands out, and given up ones are none.
+    pub(crate) fn take(&self) -> Option<Held> {
         let block = BlockId::new(self.span.replace(0).checked_sub(1)? as usize);
         let (from, to) = (Addr::new(self.at.replace(0)), Addr::new(self.end.replace(0)));
         let rest = Rest { run: Run { from, to }, holes: self.holes.replace(0) };
@@ -121,15 +120,6 @@ impl Cursor {
     pub(crate) fn restore(&self, held: Held) {
         self.put(held.span, held.rest.run);
         self.holes.set(held.rest.holes);
-    }
-    /// Takes the span out. A point that lay in it does not count.
-    pub(crate) fn take(&self) -> Option<Held> {
-        self.forget_point();
-        self.lift()
-    }
-    /// Forgets where the next point lies.
-    pub(crate) fn forget_point(&self) {
-        self.until.set(0);
     }
     /// Makes `run` of `span` the current one.
     pub(crate) fn put(&self, span: OwnedSpan, run: Run) {
@@ -145,16 +135,12 @@ impl Cursor {
         self.put(span, Run { from: end, to: end });
         self.holes.set(holes.bits);
     }
-    /// The address from which on free slots of `held`, which was lifted, may be this cursor's next.
+    /// The address from which on free slots of `held`, which was taken, may be this cursor's next.
     /// The span starts at address `start`.
     pub(crate) fn next_at(&self, held: &Held, start: Addr) -> Addr {
         // Holes that were cut have their rest in the same word; before a rest none are free.
         let end = held.rest.run.to;
-        if self.is_due(held.span.class()) && !fault!("cut_forgotten") {
-            (end - WORD_BYTES).max(start)
-        } else {
-            end
-        }
+        if self.is_due(held.span.class()) { (end - WORD_BYTES).max(start) } else { end }
     }
     /// Whether the next slot of a span of `class` has a point.
     fn is_due(&self, class: &SpanClass) -> bool {
@@ -350,16 +336,27 @@ impl Cache {
 
     /// Calls `each` for every cursor that holds a span.
     pub(crate) fn each(&self, mut each: impl FnMut(&Cursor)) {
-        for cursor in self.leaf.iter().chain(&self.typed) {
+        self.each_cursor(|cursor| {
             if cursor.span.get() != 0 {
                 each(cursor);
             }
-        }
-        for cursor in self.parked.borrow().iter().filter_map(|parked| parked.cursor.as_ref()) {
-            if cursor.span.get() != 0 {
-                each(cursor);
+        });
+    }
+
+    /// Lets every cursor forget the point to which it has a distance: the rate has changed.
+    pub(crate) fn forget_points(&self) {
+        self.each_cursor(|cursor| {
+            // Only where there is one: the page of a cursor that was never used stays untouched.
+            if cursor.until.get() != 0 {
+                cursor.until.set(0);
             }
-        }
+        });
+    }
+
+    fn each_cursor(&self, each: impl FnMut(&Cursor)) {
+        let parked = self.parked.borrow();
+        let parked = parked.iter().filter_map(|parked| parked.cursor.as_deref());
+        self.leaf.iter().chain(&self.typed).chain(parked).for_each(each);
     }
 }
 
@@ -379,8 +376,8 @@ pub(crate) fn array_tag(info: &'static TypeInfo, class: SizeClass) -> Tag {
 #[cfg(test)]
 mod tests {
     use super::super::object::InfoOf;
-    use super::super::span::ClassId;
     use super::*;
+    use crate::word::ClassId;
 
     fn run(from: usize, to: usize) -> Run {
         Run { from: Addr::new(from), to: Addr::new(to) }
@@ -403,7 +400,7 @@ mod tests {
         );
         let held = cursor.take().unwrap();
         assert_eq!((held.span.block(), held.rest.run), (BlockId::new(3), run(192, 192)));
-        assert!(cursor.lift().is_none());
+        assert!(cursor.take().is_none());
     }
 
     fn empty() -> Box<Cache> {
@@ -467,7 +464,7 @@ mod tests {
         cache.each(|cursor| _ = cursor.take());
         cache.install(tag_b, b).count(b, 9);
         let cursor = cache.install(tag_a, a);
-        assert!(warm(cursor) && cursor.lift().is_none(), "a cycle took its span");
+        assert!(warm(cursor) && cursor.take().is_none(), "a cycle took its span");
         cache.cool();
         assert!(!cache.install(tag_b, b).is_cold(b, b.warm_at - 4), "half of nine");
     }

@@ -3,10 +3,10 @@
 //! not use.
 //!
 //! 1. A thread takes a span's free slots piece by piece, in order of address
-//!    ([`OwnedSpan::next_free`]). Where many free slots adjoin, a piece is a *run*, which the cursor
-//!    bumps through. Where few are free, it is the *holes* of one bitmap word, which the cursor
-//!    takes out bit by bit. In a span that is half in use a run has two slots on average. Finding
-//!    each run takes branches that mispredict; a hole takes none.
+//!    ([`OwnedSpan::next_free`]). Where many free slots adjoin, a piece is a *run*, which the
+//!    cursor bumps through. Where few are free, it is the *holes* of one bitmap word, which the
+//!    cursor takes out bit by bit. In a span that is half in use a run has two slots on average.
+//!    Finding each run takes branches that mispredict; a hole takes none.
 //! 2. All slots of a piece that a thread takes count as allocated ([`OwnedSpan::take_run`],
 //!    [`OwnedSpan::take_holes`]).
 //! 3. Free slots share cache lines with objects, so they are cold. With the holes of a word, those
@@ -22,7 +22,7 @@ use super::span::{OwnedSpan, SpanBits, SpanClass};
 use super::tables::Tables;
 use crate::config::GRANULE_SHIFT;
 use crate::sync::prefetch;
-use crate::word::{Addr, BlockId};
+use crate::word::{Addr, BlockId, WordIndex};
 
 /// A stretch of free slots: from the first byte of the first slot to the first byte after the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,8 +108,8 @@ impl OwnedSpan {
         })
     }
 
-    /// Calls `each(word index, mask)` for the bits of the slots of `run`, which lies in the span.
-    pub(crate) fn for_bits(&self, tables: &Tables, run: Run, mut each: impl FnMut(usize, u64)) {
+    /// Calls `each(word, mask)` for the bits of the slots of `run`, which lies in the span.
+    pub(crate) fn for_bits(&self, tables: &Tables, run: Run, mut each: impl FnMut(WordIndex, u64)) {
         if run.from == run.to {
             return;
         }
@@ -126,14 +126,18 @@ impl OwnedSpan {
         }
     }
 
-    /// Calls `each(word index, mask)` for the free slots of the span, including `rest`.
-    pub(crate) fn for_unused(&self, tables: &Tables, rest: Rest, mut each: impl FnMut(usize, u64)) {
+    /// Calls `each(word, mask)` for the free slots of the span, including `rest`.
+    pub(crate) fn for_unused(
+        &self,
+        tables: &Tables,
+        rest: Rest,
+        mut each: impl FnMut(WordIndex, u64),
+    ) {
         let (start, first) = (tables.address(self.block()), tables.first_word(self.block()));
         let from = (rest.run.from - start) >> GRANULE_SHIFT;
         let to = (rest.run.to - start) >> GRANULE_SHIFT;
         for (i, starts) in self.class().starts.iter().enumerate() {
-            let holes =
-                if (i + 1) * 64 == to && !fault!("holes_forgotten") { rest.holes } else { 0 };
+            let holes = if (i + 1) * 64 == to { rest.holes } else { 0 };
             let mask = starts & (!tables.allocated(first + i) | range_mask(i, from, to)) | holes;
             if mask != 0 {
                 each(first + i, mask);
@@ -257,7 +261,7 @@ mod tests {
 
     /// Moves the cursor to the next free slots. Returns whether there are any.
     fn refill(space: &Space, cursor: &Cursor) -> bool {
-        let held = cursor.lift().unwrap();
+        let held = cursor.take().unwrap();
         match held.span.next_free(space, held.rest.run.to) {
             Some(free) => hold(space, held.span, cursor, free),
             None => {
@@ -382,9 +386,10 @@ mod tests {
                 loop {
                     if let Some(at) = cursor.bump(class.slot).or_else(|| cursor.hole()) {
                         got.push(at);
+                        assert!(got.len() <= free.len(), "{class:?}, {rate}: a slot came twice");
                         continue;
                     }
-                    let held = cursor.lift().unwrap();
+                    let held = cursor.take().unwrap();
                     let from = cursor.next_at(&held, space.address(held.span.block()));
                     let Some(next) = held.span.next_free(&space, from) else { break };
                     let (next, is_due) = cursor.cut(class, next, draw);

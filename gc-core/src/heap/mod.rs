@@ -48,13 +48,13 @@ use crate::error::ConfigError;
 use crate::observe::life::{SpanLife, SpanState};
 use crate::platform::memory::Region;
 use crate::sync::{Mutex, Ordering, plain};
-use crate::word::{Addr, BlockId, BlockRange, Blocks, SweepNumber};
+use crate::word::{Addr, BlockId, BlockRange, Blocks, Bytes, ClassId, SweepNumber, WordIndex};
 use central::Link;
 use object::TypeInfo;
 use os::Reservation;
 use page_alloc::{Ground, PageAlloc, PageSize, Pages};
 use size_class::SizeClass;
-use span::{ClassId, OwnedSpan, SpanClass, SpanMeta};
+use span::{OwnedSpan, SpanClass, SpanMeta};
 use std::collections::HashMap;
 use std::ops::{Deref, Range};
 use tables::{TABLES, Tables};
@@ -159,12 +159,12 @@ impl Space {
             Ok(((bytes, closed(bytes)?), tables))
         })?;
         let (bytes, mem) = mem;
-        let blocks = Blocks::within(bytes);
+        let blocks = Blocks::within(Bytes::of(bytes));
         let mut openers = vec![mem.opener(BLOCK)];
         openers.extend(table_memory.iter().zip(Tables::ENTRIES).map(|(t, entry)| t.opener(entry)));
         let ground = Ground {
             pages: PageSize {
-                grain: Blocks::within(mem.page()).max(Blocks::ONE),
+                grain: Blocks::within(Bytes::of(mem.page())).max(Blocks::ONE),
                 group: (mem.page() / WORD_BITMAP).max(1),
             },
             open: Box::new(move |blocks: Range<usize>| {
@@ -174,7 +174,7 @@ impl Space {
         Ok(Space {
             tables: Tables::new(Addr::new(mem.base()), blocks, &table_memory),
             table_memory,
-            pages: PageAlloc::growing(blocks, Blocks::within(config.heap_limit), ground),
+            pages: PageAlloc::growing(blocks, Blocks::within(Bytes::of(config.heap_limit)), ground),
             by_key: Mutex::new(ClassMap::default()),
             is_short: bytes < asked,
             life: SpanLife::default(),
@@ -194,7 +194,7 @@ impl Space {
     /// The heap has ended: no thread reads an object or a table any more (INV-10).
     pub(crate) unsafe fn unmap(&self) {
         if self.is_mapped() {
-            asan::unpoison(self.address(BlockId::FIRST), self.high().bytes());
+            asan::unpoison(self.address(BlockId::FIRST), self.high().size());
         }
         for reservation in self.table_memory.iter().chain([&self.mem]) {
             // SAFETY: INV-10: by the caller's promise.
@@ -211,7 +211,7 @@ impl Space {
     }
     /// Bytes of the address space.
     pub(crate) fn reserved(&self) -> usize {
-        self.blocks().bytes()
+        self.blocks().size()
     }
     /// The link of a block's first span entry, for the central lists and the page heap.
     pub(crate) fn link(&self, block: BlockId) -> &Link {
@@ -225,14 +225,14 @@ impl Space {
     ) -> Option<OwnedSpan> {
         let first = self.pages.alloc(class.blocks, |b| self.link(b)).ok()?;
         class.count_fresh();
-        asan::poison(self.address(first), class.blocks.bytes());
+        asan::poison(self.address(first), class.blocks.size());
         self.publish_span(first, class.blocks, class, number);
         for block in 1..class.blocks.get() {
             let block = first.plus(Blocks::new(block));
             self.meta(block).set_first(first);
             self.set_class(block, class);
         }
-        self.life.note(first, class.id.get(), SpanState::Allocated);
+        self.life.note(first, class.id, SpanState::Allocated);
         Some(OwnedSpan::from_parts(class, first))
     }
 
@@ -243,13 +243,13 @@ impl Space {
         bytes: usize,
         number: SweepNumber,
     ) -> Option<OwnedSpan> {
-        let blocks = Blocks::covering(bytes);
+        let blocks = Blocks::covering(Bytes::of(bytes));
         let first = self.pages.alloc(blocks, |b| self.link(b)).ok()?;
         class.count_fresh();
         asan::unpoison(self.address(first), bytes);
         // Only the first block's entry counts: the address of a large object lies in it.
         self.publish_span(first, blocks, class, number);
-        self.life.note(first, class.id.get(), SpanState::Allocated);
+        self.life.note(first, class.id, SpanState::Allocated);
         Some(OwnedSpan::from_parts(class, first))
     }
 
@@ -276,7 +276,7 @@ impl Space {
     pub(crate) fn free_span(&self, span: OwnedSpan) {
         let (class, first) = span.into_parts();
         let blocks = self.meta(first).blocks();
-        self.life.note(first, class.id.get(), SpanState::Freed);
+        self.life.note(first, class.id, SpanState::Freed);
         let marked = if class.is_large() { Blocks::ONE } else { blocks };
         for block in 0..marked.get() {
             let block = first.plus(Blocks::new(block));
@@ -287,7 +287,7 @@ impl Space {
 
     /// Bytes of memory in use: spans, and the resident part of the side tables.
     pub(crate) fn resident(&self) -> usize {
-        self.pages.used().bytes() + self.tables_resident()
+        self.pages.used().size() + self.tables_resident()
     }
     /// Bytes of the resident part of the side tables.
     pub(crate) fn tables_resident(&self) -> usize {
@@ -296,11 +296,11 @@ impl Space {
     /// Gives the memory of idle blocks to the system, up to `most` bytes. Returns how many bytes of
     /// blocks the system took.
     pub(crate) fn release(&self, most: usize) -> usize {
-        self.pages.release(Blocks::within(most), self).bytes()
+        self.pages.release(Blocks::within(Bytes::of(most)), self).size()
     }
     /// The same for all memory that is not in use.
     pub(crate) fn release_all(&self) -> usize {
-        self.pages.release_all(self).bytes()
+        self.pages.release_all(self).size()
     }
 
     /// A class of a type, made at first use.
@@ -366,7 +366,7 @@ impl Pages for Space {
         Space::link(self, block)
     }
     fn release_blocks(&self, blocks: BlockRange) -> bool {
-        self.mem.release(Region { at: self.address(blocks.first).get(), bytes: blocks.len.bytes() })
+        self.mem.release(Region { at: self.address(blocks.first).get(), bytes: blocks.len.size() })
     }
     /// The words of free blocks are zero and stay so until one of the blocks is taken (INV-17). So
     /// a thread that reads such a word sees no change.
@@ -380,12 +380,12 @@ impl Pages for Space {
             // Blocks that were never taken may not be open.
             let end = (first + words).min(self.high().get().next_multiple_of(64) * BLOCK_WORDS);
             let end = end.min(self.blocks().get() * BLOCK_WORDS);
-            let is_zero = |i| {
+            let is_zero = |i: WordIndex| {
                 !self.mark_word(i).is_set(u64::MAX)
                     && self.allocated(i) == 0
                     && self.is_unscanned(i)
             };
-            if !(first..end).all(is_zero) {
+            if !(first..end).map(WordIndex::new).all(is_zero) {
                 crate::error::fatal("INV-17: a free block has a mark bit or an alloc bit");
             }
         }

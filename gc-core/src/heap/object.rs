@@ -137,12 +137,23 @@ unsafe fn trace_none(_: &[Addr], _: usize, _: *mut Tracer<'static>) {}
 unsafe fn trace_no_bits(_: Addr, _: &[u64], _: &Bits, _: *mut Tracer<'static>) {}
 unsafe fn no_drop(_: *mut u8, _: usize) {}
 
+/// The objects that a constant stands for.
+#[derive(Debug, Clone, Copy)]
+enum Shape {
+    /// Single values.
+    One,
+    /// Single values in spans of their own.
+    Known,
+    Array,
+}
+
 /// The home of the constants for `T`.
 #[derive(Debug)]
 pub(crate) struct InfoOf<'gc, T>(std::marker::PhantomData<(&'gc (), T)>);
 
 impl<'gc, T: Trace<'gc>> InfoOf<'gc, T> {
-    const fn make(array: bool, own_spans: bool) -> TypeInfo {
+    const fn make(shape: Shape) -> TypeInfo {
+        let array = matches!(shape, Shape::Array);
         // An array's header takes one alignment, and the object's address must lie in its first
         // block.
         assert!(align_of::<T>() <= 4096, "alignments above 4096 are not supported");
@@ -154,7 +165,7 @@ impl<'gc, T: Trace<'gc>> InfoOf<'gc, T> {
             needs_trace: T::NEEDS_TRACE && size_of::<T>() != 0,
             needs_drop: std::mem::needs_drop::<T>(),
             array,
-            own_spans,
+            own_spans: matches!(shape, Shape::Known),
             weak_box: false,
             ephemeron: false,
             trace: trace_values::<'gc, T>,
@@ -167,12 +178,12 @@ impl<'gc, T: Trace<'gc>> InfoOf<'gc, T> {
         }
     }
     /// Single values.
-    pub(crate) const ONE: &'static TypeInfo = &Self::make(false, false);
+    pub(crate) const ONE: &'static TypeInfo = &Self::make(Shape::One);
     /// Single values whose type the span knows, leaf data too.
     pub(crate) const KNOWN: &'static TypeInfo =
-        if Self::ONE.is_leaf() { &Self::make(false, true) } else { Self::ONE };
+        if Self::ONE.is_leaf() { &Self::make(Shape::Known) } else { Self::ONE };
     /// Arrays.
-    pub(crate) const ARRAY: &'static TypeInfo = &Self::make(true, false);
+    pub(crate) const ARRAY: &'static TypeInfo = &Self::make(Shape::Array);
 }
 
 /// Returns the identity of `T` with its lifetimes erased, which is that of the same type at

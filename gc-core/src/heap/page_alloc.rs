@@ -690,7 +690,11 @@ mod tests {
         );
         assert_eq!((pages.alloc(n(64), link), open()), (Ok(at(1116)), 1344), "an eighth more");
         assert_eq!((pages.alloc(n(40_000), link), open()), (Ok(at(1180)), 41_216));
-        assert_eq!((pages.alloc(n(64), link), open()), (Ok(at(41_180)), 45_312), "a step is bounded");
+        assert_eq!(
+            (pages.alloc(n(64), link), open()),
+            (Ok(at(41_180)), 45_312),
+            "a step is bounded"
+        );
         assert_eq!(
             (pages.alloc(n(24_320), link), pages.refusal()),
             (Err(NoSpace), Refusal::Reservation)
@@ -711,7 +715,10 @@ mod tests {
         let pages = PageAlloc::growing(n(1 << 12), n(1 << 11), ground);
         assert_eq!(pages.alloc(n(150), link), Ok(at(0)));
         assert_eq!(open.load(Ordering::Relaxed), 192);
-        assert_eq!((pages.alloc(n(43), link), pages.refusal()), (Err(NoSpace), Refusal::System(12)));
+        assert_eq!(
+            (pages.alloc(n(43), link), pages.refusal()),
+            (Err(NoSpace), Refusal::System(12))
+        );
         assert_eq!(pages.alloc(n(42), link), Ok(at(150)), "what is open can be used");
         assert_eq!((pages.alloc(n(1), link), pages.used()), (Err(NoSpace), n(192)));
         assert_eq!(pages.alloc(n(1 << 11), link), Err(NoSpace));
@@ -727,7 +734,8 @@ mod tests {
             self.0.link(block)
         }
         fn release_blocks(&self, blocks: BlockRange) -> bool {
-            let is_whole = blocks.first.index().is_multiple_of(4) && blocks.len.get().is_multiple_of(4);
+            let is_whole =
+                blocks.first.index().is_multiple_of(4) && blocks.len.get().is_multiple_of(4);
             is_whole && self.0.release_blocks(blocks)
         }
         fn release_bitmaps(&self, word: usize) -> bool {
@@ -763,7 +771,8 @@ mod tests {
         let system = Coarse(World::new(4096));
         let unknown = release_a_burst(&PageAlloc::new(n(4000), n(4000)), &system);
         let system = Coarse(World::new(4096));
-        let ground = Ground { pages: PageSize { grain: n(4), group: 8 }, open: Box::new(|_| Ok(())) };
+        let ground =
+            Ground { pages: PageSize { grain: n(4), group: 8 }, open: Box::new(|_| Ok(())) };
         let known = release_a_burst(&PageAlloc::growing(n(4000), n(4000), ground), &system);
         assert_eq!(known.iter().sum::<usize>(), unknown.iter().sum::<usize>());
         assert!(known[0] >= 48 && known[1] >= 48 && known[2] > 2500, "{known:?}");

@@ -50,11 +50,11 @@ pub(super) struct PageMap {
 
 /// The pages of the system, beside which blocks and words are small.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct PageSize {
+pub(crate) struct PageSize {
     /// Blocks in a page: a divisor of 64.
-    pub(super) grain: Blocks,
+    pub(crate) grain: Blocks,
     /// Words of the map whose part of a bitmap fills a page.
-    pub(super) group: usize,
+    pub(crate) group: usize,
 }
 
 /// The blocks of a word that have a bit.
@@ -257,7 +257,7 @@ impl PageMap {
             self.idle_top = piece.first;
         }
         for (word, mask) in words(piece) {
-            self.taken[word] |= if fault!("slice_not_lent") { 0 } else { mask };
+            self.taken[word] |= mask;
         }
         self.idle -= piece.len;
         self.lent += 1;
@@ -268,9 +268,7 @@ impl PageMap {
     /// gone to the system.
     pub(super) fn take_back(&mut self, piece: BlockRange, gone: BlockRange) {
         words(gone).for_each(|(word, mask)| self.dirty[word] &= !mask);
-        if !fault!("slice_not_lent") {
-            self.give_run(piece);
-        }
+        self.give_run(piece);
         self.lent -= 1;
     }
 
@@ -286,17 +284,14 @@ impl PageMap {
     pub(super) fn lend_word(&mut self, words: Range<usize>) -> Option<usize> {
         let limit = words.end.min(self.taken.len());
         let is_due = |w: &usize| {
-            self.group(*w).any(|w| self.tables[w])
-                && (self.group(*w).all(|w| self.taken[w] == 0) || fault!("tables_in_use"))
+            self.group(*w).any(|w| self.tables[w]) && self.group(*w).all(|w| self.taken[w] == 0)
         };
         let first = (self.group(words.start).start..limit).step_by(self.group).find(is_due)?;
-        if !fault!("tables_in_use") {
-            for word in self.group(first) {
-                self.idle -= blocks_of(self.dirty[word]);
-                self.taken[word] = u64::MAX;
-            }
-            self.lent += 1;
+        for word in self.group(first) {
+            self.idle -= blocks_of(self.dirty[word]);
+            self.taken[word] = u64::MAX;
         }
+        self.lent += 1;
         Some(first)
     }
 
@@ -308,11 +303,9 @@ impl PageMap {
                 self.table_count -= 1;
             }
         }
-        if !fault!("tables_in_use") {
-            let group = self.group(first);
-            self.give_run(BlockRange::new(BlockId::new(first * 64), Blocks::new(group.len() * 64)));
-            self.lent -= 1;
-        }
+        let group = self.group(first);
+        self.give_run(BlockRange::new(BlockId::new(first * 64), Blocks::new(group.len() * 64)));
+        self.lent -= 1;
     }
 
     /// Words of the map, and those whose part of the bitmaps may be resident.
@@ -400,7 +393,9 @@ mod tests {
                         assert!(len <= most && map.has_lent());
                         assert_eq!(map.idle() + piece.len, n(plain.idle()));
                         map.take_back(piece, run(first, if clean { len } else { 0 }));
-                        plain.dirty[first..first + len].iter_mut().for_each(|dirty| *dirty &= !clean);
+                        plain.dirty[first..first + len]
+                            .iter_mut()
+                            .for_each(|dirty| *dirty &= !clean);
                     }
                 }
             }
@@ -434,7 +429,10 @@ mod tests {
         map.grow(n(192));
         assert_eq!((map.take_run(n(64)), map.tail()), (Some(at(100)), at(164)));
         map.give_run(run(100, 64));
-        assert_eq!((map.tail(), map.blocks(), map.take_run(n(92))), (at(100), n(192), Some(at(100))));
+        assert_eq!(
+            (map.tail(), map.blocks(), map.take_run(n(92))),
+            (at(100), n(192), Some(at(100)))
+        );
         assert_eq!((map.tail(), map.take_run(n(1))), (at(192), None));
     }
 
@@ -444,14 +442,22 @@ mod tests {
         assert_eq!(map.take_run(n(256)), Some(at(0)));
         map.give_run(run(1, 9));
         map.give_run(run(70, 3));
-        assert_eq!(map.lend_idle_below(BlockId::LAST, n(1)), Some(run(4, 4)), "the only whole page");
+        assert_eq!(
+            map.lend_idle_below(BlockId::LAST, n(1)),
+            Some(run(4, 4)),
+            "the only whole page"
+        );
         assert_eq!(map.take_run(n(4)), None, "what is lent cannot be taken");
         map.take_back(run(4, 4), run(4, 4));
         assert_eq!((map.idle(), map.lend_idle_below(BlockId::LAST, n(64))), (n(8), None));
         map.give_run(run(10, 1));
         assert_eq!(map.lend_idle_below(BlockId::LAST, n(64)), None);
         map.give_run(run(11, 2));
-        assert_eq!(map.lend_idle_below(BlockId::LAST, n(64)), Some(run(8, 4)), "its last block came");
+        assert_eq!(
+            map.lend_idle_below(BlockId::LAST, n(64)),
+            Some(run(8, 4)),
+            "its last block came"
+        );
     }
 
     #[test]

@@ -30,7 +30,7 @@ use super::tables::Tables;
 use crate::config::BLOCK_WORDS;
 use crate::sync::{chaos, prefetch};
 use crate::trace::near::{Bits, Near, each_object};
-use crate::word::Addr;
+use crate::word::{Addr, WordIndex};
 
 /// Objects of a span that is scanned as one, at most.
 pub(crate) const MOST: usize = BLOCK_WORDS * 64;
@@ -50,14 +50,17 @@ fn write_down(start: Addr, halves: &[u64], bits: &Bits, list: &mut GreyList) -> 
 }
 
 impl Tables {
-    /// Records that `addr` has been marked, or `several` objects of its span of which it is one.
+    /// Records that `addr` has been marked, or many objects of its span of which it is one.
     /// The class is one that is scanned by spans. Returns whether the caller must queue the span
     /// under `addr`.
     #[inline(always)]
     #[must_use]
-    pub(crate) fn add_grey(&self, addr: Addr, several: bool) -> bool {
+    pub(crate) fn add_grey(&self, addr: Addr, marked: Grey) -> bool {
         let span = self.grey_span(self.block_of(addr));
-        if several { span.add_several() } else { span.add() }
+        match marked {
+            Grey::One => span.add(),
+            Grey::Many => span.add_several(),
+        }
     }
 
     /// Takes the grey objects of the span that was queued under `addr`, for the caller to scan.
@@ -98,10 +101,8 @@ impl Tables {
         let first = self.first_word(self.block_of(near.from()));
         let mut marked = 0;
         near.settle(|i, taken| {
-            if !fault!("near_unmarked") {
-                let new = self.mark_word(first + i).test_and_set_all(taken);
-                marked += u64::from(new.count_ones());
-            }
+            let new = self.mark_word(first + i).test_and_set_all(taken);
+            marked += u64::from(new.count_ones());
             chaos();
             let _ = self.scan_word(first + i).add(taken);
         });
@@ -110,19 +111,19 @@ impl Tables {
 
     /// Enters the slots of `mask` in one word: they are black without a scan. Must precede their
     /// marks.
-    pub(crate) fn set_scanned(&self, class: &SpanClass, word: usize, mask: u64) {
+    pub(crate) fn set_scanned(&self, class: &SpanClass, word: WordIndex, mask: u64) {
         if class.by_span && mask != 0 {
             let _ = self.scan_word(word).add(mask);
         }
     }
     /// Clears one word of the scans bitmap. Only the sweep of the span calls this.
-    pub(crate) fn clear_scanned(&self, class: &SpanClass, word: usize) {
-        if class.by_span && !fault!("scans_kept") {
+    pub(crate) fn clear_scanned(&self, class: &SpanClass, word: WordIndex) {
+        if class.by_span {
             self.scan_word(word).take();
         }
     }
     /// Returns whether a word of the scans bitmap is empty.
-    pub(crate) fn is_unscanned(&self, word: usize) -> bool {
+    pub(crate) fn is_unscanned(&self, word: WordIndex) -> bool {
         !self.scan_word(word).is_set(u64::MAX)
     }
     /// Returns whether an object of a class that is scanned by spans is scanned, or need not be.
@@ -163,7 +164,7 @@ mod tests {
             (0..class.slots).map(|i| space.address(span) + i * class.slot).collect();
         let (mut near, mut list) = (Near::new(), [Addr::NULL; MOST]);
         // The first was queued; the second is marked, and another marker has it.
-        assert!(space.mark(all[0]) && space.add_grey(all[0], false) && space.mark(all[1]));
+        assert!(space.mark(all[0]) && space.add_grey(all[0], Grey::One) && space.mark(all[1]));
         assert_eq!(space.take_grey(all[0], &mut list), 1);
         space.open_near(&mut near, all[0]);
         for addr in [all[1], all[3], all[5], all[3]] {
@@ -197,7 +198,7 @@ mod tests {
             let all: Vec<Addr> = (0..BLOCK / slot).map(object).collect();
             let mark = |addrs: &[Addr]| -> Vec<Addr> {
                 let fresh = addrs.iter().copied().filter(|&a| space.mark(a));
-                fresh.filter(|&a| space.add_grey(a, false)).collect()
+                fresh.filter(|&a| space.add_grey(a, Grey::One)).collect()
             };
             let take = |by: Addr| {
                 let mut list = [Addr::NULL; MOST];

@@ -7,7 +7,7 @@
 //! and most arrays have a power of two of bytes. An object above [`LARGEST`] gets a span of its
 //! own.
 
-use crate::word::Blocks;
+use crate::word::{Blocks, Bytes};
 
 /// A size class, by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,7 +102,7 @@ pub(crate) const fn class_of(bytes: usize) -> SizeClass {
 /// Blocks in a span of slots of `size` bytes: enough for at least eight slots, or for four of the
 /// largest.
 pub(crate) const fn span_blocks(size: usize) -> Blocks {
-    at_most(Blocks::covering(size * 8), Blocks::new(8))
+    at_most(Blocks::covering(Bytes::of(size * 8)), Blocks::new(8))
 }
 
 /// The same for leaf data in a heap that may have `limit` blocks: for 64 slots, but in at most four
@@ -112,7 +112,7 @@ pub(crate) const fn span_blocks(size: usize) -> Blocks {
 pub(crate) const fn leaf_span_blocks(size: usize, limit: Blocks) -> Blocks {
     let least = span_blocks(size);
     let most = at_most(Blocks::new(limit.get() / 1024), Blocks::new(4));
-    let many = at_most(Blocks::covering(size * 64), most);
+    let many = at_most(Blocks::covering(Bytes::of(size * 64)), most);
     if many.get() > least.get() { many } else { least }
 }
 
@@ -140,7 +140,9 @@ mod tests {
             assert!(worst < if pair[1] <= 128 { 0.34 } else { 0.125 }, "{pair:?}: {worst}");
         }
         for size in SIZES.map(|size| size as usize) {
-            for span in [span_blocks(size), leaf_span_blocks(size, Blocks::new(usize::MAX))].map(Blocks::bytes) {
+            for span in [span_blocks(size), leaf_span_blocks(size, Blocks::new(usize::MAX))]
+                .map(Blocks::size)
+            {
                 assert!((span % size) as f64 / span as f64 <= 0.19, "{size}");
             }
         }
@@ -153,7 +155,7 @@ mod tests {
             let slot = class_of(array).slot();
             assert_eq!(slot, words * 8 + 16);
             // The next class must hold fewer objects in a span, or this one would not be worth it.
-            let slots = |size: usize| span_blocks(size).bytes() / size;
+            let slots = |size: usize| span_blocks(size).size() / size;
             let next = SIZES[class_of(array).index() + 1] as usize;
             let blocks = |size: usize| span_blocks(size).get();
             assert!(slots(slot) * blocks(next) > slots(next) * blocks(slot), "{slot}");
@@ -163,7 +165,7 @@ mod tests {
     #[test]
     fn a_span_has_slots_for_a_while() {
         for size in SIZES.map(|size| size as usize) {
-            let slots = |blocks: Blocks| blocks.bytes() / size;
+            let slots = |blocks: Blocks| blocks.size() / size;
             let (least, many) = (span_blocks(size), leaf_span_blocks(size, Blocks::new(4096)));
             assert!(slots(least) >= if size <= 16 << 10 { 7 } else { 4 }, "{size}");
             assert!(slots(many) >= if size <= 1 << 10 { 62 } else { 4 }, "{size}");

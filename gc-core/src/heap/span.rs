@@ -6,7 +6,7 @@ use super::object::{LEAF_INFO, TypeInfo};
 use super::size_class;
 use crate::config::{BLOCK_WORDS, GRANULE_SHIFT};
 use crate::sync::{AtomicU32, Ordering, plain};
-use crate::word::{BlockId, Blocks, SweepNumber};
+use crate::word::{BlockId, Blocks, ClassId, SweepNumber};
 
 /// The entry of a block; for a span, the entry of its first block counts. Zero is a free block, so
 /// a table of entries is a zeroed reservation.
@@ -68,26 +68,6 @@ pub(crate) struct SpanBits {
     pub(crate) bits: u64,
 }
 
-/// The number of a class: its position in the heap's list and in each thread's cache.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(transparent)]
-pub(crate) struct ClassId(u32);
-
-impl ClassId {
-    /// The class at a position.
-    pub(crate) const fn new(index: usize) -> ClassId {
-        ClassId(index as u32)
-    }
-    /// The position.
-    pub(crate) const fn index(self) -> usize {
-        self.0 as usize
-    }
-    /// The position, as events have it.
-    pub(crate) const fn get(self) -> u32 {
-        self.0
-    }
-}
-
 /// Slots that a thread takes of spans that it shares, before it holds one of `slots` slots.
 ///
 /// An eighth, so that what a thread holds is at most eight times what it has taken. At least two,
@@ -147,10 +127,9 @@ impl SpanClass {
 
     fn of_blocks(info: &'static TypeInfo, id: ClassId, slot: usize, blocks: Blocks) -> SpanClass {
         let origin = info.origin();
-        let slots = blocks.bytes() / slot;
+        let slots = blocks.size() / slot;
         let mut starts = vec![0; blocks.get() * BLOCK_WORDS];
         for i in 0..slots {
-            let slot = if fault!("wrong_slot_size") { slot.next_multiple_of(32) } else { slot };
             let granule = (origin + i * slot) >> GRANULE_SHIFT;
             starts[granule / 64] |= 1 << (granule % 64);
         }
@@ -307,11 +286,11 @@ mod tests {
 
     #[test]
     fn the_starts_of_a_class_are_its_objects() {
-        let class = SpanClass::small(InfoOf::<[u64; 3]>::ONE, ClassId(0), 24);
+        let class = SpanClass::small(InfoOf::<[u64; 3]>::ONE, ClassId::new(0), 24);
         let bits: u32 = class.starts.iter().map(|w| w.count_ones()).sum();
         assert_eq!((class.slots, bits as usize), (BLOCK / 24, class.slots));
-        let strings = SpanClass::small(InfoOf::<String>::ARRAY, ClassId(0), 80);
+        let strings = SpanClass::small(InfoOf::<String>::ARRAY, ClassId::new(0), 80);
         assert_eq!(strings.starts[0] & 1, 1, "8 / 16 = granule 0");
-        assert!(SpanClass::large(InfoOf::<String>::ARRAY, ClassId(0)).is_large());
+        assert!(SpanClass::large(InfoOf::<String>::ARRAY, ClassId::new(0)).is_large());
     }
 }

@@ -11,7 +11,7 @@ use super::os::Reservation;
 use super::span::{List, OwnedSpan, SpanBits, SpanClass, SpanMeta};
 use crate::config::{BLOCK, BLOCK_SHIFT, BLOCK_WORDS, GRANULE_SHIFT};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering, prefetch};
-use crate::word::{Addr, BlockId, Blocks, SweepNumber};
+use crate::word::{Addr, BlockId, Blocks, SweepNumber, WordIndex};
 
 /// The number of tables.
 pub(super) const TABLES: usize = 6;
@@ -78,7 +78,7 @@ impl Tables {
     /// Block in which an address lies.
     #[inline(always)]
     pub(crate) fn block_of(&self, addr: Addr) -> BlockId {
-        debug_assert!(self.base <= addr && addr < self.base + self.blocks.bytes());
+        debug_assert!(self.base <= addr && addr < self.base + self.blocks.size());
         BlockId::new((addr - self.base) >> BLOCK_SHIFT)
     }
     #[inline(always)]
@@ -118,22 +118,22 @@ impl Tables {
             .map(|class| class.info)
     }
     #[inline(always)]
-    pub(crate) fn mark_word(&self, index: usize) -> &MarkWord {
-        debug_assert!(index < self.blocks.get() * BLOCK_WORDS);
+    pub(crate) fn mark_word(&self, index: WordIndex) -> &MarkWord {
+        debug_assert!(index.get() < self.blocks.get() * BLOCK_WORDS);
         // SAFETY: INV-10: as for `meta`.
-        unsafe { &*self.marks.add(index) }
+        unsafe { &*self.marks.add(index.get()) }
     }
     #[inline(always)]
-    fn alloc_word(&self, index: usize) -> &AtomicU64 {
-        debug_assert!(index < self.blocks.get() * BLOCK_WORDS);
+    fn alloc_word(&self, index: WordIndex) -> &AtomicU64 {
+        debug_assert!(index.get() < self.blocks.get() * BLOCK_WORDS);
         // SAFETY: INV-10: as for `meta`.
-        unsafe { &*self.allocs.add(index) }
+        unsafe { &*self.allocs.add(index.get()) }
     }
     /// The word and the bit of an object in each bitmap.
     #[inline(always)]
-    pub(crate) fn bit_of(&self, addr: Addr) -> (usize, u64) {
+    pub(crate) fn bit_of(&self, addr: Addr) -> (WordIndex, u64) {
         let granule = (addr - self.base) >> GRANULE_SHIFT;
-        (granule / 64, 1 << (granule % 64))
+        (WordIndex::new(granule / 64), 1 << (granule % 64))
     }
     /// Prefetches the mark word and the class of an object that will be marked soon.
     #[inline(always)]
@@ -173,7 +173,7 @@ impl Tables {
     }
     /// Bytes of a span's blocks.
     pub(crate) fn span_bytes(&self, span: BlockId) -> usize {
-        self.meta(span).blocks().bytes()
+        self.meta(span).blocks().size()
     }
 
     /// Takes a span out of a list of sweep number `number`. The caller owns it then.
@@ -210,23 +210,23 @@ impl Tables {
         }
     }
 
-    /// Index of the first bitmap word of a span.
-    pub(crate) fn first_word(&self, span: BlockId) -> usize {
-        span.index() * BLOCK_WORDS
+    /// The first bitmap word of a span.
+    pub(crate) fn first_word(&self, span: BlockId) -> WordIndex {
+        WordIndex::new(span.index() * BLOCK_WORDS)
     }
     /// The alloc bits of one word of the heap.
-    pub(crate) fn allocated(&self, index: usize) -> u64 {
+    pub(crate) fn allocated(&self, index: WordIndex) -> u64 {
         self.alloc_word(index).load(Ordering::Acquire)
     }
     /// Sets the alloc bits of one word. By the sweeper or the owner of the span.
-    pub(crate) fn set_allocated(&self, index: usize, bits: u64) {
+    pub(crate) fn set_allocated(&self, index: WordIndex, bits: u64) {
         self.alloc_word(index).store(bits, Ordering::Release);
     }
     #[inline(always)]
-    pub(super) fn scan_word(&self, index: usize) -> &MarkWord {
-        debug_assert!(index < self.blocks.get() * BLOCK_WORDS);
+    pub(super) fn scan_word(&self, index: WordIndex) -> &MarkWord {
+        debug_assert!(index.get() < self.blocks.get() * BLOCK_WORDS);
         // SAFETY: INV-10: as for `meta`.
-        unsafe { &*self.scans.add(index) }
+        unsafe { &*self.scans.add(index.get()) }
     }
     #[inline(always)]
     pub(super) fn grey_span(&self, block: BlockId) -> &GreySpan {

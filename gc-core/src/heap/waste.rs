@@ -144,7 +144,7 @@ impl Census {
             self.skipped += 1;
             return;
         };
-        let bytes = seen.blocks.bytes() as u64;
+        let bytes = seen.blocks.bytes().get();
         stats.spans += 1;
         stats.span_bytes += bytes;
         stats.live_objects += live;

@@ -10,6 +10,7 @@
 //!
 //! Everything in a sink is in one marker's hands and counts as grey.
 
+use crate::heap::grey::Grey;
 use crate::heap::tables::Tables;
 use crate::trace::PACKET;
 use crate::word::Addr;
@@ -80,7 +81,7 @@ impl Sink {
         self.objects += 1;
         self.bytes += if class.is_large() { large_bytes(&tables, addr) } else { class.slot as u64 };
         if class.by_span {
-            self.queue(addr, false, tables);
+            self.queue(addr, Grey::One, tables);
         } else if class.needs_trace() {
             self.stack.push(addr);
         }
@@ -95,7 +96,7 @@ impl Sink {
         if class.by_span && several {
             self.objects += u64::from(new.count_ones());
             self.bytes += u64::from(new.count_ones()) * class.slot as u64;
-            return self.queue(near[0], true, tables);
+            return self.queue(near[0], Grey::Many, tables);
         }
         for &addr in near {
             let (_, bit) = tables.bit_of(addr);
@@ -106,17 +107,17 @@ impl Sink {
         }
     }
     /// Queues the span of `addr`, unless it is queued. `addr` is marked and of a class that is
-    /// scanned by spans; `several` tells that more objects of the span were marked with it.
+    /// scanned by spans; `marked` tells whether more objects of the span were marked with it.
     #[inline(always)]
-    fn queue(&mut self, addr: Addr, several: bool, tables: Tables) {
-        if tables.add_grey(addr, several) && !fault!("span_dropped") {
+    fn queue(&mut self, addr: Addr, marked: Grey, tables: Tables) {
+        if tables.add_grey(addr, marked) {
             self.spans.push_back(addr);
         }
     }
     /// Keeps `addr`, which a mutator has marked.
     pub(super) fn shaded(&mut self, addr: Addr) {
         if self.tables.class_of(addr).by_span {
-            self.queue(addr, false, self.tables);
+            self.queue(addr, Grey::One, self.tables);
         } else {
             self.stack.push(addr);
         }

@@ -31,7 +31,7 @@ use crate::sweep::{self};
 use crate::sync::plain::Ordering;
 use crate::sync::{nap, yield_now};
 use crate::weak::gate::WeakBox;
-use crate::word::{Addr, Blocks};
+use crate::word::{Addr, Blocks, Bytes, OnRefusal};
 use std::time::Duration;
 
 /// Spans that one refill sweeps at most.
@@ -51,10 +51,10 @@ impl Record {
     /// Room for one value of the type of `info`, uninitialised. The caller writes it before
     /// anything else.
     ///
-    /// With `MUST` the caller panics if it is refused: then the thread rather waits, before its
+    /// With `PANICS` the caller panics if it is refused: then the thread rather waits, before its
     /// next pin.
     #[inline(always)]
-    pub(crate) fn alloc<const MUST: bool>(
+    pub(crate) fn alloc<const PANICS: bool>(
         &self,
         info: &'static TypeInfo,
     ) -> Result<Addr, AllocError> {
@@ -62,22 +62,22 @@ impl Record {
             let class = size_class::class_of(info.size);
             match self.cache.leaf(class).bump(class.slot()) {
                 Some(at) => Ok(at),
-                None => self.alloc_leaf::<MUST>(class, info),
+                None => self.alloc_leaf::<PANICS>(class, info),
             }
         } else if info.slot() <= size_class::LARGEST {
             let cursor = self.cache.owned_type(cache::tag_of(info));
             match cursor.and_then(|cursor| cursor.bump(info.slot())) {
                 Some(at) => Ok(at),
-                None => self.alloc_typed::<MUST>(info),
+                None => self.alloc_typed::<PANICS>(info),
             }
         } else {
-            self.alloc_large(info, info.size, MUST)
+            self.alloc_large(info, info.size, OnRefusal::of::<PANICS>())
         }
     }
 
     /// Room for an array of `bytes` (its header not counted), uninitialised but for the length of
     /// an array that has one, which is zero.
-    pub(crate) fn alloc_array<const MUST: bool>(
+    pub(crate) fn alloc_array<const PANICS: bool>(
         &self,
         info: &'static TypeInfo,
         bytes: usize,
@@ -87,12 +87,12 @@ impl Record {
         let (origin, least) = (info.origin(), bytes.max(1));
         let total = if origin == 0 { bytes } else { least.saturating_add(origin) };
         let at = if total > size_class::LARGEST {
-            self.alloc_large(info, total, MUST)?
+            self.alloc_large(info, total, OnRefusal::of::<PANICS>())?
         } else if info.is_leaf() {
             let class = size_class::class_of(total);
             match self.cache.leaf(class).bump(class.slot()) {
                 Some(at) => at,
-                None => self.alloc_leaf::<MUST>(class, info)?,
+                None => self.alloc_leaf::<PANICS>(class, info)?,
             }
         } else {
             let size = size_class::class_of(total);
@@ -101,7 +101,11 @@ impl Record {
             let slot = |c: &Cursor| c.class().map_or(0, |c| c.slot);
             match owned.and_then(|cursor| cursor.bump(slot(cursor).max(1))) {
                 Some(at) => at,
-                None => self.alloc_from(tag, || self.core().array_class(info, size), MUST)?,
+                None => self.alloc_from(
+                    tag,
+                    || self.core().array_class(info, size),
+                    OnRefusal::of::<PANICS>(),
+                )?,
             }
         };
         if info.origin() != 0 {
@@ -114,22 +118,31 @@ impl Record {
 
     #[cold]
     #[inline(never)]
-    fn alloc_leaf<const MUST: bool>(
+    fn alloc_leaf<const PANICS: bool>(
         &self,
         class: SizeClass,
         info: &'static TypeInfo,
     ) -> Result<Addr, AllocError> {
         match self.cache.leaf(class).hole() {
             Some(at) => Ok(at),
-            None => self.refill(self.cache.leaf(class), self.core().leaf_class(class), info, MUST),
+            None => self.refill(
+                self.cache.leaf(class),
+                self.core().leaf_class(class),
+                info,
+                OnRefusal::of::<PANICS>(),
+            ),
         }
     }
     #[cold]
     #[inline(never)]
-    fn alloc_typed<const MUST: bool>(&self, info: &'static TypeInfo) -> Result<Addr, AllocError> {
+    fn alloc_typed<const PANICS: bool>(&self, info: &'static TypeInfo) -> Result<Addr, AllocError> {
         match self.cache.owned_type(cache::tag_of(info)).and_then(Cursor::hole) {
             Some(at) => Ok(at),
-            None => self.alloc_from(cache::tag_of(info), || self.core().typed_class(info), MUST),
+            None => self.alloc_from(
+                cache::tag_of(info),
+                || self.core().typed_class(info),
+                OnRefusal::of::<PANICS>(),
+            ),
         }
     }
     #[cold]
@@ -138,7 +151,7 @@ impl Record {
         &self,
         tag: Tag,
         class: impl FnOnce() -> &'static SpanClass,
-        must: bool,
+        on_refusal: OnRefusal,
     ) -> Result<Addr, AllocError> {
         let cursor = match self.cache.owned(tag) {
             Some(cursor) => cursor,
@@ -147,7 +160,7 @@ impl Record {
         let class = cursor.class().expect("a cursor in its place has a class");
         match cursor.bump(class.slot) {
             Some(at) => Ok(at),
-            None => self.refill(cursor, class, class.info, must),
+            None => self.refill(cursor, class, class.info, on_refusal),
         }
     }
 
@@ -158,9 +171,9 @@ impl Record {
         cursor: &Cursor,
         class: &'static SpanClass,
         info: &'static TypeInfo,
-        must: bool,
+        on_refusal: OnRefusal,
     ) -> Result<Addr, AllocError> {
-        let at = self.next_slot(cursor, class, must)?;
+        let at = self.next_slot(cursor, class, on_refusal)?;
         self.sample_due(at, info, class);
         Ok(at)
     }
@@ -170,13 +183,13 @@ impl Record {
         &self,
         cursor: &Cursor,
         class: &'static SpanClass,
-        must: bool,
+        on_refusal: OnRefusal,
     ) -> Result<Addr, AllocError> {
         if let Some(at) = cursor.hole() {
             return Ok(at);
         }
         let core = self.core();
-        let held = cursor.lift();
+        let held = cursor.take();
         let had_span = held.is_some();
         if let Some(held) = held {
             let block = held.span.block();
@@ -184,7 +197,6 @@ impl Record {
             if let Some(free) = held.span.next_free(&core.space, from) {
                 return Ok(self.use_free(core, cursor, held.span, free));
             }
-            cursor.forget_point();
             core.space.meta(block).set_live(class.slots as u32);
             held.span.put_back(&core.space, List::Full, self.sweeps.get());
         }
@@ -192,11 +204,11 @@ impl Record {
             if had_span {
                 class.count_uncached();
             }
-            return self.share(core, cursor, class, must);
+            return self.share(core, cursor, class, on_refusal);
         }
         self.pace(core);
         let since = ticks();
-        let found = self.find_span(core, class, must);
+        let found = self.find_span(core, class, on_refusal);
         match (had_span, found.is_ok()) {
             (false, true) => class.count_cached(),
             (true, false) => class.count_uncached(),
@@ -213,13 +225,13 @@ impl Record {
     pub(super) fn hold_span(&self, core: &Core, cursor: &Cursor, span: OwnedSpan) -> Addr {
         let (class, block) = (span.class(), span.block());
         let free = class.slots - core.space.meta(block).live() as usize;
-        core.space.life.note(block, class.id.get(), SpanState::Cached);
+        core.space.life.note(block, class.id, SpanState::Cached);
         cursor.count(class, free);
-        core.credit.allocate((free * class.slot) as u64);
+        core.credit.allocate(Bytes::of(free * class.slot));
         core.totals.allocated_objects.add(free as u64);
         let start = core.space.address(block);
         let first = span.next_free(&core.space, start).expect("the span has a free slot");
-        if self.mode.get() == Mode::Mark && !fault!("white_in_mark") {
+        if self.mode.get() == Mode::Mark {
             // All free slots of the span at once: one locked instruction for a word of them, not
             // for a run.
             let rest = Rest { run: Run { from: start, to: start }, holes: 0 };
@@ -233,7 +245,7 @@ impl Record {
     fn use_free(&self, core: &Core, cursor: &Cursor, span: OwnedSpan, free: Free) -> Addr {
         let class = span.class();
         let rate = self.sample_rate();
-        let free = if rate == 0 { free } else { self.cut(cursor, class, free, rate) };
+        let free = if rate.is_zero() { free } else { self.cut(cursor, class, free, rate) };
         match free {
             Free::Run(run) => {
                 self.open(core, class, run);
@@ -264,7 +276,7 @@ impl Record {
         core.space.open_run(class, run);
         #[cfg(gc_verify)]
         crate::verify::check_free(class, run);
-        if class.info.weak_box && !fault!("box_not_emptied") {
+        if class.info.weak_box {
             for at in (run.from.get()..run.to.get()).step_by(class.slot).map(Addr::new) {
                 // SAFETY: INV-11: the slot is free and the span is ours, and whatever it holds is a
                 // valid box; by atomics, because the pass may still look at a rest that was given
@@ -279,20 +291,20 @@ impl Record {
         &self,
         core: &Core,
         class: &'static SpanClass,
-        must: bool,
+        on_refusal: OnRefusal,
     ) -> Result<(OwnedSpan, PauseKind), AllocError> {
         let (space, number) = (&core.space, self.sweeps.get());
         if let Some(span) = space.pop(class, List::Partial, number) {
             class.count_reused();
             let free = class.slots - space.meta(span.block()).live() as usize;
-            self.draw_slots(core, class, free * class.slot, must);
+            self.draw_slots(core, class, Bytes::of(free * class.slot), on_refusal);
             return Ok((span, PauseKind::Refill));
         }
         if let Some(span) = self.sweep_for(core, class, SWEEPS_PER_REFILL) {
             return Ok((span, PauseKind::Sweep));
         }
-        self.ration(core, class.blocks.bytes(), must);
-        self.make_room(core, class.blocks);
+        self.ration(core, class.blocks.bytes(), on_refusal);
+        self.make_room(core, class.blocks.bytes());
         if let Some(span) = self.fresh_span(core, class) {
             return Ok((span, PauseKind::Refill));
         }
@@ -303,10 +315,10 @@ impl Record {
         if let Some(span) = self.fresh_span(core, class) {
             return Ok((span, PauseKind::Sweep));
         }
-        if let Some(span) = self.find_dropped(core, class, must) {
+        if let Some(span) = self.find_dropped(core, class, on_refusal) {
             return Ok((span, PauseKind::Drops));
         }
-        self.refused(core, must);
+        self.refused(core, on_refusal);
         Err(core.alloc_error(class.slot))
     }
 
@@ -324,9 +336,9 @@ impl Record {
         &self,
         core: &Core,
         class: &'static SpanClass,
-        must: bool,
+        on_refusal: OnRefusal,
     ) -> Option<OwnedSpan> {
-        if !Self::may_await_drops(core, must) {
+        if !Self::may_await_drops(core, on_refusal) {
             return None;
         }
         let (pages, number) = (&core.space.pages, self.sweeps.get());
@@ -361,8 +373,8 @@ impl Record {
     }
 
     /// Whether a refused allocation waits for destructors.
-    fn may_await_drops(core: &Core, must: bool) -> bool {
-        core.drops.bytes() > 0 && !core.config.stall(must).is_zero() && !on_collector_thread()
+    fn may_await_drops(core: &Core, on_refusal: OnRefusal) -> bool {
+        core.drops.bytes() > 0 && !core.config.stall(on_refusal).is_zero() && !on_collector_thread()
     }
 
     /// Sweeps up to `most` spans of `class` until one has room.
@@ -410,18 +422,18 @@ impl Record {
         &self,
         info: &'static TypeInfo,
         bytes: usize,
-        must: bool,
+        on_refusal: OnRefusal,
     ) -> Result<Addr, AllocError> {
         let (core, number) = (self.core(), self.sweeps.get());
-        if bytes > core.space.pages.limit().bytes() {
+        if bytes > core.space.pages.limit().size() {
             return Err(core.alloc_error(bytes));
         }
         self.pace(core);
         let since = ticks();
         let class = core.large_class(if info.is_leaf() { &LEAF_INFO } else { info });
         let taken = bytes.next_multiple_of(BLOCK);
-        self.ration(core, taken, must);
-        self.make_room(core, Blocks::within(taken));
+        self.ration(core, Bytes::of(taken), on_refusal);
+        self.make_room(core, Bytes::of(taken));
         let make = || core.space.large_span(class, bytes, number);
         let swept = || {
             self.sweep_others(core);
@@ -430,14 +442,16 @@ impl Record {
         let mut kind = PauseKind::Refill;
         let dropped = || {
             kind = PauseKind::Drops;
-            let may_wait = Self::may_await_drops(core, must);
-            may_wait.then(|| self.find_dropped_large(core, Blocks::within(taken), &make)).flatten()
+            let may_wait = Self::may_await_drops(core, on_refusal);
+            may_wait
+                .then(|| self.find_dropped_large(core, Blocks::within(Bytes::of(taken)), &make))
+                .flatten()
         };
         let Some(span) = make().or_else(swept).or_else(dropped) else {
-            self.refused(core, must);
+            self.refused(core, on_refusal);
             return Err(core.alloc_error(bytes));
         };
-        core.credit.allocate(taken as u64);
+        core.credit.allocate(Bytes::of(taken));
         core.totals.fresh_bytes.add(taken as u64);
         core.totals.allocated_objects.add(1);
         let at = core.space.address(span.block()) + class.origin;
@@ -449,8 +463,8 @@ impl Record {
         core.space.meta(span.block()).set_live(1);
         span.put_back(&core.space, List::Full, number);
         let rate = self.sample_rate();
-        if rate != 0 {
-            self.sample_large(at, info, taken, rate);
+        if !rate.is_zero() {
+            self.sample_large(at, info, Bytes::of(taken), rate);
         }
         self.paused(kind, since);
         Ok(at)
@@ -467,7 +481,7 @@ impl Record {
         }
         core.control.nudge();
         let marking = self.mode.get() == Mode::Mark;
-        let demand = core.credit.demand(marking.then(|| core.marking.found_bytes()));
+        let demand = core.credit.demand(marking.then(|| Bytes::new(core.marking.found_bytes())));
         if demand == Demand::Nothing || on_collector_thread() {
             return;
         }
@@ -526,7 +540,7 @@ impl Record {
         let marked = marker.take_marked();
         core.marking.assisted(marked);
         *self.assistant.borrow_mut() = Some(marker);
-        core.totals.assist_ticks.add(clock::since(since));
+        core.totals.assist_ticks.add(clock::since(since).get());
         marked > 0
     }
 }

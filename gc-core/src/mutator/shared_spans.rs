@@ -22,10 +22,9 @@ use super::{Core, Record};
 use crate::error::AllocError;
 use crate::handshake::Mode;
 use crate::heap::cache::Cursor;
-use crate::heap::free::{Rest, Run};
 use crate::heap::span::{List, OwnedSpan, SpanClass};
 use crate::observe::clock::ticks;
-use crate::word::Addr;
+use crate::word::{Addr, Bytes, OnRefusal};
 
 impl Record {
     /// A slot of a class that is cold for this thread.
@@ -34,7 +33,7 @@ impl Record {
         core: &Core,
         cursor: &Cursor,
         class: &'static SpanClass,
-        must: bool,
+        on_refusal: OnRefusal,
     ) -> Result<Addr, AllocError> {
         let shared = core.space.pop(class, List::Partial, self.sweeps.get());
         let is_shared = shared.is_some();
@@ -43,7 +42,7 @@ impl Record {
             None => {
                 self.pace(core);
                 let since = ticks();
-                let (span, kind) = self.find_span(core, class, must)?;
+                let (span, kind) = self.find_span(core, class, on_refusal)?;
                 self.paused(kind, since);
                 span
             }
@@ -51,14 +50,14 @@ impl Record {
         if !cursor.is_cold(class, 1) {
             if is_shared {
                 let free = class.slots - core.space.meta(span.block()).live() as usize;
-                self.draw_slots(core, class, free * class.slot, must);
+                self.draw_slots(core, class, Bytes::of(free * class.slot), on_refusal);
             }
             class.count_cached();
             return Ok(self.hold_span(core, cursor, span));
         }
         cursor.count(class, 1);
         let rate = self.sample_rate();
-        if rate != 0 {
+        if !rate.is_zero() {
             self.passes(class, rate);
         }
         let (at, is_full) = self.take_one(core, span);
@@ -66,7 +65,7 @@ impl Record {
             // As often as where threads take whole spans.
             self.pace(core);
         }
-        self.draw_slots(core, class, class.slot, must);
+        self.draw_slots(core, class, Bytes::of(class.slot), on_refusal);
         Ok(at)
     }
 
@@ -75,21 +74,15 @@ impl Record {
     fn take_one(&self, core: &Core, span: OwnedSpan) -> (Addr, bool) {
         let (space, class) = (&core.space, span.class());
         let slot = span.first_free(space).expect("the span has a free slot");
-        if self.mode.get() == Mode::Mark && !fault!("shared_white") {
-            if fault!("shared_scanned") {
-                let rest = Rest { run: Run { to: slot.from, ..slot }, holes: 0 };
-                span.for_unused(space, rest, |word, mask| space.set_scanned(class, word, mask));
-            }
+        if self.mode.get() == Mode::Mark {
             span.for_bits(space, slot, |word, bit| self.set_black(core, class, word, bit));
         }
         self.open(core, class, slot);
-        if !fault!("shared_twice") {
-            span.take_run(space, slot);
-        }
+        span.take_run(space, slot);
         let meta = space.meta(span.block());
         let live = meta.live() + 1;
         meta.set_live(live);
-        core.credit.allocate(class.slot as u64);
+        core.credit.allocate(Bytes::of(class.slot));
         core.totals.allocated_objects.add(1);
         let is_full = live as usize == class.slots;
         let list = if is_full { List::Full } else { List::Partial };

@@ -54,7 +54,13 @@ pub(crate) struct SpanLife {}
 
 #[cfg(loom)]
 impl SpanLife {
-    pub(crate) fn note(&self, _span: crate::word::BlockId, _class: u32, _state: SpanState) {}
+    pub(crate) fn note(
+        &self,
+        _span: crate::word::BlockId,
+        _class: crate::word::ClassId,
+        _state: SpanState,
+    ) {
+    }
 }
 
 #[cfg(not(loom))]
@@ -64,7 +70,7 @@ mod followed {
     use super::SpanState;
     use crate::sync::Mutex;
     use crate::sync::plain::{AtomicU32, Ordering};
-    use crate::word::BlockId;
+    use crate::word::{BlockId, Bytes, ClassId, Ticks};
 
     /// The lives of some spans, one in so many by their numbers.
     ///
@@ -88,14 +94,14 @@ mod followed {
 
     impl SpanLife {
         /// Follows one span in `every` from now on (0: none). The tape may take `bytes` more.
-        pub(crate) fn follow(&self, every: u32, bytes: u64) {
-            let chunks = u32::try_from(bytes / Tape::CHUNK_BYTES).unwrap_or(u32::MAX);
+        pub(crate) fn follow(&self, every: u32, bytes: Bytes) {
+            let chunks = u32::try_from(bytes.get() / Tape::CHUNK_BYTES).unwrap_or(u32::MAX);
             self.chunks.store(chunks, Ordering::Relaxed);
             self.every.store(every, Ordering::Relaxed);
         }
         /// Notes that a span of a class comes to a state.
         #[inline(always)]
-        pub(crate) fn note(&self, span: BlockId, class: u32, state: SpanState) {
+        pub(crate) fn note(&self, span: BlockId, class: ClassId, state: SpanState) {
             let every = self.every.load(Ordering::Relaxed);
             if every != 0 && span.index().is_multiple_of(every as usize) {
                 self.note_followed(span, class, state);
@@ -103,9 +109,9 @@ mod followed {
         }
         #[cold]
         #[inline(never)]
-        fn note_followed(&self, span: BlockId, class: u32, state: SpanState) {
-            let what = (span.index() as u64) << 32 | u64::from(class);
-            let words = [clock::ticks(), what, state as u64, 0];
+        fn note_followed(&self, span: BlockId, class: ClassId, state: SpanState) {
+            let what = (span.index() as u64) << 32 | u64::from(class.get());
+            let words = [clock::ticks().get(), what, state as u64, 0];
             let may_grow = || {
                 let left = self.chunks.load(Ordering::Relaxed);
                 self.chunks.store(left.saturating_sub(1), Ordering::Relaxed);
@@ -119,16 +125,21 @@ mod followed {
             let step = |(_, note): (u64, Note)| {
                 let [at, what, state, _] = note.words;
                 let state = *SpanState::ALL.get(state as usize)?;
-                Some(Step { at, span: (what >> 32) as u32, class: what as u32, state })
+                Some(Step {
+                    at: Ticks::new(at),
+                    span: (what >> 32) as u32,
+                    class: what as u32,
+                    state,
+                })
             };
             self.tape.read().into_iter().filter_map(step).collect()
         }
     }
 
-    /// A step in the life of a span: when (in ticks), of which class, and to which state.
+    /// A step in the life of a span: when, of which class, and to which state.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub(crate) struct Step {
-        pub(crate) at: u64,
+        pub(crate) at: Ticks,
         pub(crate) span: u32,
         pub(crate) class: u32,
         pub(crate) state: SpanState,
@@ -138,14 +149,14 @@ mod followed {
 #[cfg(all(test, not(loom), not(shuttle)))]
 mod tests {
     use super::*;
-    use crate::word::BlockId;
+    use crate::word::{BlockId, Bytes, ClassId};
 
     #[test]
     fn one_span_in_so_many_is_followed() {
         let life = SpanLife::default();
-        life.note(BlockId::new(0), 1, SpanState::Cached);
-        life.follow(4, 1 << 20);
-        (0..16).for_each(|span| life.note(BlockId::new(span), 7, SpanState::Swept));
+        life.note(BlockId::new(0), ClassId::new(1), SpanState::Cached);
+        life.follow(4, Bytes::new(1 << 20));
+        (0..16).for_each(|span| life.note(BlockId::new(span), ClassId::new(7), SpanState::Swept));
         let steps = life.steps();
         let spans: Vec<u32> = steps.iter().map(|step| step.span).collect();
         assert_eq!(spans, [0, 4, 8, 12]);

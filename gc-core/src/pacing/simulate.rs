@@ -7,13 +7,13 @@ use super::*;
 use crate::config::Settings;
 use std::time::Duration;
 
-const MB: u64 = 1 << 20;
+const MB: Bytes = Bytes::new(1 << 20);
 const STEP: f64 = 50e-6;
 
 /// A program and a machine.
 struct World {
     /// Live bytes at a time in seconds.
-    live: fn(f64) -> u64,
+    live: fn(f64) -> Bytes,
     /// Bytes that all mutators together allocate in a second, if they do nothing else.
     allocation: f64,
     /// Bytes marked in a second: by the collector's thread, and by an assisting mutator.
@@ -21,7 +21,7 @@ struct World {
     /// Seconds that each handshake of a cycle lasts.
     handshake: f64,
     gc_percent: u32,
-    limit: u64,
+    limit: Bytes,
     /// Whether the collector has a core that no mutator uses.
     own_core: bool,
     seconds: f64,
@@ -31,11 +31,11 @@ impl Default for World {
     fn default() -> World {
         World {
             live: |_| 100 * MB,
-            allocation: 200.0 * MB as f64,
-            marking: 500.0 * MB as f64,
+            allocation: 200.0 * MB.as_f64(),
+            marking: 500.0 * MB.as_f64(),
             handshake: 50e-6,
             gc_percent: 100,
-            limit: u64::MAX,
+            limit: Bytes::MAX,
             own_core: true,
             seconds: 20.0,
         }
@@ -46,10 +46,10 @@ impl Default for World {
 #[derive(Debug, Clone, Copy)]
 struct Cycle {
     at: f64,
-    goal: u64,
+    goal: Bytes,
     /// The heap at the end of marking.
-    peak: u64,
-    live: u64,
+    peak: Bytes,
+    live: Bytes,
 }
 
 struct Outcome {
@@ -63,7 +63,7 @@ struct Outcome {
     yielding: f64,
     waiting: f64,
     /// Peak size of the heap.
-    most: u64,
+    most: Bytes,
     /// The least number of bytes allocated in any tenth of the run after the first two.
     least: f64,
 }
@@ -72,7 +72,7 @@ impl Outcome {
     /// The largest ratio of heap to goal, from `from` seconds on.
     fn overshoot(&self, from: f64) -> f64 {
         let late = self.cycles.iter().filter(|c| c.at >= from);
-        late.map(|c| c.peak as f64 / c.goal as f64).fold(0.0, f64::max)
+        late.map(|c| c.peak.as_f64() / c.goal.as_f64()).fold(0.0, f64::max)
     }
     fn count(&self, from: f64, to: f64) -> usize {
         self.cycles.iter().filter(|c| c.at >= from && c.at < to).count()
@@ -92,41 +92,113 @@ enum Phase {
     },
 }
 
+fn bytes(of: f64) -> Bytes {
+    Bytes::new(of as u64)
+}
+
+/// What the mutator did in one step.
+struct Turn {
+    /// It waited at the limit.
+    waits: bool,
+    allocated: Bytes,
+    /// Bytes that it marked.
+    assisted: f64,
+    /// The share of a core that the collector had.
+    own: f64,
+}
+
+/// A run in progress: the state of the program, the pacer and the collector.
+struct Run<'a> {
+    world: &'a World,
+    now: f64,
+    pacer: Pacer,
+    credit: Credit,
+    limiter: Limiter,
+    limited: bool,
+    phase: Phase,
+    /// Bytes allocated before this cycle, and while it marked; and what it has marked.
+    begun: Bytes,
+    in_mark: Bytes,
+    marked: Marked,
+    cycles: Vec<Cycle>,
+    gc_time: f64,
+    all_time: f64,
+    assist_time: f64,
+    yield_time: f64,
+    gate: Gate,
+    /// Bytes allocated in each tenth of the run.
+    tenths: [f64; 10],
+}
+
 fn run(world: &World) -> Outcome {
-    let mut pacer = Pacer::new(world.gc_percent, 4 * MB as usize, world.limit);
-    let credit = Credit::new(pacer.first());
-    let mut limiter = Limiter::default();
-    let mut limited = false;
-    let mut phase = Phase::Idle;
-    let (mut begun, mut in_mark, mut marked) = (0u64, 0u64, Marked::default());
-    let mut cycles = Vec::new();
-    let (mut gc_time, mut all_time, mut assist_time, mut yield_time) = (0.0, 0.0, 0.0, 0.0);
-    let mut gate = Gate::new(world.limit);
-    let mut tenths = [0.0f64; 10];
+    let mut run = Run::new(world);
     let mut half = (0.0, 0.0);
-    let mut now = 0.0;
-    credit.allocate((world.live)(0.0));
-    while now < world.seconds {
-        now += STEP;
-        if now < world.seconds / 2.0 {
-            half = (gc_time, all_time);
+    while run.now < world.seconds {
+        run.now += STEP;
+        if run.now < world.seconds / 2.0 {
+            half = (run.gc_time, run.all_time);
         }
-        // The mutator: it assists or yields first, as at a refill.
-        let done = match phase {
-            Phase::Marking { done, .. } => Some(done as u64),
+        let turn = run.mutate();
+        run.collect(&turn);
+        run.relieve();
+    }
+    Outcome {
+        allocated: run.credit.allocated().as_f64(),
+        share: (run.gc_time - half.0) / (run.all_time - half.1),
+        assisting: run.assist_time / world.seconds,
+        yielding: run.yield_time / world.seconds,
+        waiting: run.gate.waited / world.seconds,
+        most: run.gate.most,
+        least: run.tenths[2..].iter().copied().fold(f64::MAX, f64::min),
+        cycles: run.cycles,
+    }
+}
+
+impl Run<'_> {
+    fn new(world: &World) -> Run<'_> {
+        let aim = Aim { gc_percent: world.gc_percent, limit: world.limit };
+        let pacer = Pacer::new(4 * MB, aim);
+        let credit = Credit::new(pacer.first());
+        credit.allocate((world.live)(0.0));
+        Run {
+            world,
+            now: 0.0,
+            pacer,
+            credit,
+            limiter: Limiter::default(),
+            limited: false,
+            phase: Phase::Idle,
+            begun: Bytes::ZERO,
+            in_mark: Bytes::ZERO,
+            marked: Marked::default(),
+            cycles: Vec::new(),
+            gc_time: 0.0,
+            all_time: 0.0,
+            assist_time: 0.0,
+            yield_time: 0.0,
+            gate: Gate::new(world.limit),
+            tenths: [0.0; 10],
+        }
+    }
+
+    /// The mutator: it assists or yields first, as at a refill.
+    fn mutate(&mut self) -> Turn {
+        let world = self.world;
+        let done = match self.phase {
+            Phase::Marking { done, .. } => Some(bytes(done)),
             _ => None,
         };
-        let demand = if credit.heap() < credit.trigger() {
+        let demand = if self.credit.heap() < self.credit.trigger() {
             Demand::Nothing
         } else {
-            credit.judge(world.own_core);
-            credit.demand(done)
+            self.credit.judge(world.own_core);
+            self.credit.demand(done)
         };
-        let marking = matches!(phase, Phase::Marking { .. });
+        let marking = matches!(self.phase, Phase::Marking { .. });
         let assisting = matches!(demand, Demand::Assist | Demand::AssistAndYield) && marking;
         let yields = matches!(demand, Demand::Yield | Demand::AssistAndYield);
         // At most half of a mutator's time goes into assists, and a yield gives the rest away.
-        let waits = gate.is_closed(now, credit.heap());
+        let waits = self.gate.is_closed(self.now, self.credit.heap());
         let mutating = match (yields || waits, assisting) {
             (true, _) => 0.0,
             (_, true) => 0.5,
@@ -137,85 +209,90 @@ fn run(world: &World) -> Outcome {
             (false, false) => 0.5,
             _ => 1.0,
         };
-        let bytes = (world.allocation * STEP * mutating) as u64;
-        credit.allocate(bytes);
-        gate.took(bytes);
-        tenths[((now / world.seconds * 10.0) as usize).min(9)] += bytes as f64;
+        let allocated = bytes(world.allocation * STEP * mutating);
+        self.credit.allocate(allocated);
+        self.gate.took(allocated);
+        let tenth = (self.now / world.seconds * 10.0) as usize;
+        self.tenths[tenth.min(9)] += allocated.as_f64();
         // A thread that waits uses no CPU time.
-        all_time += if waits { 0.0 } else { STEP };
-        yield_time += if yields { STEP } else { 0.0 };
-        let assisted_now = if assisting { world.marking * STEP * 0.5 } else { 0.0 };
+        self.all_time += if waits { 0.0 } else { STEP };
+        self.yield_time += if yields { STEP } else { 0.0 };
+        let assisted = if assisting { world.marking * STEP * 0.5 } else { 0.0 };
         if assisting {
-            assist_time += STEP * 0.5;
-            gc_time += STEP * 0.5;
+            self.assist_time += STEP * 0.5;
+            self.gc_time += STEP * 0.5;
         }
-        // The collector.
-        match &mut phase {
+        Turn { waits, allocated, assisted, own }
+    }
+
+    /// The collector, beside that turn of the mutator.
+    fn collect(&mut self, turn: &Turn) {
+        let world = self.world;
+        match &mut self.phase {
             Phase::Idle => {
-                let is_due = credit.heap() >= credit.trigger() && !credit.is_relieved();
-                if is_due || waits {
-                    credit.begin();
-                    begun = credit.allocated();
-                    (in_mark, marked) = (0, Marked::default());
-                    phase = Phase::Handshake(world.handshake, false);
+                let is_due =
+                    self.credit.heap() >= self.credit.trigger() && !self.credit.is_relieved();
+                if is_due || turn.waits {
+                    self.credit.begin();
+                    self.begun = self.credit.allocated();
+                    (self.in_mark, self.marked) = (Bytes::ZERO, Marked::default());
+                    self.phase = Phase::Handshake(world.handshake, false);
                 }
             }
             Phase::Handshake(left, over) => {
                 *left -= STEP;
                 if *left <= 0.0 && !*over {
-                    let total = (world.live)(now) as f64;
-                    phase = Phase::Marking { total, done: 0.0, assisted: 0.0 };
+                    let total = (world.live)(self.now).as_f64();
+                    self.phase = Phase::Marking { total, done: 0.0, assisted: 0.0 };
                 } else if *left <= 0.0 {
-                    marked.black = credit.allocated() - begun;
-                    marked.in_mark = in_mark;
-                    let (goal, peak) = (credit.goal(), credit.heap());
-                    let plan = pacer.after_mark(marked);
-                    credit.adopt(plan, credit.allocated());
-                    // The sweep: at once, and everything free is reused.
-                    let used = plan.live;
-                    let footprint = Footprint { used, counted: used, ..Footprint::default() };
-                    let plan = pacer.after_sweep(footprint);
-                    credit.amend(plan);
-                    limited = plan.limited;
-                    gate.cycle_ended(credit.heap(), plan.kept);
-                    cycles.push(Cycle { at: now, goal, peak, live: plan.live });
-                    phase = Phase::Idle;
+                    self.end_cycle();
                 }
             }
             Phase::Marking { total, done, assisted } => {
-                gc_time += STEP * own;
+                self.gc_time += STEP * turn.own;
                 // Beside the program, or in place of a thread that waits.
-                if world.own_core || waits {
-                    all_time += STEP;
+                if world.own_core || turn.waits {
+                    self.all_time += STEP;
                 }
-                *done += world.marking * STEP * own + assisted_now;
-                *assisted += assisted_now;
-                in_mark += (world.allocation * STEP * mutating) as u64;
+                *done += world.marking * STEP * turn.own + turn.assisted;
+                *assisted += turn.assisted;
+                self.in_mark += turn.allocated;
                 if *done >= *total {
-                    marked.found = *total as u64;
-                    marked.assisted = *assisted as u64;
-                    phase = Phase::Handshake(world.handshake, true);
+                    self.marked.found = bytes(*total);
+                    self.marked.assisted = bytes(*assisted);
+                    self.phase = Phase::Handshake(world.handshake, true);
                 }
             }
         }
-        if limited {
-            let on =
-                limiter.update(Duration::from_secs_f64(gc_time), Duration::from_secs_f64(all_time));
-            credit.relieve(on);
-        } else {
-            limiter.reset();
-            credit.relieve(false);
-        }
     }
-    Outcome {
-        cycles,
-        allocated: credit.allocated() as f64,
-        share: (gc_time - half.0) / (all_time - half.1),
-        assisting: assist_time / world.seconds,
-        yielding: yield_time / world.seconds,
-        waiting: gate.waited / world.seconds,
-        most: gate.most,
-        least: tenths[2..].iter().copied().fold(f64::MAX, f64::min),
+
+    /// The end of a cycle: the pacer's plans after marking and after the sweep.
+    fn end_cycle(&mut self) {
+        let credit = &self.credit;
+        self.marked.black = credit.allocated() - self.begun;
+        self.marked.in_mark = self.in_mark;
+        let (goal, peak) = (credit.goal(), credit.heap());
+        let plan = self.pacer.after_mark(self.marked);
+        credit.adopt(plan, credit.allocated());
+        // The sweep: at once, and everything free is reused.
+        let used = plan.live;
+        let footprint = Footprint { used, counted: used, ..Footprint::default() };
+        let plan = self.pacer.after_sweep(footprint);
+        credit.amend(plan);
+        self.limited = plan.limited;
+        self.gate.cycle_ended(credit.heap(), plan.kept);
+        self.cycles.push(Cycle { at: self.now, goal, peak, live: plan.live });
+        self.phase = Phase::Idle;
+    }
+
+    /// The limiter of the collector's share, under a soft limit.
+    fn relieve(&mut self) {
+        let [gc, all] = [self.gc_time, self.all_time].map(Duration::from_secs_f64);
+        let on = self.limited && self.limiter.update(gc, all);
+        if !self.limited {
+            self.limiter.reset();
+        }
+        self.credit.relieve(on);
     }
 }
 
@@ -227,31 +304,31 @@ struct Gate {
     /// The time until which the thread waits, if no cycle ends before.
     until: f64,
     waited: f64,
-    most: u64,
+    most: Bytes,
 }
 
 impl Gate {
-    fn new(soft: u64) -> Gate {
+    fn new(soft: Bytes) -> Gate {
         let settings = Settings { gc_percent: 0, memory_limit: 0, heap_limit: 0 };
         let limits = Limits::new(settings);
         limits.adopt(soft, soft);
-        Gate { limits, ration: 0, until: 0.0, waited: 0.0, most: 0 }
+        Gate { limits, ration: 0, until: 0.0, waited: 0.0, most: Bytes::ZERO }
     }
-    fn room(heap: u64, kept: u64) -> Room {
-        Room { used: heap, hard: u64::MAX, external: 0, kept }
+    fn room(heap: Bytes, kept: Bytes) -> Room {
+        Room { used: heap, hard: Bytes::MAX, external: Bytes::ZERO, kept }
     }
-    fn is_closed(&mut self, now: f64, heap: u64) -> bool {
+    fn is_closed(&mut self, now: f64, heap: Bytes) -> bool {
         self.most = self.most.max(heap);
         if now < self.until {
             self.waited += STEP;
             return true;
         }
-        match self.limits.tightness(Gate::room(heap, 0), 0) {
+        match self.limits.tightness(Gate::room(heap, Bytes::ZERO), Bytes::ZERO) {
             Tightness::Soft(step) if self.ration < 0 => {
-                let blocks = self.ration.unsigned_abs() / LEAST_RATION;
+                let blocks = Bytes::new(self.ration.unsigned_abs()) / LEAST_RATION;
                 let step = step.saturating_mul(blocks.clamp(1, 100) as u32).min(LONGEST_STEP);
                 self.until = now + step.as_secs_f64();
-                self.ration = LEAST_RATION as i64;
+                self.ration = LEAST_RATION.get() as i64;
                 true
             }
             tightness => {
@@ -262,12 +339,12 @@ impl Gate {
             }
         }
     }
-    fn took(&mut self, bytes: u64) {
-        self.ration -= bytes as i64;
+    fn took(&mut self, bytes: Bytes) {
+        self.ration -= bytes.get() as i64;
     }
-    fn cycle_ended(&mut self, heap: u64, kept: u64) {
+    fn cycle_ended(&mut self, heap: Bytes, kept: Bytes) {
         self.until = 0.0;
-        self.ration = self.limits.share(Gate::room(heap, kept), heap, false).fresh as i64;
+        self.ration = self.limits.share(Gate::room(heap, kept), heap, false).fresh.get() as i64;
     }
 }
 
@@ -276,13 +353,13 @@ fn in_steady_state_the_peak_is_within_a_tenth_of_the_goal() {
     for own_core in [true, false] {
         for handshake in [50e-6, 5e-3] {
             for (allocation, marking) in [(50.0, 800.0), (200.0, 500.0), (600.0, 900.0)] {
-                let (allocation, marking) = (allocation * MB as f64, marking * MB as f64);
+                let (allocation, marking) = (allocation * MB.as_f64(), marking * MB.as_f64());
                 let world = World { allocation, marking, handshake, own_core, ..World::default() };
                 let outcome = run(&world);
                 let (over, last) = (outcome.overshoot(5.0), outcome.cycles.last().unwrap());
                 assert!(over < 1.1, "{own_core} {handshake} {allocation}: {over}");
                 // The collector must not start far too early either.
-                let under = last.peak as f64 / last.goal as f64;
+                let under = last.peak.as_f64() / last.goal.as_f64();
                 assert!(under > 0.75, "{own_core} {handshake} {allocation}: {under}");
             }
         }
@@ -293,9 +370,9 @@ fn in_steady_state_the_peak_is_within_a_tenth_of_the_goal() {
 fn a_program_that_keeps_the_collector_busy_passes_its_goal_by_less_than_a_tenth() {
     // Three quarters of the way from live to goal are allocated while it marks.
     for (gc_percent, allocation) in [(50, 340.0), (100, 675.0), (400, 2700.0)] {
-        let allocation = allocation * MB as f64;
+        let allocation = allocation * MB.as_f64();
         let world =
-            World { gc_percent, allocation, marking: 900.0 * MB as f64, ..World::default() };
+            World { gc_percent, allocation, marking: 900.0 * MB.as_f64(), ..World::default() };
         let outcome = run(&world);
         let over = outcome.overshoot(5.0);
         assert!(over > 1.01 && over < 1.1, "{gc_percent}: {over}");
@@ -387,7 +464,7 @@ fn near_the_limit_the_collector_takes_half_of_the_time_and_the_program_goes_on()
             let world = World {
                 live: |_| 95 * MB,
                 limit: 100 * MB,
-                allocation: allocation * MB as f64,
+                allocation: allocation * MB.as_f64(),
                 own_core,
                 ..World::default()
             };
@@ -422,16 +499,16 @@ fn a_soft_limit_is_passed_by_a_tenth_and_a_little_and_the_program_goes_on() {
     for own_core in [true, false] {
         // A collector so slow that the heap would go to three times its limit without the gate.
         for (live, marking) in [(60, 100.0), (85, 300.0), (95, 500.0)] {
-            let live: fn(f64) -> u64 = match live {
+            let live: fn(f64) -> Bytes = match live {
                 60 => |_| 60 * MB,
                 85 => |_| 85 * MB,
                 _ => |_| 95 * MB,
             };
             let world = World {
                 live,
-                marking: marking * MB as f64,
+                marking: marking * MB.as_f64(),
                 limit: 100 * MB,
-                allocation: 1000.0 * MB as f64,
+                allocation: 1000.0 * MB.as_f64(),
                 own_core,
                 ..World::default()
             };
@@ -462,7 +539,7 @@ fn what_lives_may_pass_a_soft_limit_slowly() {
 
 #[test]
 fn without_a_limit_or_far_below_it_nobody_waits() {
-    for limit in [u64::MAX, 300 * MB] {
+    for limit in [Bytes::MAX, 300 * MB] {
         assert_eq!(run(&World { limit, ..World::default() }).waiting, 0.0);
     }
 }

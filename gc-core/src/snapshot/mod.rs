@@ -160,7 +160,7 @@ pub(crate) fn record(core: &Core) -> Result<Graph, Failed> {
     let mut has_room = true;
     space.each_span(|span, class| {
         let first = space.first_word(span);
-        let words = (first..first + class.starts.len()).map(|word| space.mark_word(word).bits());
+        let words = (0..class.starts.len()).map(|i| space.mark_word(first + i).bits());
         let (start, blocks) = (space.address(span), space.meta(span).blocks());
         let kind = sink.kind_of(class, start);
         let before = sink.graph.len();

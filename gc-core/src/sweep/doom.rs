@@ -2,7 +2,8 @@
 //! Sweeping spans whose objects have drop glue: dead objects wait, and keep their alloc bits
 //! (INV-18).
 //!
-//! 1. [`OwnedSpan::doom`] sweeps a span from a list. If an object in it is dead, the span becomes a ward.
+//! 1. [`OwnedSpan::doom`] sweeps a span from a list. If an object in it is dead, the span becomes a
+//!    ward.
 //! 2. [`sweep_ward`] sweeps the span of a ward in every later cycle.
 //!
 //! Both find out which objects are dead and touch none of them.
@@ -79,7 +80,7 @@ impl OwnedSpan {
         let meta = space.meta(span);
         meta.set_live(swept.live);
         meta.set_sweep(number);
-        space.life.note(span, class.id.get(), SpanState::Swept);
+        space.life.note(span, class.id, SpanState::Swept);
         let Some(bits) = bits else { return (swept, Doom::Alive(self)) };
         let each = space.bytes_of(class, span) as u64;
         let (class, span) = self.into_parts();

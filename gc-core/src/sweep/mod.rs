@@ -3,9 +3,9 @@
 //! Life of a sweep with number n (the cycle's number):
 //! 1. Every thread has crossed into Sweep n and given its spans up. All spans lie in the central
 //!    lists of n - 1. The collector opens the sweep ([`ActiveSweep::open`], rule 10).
-//! 2. An allocation that finds no swept span takes an unswept one and sweeps it ([`OwnedSpan::sweep`]).
-//!    It does so between [`ActiveSweep::begin`] and the drop of its [`Sweeping`]. The collector
-//!    does the same for all spans.
+//! 2. An allocation that finds no swept span takes an unswept one and sweeps it
+//!    ([`OwnedSpan::sweep`]). It does so between [`ActiveSweep::begin`] and the drop of its
+//!    [`Sweeping`]. The collector does the same for all spans.
 //! 3. A swept span carries n. It lies in the lists of n, or is empty and reused or freed.
 //! 4. When the lists of n - 1 are empty, the collector closes the sweep ([`ActiveSweep::close`]).
 //!    Closing waits for threads that are still sweeping, since a sweep that ran into the next Prep
@@ -34,7 +34,7 @@ use crate::heap::span::{List, OwnedSpan, SpanBits, SpanClass};
 use crate::heap::{Space, asan};
 use crate::observe::life::SpanState;
 use crate::sync::{AtomicU64, Ordering, chaos};
-use crate::word::{Addr, SweepNumber};
+use crate::word::{Addr, SweepNumber, WordIndex};
 
 const OPEN: u64 = 1 << 63;
 
@@ -84,10 +84,6 @@ impl ActiveSweep {
     /// did is visible.
     #[must_use]
     pub fn close(&self) -> bool {
-        if fault!("sweep_into_prep") {
-            self.0.fetch_and(!OPEN, Ordering::AcqRel);
-            return true;
-        }
         self.0.compare_exchange(OPEN, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 }
@@ -173,7 +169,7 @@ impl OwnedSpan {
         swept.freed_bytes = u64::from(swept.freed) * bytes as u64;
         meta.set_live(swept.live);
         meta.set_sweep(number);
-        space.life.note(span, class.id.get(), SpanState::Swept);
+        space.life.note(span, class.id, SpanState::Swept);
         swept
     }
 
@@ -191,7 +187,7 @@ impl OwnedSpan {
 
     /// Puts the span into a list of `number`.
     pub(crate) fn put_back(self, space: &Space, list: List, number: SweepNumber) {
-        space.life.note(self.block(), self.class().id.get(), SpanState::InUse);
+        space.life.note(self.block(), self.class().id, SpanState::InUse);
         space.push(self, list, number);
     }
 }
@@ -206,7 +202,7 @@ struct Word {
 
 /// Takes the marks of a word of a span that the caller sweeps. `starts` has the granules where
 /// objects may begin.
-fn take_word(space: &Space, class: &SpanClass, at: usize, starts: u64, keep: Keep) -> Word {
+fn take_word(space: &Space, class: &SpanClass, at: WordIndex, starts: u64, keep: Keep) -> Word {
     let allocated = space.allocated(at);
     let marked = space.mark_word(at).take();
     space.clear_scanned(class, at);

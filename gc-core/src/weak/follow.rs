@@ -21,7 +21,6 @@
 //! 1997); waiting by address is how V8 and SpiderMonkey keep it near linear.
 
 use super::waiting::Waiting;
-use crate::config::BLOCK;
 use crate::heap::tables::Tables;
 use crate::mark::worker::Marker;
 use crate::sync::chaos;
@@ -172,7 +171,7 @@ impl Follower {
         let class = tables.class_of(addr);
         self.objects += 1;
         self.bytes += if class.is_large() {
-            u64::from(tables.meta(tables.block_of(addr)).blocks()) * BLOCK as u64
+            tables.span_bytes(tables.block_of(addr)) as u64
         } else {
             class.slot as u64
         };
@@ -191,9 +190,6 @@ impl Follower {
         self.left = self.left.saturating_sub(1 + class.slot / 64);
         let (word, bit) = tables.bit_of(addr);
         tables.set_scanned(class, word, bit);
-        if fault!("followed_unscanned") {
-            return;
-        }
         let owner: *mut Fresh = &raw mut *self.fresh;
         let mut tracer = Tracer::new(self.edges.as_mut_ptr(), spill, owner.cast(), self.cycle);
         // SAFETY: INV-6: a marked address was found in an object or an ephemeron, so `n` values of
