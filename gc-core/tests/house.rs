@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 #[path = "house/documents.rs"]
 mod documents;
+#[path = "house/inventories.rs"]
+mod inventories;
 #[path = "house/items.rs"]
 mod items;
 
