@@ -19,13 +19,13 @@
 mod builder;
 mod ending;
 mod events;
-mod heap;
+pub(crate) mod heap;
 mod mutation;
 mod mutator;
 mod readings;
 mod thread_table;
 mod tuning;
-mod watching;
+pub(crate) mod watching;
 
 pub use builder::HeapBuilder;
 pub use ending::DropQueue;

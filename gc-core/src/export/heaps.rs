@@ -1,7 +1,7 @@
 #![forbid(unsafe_code)]
 //! The heaps that an exporter shows, each under a name of its own.
 
-use crate::api::{Heap, Inner};
+use crate::api::heap::{Heap, Inner};
 use crate::observe::Metrics;
 use crate::sync::{Arc, Mutex, Weak};
 use std::fmt;

@@ -48,7 +48,8 @@ pub(crate) struct Cursor {
     holes: Cell<u64>,
     halves: Cell<u64>,
     /// Bytes to the next point at which a slot is sampled (`mutator::sample`), counted from the end
-    /// of the run or the holes: it lies in their first byte if this is 1. Zero: not drawn.
+    /// of the run or the holes: it lies in the first byte of the next slot if this is 1. Zero: not
+    /// drawn.
     until: Cell<usize>,
 }
 
@@ -105,10 +106,10 @@ impl Cursor {
         let holes = self.holes.get();
         self.class.get().map(|class| Held { class, span, rest, holes })
     }
-    /// Takes the span out. A point that lay in it does not count.
+    /// Takes the span out. The distance to the next point stays: it is counted in slots that the
+    /// cursor hands out, and given up ones are none.
     pub(crate) fn take(&self) -> Option<Held> {
         let held = self.held();
-        self.until.set(0);
         self.span.set(0);
         self.at.set(0);
         self.end.set(0);
@@ -331,16 +332,27 @@ impl Cache {
 
     /// Calls `each` for every cursor that holds a span.
     pub(crate) fn each(&self, mut each: impl FnMut(&Cursor)) {
-        for cursor in self.leaf.iter().chain(&self.typed) {
+        self.each_cursor(|cursor| {
             if cursor.span.get() != 0 {
                 each(cursor);
             }
-        }
-        for cursor in self.parked.borrow().iter().filter_map(|parked| parked.cursor.as_ref()) {
-            if cursor.span.get() != 0 {
-                each(cursor);
+        });
+    }
+
+    /// Lets every cursor forget the point to which it has a distance: the rate has changed.
+    pub(crate) fn forget_points(&self) {
+        self.each_cursor(|cursor| {
+            // Only where there is one: the page of a cursor that was never used stays untouched.
+            if cursor.until.get() != 0 {
+                cursor.until.set(0);
             }
-        }
+        });
+    }
+
+    fn each_cursor(&self, each: impl FnMut(&Cursor)) {
+        let parked = self.parked.borrow();
+        let parked = parked.iter().filter_map(|parked| parked.cursor.as_deref());
+        self.leaf.iter().chain(&self.typed).chain(parked).for_each(each);
     }
 }
 

@@ -9,8 +9,9 @@
 //!    slots beyond the point cuts the run, or the holes, before the slot of the point. The rest
 //!    stays free in the span, as the rest behind any run. So the fast path ends just there, and the
 //!    next refill begins with the slot that is sampled ([`Record::cut`]).
-//! 3. A cursor that gives its span up forgets its point. The distance to the next one is
-//!    distributed as before, because the process has no memory.
+//! 3. A cursor that gives its span up keeps the distance for its next span. That is distributed
+//!    like a new one, because the process has no memory. When the rate changes, the thread's
+//!    cursors forget their points ([`Record::cut`]).
 //! 4. Slots of spans that threads share come one by one ([`Record::passes`]), and so do large
 //!    objects ([`Record::sample_large`]). For each the thread draws a distance of its own, for the
 //!    same reason.
@@ -32,6 +33,8 @@ use std::cell::Cell;
 pub(super) struct Sampler {
     /// The state of a xorshift generator, never zero.
     seed: Cell<u64>,
+    /// The rate at which the points of the thread's cursors were drawn.
+    rate: Cell<u64>,
     /// The slot that a refill has just taken is sampled.
     is_due: Cell<bool>,
     /// The listener runs.
@@ -42,7 +45,12 @@ impl Sampler {
     /// A sampler; two with other numbers draw other distances.
     pub(super) fn new(number: u64) -> Sampler {
         let seed = (number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        Sampler { seed: Cell::new(seed | 1), is_due: Cell::new(false), is_inside: Cell::new(false) }
+        Sampler {
+            seed: Cell::new(seed | 1),
+            rate: Cell::new(0),
+            is_due: Cell::new(false),
+            is_inside: Cell::new(false),
+        }
     }
 
     /// A number from 0 (excluded) to 1.
@@ -77,6 +85,9 @@ impl Record {
     /// Cuts free slots before the next one that is sampled, and notes if the first one is.
     #[cold]
     pub(super) fn cut(&self, cursor: &Cursor, class: &SpanClass, free: Free, rate: u64) -> Free {
+        if self.sampler.rate.replace(rate) != rate {
+            self.cache.forget_points();
+        }
         let (free, is_due) = cursor.cut(class.slot, free, || self.sampler.draw(rate));
         self.sampler.is_due.set(is_due);
         free

@@ -20,7 +20,7 @@ mod stack;
 pub use read::{HeapProfile, ProfileFrame, ProfileSite, ProfileValue};
 
 use crate::api::Heap;
-use crate::api::builder::HeapBuilder;
+use crate::api::HeapBuilder;
 use crate::observe::sample::{SampleListener, Sampling};
 use crate::sync::Arc;
 use sites::Recorder;

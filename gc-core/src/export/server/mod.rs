@@ -19,7 +19,7 @@
 mod request;
 mod routes;
 
-use crate::api::{Heap, Inner};
+use crate::api::heap::{Heap, Inner};
 use crate::export::PrometheusExporter;
 use crate::sync::{Arc, Weak};
 use std::fmt;
