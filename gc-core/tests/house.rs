@@ -11,10 +11,14 @@ use std::path::{Path, PathBuf};
 
 #[path = "house/documents.rs"]
 mod documents;
+#[path = "house/index.rs"]
+mod index;
 #[path = "house/inventories.rs"]
 mod inventories;
 #[path = "house/items.rs"]
 mod items;
+#[path = "house/names.rs"]
+mod names;
 
 /// Lines of a file without its tests.
 const CEILING: usize = 600;

@@ -14,7 +14,7 @@
 
 use crate::graph::dominators::{UNREACHED, unreached};
 use crate::graph::rows::{Edge, ROOT, VALUE, WEAK_KEY, WEAK_TARGET};
-use crate::graph::{Graph, What};
+use crate::graph::{Graph, NodeKind};
 use crate::inspect::Snapshot;
 use crate::trace::naming::Step;
 use std::io::{self, Write};
@@ -98,9 +98,9 @@ const OTHERS: [&str; 3] = ["target", "key", "value"];
 impl<'a> Texts<'a> {
     fn new(graph: &'a Graph) -> Texts<'a> {
         let places = (0..graph.first_object()).map(|node| match graph.what(node) {
-            What::Root => "(roots of the program)".into(),
-            What::Unreached => "(no root leads here)".into(),
-            What::Place(Some(place)) => format!("Root made at {place}"),
+            NodeKind::Root => "(roots of the program)".into(),
+            NodeKind::Unreached => "(no root leads here)".into(),
+            NodeKind::Place(Some(place)) => format!("Root made at {place}"),
             _ => "Root".into(),
         });
         let mut all: Vec<String> = places.collect();

@@ -79,7 +79,7 @@ pub(crate) struct RootEdge {
 /// What a node is.
 #[cfg_attr(not(feature = "snapshot"), allow(dead_code, reason = "an exporter writes it"))]
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum What {
+pub(crate) enum NodeKind {
     Root,
     Unreached,
     Place(Place),
@@ -316,13 +316,13 @@ impl Graph {
     }
     /// What a node is.
     #[cfg_attr(not(feature = "snapshot"), allow(dead_code, reason = "an exporter writes it"))]
-    pub(crate) fn what(&self, node: u32) -> What {
+    pub(crate) fn what(&self, node: u32) -> NodeKind {
         match node {
-            ROOT_NODE => What::Root,
-            UNREACHED => What::Unreached,
+            ROOT_NODE => NodeKind::Root,
+            UNREACHED => NodeKind::Unreached,
             _ => match self.object(node) {
-                Some(_) => What::Object,
-                None => What::Place(self.places[node as usize - 2]),
+                Some(_) => NodeKind::Object,
+                None => NodeKind::Place(self.places[node as usize - 2]),
             },
         }
     }
@@ -424,6 +424,6 @@ mod tests {
         assert_eq!(graph.rows.kept_by(ROOT_NODE).collect::<Vec<_>>(), [2, UNREACHED]);
         assert_eq!(graph.rows.kept_by(UNREACHED).count(), 0);
         assert_eq!(graph.rows.len(), 2);
-        assert!(matches!(graph.what(2), What::Place(None)));
+        assert!(matches!(graph.what(2), NodeKind::Place(None)));
     }
 }

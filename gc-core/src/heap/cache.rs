@@ -13,7 +13,7 @@
 //! A cache belongs to its thread, and to the collector while the thread is known to be outside of
 //! every pin and kept there (INV-3, `handshake::Crossing`). Its cells are therefore plain.
 
-use super::free::{Free, Held, Holes, Run};
+use super::free::{Free, HeldSlots, Holes, Run};
 use super::object::TypeInfo;
 use super::size_class;
 use super::span::SpanClass;
@@ -100,15 +100,15 @@ impl Cursor {
         self.class.get()
     }
     /// The span with its unused rest, if there is one; it stays here.
-    pub(crate) fn held(&self) -> Option<Held> {
+    pub(crate) fn held(&self) -> Option<HeldSlots> {
         let span = BlockId::new(self.span.get().checked_sub(1)? as usize);
         let rest = Run { from: Addr::new(self.at.get()), to: Addr::new(self.end.get()) };
         let holes = self.holes.get();
-        self.class.get().map(|class| Held { class, span, rest, holes })
+        self.class.get().map(|class| HeldSlots { class, span, rest, holes })
     }
     /// Takes the span out. The distance to the next point stays: it is counted in slots that the
     /// cursor hands out, and given up ones are none.
-    pub(crate) fn take(&self) -> Option<Held> {
+    pub(crate) fn take(&self) -> Option<HeldSlots> {
         let held = self.held();
         self.span.set(0);
         self.at.set(0);
@@ -136,7 +136,7 @@ impl Cursor {
         self.halves.set(class.halves[holes.word]);
     }
     /// The address from which on free slots of the span that is held may be this cursor's next.
-    pub(crate) fn next_at(&self, held: &Held, start: Addr) -> Addr {
+    pub(crate) fn next_at(&self, held: &HeldSlots, start: Addr) -> Addr {
         // Holes that were cut have their rest in the same word; before a rest none are free.
         if self.is_due(held.class.slot) && !fault!("cut_forgotten") {
             (held.rest.to - WORD_BYTES).max(start)

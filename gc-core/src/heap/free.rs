@@ -49,7 +49,7 @@ pub(crate) enum Free {
 
 /// The content of a cursor, moved out of it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Held {
+pub(crate) struct HeldSlots {
     pub(crate) class: &'static SpanClass,
     pub(crate) span: BlockId,
     /// The unused rest of the run.
@@ -142,7 +142,7 @@ impl Tables {
 
     /// Calls `each(word index, mask)` for the free slots of a span, including those in the hands of
     /// the thread that holds it. The caller owns the span.
-    pub(crate) fn for_unused(&self, held: &Held, mut each: impl FnMut(usize, u64)) {
+    pub(crate) fn for_unused(&self, held: &HeldSlots, mut each: impl FnMut(usize, u64)) {
         let (start, first) = (self.address(held.span), self.first_word(held.span));
         let from = (held.rest.from - start) >> GRANULE_SHIFT;
         let to = (held.rest.to - start) >> GRANULE_SHIFT;
@@ -189,7 +189,7 @@ impl Tables {
     }
     /// Undoes `take_run` and `take_holes` for the unused rest. Returns how many slots of the span
     /// are free then.
-    pub(crate) fn give_rest(&self, held: &Held) -> usize {
+    pub(crate) fn give_rest(&self, held: &HeldSlots) -> usize {
         let class = held.class;
         let mut free = 0;
         self.for_unused(held, |word, mask| {

@@ -16,7 +16,7 @@ use crate::config::BLOCK;
 use crate::error::{AllocError, contain};
 use crate::handshake::Mode;
 use crate::heap::cache::{self, Cursor};
-use crate::heap::free::{Free, Held, Run};
+use crate::heap::free::{Free, HeldSlots, Run};
 use crate::heap::object::{LEAF_INFO, TypeInfo};
 use crate::heap::size_class;
 use crate::heap::span::SpanClass;
@@ -227,7 +227,7 @@ impl Record {
             // All free slots of the span at once: one locked instruction for a word of them, not
             // for a run.
             let rest = Run { from: start, to: start };
-            self.set_marks(core, &Held { class, span, rest, holes: 0 });
+            self.set_marks(core, &HeldSlots { class, span, rest, holes: 0 });
         }
         self.use_free(core, cursor, class, span, first)
     }

@@ -33,7 +33,7 @@ pub(crate) use self::place::{PlacedRecord, RecordAddr};
 pub(crate) use self::shared::Core;
 use crate::handshake::{Crossing, Epoch, Mode, PinWord};
 use crate::heap::cache::Cache;
-use crate::heap::free::Held;
+use crate::heap::free::HeldSlots;
 use crate::heap::span::SpanClass;
 use crate::mark::ring::GreyRing;
 use crate::mark::worker::Marker;
@@ -368,7 +368,7 @@ impl Record {
     }
 
     /// Marks the slots of a span that are free or this thread's.
-    fn set_marks(&self, core: &Core, held: &Held) {
+    fn set_marks(&self, core: &Core, held: &HeldSlots) {
         core.space.for_unused(held, |word, mask| self.set_black(core, held.class, word, mask));
     }
 

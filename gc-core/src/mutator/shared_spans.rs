@@ -22,7 +22,7 @@ use super::{Core, Record};
 use crate::error::AllocError;
 use crate::handshake::Mode;
 use crate::heap::cache::Cursor;
-use crate::heap::free::{Held, Run};
+use crate::heap::free::{HeldSlots, Run};
 use crate::heap::span::SpanClass;
 use crate::observe::clock::ticks;
 use crate::sweep;
@@ -78,7 +78,7 @@ impl Record {
         if self.mode.get() == Mode::Mark && !fault!("shared_white") {
             if fault!("shared_scanned") {
                 let rest = Run { to: slot.from, ..slot };
-                let all = Held { class, span, rest, holes: 0 };
+                let all = HeldSlots { class, span, rest, holes: 0 };
                 space.for_unused(&all, |word, mask| space.set_scanned(class, word, mask));
             }
             space.for_bits(class, span, slot, |word, bit| self.set_black(core, class, word, bit));

@@ -42,10 +42,10 @@ impl SpanState {
     ];
 }
 
+#[cfg(all(feature = "timeline", not(loom)))]
+pub(crate) use followed::LifeStep;
 #[cfg(not(loom))]
 pub(crate) use followed::SpanLife;
-#[cfg(all(feature = "timeline", not(loom)))]
-pub(crate) use followed::Step;
 
 /// In the models no span is followed.
 #[cfg(loom)]
@@ -115,11 +115,11 @@ mod followed {
             self.tape.push(&Note { words, place: None }, may_grow);
         }
         /// What was noted, in its order.
-        pub(crate) fn steps(&self) -> Vec<Step> {
+        pub(crate) fn steps(&self) -> Vec<LifeStep> {
             let step = |(_, note): (u64, Note)| {
                 let [at, what, state, _] = note.words;
                 let state = *SpanState::ALL.get(state as usize)?;
-                Some(Step { at, span: (what >> 32) as u32, class: what as u32, state })
+                Some(LifeStep { at, span: (what >> 32) as u32, class: what as u32, state })
             };
             self.tape.read().into_iter().filter_map(step).collect()
         }
@@ -127,7 +127,7 @@ mod followed {
 
     /// A step in the life of a span: when (in ticks), of which class, and to which state.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub(crate) struct Step {
+    pub(crate) struct LifeStep {
         pub(crate) at: u64,
         pub(crate) span: u32,
         pub(crate) class: u32,

@@ -143,7 +143,7 @@ pub(crate) struct Totals {
     pub(crate) assist_ticks: Counter,
     pub(crate) marker_ns: Counter,
     /// What the cycles did that have ended.
-    pub(crate) work: Work,
+    pub(crate) work: CycleWork,
     /// Written by the collector's thread.
     pub(crate) handshake_times: Times,
     pub(crate) cycle_times: Times,
@@ -173,7 +173,7 @@ pub(crate) enum Sweeper {
 
 /// What cycles did; written by the collector's thread at the end of each.
 #[derive(Debug, Default)]
-pub(crate) struct Work {
+pub(crate) struct CycleWork {
     pub(crate) marked_objects: Counter,
     pub(crate) marked_bytes: Counter,
     pub(crate) assisted_bytes: Counter,
@@ -210,7 +210,7 @@ impl Totals {
     }
 }
 
-impl Work {
+impl CycleWork {
     /// Adds `bytes` that a marking found in `time`, `assisted` of them by mutators.
     pub(crate) fn marked(&self, bytes: u64, assisted: u64, time: Duration) {
         self.marked_bytes.add(bytes);

@@ -12,7 +12,7 @@
 //! 4. A field may have changed since marking ended, and hold an object that is not marked. That
 //!    object was born after the crossing, for what is not marked and was born before is
 //!    unreachable. It lives until the next cycle. So it becomes a node too, up to a number of them,
-//!    and is read in turn ([`Sink::find`]). Then every edge leads to a node.
+//!    and is read in turn ([`GraphSink::find`]). Then every edge leads to a node.
 //! 5. So what the graph says of each field was true at some moment of the recording, not of one
 //!    moment for all fields. An object that moves from field to field all the while may be met
 //!    twice or not at all: then no edge leads to it, but it is there (`graph`'s node for what no
@@ -47,7 +47,7 @@ const FEW_YOUNG: usize = 100_000;
 const YOUNG_PART: usize = 8;
 
 /// What the tracer's spill function needs.
-struct Sink<'a> {
+struct GraphSink<'a> {
     space: &'a Space,
     graph: Graph,
     /// The kind of each class, by the class's number.
@@ -55,7 +55,7 @@ struct Sink<'a> {
     most_young: usize,
 }
 
-impl Sink<'_> {
+impl GraphSink<'_> {
     /// The kind of a class, and the bytes of an object of it at `addr`.
     fn kind_of(&mut self, class: &SpanClass, addr: Addr) -> (u32, u64) {
         let at = class.id as usize;
@@ -127,17 +127,17 @@ impl Sink<'_> {
 }
 
 unsafe fn spill(tracer: *mut Tracer<'static>) {
-    // SAFETY: INV-7: `Recorder::read` made the tracer and lends it for the call.
+    // SAFETY: INV-7: `GraphRecorder::read` made the tracer and lends it for the call.
     let tracer = unsafe { &mut *tracer };
     // SAFETY: INV-7: its owner is the recorder's sink, which nothing else uses during the call.
-    let sink = unsafe { &mut *tracer.owner.cast::<Sink<'_>>() };
+    let sink = unsafe { &mut *tracer.owner.cast::<GraphSink<'_>>() };
     tracer.take_named(|addr, path, index| sink.edge(addr, path, index));
 }
 
 /// A recording in progress.
-struct Recorder<'a> {
+struct GraphRecorder<'a> {
     core: &'a Core,
-    sink: Sink<'a>,
+    sink: GraphSink<'a>,
     naming: Naming,
     buf: Box<[Addr; PACKET]>,
     /// Time spent on cells that were borrowed.
@@ -156,7 +156,7 @@ pub(crate) fn record(core: &Core) -> Result<Graph, Failed> {
         roots.push((RootEdge { slot: root.slot, addr: root.addr.get(), place: 0 }, root.place));
     });
     let graph = Graph::new(space.address(BlockId::FIRST).get(), BLOCK_SHIFT, roots);
-    let mut sink = Sink { space, graph, kinds: Vec::new(), most_young: 0 };
+    let mut sink = GraphSink { space, graph, kinds: Vec::new(), most_young: 0 };
     let mut spans = Vec::new();
     let mut has_room = true;
     space.each_span(|span, class| {
@@ -171,7 +171,7 @@ pub(crate) fn record(core: &Core) -> Result<Graph, Failed> {
         }
     });
     sink.most_young = FEW_YOUNG + sink.graph.len() / YOUNG_PART;
-    let recorder = Recorder {
+    let recorder = GraphRecorder {
         core,
         sink,
         naming: Naming::new(),
@@ -183,7 +183,7 @@ pub(crate) fn record(core: &Core) -> Result<Graph, Failed> {
     Ok(graph)
 }
 
-impl Recorder<'_> {
+impl GraphRecorder<'_> {
     fn run(mut self, spans: &[(BlockId, &'static SpanClass)]) -> Result<Graph, Failed> {
         self.sink.roots();
         for (span, class) in spans {

@@ -20,7 +20,7 @@
 mod waits;
 
 use super::doom::sweep_ward;
-use super::doomed::{Batch, Doomed, Ward};
+use super::doomed::{Doomed, DropBatch, Ward};
 use super::{Keep, Swept, drop_object, each_object, put_swept};
 use crate::heap::span::SpanClass;
 use crate::heap::{Space, asan};
@@ -110,7 +110,7 @@ pub(crate) struct Progress(AtomicU64);
 
 /// A report on the objects that wait to be dropped.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Waiting {
+pub(crate) struct WaitingDrops {
     pub(crate) objects: u64,
     pub(crate) bytes: u64,
     /// How long the oldest has waited.
@@ -124,7 +124,7 @@ pub(crate) struct Waiting {
 }
 
 /// What the thread that hands objects over has to do next.
-pub(crate) enum Next {
+pub(crate) enum NextDrop {
     Nothing,
     /// There is no drop thread yet.
     Start,
@@ -180,7 +180,7 @@ impl Drops {
     // ---- the collector's side ----
 
     /// Hands over the dead objects of a sweep. Returns what to do about them.
-    pub(crate) fn push(&self, wards: &mut Vec<Ward<Class>>) -> Next {
+    pub(crate) fn push(&self, wards: &mut Vec<Ward<Class>>) -> NextDrop {
         let mut state = self.state.lock();
         let was_empty = !state.doomed.has_waiting();
         if state.doomed.is_empty() {
@@ -195,15 +195,15 @@ impl Drops {
         }
         if state.is_owned {
             let waker = if was_empty { state.waker.clone() } else { None };
-            return waker.map_or(Next::Nothing, Next::Tell);
+            return waker.map_or(NextDrop::Nothing, NextDrop::Tell);
         }
         match state.thread {
             DropThread::NotYet => {
                 state.thread = DropThread::Starts;
-                Next::Start
+                NextDrop::Start
             }
-            DropThread::Failed => Next::Drop,
-            _ => Next::Nothing,
+            DropThread::Failed => NextDrop::Drop,
+            _ => NextDrop::Nothing,
         }
     }
     fn add(&self, objects: u64, each: u64) {
@@ -302,7 +302,7 @@ impl Drops {
     }
 
     /// Runs the destructors of a batch.
-    fn drop_all(&self, space: &Space, progress: &Progress, batch: &Batch<Class>) {
+    fn drop_all(&self, space: &Space, progress: &Progress, batch: &DropBatch<Class>) {
         let (span, class) = (batch.span, batch.class);
         DROPPING.with(|d| d.set(d.get() + 1));
         // Only this thread writes the counter.
@@ -331,7 +331,7 @@ impl Drops {
 
     /// Frees the slots of a batch whose destructors have returned. Gives the span back if no other
     /// object waits in it.
-    fn finish(&self, space: &Space, progress: &Arc<Progress>, batch: &Batch<Class>) {
+    fn finish(&self, space: &Space, progress: &Arc<Progress>, batch: &DropBatch<Class>) {
         let (span, class) = (batch.span, batch.class);
         let first = space.first_word(span);
         let mut state = self.state.lock();
@@ -403,17 +403,17 @@ impl Drops {
         state.doomed.has_waiting()
     }
     /// Ends the program's ownership. Returns what to do with the objects that wait.
-    pub(crate) fn disown(&self) -> Next {
+    pub(crate) fn disown(&self) -> NextDrop {
         let mut state = self.state.lock();
         (state.is_owned, state.waker) = (false, None);
         if state.is_closed {
-            return Next::Drop;
+            return NextDrop::Drop;
         }
         if state.doomed.has_waiting() && matches!(state.thread, DropThread::NotYet) {
             state.thread = DropThread::Starts;
-            return Next::Start;
+            return NextDrop::Start;
         }
-        Next::Nothing
+        NextDrop::Nothing
     }
     /// Returns whether the heap has ended and no object waits.
     pub(crate) fn is_over(&self) -> bool {
@@ -479,7 +479,7 @@ impl Drops {
         self.bytes() > 0 && self.is_getting_on()
     }
     /// Returns a report on the objects that wait now.
-    pub(crate) fn waiting(&self) -> Waiting {
+    pub(crate) fn waiting(&self) -> WaitingDrops {
         let mut state = self.state.lock();
         let now = Instant::now();
         state.watch(now);
@@ -487,7 +487,7 @@ impl Drops {
         let running =
             |runner: &Runner| Some((age(runner.since), runner.class?.info.name, runner.is_named));
         let slowest = state.runners.iter().filter_map(running).max_by_key(|running| running.0);
-        Waiting {
+        WaitingDrops {
             objects: self.objects(),
             bytes: self.bytes(),
             age: state.doomed.since().map_or(Duration::ZERO, age),
