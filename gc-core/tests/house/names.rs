@@ -4,11 +4,12 @@ use crate::{LAYERS, Source, sources};
 use std::collections::BTreeMap;
 
 /// Names that two types or more may have, and why no reader takes one for the other.
-const SHARED_NAMES: [(&str, &str); 9] = [
+const SHARED_NAMES: [(&str, &str); 10] = [
     ("Condvar", "one for each kind of build: `sync` picks it"),
     ("Mutex", "one for each kind of build: `sync` picks it"),
     ("RwLock", "one for each kind of build: `sync` picks it"),
     ("SpanLife", "one for the models, which follow no span"),
+    ("Walker", "one for each way to walk a stack: the build picks it"),
     ("Marking", "what the models see of the type of that name"),
     ("RootTable", "what the models see of the type of that name"),
     ("MoveDropToAFieldWithoutPointers", "the text of an error, at both places that report it"),
