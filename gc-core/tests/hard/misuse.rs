@@ -1,4 +1,5 @@
-//! Misuse: absurd settings, what is refused with a message, and what iterators may do to an allocation.
+//! Misuse: absurd settings, what is refused with a message, and what iterators may do to an
+//! allocation.
 
 use crate::common::{Canary, counter};
 use crate::settle::Settle;
