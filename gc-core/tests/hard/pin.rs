@@ -121,10 +121,10 @@ fn a_second_in_mutate_bounds_memory_and_names_the_straggler() {
 fn a_run_of_both_heaps() -> Result<(), String> {
     let run = Again::new("pin::a_second_in_mutate_bounds_memory_and_names_the_straggler");
     let run = run.env("GC_TRACE", "2").run();
+    run.must_pass();
     if let Some(missed) = run.errors.lines().find(|line| line.starts_with("missed: ")) {
         return Err(missed.to_owned());
     }
-    run.must_pass();
     let handshakes = run.errors.lines().filter(|line| line.contains(" threads in ")).count();
     let cycles = run.errors.lines().filter(|line| line.contains(" marked")).count();
     assert!(cycles > 0 && handshakes >= 3 * cycles, "{handshakes} handshakes in {cycles} cycles");
