@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Fault seeding: builds each fault of ci/faults.txt (--cfg gc_fault="NAME") and runs the check that must find it.
+# Fault seeding: applies each fault of ci/faults.txt (ci/faults/NAME.patch) to a copy of the sources, builds the copy and runs
+# the check that must find the fault.
 #   ci/faults.sh [NAME…]          all, or some; FAULT_CHECK=… replaces the check; FAULTS_OUT=FILE keeps the table
 # A fault is caught if its check fails within a minute; a check that hangs or does not build catches nothing.
 set -euo pipefail
@@ -8,18 +9,28 @@ export RUST_BACKTRACE=0 CARGO_TARGET_DIR="${FAULTS_TARGET:-$PWD/target/faults}"
 LIMIT=60
 out="${FAULTS_OUT:-}"
 [ -z "$out" ] || : > "$out"
-wrappers="$CARGO_TARGET_DIR/wrappers"
-mkdir -p "$wrappers"
+# One place for all faults, so that cargo builds only the crates that a fault changes.
+copy="$CARGO_TARGET_DIR/copy"
+mkdir -p "$copy"
+# The copy usually lies inside of this repository. With this, git takes it for a folder of its own.
+export GIT_CEILING_DIRECTORIES="$CARGO_TARGET_DIR"
 
-# The wrapper gives the flag to the workspace's own crates, so that nothing else is built again.
-wrapper() {
-    local path="$wrappers/rustc-$1"
-    printf '#!/bin/sh\nexec "$@" --cfg gc_fault=\\"%s\\"\n' "$1" > "$path"
-    chmod +x "$path"
-    echo "$path"
+# Makes the copy equal to the working tree, with what is not committed there. A file that is equal already keeps its time, so
+# that cargo does not build it again; what a patch has changed is written anew.
+copy_sources() {
+    local file listed="$CARGO_TARGET_DIR/copied"
+    git ls-files --cached --others --exclude-standard | while IFS= read -r file; do
+        [ -f "$file" ] || continue
+        echo "$file"
+        cmp -s "$file" "$copy/$file" && continue
+        mkdir -p "$copy/$(dirname "$file")"
+        cp "$file" "$copy/$file"
+    done | LC_ALL=C sort > "$listed"
+    (cd "$copy" && find . -type f) | sed 's|^\./||' | LC_ALL=C sort | LC_ALL=C comm -13 "$listed" - |
+        while IFS= read -r file; do rm "$copy/$file"; done
 }
 
-# Prints the command line that runs check $1, after building it.
+# Builds check $1 in the copy, and prints the command line that runs it.
 build() {
     local kind="${1%%:*}" name="${1#*:}" flags="--cfg gc_verify"
     local what filter=""
@@ -33,9 +44,8 @@ build() {
     esac
     local no_run=(--no-run)
     [ "$kind" != stress ] || no_run=()
-    # Also the flags of every fault-free build of the same kind, so the dependencies are shared.
     local json
-    json=$(RUSTFLAGS="$flags" cargo "${what[@]}" ${no_run[@]+"${no_run[@]}"} --message-format=json -q 2>"$CARGO_TARGET_DIR/build.err") || {
+    json=$(cd "$copy" && RUSTFLAGS="$flags" cargo "${what[@]}" ${no_run[@]+"${no_run[@]}"} --message-format=json -q 2>"$CARGO_TARGET_DIR/build.err") || {
         cat "$CARGO_TARGET_DIR/build.err" >&2
         return 1
     }
@@ -51,14 +61,19 @@ build() {
 
 missed=0
 count=0
-while IFS='|' read -r name check what; do
-    name=$(echo $name) check=$(echo $check) what=$(echo $what)
+while IFS='|' read -r name check; do
+    name=$(echo $name) check=$(echo $check)
     case "$name" in ''|'#'*) continue ;; esac
     if [ $# -gt 0 ] && ! printf '%s\n' "$@" | grep -qx "$name"; then continue; fi
     check="${FAULT_CHECK:-$check}"
     count=$((count + 1))
-    export RUSTC_WORKSPACE_WRAPPER
-    RUSTC_WORKSPACE_WRAPPER=$(wrapper "$name")
+    patch="$PWD/ci/faults/$name.patch"
+    copy_sources
+    if ! (cd "$copy" && git apply "$patch"); then
+        echo "MISSED  $name: the patch does not fit the sources"
+        missed=$((missed + 1))
+        continue
+    fi
     if ! command=$(build "$check"); then
         echo "MISSED  $name: $check was not built"
         missed=$((missed + 1))
@@ -67,7 +82,7 @@ while IFS='|' read -r name check what; do
     log="$CARGO_TARGET_DIR/$name.log"
     from=$(date +%s.%N)
     status=0
-    (cd gc-core && timeout -k 5 "$LIMIT" $command) > "$log" 2>&1 || status=$?
+    (cd "$copy/gc-core" && timeout -k 5 "$LIMIT" $command) > "$log" 2>&1 || status=$?
     seconds=$(awk -v a="$from" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }')
     # 124 and 137: the time limit.
     if [ "$status" -eq 0 ] || [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
@@ -82,7 +97,7 @@ while IFS='|' read -r name check what; do
         s/assertion .*failed: //; s/^thread '([^']*)'.*/\`\1\` fails/; s/^thread .*//" | cut -c1-100)
     [ -n "$said" ] || said="ends with status $status"
     printf 'caught  %-24s %-22s %6s s  %s\n' "$name" "$check" "$seconds" "$said"
-    [ -z "$out" ] || printf '| `%s` | %s | `%s` | %s | %s |\n' "$name" "$what" "$check" "$seconds" "$said" >> "$out"
+    [ -z "$out" ] || printf '| `%s` | %s | `%s` | %s | %s |\n' "$name" "$(head -1 "$patch")" "$check" "$seconds" "$said" >> "$out"
 done < ci/faults.txt
 echo "faults: $((count - missed)) of $count caught"
 [ "$missed" -eq 0 ]

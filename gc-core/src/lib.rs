@@ -159,9 +159,6 @@ compile_error!("gc-core needs a 64-bit target with Unix or Windows (docs/PLATFOR
 
 extern crate self as gc_core;
 
-#[macro_use]
-mod fault;
-
 #[cfg(not(loom))]
 mod ageing;
 #[cfg(not(loom))]

@@ -51,10 +51,7 @@ impl RootSlot {
     /// Counts one owner less. Release: the last reads through the root happen before the slot is
     /// freed.
     pub fn release(&self) {
-        let before = self.count.fetch_sub(1, Ordering::Release);
-        if fault!("drop_frees_root") && before == 1 {
-            self.value.store(0, Ordering::Relaxed);
-        }
+        self.count.fetch_sub(1, Ordering::Release);
     }
     /// Returns the address in a live or flagged slot, for the scan.
     pub fn scan(&self) -> Option<Addr> {

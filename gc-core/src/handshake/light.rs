@@ -80,7 +80,7 @@ impl LightEpoch {
         }
         self.0.store(CLOSED.word(), Ordering::SeqCst);
         full_fence();
-        if !fault!("cores_not_visited") && !visit_all_cores() {
+        if !visit_all_cores() {
             crate::error::fatal(
                 "the system refuses membarrier, which it granted when the heap was made, and the collector's \
                  thread may not move to other cores instead (sched_setaffinity); allow either of them, or \

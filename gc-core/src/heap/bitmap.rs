@@ -27,11 +27,6 @@ impl MarkWord {
     #[inline(always)]
     #[must_use]
     pub fn test_and_set(&self, mask: u64) -> bool {
-        if fault!("mark_not_atomic") {
-            let marks = self.0.load(Ordering::Relaxed);
-            self.0.store(marks | mask, Ordering::Release);
-            return marks & mask == 0;
-        }
         self.0.load(Ordering::Relaxed) & mask == 0
             && self.0.fetch_or(mask, Ordering::SeqCst) & mask == 0
     }
@@ -41,17 +36,13 @@ impl MarkWord {
     #[must_use]
     pub fn test_and_set_all(&self, mask: u64) -> u64 {
         let new = mask & !self.0.load(Ordering::Relaxed);
-        if fault!("mark_not_atomic") {
-            self.0.store(self.0.load(Ordering::Relaxed) | mask, Ordering::Release);
-            return new;
-        }
         if new == 0 { 0 } else { new & !self.0.fetch_or(new, Ordering::SeqCst) }
     }
     /// The word as it is. Sequentially consistent, as is [`test_and_set`](Self::test_and_set);
     /// `GreySpan` has the reason.
     #[inline(always)]
     pub fn bits(&self) -> u64 {
-        self.0.load(if fault!("grey_unordered") { Ordering::Acquire } else { Ordering::SeqCst })
+        self.0.load(Ordering::SeqCst)
     }
     /// Sets the bits of `mask` and returns those of them that this call set.
     #[inline(always)]

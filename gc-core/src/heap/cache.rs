@@ -89,9 +89,7 @@ impl Cursor {
             return None;
         }
         let granule = holes.trailing_zeros() as usize;
-        if !fault!("hole_twice") {
-            self.holes.set(holes & (holes - 1));
-        }
+        self.holes.set(holes & (holes - 1));
         let half = (self.halves.get() >> granule & 1) as usize;
         Some(Addr::new(self.end.get() - WORD_BYTES + (granule << GRANULE_SHIFT) + 8 * half))
     }
@@ -138,7 +136,7 @@ impl Cursor {
     /// The address from which on free slots of the span that is held may be this cursor's next.
     pub(crate) fn next_at(&self, held: &HeldSlots, start: Addr) -> Addr {
         // Holes that were cut have their rest in the same word; before a rest none are free.
-        if self.is_due(held.class.slot) && !fault!("cut_forgotten") {
+        if self.is_due(held.class.slot) {
             (held.rest.to - WORD_BYTES).max(start)
         } else {
             held.rest.to

@@ -147,8 +147,7 @@ impl Tables {
         let from = (held.rest.from - start) >> GRANULE_SHIFT;
         let to = (held.rest.to - start) >> GRANULE_SHIFT;
         for (i, starts) in held.class.starts.iter().enumerate() {
-            let holes =
-                if (i + 1) * 64 == to && !fault!("holes_forgotten") { held.holes } else { 0 };
+            let holes = if (i + 1) * 64 == to { held.holes } else { 0 };
             let mask = starts & (!self.allocated(first + i) | range_mask(i, from, to)) | holes;
             if mask != 0 {
                 each(first + i, mask);
@@ -389,6 +388,7 @@ mod tests {
                 loop {
                     if let Some(at) = cursor.bump(class.slot).or_else(|| cursor.hole()) {
                         got.push(at);
+                        assert!(got.len() <= free.len(), "{class:?}, {rate}: a slot came twice");
                         continue;
                     }
                     let start = space.address(span);

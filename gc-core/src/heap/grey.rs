@@ -53,9 +53,6 @@ impl GreySpan {
                 return false;
             }
             chaos();
-            if fault!("second_grey_lost") {
-                return self.0.swap(ONE, Ordering::SeqCst) == IDLE;
-            }
             match self.0.compare_exchange_weak(now, now + 1, Ordering::SeqCst, Ordering::SeqCst) {
                 Ok(_) => return now == IDLE,
                 Err(other) => now = other,

@@ -243,7 +243,7 @@ impl PageMap {
             self.idle_top = piece.first;
         }
         for (word, mask) in words(piece) {
-            self.taken[word] |= if fault!("slice_not_lent") { 0 } else { mask };
+            self.taken[word] |= mask;
         }
         self.idle -= piece.len;
         self.lent += 1;
@@ -254,9 +254,7 @@ impl PageMap {
     /// gone to the system.
     pub(super) fn take_back(&mut self, piece: BlockRange, gone: BlockRange) {
         words(gone).for_each(|(word, mask)| self.dirty[word] &= !mask);
-        if !fault!("slice_not_lent") {
-            self.give_run(piece);
-        }
+        self.give_run(piece);
         self.lent -= 1;
     }
 
@@ -272,17 +270,14 @@ impl PageMap {
     pub(super) fn lend_word(&mut self, words: Range<usize>) -> Option<usize> {
         let limit = words.end.min(self.taken.len());
         let is_due = |w: &usize| {
-            self.group(*w).any(|w| self.tables[w])
-                && (self.group(*w).all(|w| self.taken[w] == 0) || fault!("tables_in_use"))
+            self.group(*w).any(|w| self.tables[w]) && self.group(*w).all(|w| self.taken[w] == 0)
         };
         let first = (self.group(words.start).start..limit).step_by(self.group).find(is_due)?;
-        if !fault!("tables_in_use") {
-            for word in self.group(first) {
-                self.idle -= self.dirty[word].count_ones() as usize;
-                self.taken[word] = u64::MAX;
-            }
-            self.lent += 1;
+        for word in self.group(first) {
+            self.idle -= self.dirty[word].count_ones() as usize;
+            self.taken[word] = u64::MAX;
         }
+        self.lent += 1;
         Some(first)
     }
 
@@ -294,11 +289,9 @@ impl PageMap {
                 self.table_count -= 1;
             }
         }
-        if !fault!("tables_in_use") {
-            let group = self.group(first);
-            self.give_run(BlockRange::new(BlockId::new(first * 64), group.len() * 64));
-            self.lent -= 1;
-        }
+        let group = self.group(first);
+        self.give_run(BlockRange::new(BlockId::new(first * 64), group.len() * 64));
+        self.lent -= 1;
     }
 
     /// Words of the map, and those whose part of the bitmaps may be resident.

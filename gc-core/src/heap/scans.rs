@@ -98,10 +98,8 @@ impl Tables {
         let first = self.first_word(self.block_of(near.from()));
         let mut marked = 0;
         near.settle(|i, taken| {
-            if !fault!("near_unmarked") {
-                let new = self.mark_word(first + i).test_and_set_all(taken);
-                marked += u64::from(new.count_ones());
-            }
+            let new = self.mark_word(first + i).test_and_set_all(taken);
+            marked += u64::from(new.count_ones());
             chaos();
             let _ = self.scan_word(first + i).add(taken);
         });
@@ -117,7 +115,7 @@ impl Tables {
     }
     /// Clears one word of the scans bitmap. Only the sweep of the span calls this.
     pub(crate) fn clear_scanned(&self, class: &SpanClass, word: usize) {
-        if class.by_span && !fault!("scans_kept") {
+        if class.by_span {
             self.scan_word(word).take();
         }
     }

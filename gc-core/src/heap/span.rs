@@ -121,7 +121,6 @@ impl SpanClass {
         let slots = blocks * BLOCK / slot;
         let mut starts = vec![0; blocks * BLOCK_WORDS];
         for i in 0..slots {
-            let slot = if fault!("wrong_slot_size") { slot.next_multiple_of(32) } else { slot };
             let granule = (origin + i * slot) >> GRANULE_SHIFT;
             starts[granule / 64] |= 1 << (granule % 64);
         }

@@ -38,13 +38,10 @@ impl Detector {
     pub fn start(&self) -> bool {
         let mut now = self.0.load(Ordering::Relaxed);
         loop {
-            if now & PARKED != 0 && !fault!("start_while_parked") {
+            if now & PARKED != 0 {
                 return false;
             }
             chaos();
-            if fault!("marker_uncounted") {
-                return true;
-            }
             // One read-modify-write, so that nothing happens between the test of PARKED and the
             // count.
             match self.0.compare_exchange_weak(now, now + 1, Ordering::SeqCst, Ordering::Relaxed) {
@@ -56,9 +53,6 @@ impl Detector {
     /// Counts the caller idle. Release: a thread that finds it idle sees what it put back into the
     /// queues.
     pub fn stop(&self) {
-        if fault!("marker_uncounted") {
-            return;
-        }
         let before = self.0.fetch_sub(1, Ordering::SeqCst);
         debug_assert!(before & (PARKED - 1) > 0, "stop without start");
     }

@@ -84,9 +84,6 @@ impl GreyRing {
             return false;
         }
         let tail = self.owner.tail.load(Ordering::Relaxed);
-        if fault!("ring_tail_first") {
-            self.owner.tail.store(tail + 1, Ordering::Release);
-        }
         self.own_slots()[tail as usize % LEN].store(addr.get(), Ordering::Relaxed);
         chaos();
         self.owner.tail.store(tail + 1, Ordering::Release);
@@ -123,9 +120,7 @@ impl GreyRing {
     /// Counts a shade that is about to be made, before its mark. Owner only, inside a pin.
     #[inline]
     pub fn begin(&self) {
-        if !fault!("shade_counted_late") {
-            self.count();
-        }
+        self.count();
     }
     /// Counts a shade after it was handed over through the shared queue, or after it was made if
     /// the object is a leaf. Owner only.

@@ -32,7 +32,7 @@ use crate::sync::{AtomicUsize, Ordering, chaos};
 use crate::trace::{PACKET, Trace, Tracer};
 use crate::weak::ephemeron::EPHEMERON;
 use crate::weak::gate::{WEAK_BOX, WeakBox};
-use crate::word::{Addr, Cycle};
+use crate::word::{Addr, Bytes, Cycle};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
@@ -89,7 +89,7 @@ impl Record {
     /// Stores `new` into a pointer field, in any mode.
     #[inline(always)]
     pub(crate) fn store(&self, field: &AtomicUsize, new: Addr) {
-        if self.mode.get() == Mode::Off || fault!("barrier_off") {
+        if self.mode.get() == Mode::Off {
             // Release: a thread that reads the pointer sees the object initialised.
             field.store(new.get(), Ordering::Release);
         } else {
@@ -107,7 +107,7 @@ impl Record {
         }
         // A plain read of the old value is enough from Mark on. A value that another thread stores
         // meanwhile is known to that thread, and all threads shade or have crossed.
-        let old = if fault!("mark_old_unshaded") { 0 } else { field.load(Ordering::Acquire) };
+        let old = field.load(Ordering::Acquire);
         chaos();
         field.store(new.get(), Ordering::Release);
         if self.late.note(Addr::new(old)) {
@@ -121,18 +121,11 @@ impl Record {
     }
     /// Exchanges a pointer field, in any mode.
     pub(crate) fn swap(&self, field: &AtomicUsize, new: Addr) -> Addr {
-        if self.mode.get() == Mode::Prep && !fault!("prep_new_unshaded") {
+        if self.mode.get() == Mode::Prep {
             self.shade(new);
         }
         chaos();
-        let old = if fault!("prep_plain_read") {
-            let old = field.load(Ordering::Acquire);
-            field.store(new.get(), Ordering::Release);
-            old
-        } else {
-            field.swap(new.get(), Ordering::AcqRel)
-        };
-        let old = Addr::new(old);
+        let old = Addr::new(field.swap(new.get(), Ordering::AcqRel));
         chaos();
         if self.mode.get() != Mode::Off {
             // In Prep exactly the value that the exchange returned: a plain read would miss a store
@@ -154,7 +147,7 @@ impl Record {
         let result =
             field.compare_exchange(current.get(), new.get(), Ordering::AcqRel, Ordering::Acquire);
         chaos();
-        if self.mode.get() != Mode::Off && result.is_ok() && !fault!("exchange_unshaded") {
+        if self.mode.get() != Mode::Off && result.is_ok() {
             self.shade(current);
         }
         result.map(Addr::new).map_err(Addr::new)
@@ -173,7 +166,7 @@ impl Record {
         }
         // A leaf need not be handed over. But it may be the key of an ephemeron, or its box.
         let is_leaf = !core.space.class_of(addr).needs_trace();
-        let counts = !is_leaf || core.ephemerons.exist() && !fault!("key_uncounted");
+        let counts = !is_leaf || core.ephemerons.exist();
         if counts {
             // Before the mark: a thread that finds the object marked sees the count, and so does
             // the collector that waits for that thread (rule 7).
@@ -204,9 +197,7 @@ impl Record {
         let mut all = Vec::with_capacity(HANDOVER + 1);
         all.push(addr);
         self.ring.take(HANDOVER, |addr| all.push(addr));
-        if !fault!("handover_dropped") {
-            core.marking.share(Work::Shaded(all));
-        }
+        core.marking.share(Work::Shaded(all));
         self.ring.count_elsewhere();
         self.paused(PauseKind::Handover, since);
     }
@@ -251,14 +242,14 @@ impl Record {
 
     /// Returns a root slot that keeps `addr` alive, for a root that is made at `place`.
     pub(crate) fn root(&self, addr: Addr, place: &'static Location<'static>) -> SlotRef {
-        if self.mode.get() == Mode::Prep && !fault!("root_prep_unshaded") {
+        if self.mode.get() == Mode::Prep {
             // Shade first, then publish (rule 2).
             self.shade(addr);
         }
         chaos();
         let mut batch = self.roots.borrow_mut();
         if batch.is_empty() && self.core().roots.take_batch(&mut batch) {
-            self.core().credit.press(CHUNK_BYTES);
+            self.core().credit.press(Bytes::new(CHUNK_BYTES));
             self.core().control.nudge();
         }
         let slot = batch.pop().expect("a batch is not empty");
@@ -267,13 +258,13 @@ impl Record {
     }
 
     /// Allocates a zeroed weak box.
-    pub(crate) fn alloc_weak_box<const MUST: bool>(&self) -> Result<Addr, AllocError> {
-        self.alloc::<MUST>(&WEAK_BOX)
+    pub(crate) fn alloc_weak_box<const PANICS: bool>(&self) -> Result<Addr, AllocError> {
+        self.alloc::<PANICS>(&WEAK_BOX)
     }
 
     /// Allocates an ephemeron's box with a zeroed key.
-    pub(crate) fn alloc_ephemeron<const MUST: bool>(&self) -> Result<Addr, AllocError> {
-        let at = self.alloc::<MUST>(&EPHEMERON)?;
+    pub(crate) fn alloc_ephemeron<const PANICS: bool>(&self) -> Result<Addr, AllocError> {
+        let at = self.alloc::<PANICS>(&EPHEMERON)?;
         self.core().ephemerons.appear();
         Ok(at)
     }
@@ -284,7 +275,7 @@ impl Record {
         if weak.is_dead() {
             return false;
         }
-        if self.mode.get() != Mode::Mark || fault!("gate_removed") {
+        if self.mode.get() != Mode::Mark {
             return true;
         }
         let pause = self.pauses.begin();

@@ -200,9 +200,7 @@ impl<'gc, T: Trace<'gc>> GcRefMut<'_, 'gc, T> {
             if lock.is_recorded(record.cycle()) {
                 return;
             }
-            if !fault!("borrow_unshaded") {
-                record.shade_borrowed::<T, _>(self, |_| ());
-            }
+            record.shade_borrowed::<T, _>(self, |_| ());
             lock.record(record.cycle());
         } else if !self.kept {
             let cell = std::ptr::from_ref(self.cell).cast();
@@ -220,7 +218,7 @@ impl<'gc, T: Trace<'gc>> GcRefMut<'_, 'gc, T> {
         if self.kept {
             return lock.release_kept(self.changed);
         }
-        if self.changed && !fault!("release_unshaded") {
+        if self.changed {
             record.shade_borrowed::<T, _>(self, |_| ());
         }
         lock.release_exclusive();

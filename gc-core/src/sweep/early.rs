@@ -55,7 +55,7 @@ impl<'a> Early<'a> {
                 self.classes.pop();
                 break;
             };
-            if is_dead(space, class, span) || fault!("early_live") {
+            if is_dead(space, class, span) {
                 count(sweep_span(space, class, span, self.number, Keep::Marked));
                 space.free_span(span);
             } else {
@@ -67,9 +67,6 @@ impl<'a> Early<'a> {
 
     fn put_back(&mut self) {
         let Some(&class) = self.classes.last() else { return };
-        if fault!("early_dropped") {
-            self.kept.clear();
-        }
         // The last one first, which restores their order in the list.
         while let Some(span) = self.kept.pop() {
             super::put_back(self.space, class, span, self.number.previous(), false);

@@ -84,10 +84,6 @@ impl ActiveSweep {
     /// did is visible.
     #[must_use]
     pub fn close(&self) -> bool {
-        if fault!("sweep_into_prep") {
-            self.0.fetch_and(!OPEN, Ordering::AcqRel);
-            return true;
-        }
         self.0.compare_exchange(OPEN, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 }

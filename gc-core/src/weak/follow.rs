@@ -191,9 +191,6 @@ impl Follower {
         self.left = self.left.saturating_sub(1 + class.slot / 64);
         let (word, bit) = tables.bit_of(addr);
         tables.set_scanned(class, word, bit);
-        if fault!("followed_unscanned") {
-            return;
-        }
         let owner: *mut Fresh = &raw mut *self.fresh;
         let mut tracer = Tracer::new(self.edges.as_mut_ptr(), spill, owner.cast(), self.cycle);
         // SAFETY: INV-6: a marked address was found in an object or an ephemeron, so `n` values of

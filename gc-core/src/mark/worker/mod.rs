@@ -255,10 +255,8 @@ impl Marker {
                     // An assist leaves the rings to the markers if there is other work: a full ring
                     // is as long as ten assists.
                     if !self.assists() || !self.take_rings(rings, SHARE) {
-                        if !fault!("near_kept") {
-                            // Its mark bits belong to this cycle.
-                            self.near().close();
-                        }
+                        // Its mark bits belong to this cycle.
+                        self.near().close();
                         return true;
                     }
                 }
@@ -338,9 +336,7 @@ impl Marker {
     /// Moves the oldest `n` objects of the stack to this marker's deque.
     fn spare(&mut self, n: usize) {
         let oldest = self.sink().stack.drain(..n).collect();
-        if !fault!("packet_dropped") {
-            self.own.push(Work::Objects(oldest));
-        }
+        self.own.push(Work::Objects(oldest));
     }
 
     /// Takes up to `most` addresses from the threads' rings. Returns whether there were any.
@@ -481,9 +477,7 @@ impl Marker {
         while to - from > piece {
             let pieces = (to - from).div_ceil(piece);
             let mid = from + if self.assists() { piece } else { pieces / 2 * piece };
-            if !fault!("piece_dropped") {
-                self.own.push(Work::Piece { addr, from: mid, to });
-            }
+            self.own.push(Work::Piece { addr, from: mid, to });
             to = mid;
         }
         self.trace(info, addr + from * info.size, to - from);

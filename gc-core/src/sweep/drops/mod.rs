@@ -29,7 +29,7 @@ use crate::pacing::together;
 use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::thread::JoinHandle;
 use crate::sync::{self, Arc, Condvar, Mutex, chaos, thread_local};
-use crate::word::SweepNumber;
+use crate::word::{SweepNumber, Ticks};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
@@ -184,7 +184,7 @@ impl Drops {
         let mut state = self.state.lock();
         let was_empty = !state.doomed.has_waiting();
         if state.doomed.is_empty() {
-            self.last.store(ticks(), Ordering::Relaxed);
+            self.last.store(ticks().get(), Ordering::Relaxed);
         }
         for ward in wards.drain(..) {
             self.add(ward.objects(), ward.each);
@@ -215,9 +215,6 @@ impl Drops {
     /// found.
     pub(crate) fn sweep(&self, space: &Space, number: SweepNumber, keep: Keep) -> Swept {
         let mut all = Swept::default();
-        if fault!("ward_unswept") {
-            return all;
-        }
         let mut each = |ward: &mut Ward<Class>| {
             let swept = sweep_ward(space, ward, number, keep);
             self.add(u64::from(swept.freed), ward.each);
@@ -288,14 +285,11 @@ impl Drops {
             state.note(progress, Some(batch.class));
             batch
         };
-        if fault!("reused_before_drop") {
-            self.finish(space, progress, &batch);
-        }
         chaos();
         // The external bytes of the objects are released in one go.
         together(|| self.drop_all(space, progress, &batch));
         chaos();
-        if !fault!("reused_before_drop") && !self.is_leaked() {
+        if !self.is_leaked() {
             self.finish(space, progress, &batch);
         }
         batch.objects()
@@ -312,10 +306,8 @@ impl Drops {
                 if self.is_leaked() {
                     return;
                 }
-                for _ in 0..1 + u32::from(fault!("drop_twice")) {
-                    if !fault!("drop_skipped") && drop_object(class, at) > 0 {
-                        self.panics.fetch_add(1, Ordering::Relaxed);
-                    }
+                if drop_object(class, at) > 0 {
+                    self.panics.fetch_add(1, Ordering::Relaxed);
                 }
                 done += 1;
                 progress.0.store(done, Ordering::Relaxed);
@@ -351,7 +343,7 @@ impl Drops {
         let objects = batch.objects();
         self.objects.fetch_sub(objects, Ordering::Relaxed);
         self.bytes.fetch_sub(objects * batch.each, Ordering::Relaxed);
-        self.last.store(ticks(), Ordering::Relaxed);
+        self.last.store(ticks().get(), Ordering::Relaxed);
         state.note(progress, None);
         if state.waiters > 0 {
             self.to_waiters.notify_all();
@@ -471,8 +463,8 @@ impl Drops {
         if cfg!(shuttle) {
             return true;
         }
-        let since = ticks().saturating_sub(self.last.load(Ordering::Relaxed));
-        since as f64 * ns_per_tick() < GETTING_ON.as_nanos() as f64
+        let last = Ticks::new(self.last.load(Ordering::Relaxed));
+        ticks().since(last).time(ns_per_tick()) < GETTING_ON
     }
     /// Returns whether objects wait to be dropped, and destructors return quickly.
     pub(crate) fn is_busy(&self) -> bool {
