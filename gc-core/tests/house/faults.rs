@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
 
+use crate::inventories::renew;
 use crate::{doc, repository};
 
 /// The rows of the list: names and checks.
@@ -88,7 +89,6 @@ fn filled(document: &str, faults: &[[String; 3]]) -> Result<String, String> {
     Ok([before, MARKS[0], &table, MARKS[1], after].concat())
 }
 
-/// With `UPDATE_DOCS=1` in the environment it writes the document.
 #[test]
 fn the_table_of_faults_is_what_the_patches_say() {
     let row = |(name, check): (String, String)| {
@@ -99,16 +99,7 @@ fn the_table_of_faults_is_what_the_patches_say() {
     let faults: Vec<_> = listed().into_iter().map(row).collect();
     let found = doc("FAULTS.md");
     let wanted = filled(&found, &faults).unwrap_or_else(|error| panic!("docs/FAULTS.md: {error}"));
-    if std::env::var("UPDATE_DOCS").is_ok_and(|value| value == "1") {
-        fs::write(repository().join("docs/FAULTS.md"), wanted).expect("it can be written");
-    } else if let Some((old, new)) = found.lines().zip(wanted.lines()).find(|(a, b)| a != b) {
-        panic!(
-            "docs/FAULTS.md has\n{old}\nwhere the patches say\n{new}\n\
-             run UPDATE_DOCS=1 cargo test -p gc-core --test house"
-        );
-    } else {
-        assert_eq!(found, wanted, "docs/FAULTS.md");
-    }
+    renew("FAULTS.md", &wanted);
 }
 
 #[test]

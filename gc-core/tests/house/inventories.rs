@@ -14,7 +14,7 @@
 //! `also` names more tests, `cases` a part of the test. A row without a test says why: `not here`,
 //! or `by hand`. A document has a pair of marks for each table, and prose around them.
 
-use super::{Source, files, repository};
+use super::{Source, doc, files, repository};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
@@ -250,28 +250,32 @@ fn programs() -> Vec<Source> {
     all
 }
 
-/// With `UPDATE_DOCS=1` in the environment it writes the documents.
+/// Compares a document with what its sources say; with `UPDATE_DOCS=1` in the environment, writes it.
+pub(crate) fn renew(document: &str, wanted: &str) {
+    let path = repository().join("docs").join(document);
+    if std::env::var("UPDATE_DOCS").is_ok_and(|value| value == "1") {
+        fs::write(&path, wanted).expect("the document can be written");
+        return;
+    }
+    let found = doc(document);
+    if let Some((old, new)) = found.lines().zip(wanted.lines()).find(|(a, b)| a != b) {
+        panic!(
+            "docs/{document} has\n{old}\nwhere its sources say\n{new}\n\
+             run UPDATE_DOCS=1 cargo test -p gc-core --test house"
+        );
+    }
+    assert_eq!(found, wanted, "docs/{document}");
+}
+
 #[test]
 fn the_inventories_are_what_the_tests_say() {
     let sources = programs();
     let rows: Vec<Row> =
         sources.iter().flat_map(|s| rows_of(s).unwrap_or_else(|e| panic!("{e}"))).collect();
     for inventory in &ALL {
-        let path = repository().join("docs").join(inventory.document);
-        let found = fs::read_to_string(&path).expect("the document is there");
-        let wanted = filled(inventory, &found, &rows)
-            .unwrap_or_else(|error| panic!("{}: {error}", inventory.document));
-        if std::env::var("UPDATE_DOCS").is_ok_and(|value| value == "1") {
-            fs::write(&path, wanted).expect("the document can be written");
-        } else if let Some((old, new)) = found.lines().zip(wanted.lines()).find(|(a, b)| a != b) {
-            panic!(
-                "docs/{} has\n{old}\nwhere the tests say\n{new}\n\
-                 run UPDATE_DOCS=1 cargo test -p gc-core --test house",
-                inventory.document
-            );
-        } else {
-            assert_eq!(found, wanted, "docs/{}", inventory.document);
-        }
+        let wanted = filled(inventory, &doc(inventory.document), &rows);
+        let wanted = wanted.unwrap_or_else(|error| panic!("{}: {error}", inventory.document));
+        renew(inventory.document, &wanted);
         let number = rows.iter().filter(|row| row.kind == inventory.kind).count();
         assert!(number >= inventory.least, "{number} rows of {}", inventory.document);
     }
