@@ -71,8 +71,8 @@ fn measured(table: &str) -> BTreeMap<String, String> {
     rows.map(row).collect()
 }
 
-/// The document with its table made anew: of each fault the name, what is wrong and the check as the
-/// list and the patch say, and what was measured as the document has it.
+/// The document with its table made anew: of each fault the name, what is wrong and the check as
+/// the list and the patch say, and what was measured as the document has it.
 fn filled(document: &str, faults: &[[String; 3]]) -> Result<String, String> {
     let (before, rest) = document.split_once(MARKS[0]).ok_or("no mark before the table")?;
     let (old, after) = rest.split_once(MARKS[1]).ok_or("no mark behind the table")?;

@@ -70,6 +70,11 @@ impl Index {
 
     fn of_repository() -> Index {
         let mut index = Index::default();
+        // A fault is known by its patch.
+        let patches = paths()
+            .into_iter()
+            .filter_map(|path| path.strip_suffix(".patch")?.rsplit('/').next().map(str::to_owned));
+        index.modules.extend(patches.map(|name| (name, BTreeSet::new())));
         for path in paths().iter().filter(|path| path.ends_with(".rs")) {
             let text = fs::read_to_string(repository().join(path)).expect("a source is text");
             let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default());

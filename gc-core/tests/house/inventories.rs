@@ -250,7 +250,8 @@ fn programs() -> Vec<Source> {
     all
 }
 
-/// Compares a document with what its sources say; with `UPDATE_DOCS=1` in the environment, writes it.
+/// Compares a document with what its sources say; with `UPDATE_DOCS=1` in the environment, writes
+/// it.
 pub(crate) fn renew(document: &str, wanted: &str) {
     let path = repository().join("docs").join(document);
     if std::env::var("UPDATE_DOCS").is_ok_and(|value| value == "1") {
