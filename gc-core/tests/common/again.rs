@@ -74,12 +74,6 @@ fn runner(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<String> 
     command.split_whitespace().map(str::to_owned).collect()
 }
 
-/// Whether test programs run under an emulator, or another runner.
-#[allow(dead_code, reason = "not each program that runs itself again asks")]
-pub(crate) fn is_emulated() -> bool {
-    !runner(std::env::vars_os()).is_empty()
-}
-
 /// Runs `body` in a process of its own; `name` is the calling test's, with its module.
 pub(crate) fn alone(name: &'static str, body: impl FnOnce()) {
     if is_child() {
