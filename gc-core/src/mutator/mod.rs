@@ -46,7 +46,7 @@ use crate::observe::watch::LazyNotes;
 use crate::pacing::{QUANTUM, Share};
 use crate::roots::SlotRef;
 use crate::sweep::{self};
-use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering, chaos, plain, thread_local};
+use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering, plain, thread_local};
 use crate::word::{Cycle, SweepNumber};
 use barrier::Late;
 use kept::Kept;
@@ -376,7 +376,6 @@ impl Record {
         // First: a marker that sees the mark must not take the slot for an object that waits to
         // be scanned.
         core.space.set_scanned(class, word, mask);
-        chaos();
         core.space.mark_word(word).set_own(mask);
     }
 
@@ -400,7 +399,6 @@ impl Record {
             if black {
                 space.for_unused(&held, |word, mask| space.mark_word(word).clear_own(mask));
             }
-            chaos();
             let unused = space.give_rest(&held);
             cursor.uncount(unused);
             let meta = space.meta(span);

@@ -33,7 +33,7 @@ pub(crate) mod early;
 use crate::heap::span::SpanClass;
 use crate::heap::{Space, asan};
 use crate::observe::life::SpanState;
-use crate::sync::{AtomicU64, Ordering, chaos};
+use crate::sync::{AtomicU64, Ordering};
 use crate::word::{Addr, BlockId, SweepNumber};
 
 const OPEN: u64 = 1 << 63;
@@ -72,7 +72,6 @@ impl ActiveSweep {
             if now & OPEN == 0 {
                 return None;
             }
-            chaos();
             match self.0.compare_exchange_weak(now, now + 1, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => return Some(Sweeping(self)),
                 Err(other) => now = other,
@@ -160,7 +159,6 @@ pub(crate) fn sweep_span(
                     asan::poison(at - class.origin, space.bytes_of(class, span));
                 });
             }
-            chaos();
             space.set_allocated(first + i, live);
         }
         swept.live += live.count_ones();

@@ -28,7 +28,7 @@ use crate::observe::clock::{ns_per_tick, ticks};
 use crate::pacing::together;
 use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::thread::JoinHandle;
-use crate::sync::{self, Arc, Condvar, Mutex, chaos, thread_local};
+use crate::sync::{self, Arc, Condvar, Mutex, thread_local};
 use crate::word::SweepNumber;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -285,10 +285,8 @@ impl Drops {
             state.note(progress, Some(batch.class));
             batch
         };
-        chaos();
         // The external bytes of the objects are released in one go.
         together(|| self.drop_all(space, progress, &batch));
-        chaos();
         if !self.is_leaked() {
             self.finish(space, progress, &batch);
         }
