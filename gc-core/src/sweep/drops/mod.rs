@@ -22,8 +22,9 @@ mod waits;
 use super::doom::sweep_ward;
 use super::doomed::{Batch, Doomed, Ward};
 use super::{Keep, Swept, drop_object, each_object, put_swept};
+use crate::heap::Space;
+use crate::heap::poison::poison;
 use crate::heap::span::SpanClass;
-use crate::heap::{Space, asan};
 use crate::observe::clock::{ns_per_tick, ticks};
 use crate::pacing::together;
 use crate::sync::plain::{AtomicU64, Ordering};
@@ -309,11 +310,7 @@ impl Drops {
                 }
                 done += 1;
                 progress.0.store(done, Ordering::Relaxed);
-                #[cfg(gc_verify)]
-                crate::verify::poison(space, class, at);
-                if cfg!(gc_asan) {
-                    asan::poison(at - class.origin, space.bytes_of(class, span));
-                }
+                poison(space, class, at);
             });
         }
         DROPPING.with(|d| d.set(d.get() - 1));
