@@ -373,8 +373,8 @@ impl Record {
     /// Marks slots of a word of a span that the thread owns. No other thread can find an object
     /// there yet.
     fn set_black(&self, core: &Core, class: &'static SpanClass, word: usize, mask: u64) {
-        // First: a marker that sees the mark must not take the slot for an object that waits to
-        // be scanned.
+        // First: a marker that sees the mark must not take the slot for an object that waits to be
+        // scanned.
         core.space.set_scanned(class, word, mask);
         core.space.mark_word(word).set_own(mask);
     }
