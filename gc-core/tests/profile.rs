@@ -96,6 +96,28 @@ fn every_allocation_is_counted_where_all_are_sampled() {
 }
 
 #[test]
+fn a_rate_that_changes_holds_for_what_comes_next() {
+    let heap = Heap::builder().profile_rate(1 << 40).build().unwrap();
+    let make =
+        || heap.mutate(|mc| (0..100).for_each(|i: u64| assert_eq!(Gc::new(mc, [i; 4])[0], i)));
+    make();
+    assert_eq!(heap.profile().unwrap().total(AllocObjects), 0, "some 10^-7 are expected");
+    // The next sample of the old rate is a terabyte away. A cycle takes back what the thread holds.
+    heap.set_profile_rate(1);
+    heap.collect().unwrap();
+    make();
+    assert_eq!(heap.profile().unwrap().total(AllocObjects), 100);
+    heap.set_profile_rate(1 << 40);
+    heap.collect().unwrap();
+    make();
+    assert_eq!(
+        heap.profile().unwrap().total(AllocObjects),
+        100,
+        "no point of the old rate is left"
+    );
+}
+
+#[test]
 fn sites_have_their_type_size_and_stack() {
     #[inline(never)]
     fn strings<'gc>(mc: &gc_core::Mutation<'gc>) -> Gc<'gc, String> {

@@ -51,6 +51,11 @@ impl Heap {
     /// ```
     #[must_use]
     pub fn metrics(&self) -> Metrics {
+        self.metrics_and_classes().0
+    }
+
+    /// [`metrics`](Self::metrics) and [`classes`](Self::classes) by one look at the spans.
+    pub(crate) fn metrics_and_classes(&self) -> (Metrics, Vec<ClassStats>) {
         let (core, mut out) = (&**self.core(), Readings::default());
         let counted = Counted::read(core);
         counted.add(core, &mut out);
@@ -63,7 +68,7 @@ impl Heap {
         destructors(core, &mut out);
         limits(core, &mut out);
         census_of_things(core, &mut out);
-        out.finish()
+        (out.finish(), census.classes)
     }
 }
 

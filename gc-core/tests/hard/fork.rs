@@ -229,6 +229,29 @@ fn a_fork_inside_mutate() {
     });
 }
 
+#[cfg(feature = "profile")]
+#[test]
+fn a_profile_goes_on_in_the_child() {
+    use gc_core::ProfileValue::AllocObjects;
+    process::alone("fork::a_profile_goes_on_in_the_child", || {
+        let heap = Heap::builder().profile_rate(1).build().unwrap();
+        let total = || heap.profile().unwrap().total(AllocObjects);
+        let kept = list(&heap, 1000);
+        let before = total();
+        let end = forked(20, || {
+            let own = list(&heap, 500);
+            assert_eq!(total(), before + 500, "it samples");
+            let mut file = Vec::new();
+            heap.profile().unwrap().write_pprof(&mut file).unwrap();
+            assert!(!file.is_empty());
+            drop(own);
+        });
+        assert_eq!(end, End::Exit(0));
+        assert_eq!(total(), before, "the parent's is its own");
+        drop(kept);
+    });
+}
+
 /// Threads and the collector are busy, so a lock may be held at the moment of a fork, and stay held
 /// in the child. What the heap promises here is no more than that of any lock; the test says how
 /// often it happens, and that nothing worse does.

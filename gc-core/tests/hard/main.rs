@@ -10,6 +10,8 @@ mod around;
 #[path = "../common/mod.rs"]
 mod common;
 #[cfg(target_os = "linux")]
+mod container;
+#[cfg(target_os = "linux")]
 mod fork;
 mod heaps;
 mod limits;

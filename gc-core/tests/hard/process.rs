@@ -80,6 +80,13 @@ impl Again {
         self
     }
 
+    /// After a command of the shell.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn before(mut self, command: &str) -> Again {
+        self.shell = format!("{}{command} && ", self.shell);
+        self
+    }
+
     pub(crate) fn run(mut self) -> Ended {
         let program = std::env::current_exe().expect("the test program has a path");
         self.command.arg("-c").arg(format!("{}exec \"$0\" \"$@\"", self.shell)).arg(program);

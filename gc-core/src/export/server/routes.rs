@@ -204,7 +204,8 @@ fn ms(time: Duration) -> f64 {
 
 /// What the page shows, at this moment.
 fn data(heap: &Heap) -> Value {
-    let (stats, metrics) = (heap.stats(), heap.metrics());
+    let (metrics, mut classes) = heap.metrics_and_classes();
+    let stats = heap.stats();
     let get = |name| metrics.get(name).unwrap_or(0.0);
     let pauses = heap.pauses();
     let row = |(kind, times): (PauseKind, &Histogram)| {
@@ -214,7 +215,6 @@ fn data(heap: &Heap) -> Value {
         })
     };
     let kinds = pauses.kinds().filter(|(_, times)| !times.is_empty()).map(row);
-    let mut classes = heap.classes();
     classes.sort_by_key(|class| std::cmp::Reverse(class.span_bytes));
     let class = |class: &ClassStats| {
         json!({
