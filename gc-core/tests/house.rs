@@ -101,6 +101,7 @@ const ONLY_IN: [(&str, &[&str]); 19] = [
         &[
             "sync/mod.rs",
             "sync/fence.rs",
+            "sync/schedule.rs",
             "sync/stepped.rs",
             "mutator/mod.rs",
             "platform/process.rs",

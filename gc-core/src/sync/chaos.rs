@@ -1,6 +1,6 @@
 #![forbid(unsafe_code)]
 //! Yields at random, for the verifying build. Every operation of an atomic and every lock calls
-//! `point` first, so threads meet in the middle of every protocol, also on a machine with few cores.
+//! `point` first. So threads meet in the middle of every protocol, also where cores are few.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -19,7 +19,9 @@ struct Chaos {
     seed: Cell<u64>,
     left: Cell<u64>,
 }
-std::thread_local!(static CHAOS: Chaos = const { Chaos { seed: Cell::new(0), left: Cell::new(1) } });
+std::thread_local! {
+    static CHAOS: Chaos = const { Chaos { seed: Cell::new(0), left: Cell::new(1) } };
+}
 
 /// A point at which another thread may run.
 #[inline]
