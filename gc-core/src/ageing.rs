@@ -20,14 +20,16 @@ use crate::error::contain;
 use crate::platform::thread::with_signals_blocked;
 use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, Weak, thread};
+use crate::word::Cycle;
 
 /// Number of cycles after which an unused part holds only values to drop.
 const GENERATIONS: u64 = 2;
 
 /// A cache that drops what was not used for two cycles.
 pub(crate) trait Ages: Send + Sync {
-    /// Ages every part to `cycles`, and drops what is too old, on the calling thread.
-    fn age(&self, cycles: u64);
+    /// Ages every part to the end of cycle `last`, and drops what is too old, on the calling
+    /// thread.
+    fn age(&self, last: Cycle);
 }
 
 /// The state of a cache's part, for readers without its lock: a hint, which may be a moment old.
@@ -36,15 +38,15 @@ pub(crate) trait Ages: Send + Sync {
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(crate) struct Sign {
-    /// The number of cycles that the part has seen.
+    /// The number of the last cycle that the part has seen.
     seen: AtomicU64,
     held: AtomicU64,
 }
 
 impl Sign {
-    /// Records that the part has seen `cycles` cycles. Under its lock.
-    pub(crate) fn saw(&self, cycles: u64) {
-        self.seen.store(cycles, Ordering::Relaxed);
+    /// Records that the part has seen the end of cycle `last`. Under its lock.
+    pub(crate) fn saw(&self, last: Cycle) {
+        self.seen.store(last.get(), Ordering::Relaxed);
     }
     /// Records that the part holds `held` values. Under its lock.
     #[inline]
@@ -56,8 +58,9 @@ impl Sign {
     pub(crate) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed) as usize
     }
-    fn is_stale(&self, cycles: u64) -> bool {
-        self.held() > 0 && cycles >= self.seen.load(Ordering::Relaxed) + GENERATIONS
+    fn is_stale(&self, last: Cycle) -> bool {
+        let seen = Cycle::new(self.seen.load(Ordering::Relaxed));
+        self.held() > 0 && last.since(seen) >= GENERATIONS
     }
 }
 
@@ -68,8 +71,8 @@ struct Known {
 }
 
 impl Known {
-    fn is_stale(&self, cycles: u64) -> bool {
-        self.signs.iter().any(|sign| sign.is_stale(cycles))
+    fn is_stale(&self, last: Cycle) -> bool {
+        self.signs.iter().any(|sign| sign.is_stale(last))
     }
 }
 
@@ -83,8 +86,8 @@ struct State {
 /// The caches of a heap, and the cycles that have ended.
 #[derive(Default)]
 pub(crate) struct Ageing {
-    /// Written by the collector.
-    cycles: AtomicU64,
+    /// The number of the last cycle that has ended. Written by the collector.
+    last: AtomicU64,
     /// Parts that were first used after a cycle: a sign of life for a heap that rests.
     uses: AtomicU64,
     state: Mutex<State>,
@@ -92,15 +95,15 @@ pub(crate) struct Ageing {
 
 impl std::fmt::Debug for Ageing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ageing").field("cycles", &self.cycles()).finish_non_exhaustive()
+        f.debug_struct("Ageing").field("last", &self.last()).finish_non_exhaustive()
     }
 }
 
 impl Ageing {
-    /// The cycles that have ended.
+    /// The last cycle that has ended.
     #[inline]
-    pub(crate) fn cycles(&self) -> u64 {
-        self.cycles.load(Ordering::Relaxed)
+    pub(crate) fn last(&self) -> Cycle {
+        Cycle::new(self.last.load(Ordering::Relaxed))
     }
     /// Counts the first use of a part after a cycle.
     pub(crate) fn note_use(&self) {
@@ -119,12 +122,12 @@ impl Ageing {
 
     /// Records the end of a cycle. By the collector only.
     pub(crate) fn cycle_ended(self: &Arc<Self>) {
-        let cycles = self.cycles() + 1;
-        self.cycles.store(cycles, Ordering::Relaxed);
+        let last = self.last().next();
+        self.last.store(last.get(), Ordering::Relaxed);
         let mut state = self.state.lock();
         // The collector must not hold a cache: its last owner drops the values.
         state.caches.retain(|known| known.cache.strong_count() > 0);
-        if state.emptying || !state.caches.iter().any(|known| known.is_stale(cycles)) {
+        if state.emptying || !state.caches.iter().any(|known| known.is_stale(last)) {
             return;
         }
         let own = self.clone();
@@ -135,16 +138,16 @@ impl Ageing {
 
     /// The body of the thread that empties caches.
     fn empty(&self) {
-        let cycles = self.cycles();
+        let last = self.last();
         let stale: Vec<_> = {
             let state = self.state.lock();
-            let stale = state.caches.iter().filter(|known| known.is_stale(cycles));
+            let stale = state.caches.iter().filter(|known| known.is_stale(last));
             stale.filter_map(|known| known.cache.upgrade()).collect()
         };
         for cache in stale {
             // The cache's other owners may be gone by now.
             contain(move || {
-                cache.age(cycles);
+                cache.age(last);
                 drop(cache);
             });
         }

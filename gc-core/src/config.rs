@@ -2,6 +2,7 @@
 
 use crate::error::ConfigError;
 use crate::platform::cgroup;
+use crate::word::{Bytes, OnRefusal};
 use std::time::Duration;
 
 /// A block: the unit of the page heap. 16 KiB, by measurement (8 KiB is slower everywhere, 32 KiB
@@ -34,6 +35,17 @@ pub(crate) struct Settings {
 const MIN_STACK: usize = 128 << 10;
 const MAX_STACK: usize = (1u64 << 40) as usize;
 
+/// What is printed on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum TraceLevel {
+    /// Nothing.
+    Off,
+    /// A line for each cycle.
+    Cycles,
+    /// The same, and a line for each handshake.
+    Handshakes,
+}
+
 /// What a heap was built with.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
@@ -53,8 +65,7 @@ pub(crate) struct Config {
     pub(crate) cores: usize,
     /// Address space to reserve, in bytes; the default is in `reserve_beside`.
     pub(crate) reserve: Option<usize>,
-    /// What is printed on standard error: 1 for a line a cycle, 2 for one a handshake too.
-    pub(crate) gc_trace: u8,
+    pub(crate) gc_trace: TraceLevel,
     /// Threads wait at the start of a pin while the collector marks.
     pub(crate) stop_the_world: bool,
     /// Markers are bound to the last cores.
@@ -95,7 +106,11 @@ impl Default for Config {
             markers: (cores / 4).max(1),
             cores,
             reserve: None,
-            gc_trace: (1..=2).find(|level| is_set("GC_TRACE", *level)).unwrap_or(0),
+            gc_trace: match () {
+                () if is_set("GC_TRACE", 1) => TraceLevel::Cycles,
+                () if is_set("GC_TRACE", 2) => TraceLevel::Handshakes,
+                () => TraceLevel::Off,
+            },
             stop_the_world: is_set("GC_STW", 1),
             pin_markers: false,
             // After a burst, 3 GiB are given back within a minute, for less than 1 % of a core
@@ -128,17 +143,19 @@ impl Config {
     ///
     /// The second lies half-way between the first and all: above it an error is better than to be
     /// killed by the system.
-    pub(crate) fn container(&self) -> Option<(u64, u64)> {
+    pub(crate) fn container(&self) -> Option<(Bytes, Bytes)> {
         let percent = u128::from(self.cgroup_percent?);
         let all = u128::from(cgroup::memory_limit()?);
-        let part = |percent| ((all * percent / 200) as u64).max(MIB as u64);
+        let part = |percent| Bytes::new(((all * percent / 200) as u64).max(MIB as u64));
         Some((part(2 * percent), part(100 + percent)))
     }
 
-    /// The longest wait of a thread near the hard limit. `must` is set for an allocation that
-    /// panics if it fails.
-    pub(crate) fn stall(&self, must: bool) -> Duration {
-        self.stall.unwrap_or(if must { STALL } else { Duration::ZERO })
+    /// The longest wait of a thread near the hard limit.
+    pub(crate) fn stall(&self, on_refusal: OnRefusal) -> Duration {
+        self.stall.unwrap_or(match on_refusal {
+            OnRefusal::Panics => STALL,
+            OnRefusal::Returns => Duration::ZERO,
+        })
     }
 
     /// Bytes of address space to reserve for a heap in a process that has `others` already. With

@@ -18,6 +18,15 @@ use std::time::{Duration, Instant};
 /// shares work wakes no thread.
 const LOOK: Duration = Duration::from_micros(300);
 
+/// What wakes the collector before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sleep {
+    /// A thread that asks for something.
+    Light,
+    /// The same, and a mutator that nudges.
+    Deep,
+}
+
 /// The requests to the collector, and its progress.
 #[derive(Debug, Default)]
 struct State {
@@ -223,12 +232,14 @@ impl Control {
         self.to_waiters.notify_all();
         self.to_markers.notify_all();
     }
-    /// Records that the collector begins or ends marking.
-    pub(crate) fn set_marking(&self, marking: bool) {
-        self.state.lock().marking = marking;
-        if marking {
-            self.to_markers.notify_all();
-        }
+    /// Wakes the additional markers: there is work for them.
+    pub(crate) fn begin_marking(&self) {
+        self.state.lock().marking = true;
+        self.to_markers.notify_all();
+    }
+    /// Lets the additional markers sleep when they find nothing more.
+    pub(crate) fn end_marking(&self) {
+        self.state.lock().marking = false;
     }
     /// The sleep of an additional marker between markings. Returns whether to go on.
     pub(crate) fn wait_for_marking(&self) -> bool {
@@ -242,14 +253,13 @@ impl Control {
         self.is_asked() && self.state.lock().stop
     }
 
-    /// The collector's sleep: for `time`, or until a thread asks. With `deep`, until a mutator
-    /// nudges as well.
-    pub(crate) fn sleep(&self, time: Duration, deep: bool) {
+    /// The collector's sleep: for `time`, or until it is woken.
+    pub(crate) fn sleep(&self, time: Duration, sleep: Sleep) {
         let mut state = self.state.lock();
         if std::mem::take(&mut state.poked) || state.wanted > state.begun || state.stop {
             return;
         }
-        if deep {
+        if sleep == Sleep::Deep {
             self.deep.store(true, Ordering::Relaxed);
         }
         let _woken = self.to_collector.wait_for(state, time);

@@ -16,7 +16,7 @@ pub use crate::sweep::{ActiveSweep, Sweeping};
 pub use crate::sync::{full_fence, on_compiler_fence};
 pub use crate::weak::ephemeron::{EphemeronBox, Ephemerons};
 pub use crate::weak::gate::{Gate, WeakBox};
-pub use crate::word::{Addr, BlockId, Cycle, SweepNumber};
+pub use crate::word::{Addr, BlockId, Bytes, Cycle, SweepNumber, ThreadNumber};
 
 /// The shared state of marking: the detector, and whether the cycle is poisoned.
 #[derive(Debug)]

@@ -24,6 +24,7 @@ use crate::api::Heap;
 use crate::error::contain;
 use crate::mutator::thread_token;
 use crate::sync::{Arc, Mutex, Weak, thread_local};
+use crate::word::Cycle;
 use std::cell::Cell;
 use std::fmt;
 use std::mem;
@@ -56,8 +57,8 @@ fn place() -> usize {
 
 /// The values of a part.
 struct Values<T> {
-    /// The number of cycles that the part has seen.
-    seen: u64,
+    /// The last cycle that the part has seen.
+    seen: Cycle,
     /// Values put back since.
     fresh: Vec<T>,
     /// Values put back in the cycle before, and not used since.
@@ -68,14 +69,14 @@ impl<T> Values<T> {
     fn len(&self) -> usize {
         self.fresh.len() + self.victims.len()
     }
-    /// Brings the part to `cycles`, and returns the values to drop.
+    /// Brings the part to the end of cycle `last`, and returns the values to drop.
     #[inline]
-    fn age(&mut self, cycles: u64) -> Vec<T> {
-        if cycles <= self.seen { Vec::new() } else { self.age_by(cycles - self.seen) }
+    fn age(&mut self, last: Cycle) -> Vec<T> {
+        if last <= self.seen { Vec::new() } else { self.age_further(last) }
     }
     #[cold]
-    fn age_by(&mut self, passed: u64) -> Vec<T> {
-        self.seen += passed;
+    fn age_further(&mut self, last: Cycle) -> Vec<T> {
+        let passed = last.since(mem::replace(&mut self.seen, last));
         let mut old = mem::replace(&mut self.victims, mem::take(&mut self.fresh));
         if passed > 1 {
             old.append(&mut self.victims);
@@ -115,12 +116,12 @@ impl<T> Shared<T> {
     #[inline]
     fn try_part<R>(&self, at: usize, f: impl FnOnce(&mut Values<T>) -> R) -> Option<Done<R, T>> {
         let mut values = self.parts[at].0.try_lock()?;
-        let cycles = self.ageing.cycles();
-        let is_first = cycles > values.seen;
-        let old = values.age(cycles);
+        let last = self.ageing.last();
+        let is_first = last > values.seen;
+        let old = values.age(last);
         let sign = &self.signs[at];
         if is_first {
-            sign.saw(cycles);
+            sign.saw(last);
             self.ageing.note_use();
         }
         let result = f(&mut values);
@@ -193,11 +194,11 @@ impl<T> Shared<T> {
 }
 
 impl<T: Send> Ages for Shared<T> {
-    fn age(&self, cycles: u64) {
+    fn age(&self, last: Cycle) {
         for (part, sign) in self.parts.iter().zip(&*self.signs) {
             let old = {
                 let mut values = part.0.lock();
-                let old = values.age(cycles);
+                let old = values.age(last);
                 sign.saw(values.seen);
                 sign.holds(values.len());
                 old
@@ -284,7 +285,7 @@ impl<T: Send + 'static> Pool<T> {
         let core = heap.core();
         let ageing = core.ageing.clone();
         let count = (core.config.cores * PARTS_PER_CORE).min(limit).max(1);
-        let seen = ageing.cycles();
+        let seen = ageing.last();
         let empty = || Values { seen, fresh: Vec::new(), victims: Vec::new() };
         let sign = || {
             let sign = Sign::default();

@@ -1,11 +1,14 @@
 #![forbid(unsafe_code)]
-//! Words with a meaning: numbers of cycles and sweeps, of blocks, and addresses of objects.
+//! Words with a meaning: numbers of cycles and sweeps, of blocks, addresses of objects, bytes, and
+//! ticks of the clock.
 //!
 //! Each is one integer in a register. A function that takes two of them cannot be given them in the
 //! wrong order.
 
 use std::fmt;
-use std::ops::{Add, Sub};
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Div, Mul, Sub, SubAssign};
+use std::time::Duration;
 
 /// The number of a cycle, from 1. Zero stands for the time before the first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -29,6 +32,10 @@ impl Cycle {
     pub const fn next(self) -> Cycle {
         Cycle(self.0 + 1)
     }
+    /// How many cycles have begun since `earlier`.
+    pub(crate) const fn since(self, earlier: Cycle) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
     /// The number of the sweep that ends the cycle.
     #[inline(always)]
     pub const fn sweep(self) -> SweepNumber {
@@ -37,6 +44,63 @@ impl Cycle {
 }
 
 impl fmt::Debug for Cycle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// The number of a thread's record, in the process. A thread that ends leaves its record, and so
+/// its number, to a later one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct ThreadNumber(u64);
+
+impl ThreadNumber {
+    /// The record of a number.
+    #[inline(always)]
+    pub const fn new(number: u64) -> ThreadNumber {
+        ThreadNumber(number)
+    }
+    /// The number.
+    #[inline(always)]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Debug for ThreadNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// How many pointers the threads of a heap have shaded. It only grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shades(u64);
+
+impl Shades {
+    /// So many.
+    pub(crate) const fn new(number: u64) -> Shades {
+        Shades(number)
+    }
+}
+
+/// The number of a heap in the process, from 1: what the trace and events call it.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct HeapNumber(u64);
+
+impl HeapNumber {
+    /// The heap of a number.
+    pub(crate) const fn new(number: u64) -> HeapNumber {
+        HeapNumber(number)
+    }
+    /// The number.
+    pub(crate) const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Debug for HeapNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
     }
@@ -188,5 +252,220 @@ impl Sub for Addr {
 impl fmt::Debug for Addr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:#x}", self.0)
+    }
+}
+
+/// A number of bytes: a size, a sum of sizes, or a limit.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[repr(transparent)]
+pub struct Bytes(u64);
+
+impl Bytes {
+    /// None.
+    pub const ZERO: Bytes = Bytes(0);
+    /// More than there can be: no limit.
+    pub(crate) const MAX: Bytes = Bytes(u64::MAX);
+
+    /// So many bytes.
+    #[inline(always)]
+    pub const fn new(bytes: u64) -> Bytes {
+        Bytes(bytes)
+    }
+    /// The bytes of a size in memory.
+    #[inline(always)]
+    pub const fn of(size: usize) -> Bytes {
+        Bytes(size as u64)
+    }
+    /// The number.
+    #[inline(always)]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+    /// The number as a size in memory. The caller knows that it is one.
+    #[inline(always)]
+    pub(crate) const fn size(self) -> usize {
+        self.0 as usize
+    }
+    /// The number for arithmetic with rates and shares.
+    #[inline(always)]
+    pub(crate) const fn as_f64(self) -> f64 {
+        self.0 as f64
+    }
+    /// The sum, at most the largest number.
+    #[inline(always)]
+    pub(crate) const fn saturating_add(self, more: Bytes) -> Bytes {
+        Bytes(self.0.saturating_add(more.0))
+    }
+    /// The difference, at least zero.
+    #[inline(always)]
+    pub(crate) const fn saturating_sub(self, less: Bytes) -> Bytes {
+        Bytes(self.0.saturating_sub(less.0))
+    }
+    /// Whether there is none.
+    #[inline(always)]
+    pub(crate) const fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+    /// So many hundredths.
+    pub(crate) const fn percent(self, percent: u64) -> Bytes {
+        Bytes((self.0 as u128 * percent as u128 / 100) as u64)
+    }
+    /// `self * by`, saturating.
+    pub(crate) fn scale(self, by: f64) -> Bytes {
+        Bytes((self.0 as f64 * by) as u64)
+    }
+}
+
+impl Add for Bytes {
+    type Output = Bytes;
+    #[inline(always)]
+    fn add(self, more: Bytes) -> Bytes {
+        Bytes(self.0 + more.0)
+    }
+}
+impl AddAssign for Bytes {
+    #[inline(always)]
+    fn add_assign(&mut self, more: Bytes) {
+        self.0 += more.0;
+    }
+}
+impl Sub for Bytes {
+    type Output = Bytes;
+    #[inline(always)]
+    fn sub(self, less: Bytes) -> Bytes {
+        Bytes(self.0 - less.0)
+    }
+}
+impl SubAssign for Bytes {
+    #[inline(always)]
+    fn sub_assign(&mut self, less: Bytes) {
+        self.0 -= less.0;
+    }
+}
+impl Mul<u64> for Bytes {
+    type Output = Bytes;
+    #[inline(always)]
+    fn mul(self, times: u64) -> Bytes {
+        Bytes(self.0 * times)
+    }
+}
+impl Mul<Bytes> for u64 {
+    type Output = Bytes;
+    #[inline(always)]
+    fn mul(self, each: Bytes) -> Bytes {
+        Bytes(self * each.0)
+    }
+}
+/// A part.
+impl Div<u64> for Bytes {
+    type Output = Bytes;
+    #[inline(always)]
+    fn div(self, parts: u64) -> Bytes {
+        Bytes(self.0 / parts)
+    }
+}
+/// How often one goes into the other.
+impl Div for Bytes {
+    type Output = u64;
+    #[inline(always)]
+    fn div(self, unit: Bytes) -> u64 {
+        self.0 / unit.0
+    }
+}
+impl Sum for Bytes {
+    fn sum<I: Iterator<Item = Bytes>>(all: I) -> Bytes {
+        Bytes(all.map(Bytes::get).sum())
+    }
+}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// Ticks of the processor's clock: an instant, or the time between two.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[repr(transparent)]
+pub(crate) struct Ticks(u64);
+
+impl Ticks {
+    /// The least.
+    pub(crate) const ZERO: Ticks = Ticks(0);
+    /// More than any time lasts.
+    pub(crate) const MAX: Ticks = Ticks(u64::MAX);
+
+    /// So many ticks.
+    #[inline(always)]
+    pub(crate) const fn new(ticks: u64) -> Ticks {
+        Ticks(ticks)
+    }
+    /// The number.
+    #[inline(always)]
+    pub(crate) const fn get(self) -> u64 {
+        self.0
+    }
+    /// The time from `earlier` to this instant; none if `earlier` is the later one, as on a core
+    /// whose counter is behind.
+    #[inline(always)]
+    pub(crate) const fn since(self, earlier: Ticks) -> Ticks {
+        Ticks(self.0.saturating_sub(earlier.0))
+    }
+    /// The ticks of a time, at a rate in nanoseconds a tick.
+    pub(crate) fn of(time: Duration, ns_per_tick: f64) -> Ticks {
+        Ticks((time.as_nanos() as f64 / ns_per_tick) as u64)
+    }
+    /// The time that these ticks last, at a rate in nanoseconds a tick.
+    pub(crate) fn time(self, ns_per_tick: f64) -> Duration {
+        Duration::from_nanos((self.0 as f64 * ns_per_tick) as u64)
+    }
+    /// The sum, around the largest number.
+    #[inline(always)]
+    pub(crate) const fn wrapping_add(self, more: Ticks) -> Ticks {
+        Ticks(self.0.wrapping_add(more.0))
+    }
+    /// The difference, around zero.
+    #[inline(always)]
+    pub(crate) const fn wrapping_sub(self, less: Ticks) -> Ticks {
+        Ticks(self.0.wrapping_sub(less.0))
+    }
+}
+
+impl Add for Ticks {
+    type Output = Ticks;
+    #[inline(always)]
+    fn add(self, more: Ticks) -> Ticks {
+        Ticks(self.0 + more.0)
+    }
+}
+
+impl Sub for Ticks {
+    type Output = Ticks;
+    #[inline(always)]
+    fn sub(self, less: Ticks) -> Ticks {
+        Ticks(self.0 - less.0)
+    }
+}
+
+impl fmt::Debug for Ticks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// What becomes of an allocation that is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnRefusal {
+    /// The caller gets an error.
+    Returns,
+    /// The allocation panics.
+    Panics,
+}
+
+impl OnRefusal {
+    /// That of the forms of allocation that panic, or of the others.
+    #[inline(always)]
+    pub(crate) const fn of<const PANICS: bool>() -> OnRefusal {
+        if PANICS { OnRefusal::Panics } else { OnRefusal::Returns }
     }
 }

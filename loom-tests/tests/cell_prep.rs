@@ -4,7 +4,9 @@
 //! it ends, and another thread that uses the cell in between makes it shade again.
 #![cfg(loom)]
 
-use gc_core::model::{Borrow, CellLock, Cycle, Epoch, EpochWord, GreyRing, Mode, PinWord};
+use gc_core::model::{
+    Borrow, CellLock, Cycle, Epoch, EpochWord, GreyRing, Mode, PinWord, ThreadNumber,
+};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
@@ -40,8 +42,8 @@ enum Step {
 }
 
 /// The keeper's number, and another thread's.
-const KEEPER: u64 = 5;
-const OTHER: u64 = 6;
+const KEEPER: ThreadNumber = ThreadNumber::new(5);
+const OTHER: ThreadNumber = ThreadNumber::new(6);
 
 struct World {
     epoch: EpochWord,

@@ -1,12 +1,13 @@
 //! `Held`: the last user of a heap's count of external bytes gives it back, once and not before.
 #![cfg(loom)]
 
-use gc_core::model::Held;
+use gc_core::model::{Bytes, Held};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
-const BYTES: u64 = 5;
+const BYTES: Bytes = Bytes::new(5);
+const ONE: Bytes = Bytes::new(1);
 
 /// The heap ends beside two holders. One of them grows first. With `settles`, the heap adds what
 /// its threads have counted before it ends, as the code does.
@@ -22,16 +23,16 @@ fn ends_beside_holders(settles: bool) {
     let grows = {
         let held = held.clone();
         thread::spawn(move || {
-            held.0.take(1);
-            give_back(&held, BYTES + 1);
+            held.0.take(ONE);
+            give_back(&held, BYTES + ONE);
         })
     };
     let shrinks = {
         let held = held.clone();
         thread::spawn(move || {
-            give_back(&held, 1);
+            give_back(&held, ONE);
             assert_eq!(held.1.load(Ordering::Relaxed), 0, "given back while it is used");
-            give_back(&held, BYTES - 1);
+            give_back(&held, BYTES - ONE);
         })
     };
     if settles {

@@ -16,6 +16,7 @@ use crate::observe::gctrace::Stderr;
 use crate::pacing::Pacer;
 use crate::platform::thread::{pin_marker, with_signals_blocked};
 use crate::sync::{Arc, Mutex, Ordering, thread};
+use crate::word::Bytes;
 use crossbeam_deque::Worker;
 use std::time::Duration;
 
@@ -167,11 +168,11 @@ impl HeapBuilder {
         let marking = Marking::new(workers.iter().map(Worker::stealer).collect());
         let markers = config.markers;
         let (pin, stack) = (config.pin_markers, config.stack_size);
-        let (percent, least) = (config.gc_percent, config.min_heap);
+        let least = config.min_heap;
         let core = Arc::new(Core::new(config, events, space, marking));
         let keeper = Keeper::new(&core);
-        let pacer = Pacer::new(percent, least, keeper.bound());
-        core.credit.adopt(pacer.first(), 0);
+        let pacer = Pacer::new(Bytes::of(least), keeper.planned());
+        core.credit.adopt(pacer.first(), Bytes::ZERO);
         let heap =
             Heap { inner: Arc::new(Inner { core: core.clone(), threads: Mutex::new(Vec::new()) }) };
         // Relaxed: a thread that pins has got a handle from here.

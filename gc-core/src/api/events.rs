@@ -3,6 +3,7 @@
 
 use super::builder::HeapBuilder;
 use super::heap::Heap;
+use crate::config::TraceLevel;
 use crate::observe::EventListener;
 use crate::sync::Arc;
 
@@ -16,7 +17,7 @@ impl HeapBuilder {
     /// # Ok::<(), gc_core::ConfigError>(())
     /// ```
     pub fn gc_trace(mut self, on: bool) -> Self {
-        self.config.gc_trace = u8::from(on);
+        self.config.gc_trace = if on { TraceLevel::Cycles } else { TraceLevel::Off };
         self
     }
     /// Whether to print a line for each handshake too, as `GC_TRACE=2` in the environment does. It
@@ -27,7 +28,8 @@ impl HeapBuilder {
     /// # Ok::<(), gc_core::ConfigError>(())
     /// ```
     pub fn gc_trace_handshakes(mut self, on: bool) -> Self {
-        self.config.gc_trace = if on { 2 } else { self.config.gc_trace.min(1) };
+        let less = self.config.gc_trace.min(TraceLevel::Cycles);
+        self.config.gc_trace = if on { TraceLevel::Handshakes } else { less };
         self
     }
     /// Has `listener` told what the collector does, beside those given before. It costs a call for
@@ -56,6 +58,6 @@ impl Heap {
     /// ```
     #[must_use]
     pub fn number(&self) -> u64 {
-        self.core().events.heap
+        self.core().events.heap.get()
     }
 }

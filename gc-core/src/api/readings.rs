@@ -18,6 +18,7 @@ use crate::observe::classes::ClassStats;
 use crate::observe::clock::fixed_ns_per_tick;
 use crate::observe::reading::{MetricHistogram, MetricValue, Metrics, Readings};
 use crate::observe::{PauseKind, Pauses, Phase};
+use crate::word::Bytes;
 use std::collections::BTreeMap;
 
 impl Heap {
@@ -86,15 +87,15 @@ struct Counted {
 impl Counted {
     fn read(core: &Core) -> Counted {
         let (credit, totals) = (&core.credit, &core.totals);
-        let freed = [totals.freed_objects.get(), credit.freed()];
-        let returned = [totals.unused_objects.get(), credit.unused()];
+        let freed = [totals.freed_objects.get(), credit.freed().get()];
+        let returned = [totals.unused_objects.get(), credit.unused().get()];
         let (mut central, mut fresh, mut large) = (0, 0, 0);
         for class in core.space.all_classes() {
             let refills = class.refills();
             central += refills.0;
             *if class.is_large() { &mut large } else { &mut fresh } += refills.1;
         }
-        let taken = [totals.allocated_objects.get(), credit.taken()];
+        let taken = [totals.allocated_objects.get(), credit.taken().get()];
         // Nothing orders the words of different threads on every processor.
         let returned = [0, 1].map(|i| returned[i].min(taken[i]));
         let freed = [0, 1].map(|i| freed[i].min(taken[i] - returned[i]));
@@ -142,14 +143,14 @@ fn memory(core: &Core, out: &mut Readings) {
     out.number(Row::Fragmentation, part(idle, idle + used));
     out.count(Row::ReleasedBytes, space.pages.released() * BLOCK as u64);
     out.count(Row::ReservedBytes, space.reserved() as u64);
-    out.count(Row::KeptBytes, credit.kept());
+    out.bytes(Row::KeptBytes, credit.kept());
     // Blocks may have been given back since they were counted.
     let resident = space.tables_resident() as u64;
     out.count(Row::MetadataInUse, (used * Space::TABLES_OF_BLOCK as u64).min(resident));
     out.count(Row::Metadata, resident);
-    out.count(Row::External, core.external());
-    out.count(Row::ExternalReleased, credit.held().released());
-    out.count(Row::ExternalTaken, credit.held().taken());
+    out.bytes(Row::External, core.external());
+    out.bytes(Row::ExternalReleased, credit.held().released());
+    out.bytes(Row::ExternalTaken, credit.held().taken());
 }
 
 fn spans(census: &Census, out: &mut Readings) {
@@ -232,9 +233,9 @@ fn cycles(core: &Core, out: &mut Readings) {
     for (by, n) in ["collector", "mutator", "early"].into_iter().zip(&totals.swept) {
         out.add(Row::Swept, vec![("by", by.to_owned())], MetricValue::Count(n.get()));
     }
-    out.count(Row::PacedBytes, credit.heap());
-    out.count(Row::TriggerBytes, credit.trigger());
-    out.count(Row::GoalBytes, credit.goal());
+    out.bytes(Row::PacedBytes, credit.heap());
+    out.bytes(Row::TriggerBytes, credit.trigger());
+    out.bytes(Row::GoalBytes, credit.goal());
     out.count(Row::Starved, u64::from(credit.is_starved()));
     out.count(Row::TracePanics, totals.trace_panics.get());
     let handshakes = MetricHistogram::of_times(&totals.handshake_times.histogram());
@@ -267,13 +268,13 @@ fn destructors(core: &Core, out: &mut Readings) {
 
 fn limits(core: &Core, out: &mut Readings) {
     let (room, soft) = (core.room(), core.limits.soft());
-    let has_soft = soft != u64::MAX;
-    let of_soft = if has_soft { part(room.used + room.external, soft) } else { 0.0 };
-    out.number(Row::MemoryLimit, if has_soft { soft as f64 } else { f64::INFINITY });
-    out.count(Row::HeapLimit, room.hard);
-    out.number(Row::LimitUsed, part(room.used, room.hard).max(of_soft));
+    let has_soft = soft != Bytes::MAX;
+    let of_soft = if has_soft { part((room.used + room.external).get(), soft.get()) } else { 0.0 };
+    out.number(Row::MemoryLimit, if has_soft { soft.as_f64() } else { f64::INFINITY });
+    out.bytes(Row::HeapLimit, room.hard);
+    out.number(Row::LimitUsed, part(room.used.get(), room.hard.get()).max(of_soft));
     out.count(Row::NearLimit, u64::from(core.limits.is_near()));
-    out.count(Row::FloorBytes, core.limits.floor());
+    out.bytes(Row::FloorBytes, core.limits.floor());
     out.count(Row::GcPercent, u64::from(core.limits.settings().gc_percent));
     out.count(Row::Stalled, u64::from(core.control.stalled()));
     out.count(Row::PressurePanics, core.totals.pressure_panics.get());

@@ -9,7 +9,9 @@ use crate::config::{BLOCK, Settings};
 use crate::error::ConfigError;
 use crate::mutator::Core;
 use crate::observe::Pressure;
+use crate::observe::pressure::ListenerId;
 use crate::sync::Arc;
+use crate::word::Bytes;
 use std::fmt;
 use std::time::Duration;
 
@@ -165,8 +167,9 @@ impl Heap {
     /// ```
     pub fn pause_collection(&self, max_bytes: usize) -> CollectionPause {
         let core = self.core().clone();
-        core.limits.pause(max_bytes as u64);
-        CollectionPause { core, bytes: max_bytes as u64 }
+        let bytes = Bytes::of(max_bytes);
+        core.limits.pause(bytes);
+        CollectionPause { core, bytes }
     }
 
     /// Calls `call` after each cycle that leaves memory short, until the guard is dropped. So a
@@ -226,7 +229,7 @@ impl Mutation<'_> {
 #[must_use = "collection goes on when this is dropped"]
 pub struct CollectionPause {
     core: Arc<Core>,
-    bytes: u64,
+    bytes: Bytes,
 }
 
 impl Drop for CollectionPause {
@@ -238,7 +241,7 @@ impl Drop for CollectionPause {
 
 impl fmt::Debug for CollectionPause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CollectionPause(below {} bytes)", self.bytes)
+        write!(f, "CollectionPause(below {:?} bytes)", self.bytes)
     }
 }
 
@@ -246,7 +249,7 @@ impl fmt::Debug for CollectionPause {
 #[must_use = "the registration ends when this is dropped"]
 pub struct OnPressure {
     core: Arc<Core>,
-    id: u64,
+    id: ListenerId,
 }
 
 impl Drop for OnPressure {
@@ -257,6 +260,6 @@ impl Drop for OnPressure {
 
 impl fmt::Debug for OnPressure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "OnPressure({})", self.id)
+        write!(f, "OnPressure({})", self.id.0)
     }
 }

@@ -10,13 +10,14 @@
 
 use super::heap::Heap;
 use crate::mutator::Core;
-use crate::observe::clock::{self, ns_per_tick};
+use crate::observe::clock::ns_per_tick;
 use crate::observe::watch::Notes;
 use crate::observe::{Pauses, SlowPause, Utilisation};
 use crate::platform::thread::with_signals_blocked;
 use crate::sync::plain::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::thread::Builder;
 use crate::sync::{Arc, Weak, nap};
+use crate::word::Ticks;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
@@ -58,7 +59,7 @@ impl Heap {
     pub fn pauses_by_thread(&self) -> Vec<ThreadPauses> {
         let records = self.core().records.snapshot();
         let each = records.into_iter().map(|record| ThreadPauses {
-            thread: record.number,
+            thread: record.number.get(),
             thread_name: record.name(),
             pauses: Pauses::merge(std::iter::once(&record.pauses)),
         });
@@ -86,20 +87,20 @@ impl Heap {
         let used = records.into_iter().filter(|record| record.is_used());
         let threads: Vec<_> = used.map(|record| (record, record.interruptions())).collect();
         let ns = ns_per_tick();
-        let time = |ticks| clock::time(ticks, ns);
         let of_window = |&window: &Duration| {
-            let ticks = (window.as_nanos() as f64 / ns) as u64;
             let known = threads.iter().filter_map(|(record, interruptions)| {
-                let (least, at) = interruptions.least(ticks)?;
+                let (least, at) = interruptions.least(Ticks::of(window, ns))?;
                 Some((least, at, *record, interruptions.covers()))
             });
             let known: Vec<_> = known.collect();
-            let covers = time(known.iter().map(|(.., covers)| *covers).max().unwrap_or(0));
+            let covers =
+                known.iter().map(|(.., covers)| *covers).max().unwrap_or_default().time(ns);
             let worst = known.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
-            let (thread, thread_name) =
-                worst.as_ref().map_or((None, None), |(_, _, of, _)| (Some(of.number), of.name()));
+            let (thread, thread_name) = worst
+                .as_ref()
+                .map_or((None, None), |(_, _, of, _)| (Some(of.number.get()), of.name()));
             let (least, at) = worst.map_or((1.0, core.born), |(least, at, ..)| (least, at));
-            let at = time(at.saturating_sub(core.born));
+            let at = at.since(core.born).time(ns);
             Utilisation { window, least, at, thread, thread_name, covers }
         };
         windows.iter().map(of_window).collect()
@@ -125,16 +126,15 @@ impl Heap {
     #[must_use]
     pub fn delays(&self) -> Vec<ThreadDelay> {
         let ns = ns_per_tick();
-        let time = |ticks| clock::time(ticks, ns);
         let records = self.core().records.snapshot();
         let used = records.into_iter().filter(|record| record.is_used());
         let delay = used.map(|record| {
             let (lasted, interrupted, scheduled) = record.delay();
             ThreadDelay {
-                thread: record.number,
+                thread: record.number.get(),
                 thread_name: record.name(),
-                lasted: time(lasted),
-                interrupted: time(interrupted),
+                lasted: lasted.time(ns),
+                interrupted: interrupted.time(ns),
                 ran: scheduled.map(|of| of.ran),
                 waited: scheduled.map(|of| of.waited),
             }
@@ -180,12 +180,12 @@ pub(crate) fn tell_over(
     budget: Duration,
     call: impl FnMut(&SlowPause) + Send + 'static,
 ) -> io::Result<OnPauseOver> {
-    let ticks = (budget.as_nanos() as f64 / ns_per_tick()) as u64;
+    let ticks = Ticks::of(budget, ns_per_tick());
     let state = Arc::new(State::default());
     let mut teller = Teller { seen: HashMap::new(), ticks, call };
     // What came before is no concern of this budget.
     core.records.for_each(|record| {
-        teller.seen.insert(record.number, record.notes().map_or(0, Notes::over));
+        teller.seen.insert(record.number.get(), record.notes().map_or(0, Notes::over));
     });
     core.watch.add_budget(ticks);
     let guard = OnPauseOver { core: Arc::downgrade(core), state: state.clone(), ticks };
@@ -209,7 +209,7 @@ struct State {
 struct Teller<F> {
     /// By the number of the record: how many notes were told.
     seen: HashMap<u64, u64>,
-    ticks: u64,
+    ticks: Ticks,
     call: F,
 }
 
@@ -244,7 +244,7 @@ impl<F: FnMut(&SlowPause)> Teller<F> {
         let mut new = Vec::new();
         for record in core.records.snapshot() {
             let Some(notes) = record.notes() else { continue };
-            let seen = self.seen.entry(record.number).or_default();
+            let seen = self.seen.entry(record.number.get()).or_default();
             let written = notes.over();
             if written > *seen {
                 let over = notes.over_since(*seen).into_iter().filter(|of| of.ticks >= self.ticks);
@@ -262,7 +262,7 @@ impl<F: FnMut(&SlowPause)> Teller<F> {
 pub struct OnPauseOver {
     core: Weak<Core>,
     state: Arc<State>,
-    ticks: u64,
+    ticks: Ticks,
 }
 
 impl OnPauseOver {

@@ -24,7 +24,7 @@ use crate::sweep::drops::{Next, is_dropping};
 use crate::sweep::{Keep, put_swept};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, yield_now};
-use crate::word::{BlockId, SweepNumber};
+use crate::word::{BlockId, Bytes, SweepNumber};
 use std::time::{Duration, Instant};
 
 type Class = &'static SpanClass;
@@ -49,7 +49,7 @@ pub(crate) struct Handover {
     /// The sweep that is in progress or was last, and what it keeps.
     sweep: (SweepNumber, Keep),
     /// Bytes that waited for destructors before that sweep.
-    backlog: u64,
+    backlog: Bytes,
     watched: Instant,
     /// The time since which a cycle that is due waits for destructors.
     awaits: Option<Instant>,
@@ -63,7 +63,7 @@ impl Handover {
         Handover {
             wards: Vec::new(),
             sweep: (SweepNumber::default(), Keep::All),
-            backlog: 0,
+            backlog: Bytes::ZERO,
             watched: Instant::now(),
             awaits: None,
             settling: None,
@@ -96,7 +96,7 @@ impl Handover {
     /// dropped from here on go into the lists of this sweep.
     pub(crate) fn begin_sweep(&mut self, core: &Core, number: SweepNumber, keep: Keep) {
         self.sweep = (number, keep);
-        self.backlog = core.drops.bytes();
+        self.backlog = Bytes::new(core.drops.bytes());
         core.count(core.drops.sweep(&core.space, number, keep));
     }
     /// Sweeps a span whose objects have destructors. The dead wait for the drop thread.
@@ -125,8 +125,8 @@ impl Handover {
 
     /// Bytes that will be dropped soon: those that this sweep found. Bytes from before wait because
     /// destructors are slow.
-    pub(crate) fn soon(&self, core: &Core) -> u64 {
-        core.drops.bytes().saturating_sub(self.backlog)
+    pub(crate) fn soon(&self, core: &Core) -> Bytes {
+        Bytes::new(core.drops.bytes()).saturating_sub(self.backlog)
     }
     /// Returns whether destructors of the last sweep's dead may have released something since the
     /// last look.

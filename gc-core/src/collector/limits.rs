@@ -12,8 +12,9 @@
 use crate::config::BLOCK;
 use crate::mutator::Core;
 use crate::observe::Pressure;
-use crate::pacing::{Pacer, Plan, Tightness};
+use crate::pacing::{Aim, Pacer, Plan, Tightness};
 use crate::platform::cgroup;
+use crate::word::Bytes;
 use std::time::{Duration, Instant};
 
 /// The shortest time between two reads of the container's limit, and the time while no cycle comes.
@@ -22,26 +23,46 @@ const SELDOM: Duration = Duration::from_secs(1);
 /// The memory of the process beside the heap is rounded up to so many bytes.
 const STEP: u64 = 1 << 20;
 
+/// When the collector looks at the limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// A cycle is about to begin.
+    Cycle,
+    /// The collector polls.
+    Poll,
+}
+
+impl Moment {
+    /// The shortest time between two reads of the container's limit.
+    fn between(self) -> Duration {
+        match self {
+            Moment::Cycle => OFTEN,
+            Moment::Poll => SELDOM,
+        }
+    }
+}
+
 /// The collector's view of the limits.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     /// The soft and the hard limit that the container leaves, and when they were read.
-    container: Option<(u64, u64)>,
+    container: Option<(Bytes, Bytes)>,
     read: Instant,
     /// Bytes that the process took at that time, without the heap and external bytes.
-    beside: u64,
-    /// The percent and the limit that the pacer plans with.
-    planned: (u32, u64),
+    beside: Bytes,
+    /// What the pacer plans with.
+    planned: Aim,
 }
 
 impl Keeper {
     pub(crate) fn new(core: &Core) -> Keeper {
-        let planned = (core.config.gc_percent, u64::MAX);
-        let mut keeper = Keeper { container: None, read: Instant::now(), beside: 0, planned };
+        let planned = Aim { gc_percent: core.config.gc_percent, limit: Bytes::MAX };
+        let mut keeper =
+            Keeper { container: None, read: Instant::now(), beside: Bytes::ZERO, planned };
         if core.config.cgroup_percent.is_some() && !cfg!(shuttle) {
             keeper.read(core);
         }
-        keeper.planned.1 = keeper.adopt(core);
+        keeper.planned.limit = keeper.adopt(core);
         keeper
     }
 
@@ -50,60 +71,61 @@ impl Keeper {
     fn read(&mut self, core: &Core) {
         (self.container, self.read) = (core.config.container(), Instant::now());
         let idle = core.space.pages.idle() * BLOCK;
-        let ours = (core.space.resident() + idle) as u64;
+        let ours = Bytes::of(core.space.resident() + idle);
         let counted = ours.saturating_add(core.credit.external());
         // In steps, so that the limit does not change with every cycle.
-        self.beside = cgroup::taken().saturating_sub(counted).next_multiple_of(STEP);
+        let beside = cgroup::taken().saturating_sub(counted.get());
+        self.beside = Bytes::new(beside.next_multiple_of(STEP));
     }
 
-    /// The limit that the pacer plans with at first.
-    pub(crate) fn bound(&self) -> u64 {
-        self.planned.1
+    /// What the pacer plans with.
+    pub(crate) fn planned(&self) -> Aim {
+        self.planned
     }
 
     /// Publishes the limits that hold. Returns the limit that the pacer plans with.
-    fn adopt(&self, core: &Core) -> u64 {
+    fn adopt(&self, core: &Core) -> Bytes {
         let settings = core.limits.settings();
-        let (mut soft, mut hard) = (settings.memory_limit as u64, settings.heap_limit as u64);
+        let (mut soft, mut hard) =
+            (Bytes::of(settings.memory_limit), Bytes::of(settings.heap_limit));
         if let Some((some, most)) = self.container {
             // In a container all memory of the process counts. The heap keeps half of its part in
             // any case: with less, its cycles would free nothing more.
-            let tables = core.space.tables_resident() as u64;
+            let tables = Bytes::of(core.space.tables_resident());
             let beside = tables.saturating_add(self.beside).min(some / 2);
             soft = soft.min(some - beside);
             let held = beside.saturating_add(core.credit.external());
             hard = hard.min(most.saturating_sub(held));
         }
-        core.space.pages.set_limit((hard / BLOCK as u64) as usize);
-        let line = (core.space.pages.limit() * BLOCK) as u64 / 16 * 15;
+        core.space.pages.set_limit((hard / Bytes::of(BLOCK)) as usize);
+        let line = Bytes::of(core.space.pages.limit() * BLOCK) / 16 * 15;
         let bound = soft.min(line);
         core.limits.adopt(soft, bound);
         bound
     }
 
-    /// Returns the new plan if something has changed. `in_cycle`: a cycle is about to begin or has
-    /// ended.
-    pub(crate) fn look(&mut self, core: &Core, pacer: &mut Pacer, in_cycle: bool) -> Option<Plan> {
+    /// Returns the new plan if something has changed.
+    pub(crate) fn look(&mut self, core: &Core, pacer: &mut Pacer, at: Moment) -> Option<Plan> {
         let is_changed = core.limits.take_change();
         let is_bounded = core.config.cgroup_percent.is_some() && !cfg!(shuttle);
         if !is_changed && !is_bounded {
             return None;
         }
-        if is_bounded && self.read.elapsed() >= if in_cycle { OFTEN } else { SELDOM } {
+        if is_bounded && self.read.elapsed() >= at.between() {
             self.read(core);
         }
-        let percent = core.limits.settings().gc_percent;
-        let bound = self.adopt(core);
-        let before = std::mem::replace(&mut self.planned, (percent, bound));
-        (before != self.planned).then(|| pacer.set(percent, bound))
+        let gc_percent = core.limits.settings().gc_percent;
+        let aim = Aim { gc_percent, limit: self.adopt(core) };
+        let before = std::mem::replace(&mut self.planned, aim);
+        (before != aim).then(|| pacer.set(aim))
     }
 
     /// Records after a cycle whether memory is short, and if so calls the registered functions.
-    pub(crate) fn tell(&self, core: &Core, live: u64) {
+    pub(crate) fn tell(&self, core: &Core, live: Bytes) {
         let room = core.room();
         let used = room.used.saturating_add(room.external);
         let pressure = Pressure::new(used, live.saturating_add(room.external), core.limits.bound());
-        let is_tight = core.limits.tightness(room, 0) != Tightness::Free;
+        let is_tight = core.limits.tightness(room, Bytes::ZERO) != Tightness::Free;
         let is_short = is_tight || pressure.is_high();
         core.limits.set_near(is_short);
         if is_short {

@@ -18,7 +18,7 @@ use crate::platform::thread::thread_cpu;
 use crate::sync::Backoff;
 use crate::weak::ephemeron::each_ephemeron;
 use crate::weak::follow::{DIRECT, Follower};
-use crate::word::Cycle;
+use crate::word::{Cycle, Shades};
 use std::time::{Duration, Instant};
 
 /// The shortest marking that shows whether this thread has a core to itself.
@@ -81,7 +81,7 @@ impl Collector {
         }
         let marker = &mut self.marker;
         if core.config.markers > 1 {
-            core.control.set_marking(true);
+            core.control.begin_marking();
         }
         core.roots.each_live(|addr| marker.root(addr));
         core.marking.detector.stop();
@@ -105,7 +105,7 @@ impl Collector {
                 if self.round(epoch, recorded) && !self.shade_ephemerons() && self.resolve(recorded)
                 {
                     if core.config.markers > 1 {
-                        core.control.set_marking(false);
+                        core.control.end_marking();
                     }
                     return rounds;
                 }
@@ -155,7 +155,7 @@ impl Collector {
     /// A termination round. Returns whether nothing was shaded until every thread had crossed into
     /// `epoch`. Gives up as soon as something is shaded, so that marking goes on while a long pin
     /// lasts. A later round's crossing stands for this one's.
-    fn round(&mut self, epoch: Epoch, recorded: u64) -> bool {
+    fn round(&mut self, epoch: Epoch, recorded: Shades) -> bool {
         let core = self.core.clone();
         let before = core.credit.allocated();
         let clean = self.crossing_is_clean(&core, epoch, recorded);
@@ -163,7 +163,7 @@ impl Collector {
         clean
     }
 
-    fn crossing_is_clean(&mut self, core: &Core, epoch: Epoch, recorded: u64) -> bool {
+    fn crossing_is_clean(&mut self, core: &Core, epoch: Epoch, recorded: Shades) -> bool {
         self.begin_handshake(epoch);
         let is_clean = || core.pushed() == recorded;
         let meanwhile = || if is_clean() { Meanwhile::Wait } else { Meanwhile::GiveUp };
@@ -173,7 +173,7 @@ impl Collector {
 
     /// Closes the weak gate, unless an upgrade shaded something since the round (rule 8). In a
     /// poisoned cycle nothing dies, and the gate stays open.
-    fn resolve(&self, recorded: u64) -> bool {
+    fn resolve(&self, recorded: Shades) -> bool {
         let core = &self.core;
         if core.marking.is_poisoned() {
             return true;

@@ -30,7 +30,7 @@ mod rest;
 pub(crate) use marking::marker_thread;
 
 use crate::config::BLOCK;
-use crate::control::Control;
+use crate::control::{Control, Sleep};
 use crate::handshake::Epoch;
 use crate::heap::span::SpanClass;
 use crate::mark::worker::Marker;
@@ -45,10 +45,10 @@ use crate::sweep::early::Early;
 use crate::sweep::{self, Keep};
 use crate::sync::{Arc, yield_now};
 use crate::weak;
-use crate::word::Cycle;
+use crate::word::{Bytes, Cycle};
 use crossing::Meanwhile;
 use dropper::Handover;
-use limits::Keeper;
+use limits::{Keeper, Moment};
 use rest::{Next, Rest};
 use std::time::{Duration, Instant};
 
@@ -63,9 +63,9 @@ const SWEEP_QUANTUM: u32 = 32;
 /// Clocks and counters at the start of a cycle.
 struct Before {
     time: Instant,
-    allocated: u64,
+    allocated: Bytes,
     /// Bytes that had been taken outside of the heap.
-    taken: u64,
+    taken: Bytes,
 }
 
 /// What the collector's thread owns.
@@ -80,11 +80,11 @@ pub(crate) struct Collector {
     /// Whether in the last cycle at least as many mutators were busy as there are cores.
     is_crowded: bool,
     /// Bytes allocated, and those of them from fresh blocks, up to the end of the last sweep.
-    taken: (u64, u64),
+    taken: (Bytes, Bytes),
     /// Bytes allocated during the handshakes of this marking.
-    aside: u64,
+    aside: Bytes,
     /// External bytes that had been released by the end of this marking.
-    released: u64,
+    released: Bytes,
     number: Cycle,
     rest: Rest,
     keeper: Keeper,
@@ -111,9 +111,9 @@ impl Collector {
             keeper,
             is_limited: false,
             is_crowded: false,
-            taken: (0, 0),
-            aside: 0,
-            released: 0,
+            taken: (Bytes::ZERO, Bytes::ZERO),
+            aside: Bytes::ZERO,
+            released: Bytes::ZERO,
             number: Cycle::NONE,
             born: now,
             straggler: None,
@@ -133,14 +133,14 @@ impl Collector {
         enter_collector_thread();
         short_timer_slack();
         let mut last = (Instant::now(), self.core.credit.allocated());
-        let (mut quiet, mut pressure) = (0, 0);
+        let (mut quiet, mut pressure) = (0, Bytes::ZERO);
         let core = self.core.clone();
         let credit = &core.credit;
         loop {
             if self.control().is_stopping() {
                 break;
             }
-            self.look_at_limits(false);
+            self.look_at_limits(Moment::Poll);
             self.dead.look(&core);
             self.settle();
             let is_held = credit.heap() < core.limits.floor();
@@ -155,7 +155,7 @@ impl Collector {
             let now = (Instant::now(), credit.allocated());
             let (time, bytes) = (now.0 - last.0, now.1.saturating_sub(last.1));
             last = now;
-            let moved = bytes != 0 || credit.pressure() != pressure;
+            let moved = !bytes.is_zero() || credit.pressure() != pressure;
             pressure = credit.pressure();
             quiet = if moved { 0 } else { quiet + 1 };
             let sleep = match self.rest.step(&core, quiet > QUIET) {
@@ -169,19 +169,19 @@ impl Collector {
                 Next::Sleep(time) => time,
             };
             if quiet > QUIET {
-                self.control().sleep(sleep, true);
+                self.control().sleep(sleep, Sleep::Deep);
                 last = (Instant::now(), self.core.credit.allocated());
                 quiet = QUIET / 2;
                 continue;
             }
             // Half of the time until the trigger at the present rate.
-            let left = credit.trigger().saturating_sub(credit.heap()) as f64;
-            let rate = bytes as f64 / time.as_secs_f64().max(1e-7);
+            let left = credit.trigger().saturating_sub(credit.heap()).as_f64();
+            let rate = bytes.as_f64() / time.as_secs_f64().max(1e-7);
             let wait = if rate > 0.0 { left / rate / 2.0 } else { f64::MAX };
             // Past the trigger, the limiter or a destructor holds the cycle back.
             let shortest = if is_due { LONG } else { SHORT };
             let wait = wait.clamp(shortest.as_secs_f64(), LONG.as_secs_f64());
-            self.control().sleep(Duration::from_secs_f64(wait), false);
+            self.control().sleep(Duration::from_secs_f64(wait), Sleep::Light);
         }
         self.end();
     }
@@ -193,7 +193,7 @@ impl Collector {
         }
         let released = self.core.credit.held().released();
         let bytes = released.saturating_sub(self.released);
-        if bytes > 0 {
+        if !bytes.is_zero() {
             self.released = released;
             let plan = self.pacer.after_drops(bytes);
             self.core.credit.amend(plan);
@@ -220,7 +220,7 @@ impl Collector {
         let mark = self.begin_phase(Phase::Mark);
         line.rounds = self.mark(number);
         line.mark = self.end_phase(Phase::Mark, mark);
-        line.heap_end_bytes = core.credit.heap();
+        line.heap_end_bytes = core.credit.heap().get();
 
         let cross = self.begin_phase(Phase::Cross);
         self.flag_dead(number);
@@ -257,7 +257,7 @@ impl Collector {
             self.report(line);
         }
         core.control.end();
-        self.keeper.tell(&core, live);
+        self.keeper.tell(&core, Bytes::new(live));
     }
 
     /// What is to be done before the first handshake; begins the cycle's report.
@@ -265,17 +265,17 @@ impl Collector {
         let core = &self.core;
         self.number = self.number.next();
         core.control.begin(self.number);
-        self.look_at_limits(true);
+        self.look_at_limits(Moment::Cycle);
         let core = &self.core;
         core.credit.begin();
         self.rest.cycle_begins(core, thread_cpu());
         self.is_crowded = core.is_crowded();
         self.straggler = None;
         let line = CycleReport {
-            heap: core.events.heap,
+            heap: core.events.heap.get(),
             cycle: self.number.get(),
-            goal_bytes: core.credit.goal(),
-            heap_start_bytes: core.credit.heap(),
+            goal_bytes: core.credit.goal().get(),
+            heap_start_bytes: core.credit.heap().get(),
             ..CycleReport::default()
         };
         core.events.tell(&Event::CycleBegin {
@@ -315,9 +315,11 @@ impl Collector {
         let allocated_end = core.credit.allocated();
         let found = core.marking.take_found();
         let black = allocated_end.saturating_sub(begin.allocated);
+        let (all, assisted) = (Bytes::new(found.bytes), Bytes::new(found.assisted));
+        let is_whole = !core.marking.is_poisoned();
         let plan = self.pacer.after_mark(Marked {
-            found: if core.marking.is_poisoned() { line.heap_end_bytes } else { found.bytes },
-            assisted: found.assisted,
+            found: if is_whole { all } else { Bytes::new(line.heap_end_bytes) },
+            assisted,
             black,
             in_mark: black.saturating_sub(self.aside),
             external: core.credit.external(),
@@ -325,9 +327,9 @@ impl Collector {
         });
         self.released = held.released();
         core.credit.adopt(plan, allocated_end);
-        line.live_bytes = plan.live;
+        line.live_bytes = plan.live.get();
         line.marked_objects = found.objects;
-        core.totals.work.marked(found.bytes, found.assisted, line.mark);
+        core.totals.work.marked(all, assisted, line.mark);
     }
 
     /// The Cross phase: closes Mark on every thread, and frees what is dead as a whole meanwhile.
@@ -377,9 +379,9 @@ impl Collector {
     /// Plans again with sizes that are exact only after the sweep.
     fn plan_again(&mut self) {
         let core = &self.core;
-        let taken = (core.credit.allocated(), core.totals.fresh_bytes.get());
+        let taken = (core.credit.allocated(), Bytes::new(core.totals.fresh_bytes.get()));
         let fresh = taken.1 - self.taken.1;
-        let used = (core.space.pages.used() * BLOCK) as u64;
+        let used = Bytes::of(core.space.pages.used() * BLOCK);
         let released = core.credit.held().released();
         let plan = self.pacer.after_sweep(Footprint {
             used: used.saturating_sub(self.dead.soon(core)),
@@ -401,8 +403,8 @@ impl Collector {
     }
 
     /// Plans again if the limits or the settings have changed.
-    fn look_at_limits(&mut self, in_cycle: bool) {
-        if let Some(plan) = self.keeper.look(&self.core, &mut self.pacer, in_cycle) {
+    fn look_at_limits(&mut self, at: Moment) {
+        if let Some(plan) = self.keeper.look(&self.core, &mut self.pacer, at) {
             self.core.credit.amend(plan);
             self.is_limited = plan.limited;
         }

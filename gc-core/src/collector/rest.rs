@@ -9,6 +9,7 @@
 use crate::config::BLOCK;
 use crate::mutator::Core;
 use crate::pacing::{Idle, Scavenger, Signs, Usage};
+use crate::word::Bytes;
 use std::time::{Duration, Instant};
 
 /// Bound on the longest sleep of a collector that waits for nothing: four times `idle_after`, at
@@ -49,7 +50,7 @@ impl Rest {
         Rest {
             idle: Idle::new(config.idle_after),
             scavenger: Scavenger::new(
-                config.scavenge_rate,
+                Bytes::of(config.scavenge_rate),
                 core.limits.soft(),
                 config.idle_after,
                 config.scavenge_all,
@@ -67,17 +68,17 @@ impl Rest {
         let (credit, held) = (&core.credit, core.credit.held());
         Signs {
             taken: credit.taken(),
-            external: held.taken().wrapping_add(held.released()),
+            external: held.taken().saturating_add(held.released()),
             caches: core.ageing.uses(),
             pressure: credit.pressure(),
         }
     }
 
     /// Returns the bytes in use now. Tells the scavenger the peak since the last look.
-    fn look_at_use(&mut self, core: &Core) -> u64 {
-        let (used, blocks) = (core.space.resident() as u64, core.space.pages.used());
+    fn look_at_use(&mut self, core: &Core) -> Bytes {
+        let (used, blocks) = (Bytes::of(core.space.resident()), core.space.pages.used());
         let above = core.space.pages.take_peak().saturating_sub(blocks);
-        self.scavenger.saw(used + (above * BLOCK) as u64);
+        self.scavenger.saw(used + Bytes::of(above * BLOCK));
         used
     }
 
@@ -105,15 +106,15 @@ impl Rest {
     fn keep_limit(&mut self, core: &Core) {
         let limit = core.limits.soft();
         self.scavenger.set_limit(limit);
-        if limit == u64::MAX {
+        if limit == Bytes::MAX {
             return;
         }
         let room = core.room();
-        let idle = (core.space.pages.idle() * BLOCK) as u64;
+        let idle = Bytes::of(core.space.pages.idle() * BLOCK);
         let over = room.used.saturating_add(room.external).saturating_add(idle);
         let over = over.saturating_sub(limit).min(idle);
-        if over >= BLOCK as u64 {
-            core.space.release(over as usize);
+        if over >= Bytes::of(BLOCK) {
+            core.space.release(over.size());
         }
     }
 
@@ -127,13 +128,13 @@ impl Rest {
             self.keep_limit(core);
         }
         if self.scavenger.is_time(now) {
-            let idle = (core.space.pages.idle() * BLOCK) as u64;
+            let idle = Bytes::of(core.space.pages.idle() * BLOCK);
             let goal = core.credit.goal().saturating_sub(core.credit.external());
             let usage = Usage { in_use: used, idle, goal };
             let slice = self.scavenger.due(now, usage);
-            if slice > 0 {
-                let taken = core.space.release(slice as usize);
-                self.scavenger.gave(slice, taken as u64);
+            if !slice.is_zero() {
+                let taken = core.space.release(slice.size());
+                self.scavenger.gave(slice, Bytes::of(taken));
             }
             self.more =
                 self.scavenger.has_more(Usage { idle: idle.saturating_sub(slice), ..usage });

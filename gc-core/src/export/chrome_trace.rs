@@ -14,33 +14,32 @@
 
 use crate::observe::life::{SpanState, Step};
 use crate::observe::timeline::{Mark, What};
+use crate::word::{Bytes, HeapNumber, ThreadNumber, Ticks};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::time::Duration;
 
 /// How ticks become microseconds.
 pub(super) struct Clock {
-    pub(super) born: u64,
-    pub(super) now: u64,
+    pub(super) born: Ticks,
+    pub(super) now: Ticks,
     pub(super) ns_per_tick: f64,
 }
 
 impl Clock {
-    /// Nanoseconds since the heap was made.
-    fn ns(&self, moment: u64) -> u64 {
-        (moment.saturating_sub(self.born) as f64 * self.ns_per_tick) as u64
-    }
-    fn at(&self, moment: u64) -> f64 {
-        us(self.ns(moment))
+    /// The time since the heap was made.
+    fn at(&self, moment: Ticks) -> Duration {
+        moment.since(self.born).time(self.ns_per_tick)
     }
     /// Begin and end of each mark. Readers drop a slice that reaches out of the one around it. So
     /// such a slice, which the clocks' rounding makes, ends with the other.
-    fn nest(&self, marks: &[Mark]) -> Vec<(u64, u64)> {
-        let of = |mark: &Mark| (self.ns(mark.since), self.ns(mark.since + mark.ticks));
-        let mut times: Vec<(u64, u64)> = marks.iter().map(of).collect();
+    fn nest(&self, marks: &[Mark]) -> Vec<(Duration, Duration)> {
+        let of = |mark: &Mark| (self.at(mark.since), self.at(mark.since + mark.ticks));
+        let mut times: Vec<(Duration, Duration)> = marks.iter().map(of).collect();
         let mut order: Vec<usize> = (0..times.len()).collect();
         order.sort_by_key(|&i| (times[i].0, std::cmp::Reverse(times[i].1)));
-        let mut around: Vec<u64> = Vec::new();
+        let mut around: Vec<Duration> = Vec::new();
         for i in order {
             let (begin, end) = times[i];
             while around.last().is_some_and(|end| *end <= begin) {
@@ -54,42 +53,51 @@ impl Clock {
     }
 }
 
-fn us(ns: u64) -> f64 {
-    ns as f64 / 1e3
+fn us(time: Duration) -> f64 {
+    time.as_nanos() as f64 / 1e3
+}
+
+/// The number of a track in a trace: of a thread's, or of the collector's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct TrackId(u64);
+
+impl TrackId {
+    /// The collector's. In the trace its number is the heap's.
+    const COLLECTOR: TrackId = TrackId(0);
+    /// That of a thread. Below are the collectors, by heap.
+    fn of(thread: ThreadNumber) -> TrackId {
+        TrackId(1_000 + thread.get())
+    }
 }
 
 /// What one thread did.
 pub(super) struct Track {
-    /// The thread's number; 0 for the collector.
-    id: u64,
+    id: TrackId,
     name: String,
     pub(super) marks: Vec<Mark>,
 }
 
-/// The number of a thread in a trace begins here. Below are the collectors, by heap.
-const THREADS: u64 = 1_000;
-
 impl Track {
     pub(super) fn collector(marks: Vec<Mark>) -> Track {
-        Track { id: 0, name: String::new(), marks }
+        Track { id: TrackId::COLLECTOR, name: String::new(), marks }
     }
-    pub(super) fn thread(number: u64, name: Option<String>, marks: Vec<Mark>) -> Track {
-        let name = name.unwrap_or_else(|| format!("thread {number}"));
-        Track { id: THREADS + number, name, marks }
+    pub(super) fn thread(number: ThreadNumber, name: Option<String>, marks: Vec<Mark>) -> Track {
+        let name = name.unwrap_or_else(|| format!("thread {number:?}"));
+        Track { id: TrackId::of(number), name, marks }
     }
 }
 
 /// Writes the events, and counts them.
 struct Events<'a> {
     to: &'a mut dyn Write,
-    heap: u64,
+    heap: HeapNumber,
     clock: &'a Clock,
     written: u64,
 }
 
 /// What a trace is made of.
 pub(super) struct Timeline {
-    pub(super) heap: u64,
+    pub(super) heap: HeapNumber,
     pub(super) clock: Clock,
     pub(super) tracks: Vec<Track>,
     pub(super) spans: Vec<Step>,
@@ -111,17 +119,20 @@ pub(super) fn write(to: &mut dyn Write, of: &Timeline) -> io::Result<u64> {
 }
 
 impl Events<'_> {
-    fn event(&mut self, id: u64, mut event: Value) -> io::Result<()> {
+    fn event(&mut self, id: TrackId, mut event: Value) -> io::Result<()> {
         event["pid"] = json!(std::process::id());
-        event["tid"] = json!(if id == 0 { self.heap } else { id });
+        event["tid"] = json!(if id == TrackId::COLLECTOR { self.heap.get() } else { id.0 });
         let comma = if self.written == 0 { "\n" } else { ",\n" };
         self.written += 1;
         write!(self.to, "{comma}{event}")
     }
 
     fn track(&mut self, track: &Track) -> io::Result<()> {
-        let name =
-            if track.id == 0 { format!("gc of heap {}", self.heap) } else { track.name.clone() };
+        let name = if track.id == TrackId::COLLECTOR {
+            format!("gc of heap {:?}", self.heap)
+        } else {
+            track.name.clone()
+        };
         self.event(track.id, json!({"ph": "M", "name": "thread_name", "args": {"name": name}}))?;
         for (mark, time) in track.marks.iter().zip(self.clock.nest(&track.marks)) {
             self.mark(track.id, mark, time)?;
@@ -129,7 +140,12 @@ impl Events<'_> {
         Ok(())
     }
 
-    fn mark(&mut self, id: u64, mark: &Mark, (begin, end): (u64, u64)) -> io::Result<()> {
+    fn mark(
+        &mut self,
+        id: TrackId,
+        mark: &Mark,
+        (begin, end): (Duration, Duration),
+    ) -> io::Result<()> {
         let (ts, dur) = (us(begin), us(end - begin));
         let slice = |cat: &str, name: &str, args: Value| json!({"ph": "X", "cat": cat, "name": name, "ts": ts, "dur": dur, "args": args});
         let event = match mark.what {
@@ -140,12 +156,12 @@ impl Events<'_> {
                 slice("pause", &format!("{:?}", of.kind), args)
             }
             What::CycleBegin { cycle, heap_bytes } => {
-                self.heap_bytes(id, ts, heap_bytes)?;
+                self.heap_bytes(id, ts, Bytes::new(heap_bytes))?;
                 json!({"ph": "i", "cat": "gc", "name": "cycle begins", "ts": ts, "s": "t",
                        "args": {"cycle": cycle}})
             }
             What::Cycle { cycle, live_bytes } => {
-                self.heap_bytes(id, ts + dur, live_bytes)?;
+                self.heap_bytes(id, ts + dur, Bytes::new(live_bytes))?;
                 slice("gc", &format!("cycle {cycle}"), json!({"live bytes": live_bytes}))
             }
             What::Phase { cycle, phase } => slice("gc", phase.name(), json!({"cycle": cycle})),
@@ -157,9 +173,9 @@ impl Events<'_> {
         self.event(id, event)
     }
 
-    fn heap_bytes(&mut self, id: u64, ts: f64, bytes: u64) -> io::Result<()> {
-        let name = format!("heap {} bytes", self.heap);
-        let event = json!({"ph": "C", "name": name, "ts": ts, "args": {"bytes": bytes}});
+    fn heap_bytes(&mut self, id: TrackId, ts: f64, bytes: Bytes) -> io::Result<()> {
+        let name = format!("heap {:?} bytes", self.heap);
+        let event = json!({"ph": "C", "name": name, "ts": ts, "args": {"bytes": bytes.get()}});
         self.event(id, event)
     }
 
@@ -173,7 +189,7 @@ impl Events<'_> {
             }
         }
         for (span, steps) in of_spans {
-            let id = format!("heap {} span {span}", self.heap);
+            let id = format!("heap {:?} span {span}", self.heap);
             for (i, step) in steps.iter().enumerate() {
                 if step.state == SpanState::Freed {
                     continue;
@@ -181,10 +197,10 @@ impl Events<'_> {
                 let to = steps.get(i + 1).map_or(self.clock.now, |next| next.at).max(step.at);
                 let class = of.classes.get(step.class as usize).copied().unwrap_or("?");
                 for (ph, moment) in [("b", step.at), ("e", to)] {
-                    let ts = self.clock.at(moment);
+                    let ts = us(self.clock.at(moment));
                     let event = json!({"ph": ph, "cat": "span", "id": id, "ts": ts,
                                        "name": step.state.name(), "args": {"class": class}});
-                    self.event(0, event)?;
+                    self.event(TrackId::COLLECTOR, event)?;
                 }
             }
         }
@@ -199,13 +215,15 @@ mod tests {
 
     #[test]
     fn slices_lie_inside_of_each_other_or_apart() {
-        let clock = Clock { born: 100, now: 1000, ns_per_tick: 0.5 };
+        let clock = Clock { born: Ticks::new(100), now: Ticks::new(1000), ns_per_tick: 0.5 };
         let mark = |since, ticks| {
             let what = What::Phase { cycle: 1, phase: Phase::Mark };
-            Mark { since, ticks, what }
+            Mark { since: Ticks::new(since), ticks: Ticks::new(ticks), what }
         };
         let marks = [mark(150, 60), mark(100, 100), mark(120, 20), mark(130, 40), mark(200, 10)];
         let nested = clock.nest(&marks);
-        assert_eq!(nested, [(25, 50), (0, 50), (10, 20), (15, 20), (50, 55)]);
+        let ns = [(25, 50), (0, 50), (10, 20), (15, 20), (50, 55)];
+        let times = ns.map(|(begin, end)| (Duration::from_nanos(begin), Duration::from_nanos(end)));
+        assert_eq!(nested, times);
     }
 }

@@ -18,6 +18,7 @@ use crate::observe::clock::{ns_per_tick, ticks};
 use crate::observe::timeline::{Recording, marks};
 use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, Weak};
+use crate::word::{Bytes, Ticks};
 use std::fmt;
 use std::fs;
 use std::io::{self, BufWriter, Write};
@@ -136,7 +137,7 @@ pub struct FlightRecorder {
 struct Shared {
     core: Weak<Core>,
     last: Duration,
-    since: u64,
+    since: Ticks,
 }
 
 impl fmt::Debug for Shared {
@@ -150,9 +151,9 @@ impl Drop for Shared {
         if let Some(core) = self.core.upgrade()
             && !core.control.is_orphaned()
         {
-            core.space.life.follow(0, 0);
+            core.space.life.follow(0, Bytes::ZERO);
             core.events.timeline.end();
-            core.watch.record_all(false);
+            core.watch.end_timeline();
         }
     }
 }
@@ -168,8 +169,7 @@ impl Shared {
         }
         let now = ticks();
         let ns = ns_per_tick();
-        let reach = (self.last.as_nanos() as f64 / ns) as u64;
-        let from = now.saturating_sub(reach).max(self.since);
+        let from = now.since(Ticks::of(self.last, ns)).max(self.since);
         let mut tracks = vec![Track::collector(core.events.timeline.collector())];
         for record in core.records.snapshot() {
             let notes = record.timeline.get().map_or(Vec::new(), |tape| marks(tape));
@@ -181,7 +181,7 @@ impl Shared {
         let mut spans = core.space.life.steps();
         spans.retain(|step| step.at >= from);
         let oldest = tracks.iter().flat_map(|track| &track.marks).map(|mark| mark.since).min();
-        let covers = (now.saturating_sub(oldest.unwrap_or(now)) as f64 * ns) as u64;
+        let covers = now.since(oldest.unwrap_or(now)).time(ns);
         let classes = core.space.all_classes().iter().map(|class| (class.info.name)()).collect();
         let clock = Clock { born: core.born, now, ns_per_tick: ns };
         let timeline = Timeline { heap: core.events.heap, clock, tracks, spans, classes };
@@ -190,7 +190,7 @@ impl Shared {
         let mut out = BufWriter::new(to);
         let events = chrome_trace::write(&mut out, &timeline)?;
         out.flush()?;
-        Ok(FlightSummary { events, covers: Duration::from_nanos(covers) })
+        Ok(FlightSummary { events, covers })
     }
 
     /// Into a file beside it first, so that no reader finds half of a trace.
@@ -248,8 +248,8 @@ impl FlightRecorder {
         if !core.events.timeline.begin(&recording) {
             return Err(FlightError::Running);
         }
-        core.space.life.follow(one_span_in, spans);
-        core.watch.record_all(true);
+        core.space.life.follow(one_span_in, Bytes::new(spans));
+        core.watch.begin_timeline();
         let shared = Shared { core: Arc::downgrade(core), last, since: ticks() };
         Ok(FlightRecorder { shared: Arc::new(shared) })
     }

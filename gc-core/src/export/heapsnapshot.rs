@@ -175,7 +175,7 @@ impl Snapshot {
              \"trace_function_count\":0}}"
         ))?;
         out.begin("nodes")?;
-        self.write_nodes(&mut out, &texts, unreached.len() as u64)?;
+        self.write_nodes(&mut out, &texts, unreached)?;
         out.end()?;
         out.begin("edges")?;
         self.write_edges(&mut out, &texts, unreached)?;
@@ -199,11 +199,11 @@ impl Snapshot {
         &self,
         out: &mut Numbers<impl Write>,
         texts: &Texts<'_>,
-        unreached: u64,
+        unreached: &[u32],
     ) -> io::Result<()> {
         let graph = &self.graph;
         for node in 0..graph.first_object() {
-            let more = if node == UNREACHED { unreached } else { 0 };
+            let more = if node == UNREACHED { unreached.len() as u64 } else { 0 };
             let edges = graph.rows.edges(node).count() as u64 + more;
             out.row([SYNTHETIC, u64::from(node), 1 + u64::from(node), 0, edges, 0, 0])?;
         }

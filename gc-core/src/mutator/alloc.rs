@@ -31,7 +31,7 @@ use crate::sweep::{self};
 use crate::sync::plain::Ordering;
 use crate::sync::{nap, yield_now};
 use crate::weak::gate::WeakBox;
-use crate::word::{Addr, BlockId};
+use crate::word::{Addr, BlockId, Bytes, OnRefusal};
 use std::time::Duration;
 
 /// Spans that one refill sweeps at most.
@@ -51,10 +51,10 @@ impl Record {
     /// Room for one value of the type of `info`, uninitialised. The caller writes it before
     /// anything else.
     ///
-    /// With `MUST` the caller panics if it is refused: then the thread rather waits, before its
+    /// With `PANICS` the caller panics if it is refused: then the thread rather waits, before its
     /// next pin.
     #[inline(always)]
-    pub(crate) fn alloc<const MUST: bool>(
+    pub(crate) fn alloc<const PANICS: bool>(
         &self,
         info: &'static TypeInfo,
     ) -> Result<Addr, AllocError> {
@@ -62,22 +62,22 @@ impl Record {
             let class = size_class::class_of(info.size);
             match self.cache.leaf(class).bump(size_class::SIZES[class] as usize) {
                 Some(at) => Ok(at),
-                None => self.alloc_leaf::<MUST>(class, info),
+                None => self.alloc_leaf::<PANICS>(class, info),
             }
         } else if info.slot() <= size_class::LARGEST {
             let cursor = self.cache.owned_type(cache::tag_of(info));
             match cursor.and_then(|cursor| cursor.bump(info.slot())) {
                 Some(at) => Ok(at),
-                None => self.alloc_typed::<MUST>(info),
+                None => self.alloc_typed::<PANICS>(info),
             }
         } else {
-            self.alloc_large(info, info.size, MUST)
+            self.alloc_large(info, info.size, OnRefusal::of::<PANICS>())
         }
     }
 
     /// Room for an array of `bytes` (its header not counted), uninitialised but for the length of
     /// an array that has one, which is zero.
-    pub(crate) fn alloc_array<const MUST: bool>(
+    pub(crate) fn alloc_array<const PANICS: bool>(
         &self,
         info: &'static TypeInfo,
         bytes: usize,
@@ -87,12 +87,12 @@ impl Record {
         let (origin, least) = (info.origin(), bytes.max(1));
         let total = if origin == 0 { bytes } else { least.saturating_add(origin) };
         let at = if total > size_class::LARGEST {
-            self.alloc_large(info, total, MUST)?
+            self.alloc_large(info, total, OnRefusal::of::<PANICS>())?
         } else if info.is_leaf() {
             let class = size_class::class_of(total);
             match self.cache.leaf(class).bump(size_class::SIZES[class] as usize) {
                 Some(at) => at,
-                None => self.alloc_leaf::<MUST>(class, info)?,
+                None => self.alloc_leaf::<PANICS>(class, info)?,
             }
         } else {
             let size = size_class::class_of(total);
@@ -101,7 +101,11 @@ impl Record {
             let slot = |c: &Cursor| c.class().map_or(0, |c| c.slot);
             match owned.and_then(|cursor| cursor.bump(slot(cursor).max(1))) {
                 Some(at) => at,
-                None => self.alloc_from(tag, || self.core().array_class(info, size), MUST)?,
+                None => self.alloc_from(
+                    tag,
+                    || self.core().array_class(info, size),
+                    OnRefusal::of::<PANICS>(),
+                )?,
             }
         };
         if info.origin() != 0 {
@@ -114,22 +118,31 @@ impl Record {
 
     #[cold]
     #[inline(never)]
-    fn alloc_leaf<const MUST: bool>(
+    fn alloc_leaf<const PANICS: bool>(
         &self,
         class: usize,
         info: &'static TypeInfo,
     ) -> Result<Addr, AllocError> {
         match self.cache.leaf(class).hole() {
             Some(at) => Ok(at),
-            None => self.refill(self.cache.leaf(class), self.core().leaf_class(class), info, MUST),
+            None => self.refill(
+                self.cache.leaf(class),
+                self.core().leaf_class(class),
+                info,
+                OnRefusal::of::<PANICS>(),
+            ),
         }
     }
     #[cold]
     #[inline(never)]
-    fn alloc_typed<const MUST: bool>(&self, info: &'static TypeInfo) -> Result<Addr, AllocError> {
+    fn alloc_typed<const PANICS: bool>(&self, info: &'static TypeInfo) -> Result<Addr, AllocError> {
         match self.cache.owned_type(cache::tag_of(info)).and_then(Cursor::hole) {
             Some(at) => Ok(at),
-            None => self.alloc_from(cache::tag_of(info), || self.core().typed_class(info), MUST),
+            None => self.alloc_from(
+                cache::tag_of(info),
+                || self.core().typed_class(info),
+                OnRefusal::of::<PANICS>(),
+            ),
         }
     }
     #[cold]
@@ -138,7 +151,7 @@ impl Record {
         &self,
         tag: usize,
         class: impl FnOnce() -> &'static SpanClass,
-        must: bool,
+        on_refusal: OnRefusal,
     ) -> Result<Addr, AllocError> {
         let cursor = match self.cache.owned(tag) {
             Some(cursor) => cursor,
@@ -147,7 +160,7 @@ impl Record {
         let class = cursor.class().expect("a cursor in its place has a class");
         match cursor.bump(class.slot) {
             Some(at) => Ok(at),
-            None => self.refill(cursor, class, class.info, must),
+            None => self.refill(cursor, class, class.info, on_refusal),
         }
     }
 
@@ -158,9 +171,9 @@ impl Record {
         cursor: &Cursor,
         class: &'static SpanClass,
         info: &'static TypeInfo,
-        must: bool,
+        on_refusal: OnRefusal,
     ) -> Result<Addr, AllocError> {
-        let at = self.next_slot(cursor, class, must)?;
+        let at = self.next_slot(cursor, class, on_refusal)?;
         self.sample_due(at, info, class);
         Ok(at)
     }
@@ -170,7 +183,7 @@ impl Record {
         &self,
         cursor: &Cursor,
         class: &'static SpanClass,
-        must: bool,
+        on_refusal: OnRefusal,
     ) -> Result<Addr, AllocError> {
         if let Some(at) = cursor.hole() {
             return Ok(at);
@@ -190,11 +203,11 @@ impl Record {
             if held.is_some() {
                 class.count_uncached();
             }
-            return self.share(core, cursor, class, must);
+            return self.share(core, cursor, class, on_refusal);
         }
         self.pace(core);
         let since = ticks();
-        let found = self.find_span(core, class, must);
+        let found = self.find_span(core, class, on_refusal);
         match (held.is_some(), found.is_ok()) {
             (false, true) => class.count_cached(),
             (true, false) => class.count_uncached(),
@@ -219,7 +232,7 @@ impl Record {
         let free = class.slots - meta.live() as usize;
         core.space.life.note(span, class.id, SpanState::Cached);
         cursor.count(class, free);
-        core.credit.allocate((free * class.slot) as u64);
+        core.credit.allocate(Bytes::of(free * class.slot));
         core.totals.allocated_objects.add(free as u64);
         let start = core.space.address(span);
         let first = core.space.next_free(class, span, start).expect("the span has a free slot");
@@ -243,7 +256,7 @@ impl Record {
         free: Free,
     ) -> Addr {
         let rate = self.sample_rate();
-        let free = if rate == 0 { free } else { self.cut(cursor, class, free, rate) };
+        let free = if rate.is_zero() { free } else { self.cut(cursor, class, free, rate) };
         match free {
             Free::Run(run) => {
                 self.open(core, class, run);
@@ -288,20 +301,20 @@ impl Record {
         &self,
         core: &Core,
         class: &'static SpanClass,
-        must: bool,
+        on_refusal: OnRefusal,
     ) -> Result<(BlockId, PauseKind), AllocError> {
         let (space, number) = (&core.space, self.sweeps.get());
         if let Some(span) = class.partial(number).pop(|b| space.link(b)) {
             class.count_reused();
             let free = class.slots - space.meta(span).live() as usize;
-            self.draw_slots(core, class, free * class.slot, must);
+            self.draw_slots(core, class, Bytes::of(free * class.slot), on_refusal);
             return Ok((span, PauseKind::Refill));
         }
         if let Some(span) = self.sweep_for(core, class, SWEEPS_PER_REFILL) {
             return Ok((span, PauseKind::Sweep));
         }
-        self.ration(core, class.blocks * BLOCK, must);
-        self.make_room(core, class.blocks);
+        self.ration(core, Bytes::of(class.blocks * BLOCK), on_refusal);
+        self.make_room(core, Bytes::of(class.blocks * BLOCK));
         if let Some(span) = self.fresh_span(core, class) {
             return Ok((span, PauseKind::Refill));
         }
@@ -312,10 +325,10 @@ impl Record {
         if let Some(span) = self.fresh_span(core, class) {
             return Ok((span, PauseKind::Sweep));
         }
-        if let Some(span) = self.find_dropped(core, class, must) {
+        if let Some(span) = self.find_dropped(core, class, on_refusal) {
             return Ok((span, PauseKind::Drops));
         }
-        self.refused(core, must);
+        self.refused(core, on_refusal);
         Err(core.alloc_error(class.slot))
     }
 
@@ -329,8 +342,13 @@ impl Record {
     /// The heap is full, and perhaps of objects whose destructors have not run: waits for these as
     /// long as they return, for an allocation that may wait at all.
     #[cold]
-    fn find_dropped(&self, core: &Core, class: &'static SpanClass, must: bool) -> Option<BlockId> {
-        if !Self::may_await_drops(core, must) {
+    fn find_dropped(
+        &self,
+        core: &Core,
+        class: &'static SpanClass,
+        on_refusal: OnRefusal,
+    ) -> Option<BlockId> {
+        if !Self::may_await_drops(core, on_refusal) {
             return None;
         }
         let (pages, partial) = (&core.space.pages, class.partial(self.sweeps.get()));
@@ -364,8 +382,8 @@ impl Record {
     }
 
     /// Whether a refused allocation waits for destructors.
-    fn may_await_drops(core: &Core, must: bool) -> bool {
-        core.drops.bytes() > 0 && !core.config.stall(must).is_zero() && !on_collector_thread()
+    fn may_await_drops(core: &Core, on_refusal: OnRefusal) -> bool {
+        core.drops.bytes() > 0 && !core.config.stall(on_refusal).is_zero() && !on_collector_thread()
     }
 
     /// Sweeps up to `most` spans of `class` until one has room.
@@ -413,7 +431,7 @@ impl Record {
         &self,
         info: &'static TypeInfo,
         bytes: usize,
-        must: bool,
+        on_refusal: OnRefusal,
     ) -> Result<Addr, AllocError> {
         let (core, number) = (self.core(), self.sweeps.get());
         if bytes > core.space.pages.limit() * BLOCK {
@@ -423,8 +441,8 @@ impl Record {
         let since = ticks();
         let class = core.large_class(if info.is_leaf() { &LEAF_INFO } else { info });
         let taken = bytes.next_multiple_of(BLOCK);
-        self.ration(core, taken, must);
-        self.make_room(core, taken / BLOCK);
+        self.ration(core, Bytes::of(taken), on_refusal);
+        self.make_room(core, Bytes::of(taken));
         let make = || core.space.large_span(class, bytes, number);
         let swept = || {
             self.sweep_others(core);
@@ -433,14 +451,14 @@ impl Record {
         let mut kind = PauseKind::Refill;
         let dropped = || {
             kind = PauseKind::Drops;
-            let may_wait = Self::may_await_drops(core, must);
+            let may_wait = Self::may_await_drops(core, on_refusal);
             may_wait.then(|| self.find_dropped_large(core, taken / BLOCK, &make)).flatten()
         };
         let Some(span) = make().or_else(swept).or_else(dropped) else {
-            self.refused(core, must);
+            self.refused(core, on_refusal);
             return Err(core.alloc_error(bytes));
         };
-        core.credit.allocate(taken as u64);
+        core.credit.allocate(Bytes::of(taken));
         core.totals.fresh_bytes.add(taken as u64);
         core.totals.allocated_objects.add(1);
         let at = core.space.address(span) + class.origin;
@@ -452,8 +470,8 @@ impl Record {
         core.space.meta(span).set_live(1);
         sweep::put_back(&core.space, class, span, number, false);
         let rate = self.sample_rate();
-        if rate != 0 {
-            self.sample_large(at, info, taken, rate);
+        if !rate.is_zero() {
+            self.sample_large(at, info, Bytes::of(taken), rate);
         }
         self.paused(kind, since);
         Ok(at)
@@ -470,7 +488,7 @@ impl Record {
         }
         core.control.nudge();
         let marking = self.mode.get() == Mode::Mark;
-        let demand = core.credit.demand(marking.then(|| core.marking.found_bytes()));
+        let demand = core.credit.demand(marking.then(|| Bytes::new(core.marking.found_bytes())));
         if demand == Demand::Nothing || on_collector_thread() {
             return;
         }
@@ -529,7 +547,7 @@ impl Record {
         let marked = marker.take_marked();
         core.marking.assisted(marked);
         *self.assistant.borrow_mut() = Some(marker);
-        core.totals.assist_ticks.add(clock::since(since));
+        core.totals.assist_ticks.add(clock::since(since).get());
         marked > 0
     }
 }

@@ -16,12 +16,12 @@ use crate::observe::clock::ticks;
 use crate::observe::histogram::PauseKind;
 use crate::sync::thread_local;
 use crate::trace::{Trace, has_cell};
-use crate::word::Addr;
+use crate::word::{Addr, ThreadNumber, Ticks};
 use std::cell::{Cell, RefCell};
 
 /// Ticks (a nanosecond or less each) that shading must take for its cell to be kept. A smaller
 /// content costs less to shade again than to remember.
-const WORTH: u64 = 2000;
+const WORTH: Ticks = Ticks::new(2000);
 
 /// Shades the changed content of a cell at an address.
 pub(crate) type Settle = unsafe fn(*const (), &Record);
@@ -48,7 +48,7 @@ thread_local! {
 /// Returns whether `number` is the record whose pin keeps cells on the calling thread, and the
 /// thread has no other pin of that heap. Another pin could be in Mark, where a copy of an unshaded
 /// pointer might be stored without a shade.
-pub(crate) fn is_keeper(number: u64) -> bool {
+pub(crate) fn is_keeper(number: ThreadNumber) -> bool {
     // A destructor of the thread that runs after KEEPER is gone has no pin that keeps.
     let keeper = KEEPER.try_with(Cell::get).unwrap_or(std::ptr::null());
     // SAFETY: INV-10: KEEPER is set inside a pin of the record and cleared before that pin ends.

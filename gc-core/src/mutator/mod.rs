@@ -47,7 +47,7 @@ use crate::pacing::{QUANTUM, Share};
 use crate::roots::SlotRef;
 use crate::sweep::{self};
 use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering, plain, thread_local};
-use crate::word::{Cycle, SweepNumber};
+use crate::word::{Bytes, Cycle, SweepNumber, ThreadNumber};
 use barrier::Late;
 use kept::Kept;
 use sample::Sampler;
@@ -101,7 +101,7 @@ pub(crate) struct Record {
     /// that.
     ration: Cell<i64>,
     /// Bytes of free slots that it may take there until it looks ahead.
-    slots: Cell<u64>,
+    slots: Cell<Bytes>,
     /// The thread has taken fresh memory for an allocation that panics if it is refused.
     panics: Cell<bool>,
     /// How far the collector was when this thread gave up to wait for it.
@@ -137,7 +137,7 @@ pub(crate) struct Record {
     /// The thread that uses this record; 0 for none.
     owner: AtomicU64,
     /// In order of registration.
-    pub(crate) number: u64,
+    pub(crate) number: ThreadNumber,
     /// The name of the thread that uses this record.
     name: Mutex<Option<Box<str>>>,
     /// Last, because it is large, and most of it is never touched (`place`).
@@ -172,7 +172,7 @@ impl Record {
                 )*
             };
         }
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let number = ThreadNumber::new(NUMBER.fetch_add(1, Ordering::Relaxed));
         // SAFETY: INV-3: a part of the caller's memory, zeroed.
         unsafe { Cache::begin(&raw mut (*at).cache) };
         fields! {
@@ -186,7 +186,7 @@ impl Record {
             stalls_hard: Cell::new(false),
             was_refused: Cell::new(false),
             ration: Cell::new(0),
-            slots: Cell::new(0),
+            slots: Cell::new(Bytes::ZERO),
             panics: Cell::new(false),
             hopeless: Cell::new(None),
             depth: Cell::new(0),
@@ -252,7 +252,7 @@ impl Record {
     /// The thread, for which a handshake has waited for `wait`.
     pub(crate) fn straggler(&self, wait: Duration) -> Straggler {
         let name = self.name.lock().as_deref().map(str::to_owned);
-        Straggler { wait, thread: self.number, name, place: self.site.get() }
+        Straggler { wait, thread: self.number.get(), name, place: self.site.get() }
     }
     /// Whether the thread has allocated since the last call.
     pub(crate) fn was_busy(&self) -> bool {
@@ -270,10 +270,10 @@ impl Record {
 
     /// Counts `bytes` as held outside of the heap, and looks at the pace at every quantum of them.
     #[inline]
-    pub(crate) fn hold(&self, bytes: usize) {
+    pub(crate) fn hold(&self, bytes: Bytes) {
         let core = self.core();
-        if self.external.take(core.credit.held(), bytes as u64) {
-            self.pace_external(bytes.max(QUANTUM as usize));
+        if self.external.take(core.credit.held(), bytes) {
+            self.pace_external(bytes.max(QUANTUM));
         }
     }
 
@@ -403,7 +403,7 @@ impl Record {
             cursor.uncount(unused);
             let meta = space.meta(span);
             meta.set_live((class.slots - unused) as u32);
-            core.credit.unuse((unused * class.slot) as u64);
+            core.credit.unuse(Bytes::of(unused * class.slot));
             core.totals.unused_objects.add(unused as u64);
             let number = meta.sweep();
             sweep::put_back(space, class, span, number, unused > 0);

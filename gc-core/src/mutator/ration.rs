@@ -26,6 +26,7 @@ use crate::mark::Hunger;
 use crate::observe::clock::ticks;
 use crate::observe::histogram::PauseKind;
 use crate::pacing::{LEAST_RATION, LONGEST_STEP, Ration, Room, Tightness};
+use crate::word::{Bytes, OnRefusal};
 use std::time::{Duration, Instant};
 
 /// How long a cycle may get no further before a stall gives it up; and once that has happened,
@@ -36,15 +37,15 @@ const LESS_PATIENCE: Duration = Duration::from_millis(50);
 const HELP: usize = 4096;
 /// A sleep inside a pin.
 const LINGER: Duration = Duration::from_millis(1);
-/// Idle blocks that one refill gives back at most, unless it takes more than that itself.
-const GIVE_BACK: usize = 64;
+/// Bytes of idle blocks that one refill gives back at most, unless it takes more than that itself.
+const GIVE_BACK: Bytes = Bytes::of(64 * BLOCK);
 
 impl Core {
     /// What the heap takes, and what it may.
     pub(crate) fn room(&self) -> Room {
         Room {
-            used: (self.space.pages.used() * BLOCK) as u64,
-            hard: (self.space.pages.limit() * BLOCK) as u64,
+            used: Bytes::of(self.space.pages.used() * BLOCK),
+            hard: Bytes::of(self.space.pages.limit() * BLOCK),
             external: self.credit.external(),
             kept: self.credit.kept(),
         }
@@ -53,20 +54,19 @@ impl Core {
     /// has to free something before any thread goes on, within its time.
     fn is_far_over(&self) -> bool {
         let (room, soft) = (self.room(), self.limits.soft());
-        let is_far = self.limits.tightness(room, 0) == Tightness::Soft(LONGEST_STEP);
+        let is_far = self.limits.tightness(room, Bytes::ZERO) == Tightness::Soft(LONGEST_STEP);
         is_far && room.kept <= soft
     }
 }
 
 impl Record {
-    /// `bytes` of fresh memory are about to be taken. With `must`, by an allocation that panics if
-    /// it is refused.
+    /// `bytes` of fresh memory are about to be taken.
     #[cold]
-    pub(super) fn ration(&self, core: &Core, bytes: usize, must: bool) {
-        if must {
+    pub(super) fn ration(&self, core: &Core, bytes: Bytes, on_refusal: OnRefusal) {
+        if on_refusal == OnRefusal::Panics {
             self.panics.set(true);
         }
-        let (step, hard) = match core.limits.tightness(core.room(), bytes as u64) {
+        let (step, hard) = match core.limits.tightness(core.room(), bytes) {
             Tightness::Free => {
                 // A debt from before counts no more.
                 self.ration.set(self.ration.get().max(0));
@@ -74,13 +74,13 @@ impl Record {
             }
             Tightness::Soft(step) => (step, false),
             Tightness::Hard(step) => {
-                let time = core.config.stall(must);
+                let time = core.config.stall(on_refusal);
                 (step.unwrap_or_default().max(time), !time.is_zero())
             }
         };
         core.limits.set_near(true);
         core.control.nudge();
-        let left = self.ration.get().saturating_sub_unsigned(bytes as u64);
+        let left = self.ration.get().saturating_sub_unsigned(bytes.get());
         self.ration.set(left);
         if left >= 0 || step.is_zero() {
             return;
@@ -93,10 +93,16 @@ impl Record {
     }
 
     /// Free slots of `bytes` of `class` are taken of a span that was in use.
-    pub(super) fn draw_slots(&self, core: &Core, class: &SpanClass, bytes: usize, must: bool) {
-        self.slots.set(self.slots.get().saturating_sub(bytes as u64));
+    pub(super) fn draw_slots(
+        &self,
+        core: &Core,
+        class: &SpanClass,
+        bytes: Bytes,
+        on_refusal: OnRefusal,
+    ) {
+        self.slots.set(self.slots.get().saturating_sub(bytes));
         if class.partial(self.sweeps.get()).top().is_none() {
-            self.foresee(core, must);
+            self.foresee(core, on_refusal);
         }
     }
 
@@ -105,15 +111,15 @@ impl Record {
     /// ration of slots should wait now. After a cycle it gets the slots that the cycle found; after
     /// the next refill it would have taken a block although they would have done.
     #[cold]
-    pub(super) fn foresee(&self, core: &Core, must: bool) {
-        if self.slots.get() > 0 {
+    pub(super) fn foresee(&self, core: &Core, on_refusal: OnRefusal) {
+        if !self.slots.get().is_zero() {
             return;
         }
-        let hard = match core.limits.tightness(core.room(), 0) {
+        let hard = match core.limits.tightness(core.room(), Bytes::ZERO) {
             Tightness::Free => return,
             Tightness::Soft(_) => false,
             Tightness::Hard(step) => {
-                let waits = !core.config.stall(must).is_zero();
+                let waits = !core.config.stall(on_refusal).is_zero();
                 if !waits && step.is_none() {
                     return;
                 }
@@ -138,11 +144,11 @@ impl Record {
     /// `bytes` more are held outside of the heap: they are part of what the soft limit bounds, and
     /// of what the collector has to keep up with.
     #[cold]
-    pub(crate) fn pace_external(&self, bytes: usize) {
+    pub(crate) fn pace_external(&self, bytes: Bytes) {
         let core = self.core();
-        let tightness = core.limits.tightness(core.room(), 0);
+        let tightness = core.limits.tightness(core.room(), Bytes::ZERO);
         if matches!(tightness, Tightness::Soft(_) | Tightness::Hard(Some(_))) {
-            self.ration(core, bytes, false);
+            self.ration(core, bytes, OnRefusal::Returns);
         }
         self.pace(core);
     }
@@ -150,30 +156,31 @@ impl Record {
     /// An allocation was refused, and a cycle may help the next one. A thread that also allocates
     /// with forms that panic waits for it, since it may do so next; one that does not goes on.
     #[cold]
-    pub(super) fn refused(&self, core: &Core, must: bool) {
+    pub(super) fn refused(&self, core: &Core, on_refusal: OnRefusal) {
         core.limits.set_near(true);
         core.control.wish();
-        if !core.config.stall(must || self.panics.get()).is_zero() {
+        let on_refusal = if self.panics.get() { OnRefusal::Panics } else { on_refusal };
+        if !core.config.stall(on_refusal).is_zero() {
             self.pressed.set(true);
             self.was_refused.set(true);
         }
     }
 
-    /// A run of `blocks` blocks is about to be taken under a soft limit. Where idle blocks do not
-    /// make up such a run, it comes on top of them: then as many of those go back first as are over
-    /// the limit with it.
-    pub(super) fn make_room(&self, core: &Core, blocks: usize) {
+    /// A run of blocks is about to be taken under a soft limit. Where idle blocks do not make up
+    /// such a run, it comes on top of them: then as many of those go back first as are over the
+    /// limit with it.
+    pub(super) fn make_room(&self, core: &Core, run: Bytes) {
         let soft = core.limits.soft();
-        if soft == u64::MAX || blocks < 2 {
+        if soft == Bytes::MAX || run <= Bytes::of(BLOCK) {
             return;
         }
         let room = core.room();
-        let idle = (core.space.pages.idle() * BLOCK) as u64;
+        let idle = Bytes::of(core.space.pages.idle() * BLOCK);
         let total = room.used.saturating_add(room.external).saturating_add(idle);
-        let over = total.saturating_add((blocks * BLOCK) as u64).saturating_sub(soft);
-        let most = over.min((blocks.max(GIVE_BACK) * BLOCK) as u64);
-        if idle > 0 && most > 0 {
-            core.space.release(most as usize);
+        let over = total.saturating_add(run).saturating_sub(soft);
+        let most = over.min(run.max(GIVE_BACK));
+        if !idle.is_zero() && !most.is_zero() {
+            core.space.release(most.size());
         }
     }
 
@@ -185,10 +192,10 @@ impl Record {
         let was_refused = self.was_refused.replace(false);
         let hard = self.stalls_hard.replace(false) || was_refused;
         let core = self.core();
-        let time = match core.limits.tightness(core.room(), 0) {
-            _ if was_refused => core.config.stall(true),
+        let time = match core.limits.tightness(core.room(), Bytes::ZERO) {
+            _ if was_refused => core.config.stall(OnRefusal::Panics),
             Tightness::Free => return,
-            Tightness::Hard(_) if hard => core.config.stall(true),
+            Tightness::Hard(_) if hard => core.config.stall(OnRefusal::Panics),
             Tightness::Soft(step) | Tightness::Hard(Some(step)) => self.step(step),
             Tightness::Hard(None) => return,
         };
@@ -220,7 +227,8 @@ impl Record {
         if ended {
             // What the cycle found dead may have destructors. These are waited for as long as they
             // return.
-            core.drops.await_room(|| core.limits.tightness(core.room(), 0) == Tightness::Free);
+            core.drops
+                .await_room(|| core.limits.tightness(core.room(), Bytes::ZERO) == Tightness::Free);
         }
         self.hopeless.set(is_stuck.then(|| core.control.steps()));
         self.paused(PauseKind::Stall, since);
@@ -231,14 +239,14 @@ impl Record {
     }
 
     fn set_ration(&self, Ration { fresh, slots }: Ration) {
-        self.ration.set(fresh as i64);
+        self.ration.set(fresh.get() as i64);
         self.slots.set(slots);
     }
 
     /// How long a wait lasts at most for what this thread has taken beyond its ration: so many
     /// steps as it was blocks.
     fn step(&self, step: Duration) -> Duration {
-        let blocks = self.ration.get().min(0).unsigned_abs() / LEAST_RATION;
+        let blocks = Bytes::new(self.ration.get().min(0).unsigned_abs()) / LEAST_RATION;
         step.saturating_mul(blocks.clamp(1, 100) as u32).min(LONGEST_STEP)
     }
 

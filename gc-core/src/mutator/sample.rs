@@ -25,7 +25,7 @@ use crate::heap::free::Free;
 use crate::heap::object::TypeInfo;
 use crate::heap::span::SpanClass;
 use crate::observe::sample::Sampled;
-use crate::word::Addr;
+use crate::word::{Addr, Bytes, ThreadNumber};
 use std::cell::Cell;
 
 /// A thread's part of sampling.
@@ -34,7 +34,7 @@ pub(super) struct Sampler {
     /// The state of a xorshift generator, never zero.
     seed: Cell<u64>,
     /// The rate at which the points of the thread's cursors were drawn.
-    rate: Cell<u64>,
+    rate: Cell<Bytes>,
     /// The slot that a refill has just taken is sampled.
     is_due: Cell<bool>,
     /// The listener runs.
@@ -43,11 +43,11 @@ pub(super) struct Sampler {
 
 impl Sampler {
     /// A sampler; two with other numbers draw other distances.
-    pub(super) fn new(number: u64) -> Sampler {
-        let seed = (number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    pub(super) fn new(number: ThreadNumber) -> Sampler {
+        let seed = (number.get() + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         Sampler {
             seed: Cell::new(seed | 1),
-            rate: Cell::new(0),
+            rate: Cell::new(Bytes::ZERO),
             is_due: Cell::new(false),
             is_inside: Cell::new(false),
         }
@@ -65,26 +65,26 @@ impl Sampler {
 
     /// The distance to the next point in bytes, from 1 on: 1 is the next byte. At a rate of one
     /// byte that is always the next byte.
-    fn draw(&self, rate: u64) -> usize {
-        if rate <= 1 {
+    fn draw(&self, rate: Bytes) -> usize {
+        if rate <= Bytes::new(1) {
             return 1;
         }
         // Far below the largest number, so that bytes can be added.
-        (-self.uniform().ln() * rate as f64).min((1u64 << 60) as f64) as usize + 1
+        (-self.uniform().ln() * rate.as_f64()).min((1u64 << 60) as f64) as usize + 1
     }
 }
 
 impl Record {
     /// The rate at which the thread samples now, or zero.
     #[inline(always)]
-    pub(super) fn sample_rate(&self) -> u64 {
+    pub(super) fn sample_rate(&self) -> Bytes {
         let rate = self.core().samples.rate();
-        if rate == 0 || self.sampler.is_inside.get() { 0 } else { rate }
+        if rate.is_zero() || self.sampler.is_inside.get() { Bytes::ZERO } else { rate }
     }
 
     /// Cuts free slots before the next one that is sampled, and notes if the first one is.
     #[cold]
-    pub(super) fn cut(&self, cursor: &Cursor, class: &SpanClass, free: Free, rate: u64) -> Free {
+    pub(super) fn cut(&self, cursor: &Cursor, class: &SpanClass, free: Free, rate: Bytes) -> Free {
         if self.sampler.rate.replace(rate) != rate {
             self.cache.forget_points();
         }
@@ -95,7 +95,7 @@ impl Record {
 
     /// Notes if one slot of a span that threads share is sampled.
     #[cold]
-    pub(super) fn passes(&self, class: &SpanClass, rate: u64) {
+    pub(super) fn passes(&self, class: &SpanClass, rate: Bytes) {
         self.sampler.is_due.set(self.sampler.draw(rate) <= class.slot);
     }
 
@@ -103,31 +103,31 @@ impl Record {
     #[inline(always)]
     pub(super) fn sample_due(&self, at: Addr, info: &TypeInfo, class: &SpanClass) {
         if self.sampler.is_due.get() {
-            self.sample(at, info, class.slot);
+            self.sample(at, info, Bytes::of(class.slot));
         }
     }
 
     /// Takes a sample of the large object at `at` if a point falls into its bytes.
     #[cold]
-    pub(super) fn sample_large(&self, at: Addr, info: &TypeInfo, bytes: usize, rate: u64) {
-        if self.sampler.draw(rate) <= bytes {
+    pub(super) fn sample_large(&self, at: Addr, info: &TypeInfo, bytes: Bytes, rate: Bytes) {
+        if self.sampler.draw(rate) <= bytes.size() {
             self.sample(at, info, bytes);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn sample(&self, at: Addr, info: &TypeInfo, bytes: usize) {
+    fn sample(&self, at: Addr, info: &TypeInfo, bytes: Bytes) {
         self.sampler.is_due.set(false);
         let samples = &self.core().samples;
         let rate = samples.rate();
-        if rate == 0 || self.sampler.is_inside.replace(true) {
+        if rate.is_zero() || self.sampler.is_inside.replace(true) {
             return;
         }
         // In Prep the object is white, and its own cycle may find it dead.
         let first = self.cycle.get();
         let first = if self.mode.get() == Mode::Prep { first } else { first.next() };
-        let sampled = Sampled { name: info.name, is_array: info.array, bytes, rate };
+        let sampled = Sampled { name: info.name, is_array: info.array, bytes: bytes.size(), rate };
         samples.take(at, &sampled, first);
         self.sampler.is_inside.set(false);
     }
@@ -139,13 +139,13 @@ mod tests {
 
     #[test]
     fn distances_are_exponential() {
-        let sampler = Sampler::new(7);
+        let sampler = Sampler::new(ThreadNumber::new(7));
         let n = 100_000;
-        let drawn: Vec<usize> = (0..n).map(|_| sampler.draw(4096)).collect();
+        let drawn: Vec<usize> = (0..n).map(|_| sampler.draw(Bytes::new(4096))).collect();
         let mean = drawn.iter().sum::<usize>() as f64 / n as f64;
         assert!((mean - 4096.0).abs() < 65.0, "five standard deviations of the mean: {mean}");
         let beyond = drawn.iter().filter(|d| **d > 4096).count() as f64 / n as f64;
         assert!((beyond - (-1f64).exp()).abs() < 0.008, "{beyond}");
-        assert!((0..100).all(|_| sampler.draw(1) == 1));
+        assert!((0..100).all(|_| sampler.draw(Bytes::new(1)) == 1));
     }
 }

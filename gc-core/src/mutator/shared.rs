@@ -31,6 +31,7 @@ use crate::sync::plain::AtomicPtr;
 use crate::sync::{Arc, Mutex, OnceLock, Ordering};
 use crate::weak::ephemeron::Ephemerons;
 use crate::weak::gate::Gate;
+use crate::word::{Bytes, Shades, Ticks};
 
 /// The heap's shared state.
 #[derive(Debug)]
@@ -62,8 +63,8 @@ pub(crate) struct Core {
     pub(crate) listeners: Listeners,
     pub(crate) events: Events,
     pub(crate) watch: Watch,
-    /// When the heap was made, in ticks.
-    pub(crate) born: u64,
+    /// When the heap was made.
+    pub(crate) born: Ticks,
     /// Sampled allocations.
     pub(crate) samples: Samples,
     pub(super) leaf: [OnceLock<&'static SpanClass>; size_class::COUNT],
@@ -187,13 +188,13 @@ impl Core {
     }
 
     /// How many shades all threads have handed over.
-    pub(crate) fn pushed(&self) -> u64 {
+    pub(crate) fn pushed(&self) -> Shades {
         let mut sum = 0;
         self.each_ring(&mut |ring| sum += ring.pushed());
-        sum
+        Shades::new(sum)
     }
     /// Bytes held outside of the heap, with what threads have yet to add.
-    pub(crate) fn external(&self) -> u64 {
+    pub(crate) fn external(&self) -> Bytes {
         let held = self.credit.held();
         let mut taken = held.taken();
         self.records.for_each(|record| taken += record.external.waiting());
@@ -249,7 +250,7 @@ impl Core {
     /// Counts what a sweep found.
     pub(crate) fn count(&self, swept: Swept) {
         if swept.freed > 0 {
-            self.credit.free(swept.freed_bytes);
+            self.credit.free(Bytes::new(swept.freed_bytes));
             self.totals.freed_objects.add(u64::from(swept.freed));
         }
     }
@@ -270,10 +271,10 @@ impl Core {
     pub(crate) fn stats(&self) -> Stats {
         let (core, credit, totals) = (self, &self.credit, &self.totals);
         let freed_objects = totals.freed_objects.get();
-        let freed_bytes = credit.freed();
+        let freed_bytes = credit.freed().get();
         let allocated_objects =
             totals.allocated_objects.get().saturating_sub(totals.unused_objects.get());
-        let allocated_bytes = credit.allocated();
+        let allocated_bytes = credit.allocated().get();
         let used = core.space.pages.used();
         let refills = core.space.refills();
         let waiting = core.drops.waiting();
@@ -291,9 +292,9 @@ impl Core {
             slow_drop: waiting.running.filter(|_| waiting.is_slow).map(|(name, _)| name),
             slow_drops: waiting.slow_drops,
             heap_bytes: (used * BLOCK) as u64,
-            paced_bytes: credit.heap(),
-            external_bytes: core.external(),
-            goal_bytes: credit.goal(),
+            paced_bytes: credit.heap().get(),
+            external_bytes: core.external().get(),
+            goal_bytes: credit.goal().get(),
             spans_in_use: used as u64,
             released_bytes: core.space.pages.released() * BLOCK as u64,
             refills_reused: refills.reused,
@@ -325,7 +326,11 @@ impl Core {
 
     pub(super) fn alloc_error(&self, requested: usize) -> AllocError {
         let limit = self.space.pages.limit() * BLOCK;
-        crate::observe::probe::out_of_memory(self.events.heap, requested, limit);
+        crate::observe::probe::out_of_memory(
+            self.events.heap,
+            Bytes::of(requested),
+            Bytes::of(limit),
+        );
         let is_short = self.space.is_short();
         let reason = match self.space.pages.refusal() {
             _ if requested > limit && limit < self.space.reserved() => AllocReason::HeapLimit,

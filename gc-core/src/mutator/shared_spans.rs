@@ -25,7 +25,7 @@ use crate::heap::cache::Cursor;
 use crate::heap::span::SpanClass;
 use crate::observe::clock::ticks;
 use crate::sweep;
-use crate::word::{Addr, BlockId};
+use crate::word::{Addr, BlockId, Bytes, OnRefusal};
 
 impl Record {
     /// A slot of a class that is cold for this thread.
@@ -34,7 +34,7 @@ impl Record {
         core: &Core,
         cursor: &Cursor,
         class: &'static SpanClass,
-        must: bool,
+        on_refusal: OnRefusal,
     ) -> Result<Addr, AllocError> {
         let shared = class.partial(self.sweeps.get()).pop(|b| core.space.link(b));
         let span = match shared {
@@ -42,7 +42,7 @@ impl Record {
             None => {
                 self.pace(core);
                 let since = ticks();
-                let (span, kind) = self.find_span(core, class, must)?;
+                let (span, kind) = self.find_span(core, class, on_refusal)?;
                 self.paused(kind, since);
                 span
             }
@@ -50,14 +50,14 @@ impl Record {
         if !cursor.is_cold(class, 1) {
             if shared.is_some() {
                 let free = class.slots - core.space.meta(span).live() as usize;
-                self.draw_slots(core, class, free * class.slot, must);
+                self.draw_slots(core, class, Bytes::of(free * class.slot), on_refusal);
             }
             class.count_cached();
             return Ok(self.hold_span(core, cursor, class, span));
         }
         cursor.count(class, 1);
         let rate = self.sample_rate();
-        if rate != 0 {
+        if !rate.is_zero() {
             self.passes(class, rate);
         }
         let (at, is_full) = self.take_one(core, class, span);
@@ -65,7 +65,7 @@ impl Record {
             // As often as where threads take whole spans.
             self.pace(core);
         }
-        self.draw_slots(core, class, class.slot, must);
+        self.draw_slots(core, class, Bytes::of(class.slot), on_refusal);
         Ok(at)
     }
 
@@ -82,7 +82,7 @@ impl Record {
         let meta = space.meta(span);
         let live = meta.live() + 1;
         meta.set_live(live);
-        core.credit.allocate(class.slot as u64);
+        core.credit.allocate(Bytes::of(class.slot));
         core.totals.allocated_objects.add(1);
         let is_full = live as usize == class.slots;
         sweep::put_back(space, class, span, self.sweeps.get(), !is_full);

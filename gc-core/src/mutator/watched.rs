@@ -3,19 +3,20 @@
 
 use super::Record;
 use crate::handshake::Mode;
-use crate::observe::clock::{self, ns_per_tick, ns_per_tick_so_far, ticks};
+use crate::observe::clock::{ns_per_tick, ns_per_tick_so_far, ticks};
 use crate::observe::histogram::PauseKind;
 use crate::observe::probe::slow_pause;
 use crate::observe::timeline::Timeline;
-use crate::observe::utilisation::Interruptions;
+use crate::observe::utilisation::{Interruptions, Known};
 use crate::observe::watch::{LongPause, Notes};
 use crate::observe::{Phase, SlowPause};
 use crate::platform::thread::{Scheduled, scheduled, tid};
 use crate::sync::Ordering;
+use crate::word::Ticks;
 
 impl Record {
-    /// The thread was interrupted from `since` (in ticks) until now.
-    pub(crate) fn paused(&self, kind: PauseKind, since: u64) {
+    /// The thread was interrupted from `since` until now.
+    pub(crate) fn paused(&self, kind: PauseKind, since: Ticks) {
         let ticks = self.pauses.record(kind, since);
         // A schedule must not depend on a clock.
         if ticks >= self.core().watch.floor() && !cfg!(shuttle) {
@@ -25,7 +26,7 @@ impl Record {
 
     #[cold]
     #[inline(never)]
-    fn paused_long(&self, kind: PauseKind, since: u64, ticks: u64) {
+    fn paused_long(&self, kind: PauseKind, since: Ticks, ticks: Ticks) {
         let phase = match self.mode.get() {
             Mode::Off => None,
             Mode::Prep => Some(Phase::Prep),
@@ -39,7 +40,7 @@ impl Record {
             if let Some(notes) = self.own_notes() {
                 notes.add(&core.watch, &pause);
             }
-            let ns = || (ticks as f64 * ns_per_tick_so_far()) as u64;
+            let ns = || ticks.time(ns_per_tick_so_far()).as_nanos() as u64;
             slow_pause(core.events.heap, self.number, kind, ns);
         }
         let timeline = &core.events.timeline;
@@ -86,12 +87,11 @@ impl Record {
     /// An interruption of this record's owner, or of one before.
     pub(crate) fn shown(&self, of: &LongPause) -> SlowPause {
         let ns = ns_per_tick();
-        let time = |ticks| clock::time(ticks, ns);
         SlowPause {
             kind: of.kind,
-            time: time(of.ticks),
-            at: time(of.since.saturating_sub(self.core().born)),
-            thread: self.number,
+            time: of.ticks.time(ns),
+            at: of.since.since(self.core().born).time(ns),
+            thread: self.number.get(),
             thread_name: self.name_of(of.owner),
             place: of.place,
             cycle: of.cycle,
@@ -116,20 +116,21 @@ impl Record {
         let oldest = long.first().map_or(owned_since, |pause| pause.since);
         let owner = self.owner.load(Ordering::Relaxed);
         let own = long.iter().filter(|of| of.owner == owner);
-        let long: Vec<(u64, u64)> = own.map(|of| (of.since, of.ticks)).collect();
+        let long: Vec<(Ticks, Ticks)> = own.map(|of| (of.since, of.ticks)).collect();
         // The oldest note is of this owner, and there were others before.
         let is_whole = first == 1 || oldest < owned_since;
         let from = if is_whole { owned_since } else { oldest };
         // Short ones are known by their sum only, since the owner came.
-        let short = total.saturating_sub(self.notes().map_or(0, Notes::long_ticks));
-        let lived = now.saturating_sub(owned_since).max(1);
-        Interruptions::new(long, (from.min(now), now), is_whole, short as f64 / lived as f64)
+        let short = total.since(self.notes().map_or(Ticks::ZERO, Notes::long_ticks));
+        let lived = now.since(owned_since).get().max(1);
+        let known = Known { from: from.min(now), to: now, is_whole };
+        Interruptions::new(long, known, short.get() as f64 / lived as f64)
     }
-    /// For how long the thread has used the record and was interrupted meanwhile, in ticks; and
-    /// what the system says of it.
-    pub(crate) fn delay(&self) -> (u64, u64, Option<Scheduled>) {
+    /// For how long the thread has used the record and was interrupted meanwhile; and what the
+    /// system says of it.
+    pub(crate) fn delay(&self) -> (Ticks, Ticks, Option<Scheduled>) {
         let (since, interrupted) = self.pauses.of_owner();
         let tid = self.tid.load(Ordering::Relaxed);
-        (ticks().saturating_sub(since), interrupted, scheduled(tid))
+        (ticks().since(since), interrupted, scheduled(tid))
     }
 }

@@ -3,12 +3,13 @@
 //! read.
 
 use crate::sync::OnceLock;
-use std::time::{Duration, Instant};
+use crate::word::Ticks;
+use std::time::Instant;
 
 /// Where ticks and time began.
 #[derive(Debug)]
 struct Origin {
-    ticks: u64,
+    ticks: Ticks,
     time: Instant,
 }
 
@@ -24,27 +25,27 @@ pub(crate) fn start() {
 
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn raw() -> u64 {
+fn raw() -> Ticks {
     // SAFETY: every x86-64 processor has the counter.
-    unsafe { std::arch::x86_64::_rdtsc() }
+    Ticks::new(unsafe { std::arch::x86_64::_rdtsc() })
 }
 #[cfg(not(target_arch = "x86_64"))]
-fn raw() -> u64 {
+fn raw() -> Ticks {
     static ZERO: OnceLock<Instant> = OnceLock::new();
-    ZERO.get_or_init(Instant::now).elapsed().as_nanos() as u64
+    Ticks::new(ZERO.get_or_init(Instant::now).elapsed().as_nanos() as u64)
 }
 
 /// Now, in ticks.
 #[inline(always)]
-pub(crate) fn ticks() -> u64 {
+pub(crate) fn ticks() -> Ticks {
     raw()
 }
 
 /// Ticks since an earlier reading; none if the counter stands before it, as on a core whose counter
 /// is behind.
 #[inline(always)]
-pub(crate) fn since(earlier: u64) -> u64 {
-    ticks().saturating_sub(earlier)
+pub(crate) fn since(earlier: Ticks) -> Ticks {
+    ticks().since(earlier)
 }
 
 /// Nanoseconds for each tick, by the time that has passed since [`start`].
@@ -58,18 +59,13 @@ pub(crate) fn ns_per_tick() -> f64 {
         }
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    rate(origin.time.elapsed().as_nanos(), raw().saturating_sub(origin.ticks))
+    rate(origin.time.elapsed().as_nanos(), raw().since(origin.ticks))
 }
 
 /// The same without a wait, and less exact in the first two milliseconds.
 pub(crate) fn ns_per_tick_so_far() -> f64 {
     let origin = origin();
-    rate(origin.time.elapsed().as_nanos(), raw().saturating_sub(origin.ticks))
-}
-
-/// So many ticks as a time.
-pub(crate) fn time(ticks: u64, ns_per_tick: f64) -> Duration {
-    Duration::from_nanos((ticks as f64 * ns_per_tick) as u64)
+    rate(origin.time.elapsed().as_nanos(), raw().since(origin.ticks))
 }
 
 /// The same as it was when it was first asked for: what was counted below a bound stays below it.
@@ -79,25 +75,28 @@ pub(crate) fn fixed_ns_per_tick() -> f64 {
 }
 
 /// Nanoseconds for each tick; one for one where a clock has not moved, or has moved back.
-fn rate(ns: u128, ticks: u64) -> f64 {
-    if ns == 0 || ticks == 0 { 1.0 } else { ns as f64 / ticks as f64 }
+fn rate(ns: u128, ticks: Ticks) -> f64 {
+    if ns == 0 || ticks == Ticks::ZERO { 1.0 } else { ns as f64 / ticks.get() as f64 }
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::word::Ticks;
+
     #[test]
     fn ticks_become_time() {
         super::start();
         let from = super::ticks();
         std::thread::sleep(std::time::Duration::from_millis(20));
-        let ns = (super::ticks() - from) as f64 * super::ns_per_tick();
-        assert!((19e6..2e9).contains(&ns), "{ns}");
+        let time = super::since(from).time(super::ns_per_tick());
+        assert!((19..2000).contains(&time.as_millis()), "{time:?}");
     }
 
     #[test]
     fn clocks_that_step_back_or_stand_still_give_numbers_of_use() {
-        assert_eq!(super::since(super::ticks() + (1 << 40)), 0);
-        assert_eq!((super::rate(0, 0), super::rate(0, 5), super::rate(5, 0)), (1.0, 1.0, 1.0));
-        assert_eq!(super::rate(10, 20), 0.5);
+        assert_eq!(super::since(super::ticks() + Ticks::new(1 << 40)), Ticks::ZERO);
+        let rate = |ns, ticks| super::rate(ns, Ticks::new(ticks));
+        assert_eq!((rate(0, 0), rate(0, 5), rate(5, 0)), (1.0, 1.0, 1.0));
+        assert_eq!(rate(10, 20), 0.5);
     }
 }

@@ -18,6 +18,7 @@ use super::sample::Sampling;
 use super::timeline::Timeline;
 use crate::sync::Arc;
 use crate::sync::plain::{AtomicU64, Ordering};
+use crate::word::HeapNumber;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
@@ -28,7 +29,7 @@ static NUMBER: AtomicU64 = AtomicU64::new(0);
 #[derive(Clone, Default)]
 pub(crate) struct Events {
     /// The heap's number in its process.
-    pub(crate) heap: u64,
+    pub(crate) heap: HeapNumber,
     /// The samples that are taken from the start: how many, and who is told.
     pub(crate) sampling: Option<Sampling>,
     listeners: Vec<Arc<dyn EventListener>>,
@@ -42,14 +43,14 @@ impl RefUnwindSafe for Events {}
 
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Events(heap {}, {} listeners)", self.heap, self.listeners.len())
+        write!(f, "Events(heap {:?}, {} listeners)", self.heap, self.listeners.len())
     }
 }
 
 impl Events {
     /// The events of the next heap of the process. The `first` listener is told before the others.
     pub(crate) fn of_next_heap(mut self, first: Option<Arc<dyn EventListener>>) -> Events {
-        self.heap = NUMBER.fetch_add(1, Ordering::Relaxed) + 1;
+        self.heap = HeapNumber::new(NUMBER.fetch_add(1, Ordering::Relaxed) + 1);
         self.timeline = Arc::default();
         self.listeners.splice(0..0, first);
         self
@@ -68,7 +69,7 @@ impl Events {
             self.timeline.hear(event);
         }
         for listener in &self.listeners {
-            crate::error::contain(|| listener.event(self.heap, event));
+            crate::error::contain(|| listener.event(self.heap.get(), event));
         }
     }
 }
@@ -81,7 +82,7 @@ mod tests {
     #[test]
     fn all_listeners_are_told_although_one_panics() {
         let told = Arc::new(AtomicU64::new(0));
-        let mut events = Events { heap: 7, ..Events::default() };
+        let mut events = Events { heap: HeapNumber::new(7), ..Events::default() };
         assert_eq!(events.are_heard(), probe::ARE_IN);
         let panics = |_: u64, _: &Event<'_>| std::panic::resume_unwind(Box::new("no"));
         events.add(Arc::new(panics));

@@ -10,6 +10,7 @@
 //! ```
 
 use super::event::{Event, EventListener};
+use crate::config::TraceLevel;
 use crate::sync::Arc;
 use std::io::Write as _;
 
@@ -49,7 +50,9 @@ impl EventListener for Stderr {
 
 impl Stderr {
     /// What is printed at a level of the trace: 0 for nothing, 1 for cycles, 2 for handshakes too.
-    pub(crate) fn of_level(level: u8) -> Option<Arc<dyn EventListener>> {
-        (level > 0).then(|| Arc::new(Stderr { handshakes: level > 1 }) as Arc<dyn EventListener>)
+    pub(crate) fn of_level(level: TraceLevel) -> Option<Arc<dyn EventListener>> {
+        let handshakes = level == TraceLevel::Handshakes;
+        (level != TraceLevel::Off)
+            .then(|| Arc::new(Stderr { handshakes }) as Arc<dyn EventListener>)
     }
 }

@@ -15,6 +15,7 @@ use crate::platform::thread::{short_timer_slack, with_signals_blocked};
 use crate::sync::plain::{AtomicU32, Ordering};
 use crate::sync::thread::{Builder, JoinHandle};
 use crate::sync::{Arc, nap};
+use crate::word::Ticks;
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -115,25 +116,25 @@ impl fmt::Debug for HiccupMeter {
 /// The body of the meter's thread.
 fn measure(shared: &Shared) {
     short_timer_slack();
-    let due = (shared.resolution.as_nanos() as f64 / clock::ns_per_tick()) as u64;
-    let mut shortest = u64::MAX;
+    let due = Ticks::of(shared.resolution, clock::ns_per_tick());
+    let mut shortest = Ticks::MAX;
     while shared.ends.load(Ordering::Relaxed) == 0 {
         let since = clock::ticks();
         nap(shared.resolution);
-        let late = clock::since(since).saturating_sub(due);
+        let late = clock::since(since).since(due);
         shortest = shortest.min(late);
         count(&shared.times, late - shortest, due);
     }
 }
 
 /// Counts a hiccup, and those that could not begin in it.
-fn count(times: &Times, mut late: u64, due: u64) {
+fn count(times: &Times, mut late: Ticks, due: Ticks) {
     loop {
         times.count(late);
-        if due == 0 || late <= due {
+        if due == Ticks::ZERO || late <= due {
             return;
         }
-        late -= due;
+        late = late - due;
     }
 }
 
@@ -144,8 +145,8 @@ mod tests {
     #[test]
     fn a_long_hiccup_stands_for_those_that_it_kept_away() {
         let times = Times::default();
-        count(&times, 10, 4);
-        count(&times, 3, 4);
+        count(&times, Ticks::new(10), Ticks::new(4));
+        count(&times, Ticks::new(3), Ticks::new(4));
         let all: u64 = times.histogram().iter().map(|(_, n)| n).sum();
         assert_eq!(all, 3 + 1, "10, 6, 2, and 3");
     }

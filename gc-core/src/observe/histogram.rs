@@ -7,6 +7,7 @@
 use super::clock;
 use crate::sync::OnceLock;
 use crate::sync::plain::{AtomicU32, AtomicU64, Ordering};
+use crate::word::Ticks;
 use std::fmt;
 use std::time::Duration;
 
@@ -76,25 +77,32 @@ const SUB: u64 = 1 << SUB_BITS;
 /// Buckets up to 2^42 ticks, about half an hour; longer pauses count there.
 const BUCKETS: usize = ((42 - SUB_BITS as usize) + 1) << SUB_BITS;
 
-fn bucket(ticks: u64) -> usize {
-    let at = if ticks < SUB {
-        ticks
-    } else {
-        let shift = ticks.ilog2() - SUB_BITS;
-        (u64::from(shift) << SUB_BITS) + (ticks >> shift)
-    };
-    (at as usize).min(BUCKETS - 1)
-}
+/// A bucket, by its index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Bucket(usize);
 
-/// The middle of a bucket, in ticks.
-fn middle(bucket: usize) -> f64 {
-    let at = bucket as u64;
-    if at < SUB {
-        return at as f64;
+impl Bucket {
+    /// The bucket of a pause.
+    fn of(ticks: Ticks) -> Bucket {
+        let ticks = ticks.get();
+        let at = if ticks < SUB {
+            ticks
+        } else {
+            let shift = ticks.ilog2() - SUB_BITS;
+            (u64::from(shift) << SUB_BITS) + (ticks >> shift)
+        };
+        Bucket((at as usize).min(BUCKETS - 1))
     }
-    let shift = (at >> SUB_BITS) - 1;
-    let low = (SUB + (at & (SUB - 1))) << shift;
-    low as f64 + ((1u64 << shift) - 1) as f64 / 2.0
+    /// Its middle, in ticks.
+    fn middle(self) -> f64 {
+        let at = self.0 as u64;
+        if at < SUB {
+            return at as f64;
+        }
+        let shift = (at >> SUB_BITS) - 1;
+        let low = (SUB + (at & (SUB - 1))) << shift;
+        low as f64 + ((1u64 << shift) - 1) as f64 / 2.0
+    }
 }
 
 /// Buckets between two powers of two.
@@ -114,23 +122,23 @@ impl Buckets {
         Box::new(Buckets { octaves, max: AtomicU64::new(0) })
     }
     /// Counts a pause. Owner only, so no thread waits for another that makes an octave.
-    fn count(&self, ticks: u64) {
-        let bucket = bucket(ticks);
+    fn count(&self, ticks: Ticks) {
+        let Bucket(bucket) = Bucket::of(ticks);
         let octave = self.octaves[bucket >> SUB_BITS].get_or_init(Box::default);
         let count = &octave[bucket % SUB as usize];
         count.store(count.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
-        if ticks > self.max.load(Ordering::Relaxed) {
-            self.max.store(ticks, Ordering::Relaxed);
+        if ticks.get() > self.max.load(Ordering::Relaxed) {
+            self.max.store(ticks.get(), Ordering::Relaxed);
         }
     }
     /// Adds the buckets that were made to `counts`, and raises `max` to the longest pause.
-    fn add_to(&self, counts: &mut [u64], max: &mut u64) {
+    fn add_to(&self, counts: &mut [u64], max: &mut Ticks) {
         for (sums, octave) in counts.chunks_mut(SUB as usize).zip(&self.octaves) {
             for (sum, n) in sums.iter_mut().zip(octave.get().into_iter().flat_map(|o| o.iter())) {
                 *sum += u64::from(n.load(Ordering::Relaxed));
             }
         }
-        *max = self.max.load(Ordering::Relaxed).max(*max);
+        *max = Ticks::new(self.max.load(Ordering::Relaxed)).max(*max);
     }
 }
 
@@ -150,8 +158,8 @@ pub(crate) struct Recorder {
 /// A pause that has begun, in which others may come and be recorded.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Begun {
-    pub(crate) since: u64,
-    total: u64,
+    pub(crate) since: Ticks,
+    total: Ticks,
 }
 
 impl Recorder {
@@ -162,32 +170,34 @@ impl Recorder {
     }
     /// Another thread begins to use the record.
     pub(crate) fn begin_owner(&self) {
-        self.owned_since.store(clock::ticks(), Ordering::Relaxed);
+        self.owned_since.store(clock::ticks().get(), Ordering::Relaxed);
         self.total_before.store(self.total.load(Ordering::Relaxed), Ordering::Relaxed);
     }
     /// Since when the present owner has been there, and the ticks of all its pauses.
-    pub(crate) fn of_owner(&self) -> (u64, u64) {
-        let before = self.total_before.load(Ordering::Relaxed);
-        let ticks = self.total.load(Ordering::Relaxed).wrapping_sub(before);
-        (self.owned_since.load(Ordering::Relaxed), ticks)
+    pub(crate) fn of_owner(&self) -> (Ticks, Ticks) {
+        let before = Ticks::new(self.total_before.load(Ordering::Relaxed));
+        let since = Ticks::new(self.owned_since.load(Ordering::Relaxed));
+        (since, self.total().wrapping_sub(before))
+    }
+    fn total(&self) -> Ticks {
+        Ticks::new(self.total.load(Ordering::Relaxed))
     }
 
     /// Begins a pause in which others may come.
     pub(crate) fn begin(&self) -> Begun {
-        Begun { since: clock::ticks(), total: self.total.load(Ordering::Relaxed) }
+        Begun { since: clock::ticks(), total: self.total() }
     }
     /// When a pause began, put off by the pauses that were recorded since.
-    pub(crate) fn own_begin(&self, begun: Begun) -> u64 {
-        let inner = self.total.load(Ordering::Relaxed).wrapping_sub(begun.total);
+    pub(crate) fn own_begin(&self, begun: Begun) -> Ticks {
+        let inner = self.total().wrapping_sub(begun.total);
         begun.since.wrapping_add(inner)
     }
 
-    /// Records that the owner paused from `since` (in ticks) until now. Returns how long it was.
-    pub(crate) fn record(&self, kind: PauseKind, since: u64) -> u64 {
+    /// Records that the owner paused from `since` until now. Returns how long it was.
+    pub(crate) fn record(&self, kind: PauseKind, since: Ticks) -> Ticks {
         let ticks = clock::since(since);
         self.kinds[kind as usize].get_or_init(Buckets::new).count(ticks);
-        let total = self.total.load(Ordering::Relaxed).wrapping_add(ticks);
-        self.total.store(total, Ordering::Relaxed);
+        self.total.store(self.total().wrapping_add(ticks).get(), Ordering::Relaxed);
         ticks
     }
 }
@@ -203,17 +213,17 @@ impl Default for Times {
 }
 
 impl Times {
-    /// Counts what began at `since` (in ticks) and ends now. The one writing thread only.
-    pub(crate) fn record(&self, since: u64) {
+    /// Counts what began at `since` and ends now. The one writing thread only.
+    pub(crate) fn record(&self, since: Ticks) {
         self.count(clock::since(since));
     }
     /// Counts `ticks`. The one writing thread only.
-    pub(crate) fn count(&self, ticks: u64) {
+    pub(crate) fn count(&self, ticks: Ticks) {
         self.0.get_or_init(Buckets::new).count(ticks);
     }
     /// What was counted so far.
     pub(crate) fn histogram(&self) -> Histogram {
-        let (mut counts, mut max) = (vec![0; BUCKETS], 0);
+        let (mut counts, mut max) = (vec![0; BUCKETS], Ticks::ZERO);
         if let Some(buckets) = self.0.get() {
             buckets.add_to(&mut counts, &mut max);
         }
@@ -252,23 +262,20 @@ pub struct Pauses {
 pub struct Histogram {
     /// By bucket, in ticks; without the empty ones at the end.
     counts: Vec<u64>,
-    /// The longest, in ticks. It lies in the last bucket, or was recorded in the last one of all.
-    max: u64,
+    /// The longest. It lies in the last bucket, or was recorded in the last one of all.
+    max: Ticks,
     ns_per_tick: f64,
 }
 
 impl Histogram {
-    fn of_counts(mut counts: Vec<u64>, max: u64, ns_per_tick: f64) -> Histogram {
+    fn of_counts(mut counts: Vec<u64>, max: Ticks, ns_per_tick: f64) -> Histogram {
         counts.truncate(counts.iter().rposition(|&n| n > 0).map_or(0, |last| last + 1));
-        let max = if counts.is_empty() { 0 } else { max };
+        let max = if counts.is_empty() { Ticks::ZERO } else { max };
         Histogram { counts, max, ns_per_tick }
     }
-    fn time(&self, ticks: f64) -> Duration {
-        Duration::from_nanos((ticks * self.ns_per_tick) as u64)
-    }
     /// What a bucket stands for: its middle, and never more than the longest.
-    fn of_bucket(&self, bucket: usize) -> Duration {
-        self.time(middle(bucket)).min(self.max())
+    fn of_bucket(&self, bucket: Bucket) -> Duration {
+        Duration::from_nanos((bucket.middle() * self.ns_per_tick) as u64).min(self.max())
     }
 
     /// Calls `each` with the middle of each bucket, in seconds, and its count. What a bucket stands
@@ -276,7 +283,7 @@ impl Histogram {
     pub(crate) fn each_bucket(&self, mut each: impl FnMut(f64, u64)) {
         let seconds = clock::fixed_ns_per_tick() / 1e9;
         for (bucket, &n) in self.counts.iter().enumerate().filter(|(_, n)| **n > 0) {
-            each(middle(bucket) * seconds, n);
+            each(Bucket(bucket).middle() * seconds, n);
         }
     }
 
@@ -297,7 +304,9 @@ impl Histogram {
         let counts: Vec<u64> = self.counts.iter().enumerate().map(less).collect();
         let last = counts.iter().rposition(|&n| n > 0);
         let max = match last {
-            Some(last) if self.max == earlier.max => (middle(last) as u64).min(self.max),
+            Some(last) if self.max == earlier.max => {
+                Ticks::new(Bucket(last).middle() as u64).min(self.max)
+            }
             _ => self.max,
         };
         Histogram::of_counts(counts, max, self.ns_per_tick)
@@ -316,7 +325,7 @@ impl Histogram {
     /// The longest, exactly; zero if there is none.
     #[must_use]
     pub fn max(&self) -> Duration {
-        self.time(self.max as f64)
+        self.max.time(self.ns_per_tick)
     }
     /// The time that `percent` of all did not exceed; zero if there is none. 50 is the median, 99.9
     /// what one in a thousand exceeds, 100 the maximum. What is outside of 0 to 100, or no number,
@@ -336,14 +345,14 @@ impl Histogram {
             seen += n;
             seen >= wanted
         });
-        found.map_or(Duration::ZERO, |bucket| self.of_bucket(bucket))
+        found.map_or(Duration::ZERO, |bucket| self.of_bucket(Bucket(bucket)))
     }
     /// Each time that occurs, in ascending order, and how often; the last one is the maximum.
     pub fn iter(&self) -> impl Iterator<Item = (Duration, u64)> {
         let last = self.counts.len().saturating_sub(1);
         let below = self.counts.iter().enumerate().filter_map(move |(bucket, &times)| {
             let times = times - u64::from(bucket == last);
-            (times > 0).then(|| (self.of_bucket(bucket), times))
+            (times > 0).then(|| (self.of_bucket(Bucket(bucket)), times))
         });
         below.chain((!self.is_empty()).then(|| (self.max(), 1)))
     }
@@ -363,7 +372,7 @@ impl From<&Histogram> for hdrhistogram::Histogram<u64> {
 
 impl Pauses {
     pub(crate) fn merge<'a>(recorders: impl Iterator<Item = &'a Recorder>) -> Pauses {
-        let mut kinds = vec![(vec![0; BUCKETS], 0); KINDS.len()];
+        let mut kinds = vec![(vec![0; BUCKETS], Ticks::ZERO); KINDS.len()];
         for recorder in recorders {
             for ((counts, max), buckets) in kinds.iter_mut().zip(&recorder.kinds) {
                 if let Some(buckets) = buckets.get() {
@@ -410,7 +419,7 @@ impl Pauses {
                 *sum += count;
             }
         }
-        let max = self.kinds.iter().map(|histogram| histogram.max).max().unwrap_or(0);
+        let max = self.kinds.iter().map(|histogram| histogram.max).max().unwrap_or_default();
         Histogram::of_counts(counts, max, self.kinds[0].ns_per_tick)
     }
 }
@@ -447,14 +456,14 @@ mod tests {
 
     #[test]
     fn buckets_are_ordered_and_narrow() {
-        let mut last = 0;
+        let mut last = Bucket(0);
         for ticks in (0..200_000).chain([1 << 30, 1 << 41]) {
-            let b = bucket(ticks);
+            let b = Bucket::of(Ticks::new(ticks));
             assert!(b >= last, "{ticks}");
             last = b;
-            assert!((middle(b) - ticks as f64).abs() <= ticks as f64 * 0.032 + 0.5, "{ticks}");
+            assert!((b.middle() - ticks as f64).abs() <= ticks as f64 * 0.032 + 0.5, "{ticks}");
         }
-        assert_eq!(bucket(u64::MAX), BUCKETS - 1);
+        assert_eq!(Bucket::of(Ticks::MAX), Bucket(BUCKETS - 1));
     }
 
     #[test]
@@ -475,7 +484,7 @@ mod tests {
     fn the_table_stays_in_its_columns() {
         clock::start();
         let recorder = Recorder::new();
-        let ticks = |seconds: f64| (seconds * 1e9 / clock::ns_per_tick()) as u64;
+        let ticks = |seconds| Ticks::of(Duration::from_secs_f64(seconds), clock::ns_per_tick());
         for (kind, seconds) in
             [(PauseKind::Refill, 1e-7), (PauseKind::Stall, 2.5), (PauseKind::Shade, 90.0)]
         {
@@ -503,9 +512,9 @@ mod tests {
 
     /// A histogram of `ticks`, of which each takes a nanosecond.
     fn histogram(ticks: impl Iterator<Item = u64>) -> Histogram {
-        let (mut counts, mut max) = (vec![0; BUCKETS], 0);
-        for ticks in ticks {
-            counts[bucket(ticks)] += 1;
+        let (mut counts, mut max) = (vec![0; BUCKETS], Ticks::ZERO);
+        for ticks in ticks.map(Ticks::new) {
+            counts[Bucket::of(ticks).0] += 1;
             max = max.max(ticks);
         }
         Histogram::of_counts(counts, max, 1.0)
@@ -562,7 +571,7 @@ mod tests {
         clock::start();
         let recorder = Recorder::new();
         // The thread has moved to a core whose counter is behind.
-        recorder.record(PauseKind::Sweep, clock::ticks() + 1_000_000);
+        recorder.record(PauseKind::Sweep, clock::ticks() + Ticks::new(1_000_000));
         let pauses = Pauses::merge([&recorder].into_iter());
         assert_eq!((pauses.all().len(), pauses.all().max()), (1, Duration::ZERO));
     }

@@ -64,7 +64,7 @@ mod followed {
     use super::SpanState;
     use crate::sync::Mutex;
     use crate::sync::plain::{AtomicU32, Ordering};
-    use crate::word::BlockId;
+    use crate::word::{BlockId, Bytes, Ticks};
 
     /// The lives of some spans, one in so many by their numbers.
     ///
@@ -88,8 +88,8 @@ mod followed {
 
     impl SpanLife {
         /// Follows one span in `every` from now on (0: none). The tape may take `bytes` more.
-        pub(crate) fn follow(&self, every: u32, bytes: u64) {
-            let chunks = u32::try_from(bytes / Tape::CHUNK_BYTES).unwrap_or(u32::MAX);
+        pub(crate) fn follow(&self, every: u32, bytes: Bytes) {
+            let chunks = u32::try_from(bytes.get() / Tape::CHUNK_BYTES).unwrap_or(u32::MAX);
             self.chunks.store(chunks, Ordering::Relaxed);
             self.every.store(every, Ordering::Relaxed);
         }
@@ -105,7 +105,7 @@ mod followed {
         #[inline(never)]
         fn note_followed(&self, span: BlockId, class: u32, state: SpanState) {
             let what = (span.index() as u64) << 32 | u64::from(class);
-            let words = [clock::ticks(), what, state as u64, 0];
+            let words = [clock::ticks().get(), what, state as u64, 0];
             let may_grow = || {
                 let left = self.chunks.load(Ordering::Relaxed);
                 self.chunks.store(left.saturating_sub(1), Ordering::Relaxed);
@@ -119,16 +119,21 @@ mod followed {
             let step = |(_, note): (u64, Note)| {
                 let [at, what, state, _] = note.words;
                 let state = *SpanState::ALL.get(state as usize)?;
-                Some(Step { at, span: (what >> 32) as u32, class: what as u32, state })
+                Some(Step {
+                    at: Ticks::new(at),
+                    span: (what >> 32) as u32,
+                    class: what as u32,
+                    state,
+                })
             };
             self.tape.read().into_iter().filter_map(step).collect()
         }
     }
 
-    /// A step in the life of a span: when (in ticks), of which class, and to which state.
+    /// A step in the life of a span: when, of which class, and to which state.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub(crate) struct Step {
-        pub(crate) at: u64,
+        pub(crate) at: Ticks,
         pub(crate) span: u32,
         pub(crate) class: u32,
         pub(crate) state: SpanState,
@@ -138,13 +143,13 @@ mod followed {
 #[cfg(all(test, not(loom), not(shuttle)))]
 mod tests {
     use super::*;
-    use crate::word::BlockId;
+    use crate::word::{BlockId, Bytes};
 
     #[test]
     fn one_span_in_so_many_is_followed() {
         let life = SpanLife::default();
         life.note(BlockId::new(0), 1, SpanState::Cached);
-        life.follow(4, 1 << 20);
+        life.follow(4, Bytes::new(1 << 20));
         (0..16).for_each(|span| life.note(BlockId::new(span), 7, SpanState::Swept));
         let steps = life.steps();
         let spans: Vec<u32> = steps.iter().map(|step| step.span).collect();

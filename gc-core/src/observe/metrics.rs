@@ -6,6 +6,7 @@ use super::histogram::Times;
 use super::report::CycleReport;
 use crate::sync::Arc;
 use crate::sync::plain::{AtomicU64, Ordering};
+use crate::word::{Bytes, Ticks};
 use std::time::Duration;
 
 /// A heap's counters at one moment, from [`Heap::stats`](crate::Heap::stats).
@@ -201,9 +202,9 @@ impl Totals {
         }
         self.work.longest_ns.raise(wait.as_nanos() as u64);
     }
-    /// Counts a cycle that began at `since` (in ticks). By now the collector's thread has used
+    /// Counts a cycle that began at `since`. By now the collector's thread has used
     /// `cpu`.
-    pub(crate) fn cycle_ended(&self, line: &CycleReport, since: u64, cpu: Duration) {
+    pub(crate) fn cycle_ended(&self, line: &CycleReport, since: Ticks, cpu: Duration) {
         self.work.add(line, cpu);
         self.cycle_times.record(since);
         self.cycles.add(1);
@@ -212,10 +213,10 @@ impl Totals {
 
 impl Work {
     /// Adds `bytes` that a marking found in `time`, `assisted` of them by mutators.
-    pub(crate) fn marked(&self, bytes: u64, assisted: u64, time: Duration) {
-        self.marked_bytes.add(bytes);
-        self.assisted_bytes.add(assisted);
-        self.mark_rate.set((bytes as f64 / time.as_secs_f64().max(1e-9)) as u64);
+    pub(crate) fn marked(&self, bytes: Bytes, assisted: Bytes, time: Duration) {
+        self.marked_bytes.add(bytes.get());
+        self.assisted_bytes.add(assisted.get());
+        self.mark_rate.set((bytes.as_f64() / time.as_secs_f64().max(1e-9)) as u64);
     }
     /// Adds a cycle that has ended.
     fn add(&self, line: &CycleReport, cpu: Duration) {
@@ -246,11 +247,11 @@ mod tests {
         let work = &totals.work;
         totals.waited_for(Duration::from_micros(5));
         totals.waited_for(Duration::from_millis(2));
-        work.marked(1000, 100, line.mark);
-        totals.cycle_ended(&line, 0, Duration::from_millis(1));
+        work.marked(Bytes::new(1000), Bytes::new(100), line.mark);
+        totals.cycle_ended(&line, Ticks::ZERO, Duration::from_millis(1));
         assert_eq!((work.straggler_ns.get(), totals.stragglers.get()), (2_000_000, 1));
-        work.marked(3000, 0, line.mark);
-        totals.cycle_ended(&line, 0, Duration::from_millis(4));
+        work.marked(Bytes::new(3000), Bytes::ZERO, line.mark);
+        totals.cycle_ended(&line, Ticks::ZERO, Duration::from_millis(4));
         assert_eq!((work.marked_objects.get(), work.marked_bytes.get()), (20, 4000));
         assert_eq!((work.assisted_bytes.get(), work.rounds.get()), (100, 4));
         assert_eq!([0, 1, 2, 3].map(|i| work.phases[i].get() / 1_000_000), [0, 4, 0, 6]);

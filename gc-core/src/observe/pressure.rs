@@ -3,6 +3,7 @@
 
 use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex};
+use crate::word::Bytes;
 use std::fmt;
 
 /// How short memory is, at the end of a cycle: what [`Heap::on_pressure`](crate::Heap::on_pressure)
@@ -29,7 +30,8 @@ pub struct Pressure {
 }
 
 impl Pressure {
-    pub(crate) fn new(used_bytes: u64, live_bytes: u64, allowed_bytes: u64) -> Pressure {
+    pub(crate) fn new(used: Bytes, live: Bytes, allowed: Bytes) -> Pressure {
+        let [used_bytes, live_bytes, allowed_bytes] = [used, live, allowed].map(Bytes::get);
         Pressure { used_bytes, live_bytes, allowed_bytes }
     }
     /// Whether more than 7/8 of what is allowed is live.
@@ -40,10 +42,14 @@ impl Pressure {
 
 type Call = Arc<dyn Fn(Pressure) + Send + Sync>;
 
+/// The number of a registered function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ListenerId(pub(crate) u64);
+
 /// Those who want to be told.
 #[derive(Default)]
 pub(crate) struct Listeners {
-    calls: Mutex<Vec<(u64, Call)>>,
+    calls: Mutex<Vec<(ListenerId, Call)>>,
     next: AtomicU64,
 }
 
@@ -55,13 +61,13 @@ impl fmt::Debug for Listeners {
 
 impl Listeners {
     /// Adds one; returns its number.
-    pub(crate) fn add(&self, call: Call) -> u64 {
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn add(&self, call: Call) -> ListenerId {
+        let id = ListenerId(self.next.fetch_add(1, Ordering::Relaxed));
         self.calls.lock().push((id, call));
         id
     }
     /// Takes one out. It may be running, and is dropped when it has.
-    pub(crate) fn remove(&self, id: u64) {
+    pub(crate) fn remove(&self, id: ListenerId) {
         let mut calls = self.calls.lock();
         let at = calls.iter().position(|(each, _)| *each == id);
         let removed = at.map(|at| calls.swap_remove(at));
@@ -89,6 +95,10 @@ impl Listeners {
 mod tests {
     use super::*;
 
+    fn pressure(used: u64, live: u64, allowed: u64) -> Pressure {
+        Pressure::new(Bytes::new(used), Bytes::new(live), Bytes::new(allowed))
+    }
+
     #[test]
     fn all_are_told_although_one_panics_and_none_that_was_removed() {
         let listeners = Arc::new(Listeners::default());
@@ -102,11 +112,11 @@ mod tests {
         let first = add(1);
         listeners.add(Arc::new(|_| std::panic::resume_unwind(Box::new("no"))));
         let _second = add(100);
-        assert_eq!(listeners.tell(Pressure::new(2, 1, 1)), 1);
+        assert_eq!(listeners.tell(pressure(2, 1, 1)), 1);
         assert_eq!(told.load(Ordering::Relaxed), 202);
         listeners.remove(first);
         listeners.remove(first);
-        assert_eq!(listeners.tell(Pressure::new(1, 1, 1)), 1);
+        assert_eq!(listeners.tell(pressure(1, 1, 1)), 1);
         assert_eq!(told.load(Ordering::Relaxed), 302);
     }
 
@@ -114,15 +124,15 @@ mod tests {
     fn one_that_removes_itself_does_not_wait_for_itself() {
         let listeners = Arc::new(Listeners::default());
         let own = listeners.clone();
-        listeners.add(Arc::new(move |_| own.remove(0)));
-        assert_eq!(listeners.tell(Pressure::new(0, 0, 0)), 0);
+        listeners.add(Arc::new(move |_| own.remove(ListenerId(0))));
+        assert_eq!(listeners.tell(pressure(0, 0, 0)), 0);
         assert!(listeners.calls.lock().is_empty());
     }
 
     #[test]
     fn it_is_high_above_seven_eighths() {
-        assert!(!Pressure::new(0, 70, 80).is_high());
-        assert!(Pressure::new(0, 71, 80).is_high());
-        assert!(!Pressure::new(0, u64::MAX / 8 * 7, u64::MAX).is_high());
+        assert!(!pressure(0, 70, 80).is_high());
+        assert!(pressure(0, 71, 80).is_high());
+        assert!(!pressure(0, u64::MAX / 8 * 7, u64::MAX).is_high());
     }
 }

@@ -7,11 +7,11 @@
 //!
 //! | probe of `gc_core` | arguments |
 //! |---|---|
-//! | `cycle_begin` | heap, cycle, bytes in the heap |
-//! | `cycle_end` | heap, cycle, live bytes |
-//! | `phase_begin` | heap, cycle, name of the phase |
-//! | `phase_end` | heap, cycle, name of the phase, ns |
-//! | `handshake` | heap, cycle, name of the phase, ns, threads, the straggler's ns |
+//! | `cycle_begin` | heap.get(), cycle, bytes in the heap |
+//! | `cycle_end` | heap.get(), cycle, live bytes |
+//! | `phase_begin` | heap.get(), cycle, name of the phase |
+//! | `phase_end` | heap.get(), cycle, name of the phase, ns |
+//! | `handshake` | heap.get(), cycle, name of the phase, ns, threads, the straggler's ns |
 //! | `slow_pause` | heap, thread, name of the kind, ns |
 //! | `out_of_memory` | heap, bytes asked for, limit in bytes |
 //!
@@ -19,6 +19,7 @@
 
 use super::event::{Event, Phase};
 use super::histogram::PauseKind;
+use crate::word::{Bytes, HeapNumber, ThreadNumber};
 use std::ffi::CStr;
 
 /// Calls a probe, or does nothing with its arguments.
@@ -35,39 +36,44 @@ macro_rules! fire {
 pub(crate) const ARE_IN: bool = cfg!(feature = "usdt");
 
 /// An event of the collector.
-pub(crate) fn event(heap: u64, event: &Event<'_>) {
+pub(crate) fn event(heap: HeapNumber, event: &Event<'_>) {
     match *event {
         Event::CycleBegin { cycle, heap_bytes, .. } => {
-            fire!(cycle_begin, heap, cycle, heap_bytes);
+            fire!(cycle_begin, heap.get(), cycle, heap_bytes);
         }
         Event::PhaseBegin { cycle, phase } => {
-            fire!(phase_begin, heap, cycle, phase_name(phase).as_ptr());
+            fire!(phase_begin, heap.get(), cycle, phase_name(phase).as_ptr());
         }
         Event::PhaseEnd { cycle, phase, time } => {
-            fire!(phase_end, heap, cycle, phase_name(phase).as_ptr(), time.as_nanos() as u64);
+            fire!(phase_end, heap.get(), cycle, phase_name(phase).as_ptr(), time.as_nanos() as u64);
         }
         Event::Handshake(of) => {
             let (name, ns) = (phase_name(of.phase).as_ptr(), of.time.as_nanos() as u64);
             let wait = of.straggler.as_ref().map_or(0, |of| of.wait.as_nanos() as u64);
-            fire!(handshake, heap, of.cycle, name, ns, of.threads, wait);
+            fire!(handshake, heap.get(), of.cycle, name, ns, of.threads, wait);
         }
         Event::CycleEnd(of) => {
-            fire!(cycle_end, heap, of.cycle, of.live_bytes);
+            fire!(cycle_end, heap.get(), of.cycle, of.live_bytes);
         }
         Event::SlowDestructor { .. } => {}
     }
 }
 
 /// A thread was interrupted for long, or over a budget.
-pub(crate) fn slow_pause(heap: u64, thread: u64, kind: PauseKind, ns: impl Fn() -> u64) {
+pub(crate) fn slow_pause(
+    heap: HeapNumber,
+    thread: ThreadNumber,
+    kind: PauseKind,
+    ns: impl Fn() -> u64,
+) {
     if ARE_IN {
-        fire!(slow_pause, heap, thread, kind_name(kind).as_ptr(), ns());
+        fire!(slow_pause, heap.get(), thread.get(), kind_name(kind).as_ptr(), ns());
     }
 }
 
 /// An allocation is refused.
-pub(crate) fn out_of_memory(heap: u64, requested: usize, limit: usize) {
-    fire!(out_of_memory, heap, requested, limit);
+pub(crate) fn out_of_memory(heap: HeapNumber, requested: Bytes, limit: Bytes) {
+    fire!(out_of_memory, heap.get(), requested.get(), limit.get());
 }
 
 fn phase_name(phase: Phase) -> &'static CStr {

@@ -3,6 +3,7 @@
 
 use super::catalogue::{Metric, MetricKind, Row};
 use super::histogram::Histogram;
+use crate::word::Bytes;
 use std::fmt;
 
 /// The values of all metrics of a heap at one moment, from [`Heap::metrics`](crate::Heap::metrics).
@@ -137,6 +138,9 @@ pub(crate) struct Readings(Vec<(Row, MetricSample)>);
 impl Readings {
     pub(crate) fn count(&mut self, row: Row, value: u64) {
         self.add(row, Vec::new(), MetricValue::Count(value));
+    }
+    pub(crate) fn bytes(&mut self, row: Row, value: Bytes) {
+        self.count(row, value.get());
     }
     pub(crate) fn number(&mut self, row: Row, value: f64) {
         self.add(row, Vec::new(), MetricValue::Number(value));

@@ -20,7 +20,7 @@
 use crate::error::contain;
 use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, OnceLock};
-use crate::word::{Addr, Cycle};
+use crate::word::{Addr, Bytes, Cycle};
 use std::any::Any;
 use std::fmt;
 
@@ -35,8 +35,8 @@ pub(crate) struct Sampled {
     pub(crate) is_array: bool,
     /// Bytes of the object's slot, or of its blocks.
     pub(crate) bytes: usize,
-    /// Mean distance of the points that chose it, in bytes.
-    pub(crate) rate: u64,
+    /// Mean distance of the points that chose it.
+    pub(crate) rate: Bytes,
 }
 
 /// What a cycle has found out about a sample.
@@ -64,7 +64,7 @@ pub(crate) trait SampleListener: Send + Sync {
 /// The rate of a heap's samples when it is made, and what makes their listener.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sampling {
-    pub(crate) rate: u64,
+    pub(crate) rate: Bytes,
     pub(crate) listener: fn() -> Arc<dyn SampleListener>,
 }
 
@@ -88,15 +88,15 @@ pub(crate) struct Samples {
 
 impl fmt::Debug for Samples {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Samples(one in {} bytes)", self.rate())
+        write!(f, "Samples(one in {:?} bytes)", self.rate())
     }
 }
 
 impl Samples {
-    /// The mean distance of samples in bytes, or zero.
+    /// The mean distance of samples, or zero.
     #[inline(always)]
-    pub(crate) fn rate(&self) -> u64 {
-        self.rate.load(Ordering::Relaxed)
+    pub(crate) fn rate(&self) -> Bytes {
+        Bytes::new(self.rate.load(Ordering::Relaxed))
     }
     /// The samples of a heap that is made.
     pub(crate) fn new(from: Option<Sampling>) -> Samples {
@@ -107,13 +107,13 @@ impl Samples {
         samples
     }
     /// Sets the rate, and the listener if there is none.
-    pub(crate) fn open(&self, rate: u64, listener: impl FnOnce() -> Arc<dyn SampleListener>) {
-        if rate != 0 && self.listener.get().is_none() {
+    pub(crate) fn open(&self, rate: Bytes, listener: impl FnOnce() -> Arc<dyn SampleListener>) {
+        if !rate.is_zero() && self.listener.get().is_none() {
             // Outside of the once-lock, whose waiters no scheduler sees.
             let made = listener();
             self.listener.get_or_init(|| made);
         }
-        self.rate.store(rate, Ordering::Relaxed);
+        self.rate.store(rate.get(), Ordering::Relaxed);
     }
     /// The listener, if there is one.
     pub(crate) fn listener(&self) -> Option<&dyn SampleListener> {
@@ -182,7 +182,7 @@ mod tests {
     }
 
     fn take(samples: &Samples, addr: usize, bytes: usize, first: u64) {
-        let sample = Sampled { name: || "x", is_array: false, bytes, rate: 1 };
+        let sample = Sampled { name: || "x", is_array: false, bytes, rate: Bytes::new(1) };
         samples.take(Addr::new(addr), &sample, Cycle::new(first));
     }
 
@@ -191,7 +191,7 @@ mod tests {
         let samples = Samples::default();
         take(&samples, 1, 1, 1);
         assert!(samples.live.lock().is_empty(), "the door is shut");
-        samples.open(1, || Arc::new(Told::default()));
+        samples.open(Bytes::new(1), || Arc::new(Told::default()));
         let told = || {
             let told = samples.listener().unwrap().as_any().downcast_ref::<Told>().unwrap();
             std::mem::take(&mut *told.0.lock())

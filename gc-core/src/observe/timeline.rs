@@ -18,6 +18,7 @@ use super::histogram::PauseKind;
 use super::note::{Note, Tape};
 use super::watch::LongPause;
 use crate::sync::plain::{AtomicU32, AtomicU64, Ordering};
+use crate::word::Ticks;
 use std::time::Duration;
 
 /// What a recorder asks for.
@@ -64,8 +65,8 @@ impl Timeline {
         let is_first =
             self.is_on.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if is_first {
-            let ticks = of.least.as_nanos() as f64 / clock::ns_per_tick();
-            self.least.store(ticks as u64, Ordering::Relaxed);
+            let least = Ticks::of(of.least, clock::ns_per_tick());
+            self.least.store(least.get(), Ordering::Relaxed);
             self.max_bytes.store(of.max_bytes, Ordering::Relaxed);
         }
         is_first
@@ -78,7 +79,7 @@ impl Timeline {
         self.is_on.load(Ordering::Relaxed) != 0
     }
     /// Whether an interruption belongs on the timeline: if it is long, or of a kind that is rare.
-    pub(crate) fn wants(&self, kind: PauseKind, ticks: u64) -> bool {
+    pub(crate) fn wants(&self, kind: PauseKind, ticks: Ticks) -> bool {
         let is_frequent = matches!(
             kind,
             PauseKind::Refill
@@ -89,7 +90,7 @@ impl Timeline {
                 | PauseKind::Shade
                 | PauseKind::Yield
         );
-        self.is_on() && (!is_frequent || ticks >= self.least.load(Ordering::Relaxed))
+        self.is_on() && (!is_frequent || ticks.get() >= self.least.load(Ordering::Relaxed))
     }
     /// A tape for one thread.
     pub(crate) fn tape() -> Box<Tape> {
@@ -112,13 +113,17 @@ impl Timeline {
     /// Notes an event of the collector's thread.
     #[cold]
     pub(crate) fn hear(&self, event: &Event<'_>) {
-        let ticks = |time: Duration| (time.as_nanos() as f64 / clock::ns_per_tick_so_far()) as u64;
+        let ticks = |time| Ticks::of(time, clock::ns_per_tick_so_far());
         let now = clock::ticks();
-        let ago = |time: Duration| (now.saturating_sub(ticks(time)), ticks(time));
+        let ago = |time: Duration| (now.since(ticks(time)), ticks(time));
         let mark = match *event {
             Event::CycleBegin { cycle, heap_bytes, .. } => {
-                self.begun.store(now, Ordering::Relaxed);
-                Mark { since: now, ticks: 0, what: What::CycleBegin { cycle, heap_bytes } }
+                self.begun.store(now.get(), Ordering::Relaxed);
+                Mark {
+                    since: now,
+                    ticks: Ticks::ZERO,
+                    what: What::CycleBegin { cycle, heap_bytes },
+                }
             }
             Event::PhaseEnd { cycle, phase, time } => {
                 let (since, ticks) = ago(time);
@@ -131,9 +136,9 @@ impl Timeline {
                 Mark { since, ticks, what: What::Handshake { cycle, phase, threads, straggler } }
             }
             Event::CycleEnd(of) => {
-                let since = self.begun.load(Ordering::Relaxed);
+                let since = Ticks::new(self.begun.load(Ordering::Relaxed));
                 let what = What::Cycle { cycle: of.cycle, live_bytes: of.live_bytes };
-                Mark { since, ticks: now.saturating_sub(since), what }
+                Mark { since, ticks: now.since(since), what }
             }
             _ => return,
         };
@@ -146,11 +151,11 @@ pub(crate) fn marks(tape: &Tape) -> Vec<Mark> {
     tape.read().iter().filter_map(|(_, note)| Mark::of(note)).collect()
 }
 
-/// Something on the timeline: when it began, how long it lasted (in ticks), and what it was.
+/// Something on the timeline: when it began, how long it lasted, and what it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mark {
-    pub(crate) since: u64,
-    pub(crate) ticks: u64,
+    pub(crate) since: Ticks,
+    pub(crate) ticks: Ticks,
     pub(crate) what: What,
 }
 
@@ -183,7 +188,7 @@ impl Mark {
             }
         };
         let what = kind | detail << 8 | (number & 0xffff_ffff_ffff) << 16;
-        Note { words: [self.since, self.ticks, what, other], place: None }
+        Note { words: [self.since.get(), self.ticks.get(), what, other], place: None }
     }
     fn of(note: &Note) -> Option<Mark> {
         let [since, ticks, word, other] = note.words;
@@ -201,7 +206,7 @@ impl Mark {
             },
             _ => What::Pause(LongPause::of(note)?),
         };
-        Some(Mark { since, ticks, what })
+        Some(Mark { since: Ticks::new(since), ticks: Ticks::new(ticks), what })
     }
 }
 
@@ -214,8 +219,8 @@ mod tests {
         let place = Some(std::panic::Location::caller());
         let pause = LongPause {
             kind: PauseKind::Drops,
-            since: 7,
-            ticks: 9,
+            since: Ticks::new(7),
+            ticks: Ticks::new(9),
             cycle: 12,
             phase: Some(Phase::Mark),
             owner: 5,
@@ -230,7 +235,7 @@ mod tests {
             What::Handshake { cycle, phase, threads: 4, straggler: Some(0) },
             What::Handshake { cycle, phase, threads: 4, straggler: None },
         ] {
-            let mark = Mark { since: 7, ticks: 9, what };
+            let mark = Mark { since: pause.since, ticks: pause.ticks, what };
             assert_eq!(Mark::of(&mark.note()), Some(mark));
         }
     }
@@ -248,6 +253,6 @@ mod tests {
         }
         assert_eq!(tapes.map(|tape| tape.read().len()).iter().sum::<usize>(), 3 * 128);
         timeline.end();
-        assert!(!timeline.wants(PauseKind::Stall, u64::MAX) && timeline.begin(&recording));
+        assert!(!timeline.wants(PauseKind::Stall, Ticks::MAX) && timeline.begin(&recording));
     }
 }

@@ -5,6 +5,7 @@
 //! worst window of a given length begins where an interruption begins, or ends where one ends. So
 //! it is enough to look at these ([`least`]).
 
+use crate::word::Ticks;
 use std::time::Duration;
 
 /// How much of each window of one length a thread had for itself at least
@@ -40,71 +41,73 @@ pub struct Utilisation {
     pub covers: Duration,
 }
 
-/// A thread's interruptions of a time, in ticks.
+/// The time of which a thread's interruptions are known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known {
+    pub(crate) from: Ticks,
+    pub(crate) to: Ticks,
+    /// Whether there was none before `from`, because the thread had no part in the heap.
+    pub(crate) is_whole: bool,
+}
+
+/// A thread's interruptions of a time.
 #[derive(Debug)]
 pub(crate) struct Interruptions {
     /// Begin and length of the long ones; sorted by [`new`](Self::new).
-    long: Vec<(u64, u64)>,
-    from: u64,
-    to: u64,
-    /// Whether there was none before `from`, because the thread had no part in the heap.
-    is_whole: bool,
+    long: Vec<(Ticks, Ticks)>,
+    known: Known,
     /// The share of the time that short ones took.
     short: f64,
 }
 
 impl Interruptions {
-    /// Those between `from` and `to`. An interruption that has others inside of it was noted with
+    /// Those of the time `known`. An interruption that has others inside of it was noted with
     /// its own time only, so what overlaps is put one before the other.
-    pub(crate) fn new(
-        mut long: Vec<(u64, u64)>,
-        (from, to): (u64, u64),
-        is_whole: bool,
-        short: f64,
-    ) -> Interruptions {
-        long.retain(|(begin, length)| *begin >= from && begin + length <= to);
-        long.sort_unstable_by_key(|(begin, length)| std::cmp::Reverse(begin + length));
-        let mut next = u64::MAX;
+    pub(crate) fn new(mut long: Vec<(Ticks, Ticks)>, known: Known, short: f64) -> Interruptions {
+        long.retain(|(begin, length)| *begin >= known.from && *begin + *length <= known.to);
+        long.sort_unstable_by_key(|(begin, length)| std::cmp::Reverse(*begin + *length));
+        let mut next = Ticks::MAX;
         for (begin, length) in &mut long {
             let end = (*begin + *length).min(next);
-            *begin = end.saturating_sub(*length);
+            *begin = end.since(*length);
             next = *begin;
         }
         long.reverse();
-        Interruptions { long, from, to, is_whole, short: short.clamp(0.0, 1.0) }
+        Interruptions { long, known, short: short.clamp(0.0, 1.0) }
     }
     /// The time that is known.
-    pub(crate) fn covers(&self) -> u64 {
-        self.to - self.from
+    pub(crate) fn covers(&self) -> Ticks {
+        self.known.to - self.known.from
     }
 
-    /// The share of the worst window of `window` ticks that the thread had for itself, and when it
-    /// began. `None` if less than a window is known.
-    pub(crate) fn least(&self, window: u64) -> Option<(f64, u64)> {
-        if window == 0 || self.covers() < window && !self.is_whole {
+    /// The share of the worst window of the length `window` that the thread had for itself, and when
+    /// it began. `None` if less than a window is known.
+    pub(crate) fn least(&self, window: Ticks) -> Option<(f64, Ticks)> {
+        if window == Ticks::ZERO || self.covers() < window && !self.known.is_whole {
             return None;
         }
-        // `sums[i]`: ticks of the first i.
-        let mut sums = vec![0];
+        // `sums[i]`: the length of the first i.
+        let mut sums = vec![Ticks::ZERO];
         for (_, length) in &self.long {
-            sums.push(sums.last().unwrap_or(&0) + length);
+            sums.push(sums.last().copied().unwrap_or_default() + *length);
         }
         // Interrupted ticks before a moment.
-        let before = |moment: u64| {
+        let before = |moment: Ticks| {
             let begun = self.long.partition_point(|(begin, _)| *begin < moment);
             let Some((begin, length)) = begun.checked_sub(1).map(|last| self.long[last]) else {
-                return 0;
+                return Ticks::ZERO;
             };
-            sums[begun] - (begin + length).saturating_sub(moment)
+            sums[begun] - (begin + length).since(moment)
         };
-        let earliest = if self.is_whole { self.from.saturating_sub(window) } else { self.from };
-        let latest = self.to.saturating_sub(window).max(earliest);
+        let earliest =
+            if self.known.is_whole { self.known.from.since(window) } else { self.known.from };
+        let latest = self.known.to.since(window).max(earliest);
         let begins = self.long.iter().flat_map(|(begin, length)| {
-            [*begin, (begin + length).saturating_sub(window)].map(|at| at.clamp(earliest, latest))
+            [*begin, (*begin + *length).since(window)].map(|at| at.clamp(earliest, latest))
         });
         let busiest = begins.map(|at| (before(at + window) - before(at), at)).max();
-        let (ticks, at) = busiest.unwrap_or((0, self.from));
-        let own = 1.0 - ticks as f64 / window as f64 - self.short;
+        let (ticks, at) = busiest.unwrap_or((Ticks::ZERO, self.known.from));
+        let own = 1.0 - ticks.get() as f64 / window.get() as f64 - self.short;
         Some((own.clamp(0.0, 1.0), at))
     }
 }
@@ -113,8 +116,13 @@ impl Interruptions {
 mod tests {
     use super::*;
 
+    fn interruptions(long: &[(u64, u64)], to: u64, is_whole: bool, short: f64) -> Interruptions {
+        let long = long.iter().map(|(begin, length)| (Ticks::new(*begin), Ticks::new(*length)));
+        let known = Known { from: Ticks::ZERO, to: Ticks::new(to), is_whole };
+        Interruptions::new(long.collect(), known, short)
+    }
     fn least(long: &[(u64, u64)], window: u64) -> f64 {
-        Interruptions::new(long.to_vec(), (0, 1000), false, 0.0).least(window).unwrap().0
+        interruptions(long, 1000, false, 0.0).least(Ticks::new(window)).unwrap().0
     }
 
     /// Tick by tick.
@@ -145,9 +153,11 @@ mod tests {
 
     #[test]
     fn short_ones_are_spread_and_a_short_past_is_no_past() {
-        let all = |is_whole| Interruptions::new(vec![(5, 5)], (0, 20), is_whole, 0.25);
-        assert_eq!(all(false).least(20), Some((0.5, 0)));
-        assert_eq!((all(false).least(40), all(false).least(0)), (None, None));
-        assert_eq!(all(true).least(40).map(|(own, _)| own), Some(1.0 - 5.0 / 40.0 - 0.25));
+        let least = |is_whole, window| {
+            interruptions(&[(5, 5)], 20, is_whole, 0.25).least(Ticks::new(window))
+        };
+        assert_eq!(least(false, 20), Some((0.5, Ticks::ZERO)));
+        assert_eq!((least(false, 40), least(false, 0)), (None, None));
+        assert_eq!(least(true, 40).map(|(own, _)| own), Some(1.0 - 5.0 / 40.0 - 0.25));
     }
 }

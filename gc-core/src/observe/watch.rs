@@ -17,6 +17,7 @@ use super::histogram::PauseKind;
 use super::note::{Note, Place, Tape};
 use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::{Mutex, OnceLock};
+use crate::word::Ticks;
 use std::panic::Location;
 use std::time::Duration;
 
@@ -51,8 +52,8 @@ pub(crate) struct Watch {
 /// What readers of the notes have asked for.
 #[derive(Debug, Default)]
 struct Asked {
-    /// The budgets that are set, in ticks.
-    budgets: Vec<u64>,
+    /// The budgets that are set.
+    budgets: Vec<Ticks>,
     /// Timelines that are recorded.
     timelines: u32,
 }
@@ -69,58 +70,60 @@ impl Watch {
             past: Mutex::new(Vec::new()),
         }
     }
-    /// The shortest interruption, in ticks, that more is done for than counting it.
+    /// The shortest interruption that more is done for than counting it.
     #[inline(always)]
-    pub(crate) fn floor(&self) -> u64 {
-        self.floor.load(Ordering::Relaxed)
+    pub(crate) fn floor(&self) -> Ticks {
+        Ticks::new(self.floor.load(Ordering::Relaxed))
     }
     /// Changes what decides on the floor, one caller at a time: of two at once, one could leave a
     /// floor above what the other has asked for.
     fn change(&self, change: impl FnOnce(&mut Asked)) {
         let mut asked = self.asked.lock();
         change(&mut asked);
-        let budget = asked.budgets.iter().copied().min().unwrap_or(u64::MAX);
-        self.budget.store(budget, Ordering::Relaxed);
-        let floor = if asked.timelines > 0 { 0 } else { self.long().min(budget) };
-        self.floor.store(floor, Ordering::Relaxed);
+        let budget = asked.budgets.iter().copied().min().unwrap_or(Ticks::MAX);
+        self.budget.store(budget.get(), Ordering::Relaxed);
+        let floor = if asked.timelines > 0 { Ticks::ZERO } else { self.long().min(budget) };
+        self.floor.store(floor.get(), Ordering::Relaxed);
     }
     /// Sets the length of a long interruption by the clock's rate: the collector, with each cycle.
     pub(crate) fn tune(&self, ns_per_tick: f64) {
-        let long = (LONG.as_nanos() as f64 / ns_per_tick) as u64;
+        let (long, before) = (Ticks::of(LONG, ns_per_tick).get(), self.long().get());
         // The rate hardly changes after the first cycle.
-        if long.abs_diff(self.long()) > self.long() / 100 {
+        if long.abs_diff(before) > before / 100 {
             self.change(|_| self.long.store(long, Ordering::Relaxed));
         }
     }
     /// Whether an interruption of `ticks` is noted.
-    pub(crate) fn notes(&self, ticks: u64) -> bool {
+    pub(crate) fn notes(&self, ticks: Ticks) -> bool {
         ticks >= self.long().min(self.budget())
     }
-    fn long(&self) -> u64 {
-        self.long.load(Ordering::Relaxed)
+    fn long(&self) -> Ticks {
+        Ticks::new(self.long.load(Ordering::Relaxed))
     }
-    fn budget(&self) -> u64 {
-        self.budget.load(Ordering::Relaxed)
+    fn budget(&self) -> Ticks {
+        Ticks::new(self.budget.load(Ordering::Relaxed))
     }
     /// Has interruptions of `ticks` noted as over a budget; until
     /// [`remove_budget`](Self::remove_budget) with the same.
-    pub(crate) fn add_budget(&self, ticks: u64) {
+    pub(crate) fn add_budget(&self, ticks: Ticks) {
         self.change(|asked| asked.budgets.push(ticks));
     }
-    pub(crate) fn remove_budget(&self, ticks: u64) {
+    pub(crate) fn remove_budget(&self, ticks: Ticks) {
         self.change(|asked| {
             if let Some(at) = asked.budgets.iter().position(|each| *each == ticks) {
                 asked.budgets.swap_remove(at);
             }
         });
     }
-    /// A timeline begins (or ends) to be recorded, for which every interruption counts.
+    /// A timeline begins to be recorded, for which every interruption counts.
     #[cfg_attr(not(feature = "timeline"), allow(dead_code, reason = "its exporter calls it"))]
-    pub(crate) fn record_all(&self, begins: bool) {
-        self.change(|asked| {
-            let timelines = asked.timelines;
-            asked.timelines = if begins { timelines + 1 } else { timelines.saturating_sub(1) };
-        });
+    pub(crate) fn begin_timeline(&self) {
+        self.change(|asked| asked.timelines += 1);
+    }
+    /// A timeline that was recorded ends.
+    #[cfg_attr(not(feature = "timeline"), allow(dead_code, reason = "its exporter calls it"))]
+    pub(crate) fn end_timeline(&self) {
+        self.change(|asked| asked.timelines = asked.timelines.saturating_sub(1));
     }
 
     /// Keeps the worst of a thread that ends.
@@ -182,7 +185,7 @@ impl Notes {
         let (ticks, note) = (pause.ticks, pause.note());
         if ticks >= watch.long() {
             self.long.push(&note, || true);
-            let sum = self.long_ticks.load(Ordering::Relaxed).wrapping_add(ticks);
+            let sum = self.long_ticks.load(Ordering::Relaxed).wrapping_add(ticks.get());
             self.long_ticks.store(sum, Ordering::Relaxed);
             self.rank(ticks, &note);
         }
@@ -190,8 +193,8 @@ impl Notes {
             self.over.push(&note, || true);
         }
     }
-    fn rank(&self, ticks: u64, note: &Note) {
-        if ticks <= self.least.load(Ordering::Relaxed) {
+    fn rank(&self, ticks: Ticks, note: &Note) {
+        if ticks.get() <= self.least.load(Ordering::Relaxed) {
             return;
         }
         let length = |place: &Place| place.read().map_or(0, |(_, note)| note.words[1]);
@@ -224,9 +227,10 @@ impl Notes {
         self.long_before.store(self.long_ticks.load(Ordering::Relaxed), Ordering::Relaxed);
     }
     /// Ticks of all long ones that the present owner had.
-    pub(crate) fn long_ticks(&self) -> u64 {
-        let before = self.long_before.load(Ordering::Relaxed);
-        self.long_ticks.load(Ordering::Relaxed).wrapping_sub(before)
+    pub(crate) fn long_ticks(&self) -> Ticks {
+        let [all, before] = [&self.long_ticks, &self.long_before]
+            .map(|ticks| Ticks::new(ticks.load(Ordering::Relaxed)));
+        all.wrapping_sub(before)
     }
     /// How many were over a budget.
     pub(crate) fn over(&self) -> u64 {
@@ -247,9 +251,9 @@ pub(crate) type LazyNotes = OnceLock<Box<[Notes; 1]>>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LongPause {
     pub(crate) kind: PauseKind,
-    /// When it began and how long it was, in ticks.
-    pub(crate) since: u64,
-    pub(crate) ticks: u64,
+    /// When it began and how long it was.
+    pub(crate) since: Ticks,
+    pub(crate) ticks: Ticks,
     pub(crate) cycle: u64,
     /// The phase that the thread was in.
     pub(crate) phase: Option<Phase>,
@@ -267,14 +271,14 @@ impl LongPause {
         let phase = self.phase.map_or(0, |phase| phase as u64 + 1);
         let cycle = self.cycle & ((1 << CYCLE) - 1);
         let what = self.kind as u64 | phase << 8 | cycle << 16;
-        Note { words: [self.since, self.ticks, what, self.owner], place: self.place }
+        Note { words: [self.since.get(), self.ticks.get(), what, self.owner], place: self.place }
     }
     pub(crate) fn of(note: &Note) -> Option<LongPause> {
         let [since, ticks, what, owner] = note.words;
         Some(LongPause {
             kind: PauseKind::of_index(what as usize & 0xff)?,
-            since,
-            ticks,
+            since: Ticks::new(since),
+            ticks: Ticks::new(ticks),
             cycle: what >> 16,
             phase: ((what >> 8 & 0xff) as usize).checked_sub(1).map(|at| Phase::ALL[at]),
             owner,
@@ -343,6 +347,7 @@ mod tests {
 
     fn pause(since: u64, ticks: u64) -> LongPause {
         let (kind, cycle, phase, owner) = (PauseKind::Stop, 1, None, 1);
+        let [since, ticks] = [since, ticks].map(Ticks::new);
         LongPause { kind, since, ticks, cycle, phase, owner, place: None }
     }
 
@@ -350,41 +355,41 @@ mod tests {
     fn the_floor_is_the_least_that_is_asked_for() {
         let watch = Watch::new();
         watch.tune(1.0);
-        assert_eq!(watch.floor(), 10_000);
-        watch.add_budget(50_000);
-        assert_eq!(watch.floor(), 10_000);
-        watch.add_budget(3_000);
-        watch.add_budget(3_000);
-        watch.remove_budget(3_000);
-        assert_eq!(watch.floor(), 3_000);
-        watch.record_all(true);
+        assert_eq!(watch.floor().get(), 10_000);
+        watch.add_budget(Ticks::new(50_000));
+        assert_eq!(watch.floor().get(), 10_000);
+        watch.add_budget(Ticks::new(3_000));
+        watch.add_budget(Ticks::new(3_000));
+        watch.remove_budget(Ticks::new(3_000));
+        assert_eq!(watch.floor().get(), 3_000);
+        watch.begin_timeline();
         watch.tune(0.5);
-        assert_eq!((watch.floor(), watch.notes(2_999)), (0, false));
-        watch.record_all(false);
-        watch.remove_budget(3_000);
-        assert_eq!(watch.floor(), 20_000);
+        assert_eq!((watch.floor().get(), watch.notes(Ticks::new(2_999))), (0, false));
+        watch.end_timeline();
+        watch.remove_budget(Ticks::new(3_000));
+        assert_eq!(watch.floor().get(), 20_000);
     }
 
     #[test]
     fn the_ten_worst_are_kept_and_the_rest_is_counted() {
         let watch = Watch::new();
         watch.tune(1.0);
-        watch.add_budget(90_000);
+        watch.add_budget(Ticks::new(90_000));
         let [notes] = &*Notes::new().unwrap();
         for n in 1..=100 {
             // In no order.
             notes.add(&watch, &pause(n, (n * 37 % 101) * 1000));
         }
-        let mut worst: Vec<u64> = notes.worst().map(|of| of.ticks / 1000).collect();
+        let mut worst: Vec<u64> = notes.worst().map(|of| of.ticks.get() / 1000).collect();
         worst.sort_unstable();
         assert_eq!(worst, (91..=100).collect::<Vec<_>>());
         assert_eq!(notes.over(), 11);
-        assert!(notes.over_since(5).iter().all(|of| of.ticks >= 90_000));
+        assert!(notes.over_since(5).iter().all(|of| of.ticks.get() >= 90_000));
         assert_eq!((notes.over_since(5).len(), notes.long().0.len()), (6, 91));
         let sum: u64 = (10..=100).map(|ms| ms * 1000).sum();
-        assert_eq!(notes.long_ticks(), sum);
+        assert_eq!(notes.long_ticks().get(), sum);
         notes.begin_owner();
         notes.forget_worst();
-        assert_eq!((notes.long_ticks(), notes.worst().count()), (0, 0));
+        assert_eq!((notes.long_ticks().get(), notes.worst().count()), (0, 0));
     }
 }

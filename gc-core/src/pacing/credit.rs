@@ -2,6 +2,7 @@
 
 use super::{Held, Plan};
 use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Ordering, plain};
+use crate::word::Bytes;
 
 /// The heap's size as pacing counts it: bytes found live by the last marking, and bytes allocated
 /// since.
@@ -88,6 +89,13 @@ pub(crate) enum Demand {
     AssistAndYield,
 }
 
+fn load(bytes: &AtomicU64) -> Bytes {
+    Bytes::new(bytes.load(Ordering::Relaxed))
+}
+fn store(to: &AtomicU64, bytes: Bytes) {
+    to.store(bytes.get(), Ordering::Relaxed);
+}
+
 impl Credit {
     pub(crate) fn new(plan: Plan) -> Credit {
         let credit = Credit {
@@ -110,27 +118,27 @@ impl Credit {
             relieved: AtomicBool::new(false),
             doubt: Doubt::new(),
         };
-        credit.adopt(plan, 0);
+        credit.adopt(plan, Bytes::ZERO);
         credit
     }
 
     // ---- sizes ----
 
     /// Counts bytes of slots that a thread takes.
-    pub(crate) fn allocate(&self, bytes: u64) {
-        self.allocated.fetch_add(bytes, Ordering::Relaxed);
+    pub(crate) fn allocate(&self, bytes: Bytes) {
+        self.allocated.fetch_add(bytes.get(), Ordering::Relaxed);
     }
     /// Counts bytes of slots that a thread took and gives back unused.
-    pub(crate) fn unuse(&self, bytes: u64) {
-        self.unused.fetch_add(bytes, Ordering::Relaxed);
+    pub(crate) fn unuse(&self, bytes: Bytes) {
+        self.unused.fetch_add(bytes.get(), Ordering::Relaxed);
     }
     /// Counts bytes of slots that a sweep found dead.
-    pub(crate) fn free(&self, bytes: u64) {
-        self.freed.fetch_add(bytes, Ordering::Relaxed);
+    pub(crate) fn free(&self, bytes: Bytes) {
+        self.freed.fetch_add(bytes.get(), Ordering::Relaxed);
     }
     /// Counts external bytes that the next cycle may free.
-    pub(crate) fn press(&self, bytes: u64) {
-        self.pressure.fetch_add(bytes, Ordering::Relaxed);
+    pub(crate) fn press(&self, bytes: Bytes) {
+        self.pressure.fetch_add(bytes.get(), Ordering::Relaxed);
     }
     /// The count of external bytes, for holders of such bytes.
     pub(crate) fn held(&self) -> &'static Held {
@@ -138,32 +146,32 @@ impl Credit {
     }
     /// External bytes of the heap's objects, without those that threads have not yet added to the
     /// count.
-    pub(crate) fn external(&self) -> u64 {
+    pub(crate) fn external(&self) -> Bytes {
         self.external.taken().saturating_sub(self.external.released())
     }
     /// External bytes reported by `press` since the last marking.
-    pub(crate) fn pressure(&self) -> u64 {
-        self.pressure.load(Ordering::Relaxed)
+    pub(crate) fn pressure(&self) -> Bytes {
+        load(&self.pressure)
     }
     /// Bytes of slots that threads took since the heap was made, used or not.
-    pub(crate) fn taken(&self) -> u64 {
-        self.allocated.load(Ordering::Relaxed)
+    pub(crate) fn taken(&self) -> Bytes {
+        load(&self.allocated)
     }
     /// Those of them that threads gave back unused.
-    pub(crate) fn unused(&self) -> u64 {
-        self.unused.load(Ordering::Relaxed)
+    pub(crate) fn unused(&self) -> Bytes {
+        load(&self.unused)
     }
     /// Bytes allocated since the heap was made.
-    pub(crate) fn allocated(&self) -> u64 {
-        self.allocated.load(Ordering::Relaxed).saturating_sub(self.unused.load(Ordering::Relaxed))
+    pub(crate) fn allocated(&self) -> Bytes {
+        load(&self.allocated).saturating_sub(load(&self.unused))
     }
     /// Bytes freed since the heap was made.
-    pub(crate) fn freed(&self) -> u64 {
-        self.freed.load(Ordering::Relaxed)
+    pub(crate) fn freed(&self) -> Bytes {
+        load(&self.freed)
     }
     /// Bytes live as of the last marking and bytes allocated since, without external ones.
-    pub(crate) fn counted(&self) -> u64 {
-        self.allocated().saturating_sub(self.offset.load(Ordering::Relaxed))
+    pub(crate) fn counted(&self) -> Bytes {
+        self.allocated().saturating_sub(load(&self.offset))
     }
     /// The count of bytes that wait for destructors.
     pub(crate) fn waiting(&self) -> Arc<plain::AtomicU64> {
@@ -171,48 +179,46 @@ impl Credit {
     }
     /// `counted` plus external bytes and pressure. Bytes that wait for destructors do not count: a
     /// cycle does not make destructors run faster.
-    pub(crate) fn heap(&self) -> u64 {
-        self.counted()
-            .saturating_add(self.pressure.load(Ordering::Relaxed))
-            .saturating_add(self.external())
+    pub(crate) fn heap(&self) -> Bytes {
+        self.counted().saturating_add(load(&self.pressure)).saturating_add(self.external())
     }
     /// Returns whether more bytes wait for destructors than may be allocated in two cycles. Then
     /// allocation is faster than the destructors.
     pub(crate) fn is_dropping_behind(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) / 2 > self.way.load(Ordering::Relaxed)
+        self.waiting.load(Ordering::Relaxed) / 2 > load(&self.way).get()
     }
-    pub(crate) fn trigger(&self) -> u64 {
-        self.trigger.load(Ordering::Relaxed)
+    pub(crate) fn trigger(&self) -> Bytes {
+        load(&self.trigger)
     }
-    pub(crate) fn goal(&self) -> u64 {
-        self.goal.load(Ordering::Relaxed)
+    pub(crate) fn goal(&self) -> Bytes {
+        load(&self.goal)
     }
     /// Bytes live after the last cycle, external ones included.
-    pub(crate) fn kept(&self) -> u64 {
-        self.kept.load(Ordering::Relaxed)
+    pub(crate) fn kept(&self) -> Bytes {
+        load(&self.kept)
     }
 
     // ---- set by the collector ----
 
     /// Starts to count from `plan.live`, as of the moment when `allocated` bytes had been
     /// allocated.
-    pub(crate) fn adopt(&self, plan: Plan, allocated: u64) {
-        self.pressure.store(0, Ordering::Relaxed);
-        self.offset.store(allocated.saturating_sub(plan.live), Ordering::Relaxed);
+    pub(crate) fn adopt(&self, plan: Plan, allocated: Bytes) {
+        store(&self.pressure, Bytes::ZERO);
+        store(&self.offset, allocated.saturating_sub(plan.live));
         self.amend(plan);
     }
     /// Changes the trigger and the goal, and goes on counting.
     pub(crate) fn amend(&self, plan: Plan) {
-        self.trigger.store(plan.trigger, Ordering::Relaxed);
-        self.way.store(plan.trigger.saturating_sub(plan.live), Ordering::Relaxed);
-        self.goal.store(plan.goal, Ordering::Relaxed);
-        self.kept.store(plan.kept, Ordering::Relaxed);
-        self.end.store(plan.end, Ordering::Relaxed);
-        self.work.store(plan.work, Ordering::Relaxed);
+        store(&self.trigger, plan.trigger);
+        store(&self.way, plan.trigger.saturating_sub(plan.live));
+        store(&self.goal, plan.goal);
+        store(&self.kept, plan.kept);
+        store(&self.end, plan.end);
+        store(&self.work, plan.work);
     }
     /// Records the start of a cycle.
     pub(crate) fn begin(&self) {
-        self.start.store(self.heap(), Ordering::Relaxed);
+        store(&self.start, self.heap());
     }
     /// Records whether the collector's thread had a core to itself when it last marked. A core
     /// proves nothing if mutators yielded; now and then a trial shows what happens without yields.
@@ -243,14 +249,14 @@ impl Credit {
 
     /// Returns what a mutator past the trigger should do for the collector. `done` is the bytes of
     /// work that are done, if the collector is marking.
-    pub(crate) fn demand(&self, done: Option<u64>) -> Demand {
+    pub(crate) fn demand(&self, done: Option<Bytes>) -> Demand {
         if self.is_relieved() {
             return Demand::Nothing;
         }
         let (heap, goal) = (self.heap(), self.goal());
         let starved = self.is_starved();
         // A collector with a core is expected to be ready at `end`.
-        if heap > if starved { goal } else { self.end.load(Ordering::Relaxed) } {
+        if heap > if starved { goal } else { load(&self.end) } {
             if heap > goal + if starved { goal / 10 } else { goal } {
                 self.yielded.store(true, Ordering::Relaxed);
                 return if starved { Demand::Yield } else { Demand::AssistAndYield };
@@ -265,26 +271,34 @@ impl Credit {
 
     /// Returns whether the share of the work that is done is smaller than the share of the way that
     /// is used. The work is taken 9/8 times, so that the termination rounds end below the goal too.
-    fn is_behind(&self, heap: u64, goal: u64, done: u64) -> bool {
-        let start = self.start.load(Ordering::Relaxed);
-        let work = self.work.load(Ordering::Relaxed);
-        let (gone, way) = (heap.saturating_sub(start), goal.saturating_sub(start).max(1));
-        let due = u128::from(work) * u128::from(gone) / u128::from(way) * 9 / 8;
-        u128::from(done) < due.min(u128::from(work))
+    fn is_behind(&self, heap: Bytes, goal: Bytes, done: Bytes) -> bool {
+        let start = load(&self.start);
+        let (gone, way) = (heap.saturating_sub(start), goal.saturating_sub(start));
+        let [gone, way, done, work] =
+            [gone, way, done, load(&self.work)].map(|bytes| u128::from(bytes.get()));
+        let due = work * gone / way.max(1) * 9 / 8;
+        done < due.min(work)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    const PLAN: Plan =
-        Plan { live: 0, kept: 0, trigger: 60, goal: 100, end: 100, work: 800, limited: false };
+    const PLAN: Plan = Plan {
+        live: Bytes::ZERO,
+        kept: Bytes::ZERO,
+        trigger: Bytes::new(60),
+        goal: Bytes::new(100),
+        end: Bytes::new(100),
+        work: Bytes::new(800),
+        limited: false,
+    };
 
     #[test]
     fn demand_grows_with_the_heap_and_with_starvation() {
         let credit = Credit::new(PLAN);
         let demands = |own_core: bool| {
-            [100u64, 105, 115, 160, 201].map(|heap| {
+            [100, 105, 115, 160, 201].map(Bytes::new).map(|heap| {
                 credit.demand(None);
                 credit.judge(own_core);
                 credit.judge(own_core);
@@ -301,14 +315,14 @@ mod tests {
 
     #[test]
     fn a_marking_that_should_end_over_the_goal_is_left_alone_until_then() {
-        let credit = Credit::new(Plan { end: 108, ..PLAN });
+        let credit = Credit::new(Plan { end: Bytes::new(108), ..PLAN });
         credit.judge(true);
-        let demands = [100, 108, 109].map(|heap| {
+        let demands = [100, 108, 109].map(Bytes::new).map(|heap| {
             credit.allocate(heap - credit.heap());
             credit.demand(None)
         });
         assert_eq!(demands, [Demand::Nothing, Demand::Nothing, Demand::Assist]);
-        credit.adopt(Plan { end: 108, ..PLAN }, credit.allocated() - 104);
+        credit.adopt(Plan { end: Bytes::new(108), ..PLAN }, credit.allocated() - Bytes::new(104));
         assert_eq!(credit.demand(None), Demand::Nothing);
         credit.judge(false);
         assert_eq!(credit.demand(None), Demand::Assist, "without a core it will not be ready");
@@ -317,32 +331,32 @@ mod tests {
     #[test]
     fn below_the_goal_mutators_help_a_starved_collector_that_is_behind() {
         let credit = Credit::new(PLAN);
-        credit.allocate(60);
+        credit.allocate(Bytes::new(60));
         credit.begin();
-        credit.allocate(20);
+        credit.allocate(Bytes::new(20));
         // Half of the way, so 450 of the 800 should be done.
         credit.judge(false);
-        let demands = [0, 449, 450, 800].map(|done| credit.demand(Some(done)));
+        let demands = [0, 449, 450, 800].map(|done| credit.demand(Some(Bytes::new(done))));
         use Demand::{Assist, Nothing};
         assert_eq!(demands, [Assist, Assist, Nothing, Nothing]);
         credit.judge(true);
-        assert_eq!(credit.demand(Some(0)), Nothing);
+        assert_eq!(credit.demand(Some(Bytes::ZERO)), Nothing);
     }
 
     #[test]
     fn nobody_helps_a_collector_that_has_had_its_share() {
         let credit = Credit::new(PLAN);
-        credit.allocate(1000);
+        credit.allocate(Bytes::new(1000));
         credit.relieve(true);
-        assert_eq!(credit.demand(Some(0)), Demand::Nothing);
+        assert_eq!(credit.demand(Some(Bytes::ZERO)), Demand::Nothing);
         credit.relieve(false);
-        assert_eq!(credit.demand(Some(0)), Demand::Yield);
+        assert_eq!(credit.demand(Some(Bytes::ZERO)), Demand::Yield);
     }
 
     #[test]
     fn making_room_does_not_count_as_having_room() {
         let credit = Credit::new(PLAN);
-        credit.allocate(150);
+        credit.allocate(Bytes::new(150));
         assert_eq!(credit.demand(None), Demand::Yield, "starved until proven otherwise");
         credit.judge(true);
         assert_eq!(credit.demand(None), Demand::Yield);
@@ -350,7 +364,7 @@ mod tests {
         credit.judge(true);
         assert_eq!(credit.demand(None), Demand::Yield);
         credit.judge(true);
-        credit.adopt(PLAN, 50);
+        credit.adopt(PLAN, Bytes::new(50));
         credit.judge(true);
         assert_eq!(credit.demand(None), Demand::Nothing);
     }
@@ -358,7 +372,7 @@ mod tests {
     #[test]
     fn a_collector_that_was_made_room_for_is_tried_alone_and_the_less_often_the_more_that_fails() {
         let credit = Credit::new(PLAN);
-        credit.allocate(150);
+        credit.allocate(Bytes::new(150));
         // How many judgements pass until mutators stop yielding.
         let until_trial = || {
             (1..1000).find(|_| {
@@ -383,7 +397,7 @@ mod tests {
         let waiting = credit.waiting();
         let behind = [0, 121, 122, 1000].map(|bytes| {
             waiting.store(bytes, Ordering::Relaxed);
-            (credit.heap(), credit.is_dropping_behind())
+            (credit.heap().get(), credit.is_dropping_behind())
         });
         assert_eq!(behind, [(0, false), (0, false), (0, true), (0, true)], "the trigger is at 60");
     }
@@ -391,9 +405,10 @@ mod tests {
     #[test]
     fn external_bytes_count_towards_the_heap() {
         let credit = Credit::new(PLAN);
-        credit.held().take(70);
-        credit.held().give_back(50);
-        credit.allocate(5);
-        assert_eq!((credit.external(), credit.counted(), credit.heap()), (20, 5, 25));
+        credit.held().take(Bytes::new(70));
+        credit.held().give_back(Bytes::new(50));
+        credit.allocate(Bytes::new(5));
+        let sizes = [credit.external(), credit.counted(), credit.heap()];
+        assert_eq!(sizes, [20, 5, 25].map(Bytes::new));
     }
 }

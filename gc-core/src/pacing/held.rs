@@ -14,10 +14,11 @@
 //! So a holder needs no reference count of its own: its bytes are the reference.
 
 use crate::sync::{AtomicBool, AtomicU64, Ordering, plain};
+use crate::word::Bytes;
 
 /// Bytes that a thread counts by itself before it adds them to the heap's count. The pacing may
 /// miss so many for each thread.
-pub(crate) const QUANTUM: u64 = 32 << 10;
+pub(crate) const QUANTUM: Bytes = Bytes::new(32 << 10);
 
 /// What is held outside of one heap.
 ///
@@ -43,27 +44,27 @@ pub struct Held {
 
 impl Held {
     /// The heap's own byte.
-    pub(crate) const OWN: u64 = 1;
+    pub(crate) const OWN: Bytes = Bytes::new(1);
 
     /// A count for a heap that begins, with the heap's own byte only.
     #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
     pub fn new() -> Held {
         Held {
-            taken: AtomicU64::new(Held::OWN),
+            taken: AtomicU64::new(Held::OWN.get()),
             released: AtomicU64::new(0),
             ended: AtomicBool::new(false),
         }
     }
     /// Adds `bytes`. The caller belongs to the heap, or holds some of its bytes.
-    pub fn take(&self, bytes: u64) {
-        self.taken.fetch_add(bytes, Ordering::Relaxed);
+    pub fn take(&self, bytes: Bytes) {
+        self.taken.fetch_add(bytes.get(), Ordering::Relaxed);
     }
     /// Gives `bytes` back; returns whether the count is unused now.
     #[must_use = "the last one gives the count back"]
-    pub fn release(&self, bytes: u64) -> bool {
+    pub fn release(&self, bytes: Bytes) -> bool {
         // Acquire and release: the last one sees that the heap has ended. Acquire of `ended`: a
         // thread that sees it sees all that the shares took.
-        let released = self.released.fetch_add(bytes, Ordering::AcqRel) + bytes;
+        let released = self.released.fetch_add(bytes.get(), Ordering::AcqRel) + bytes.get();
         self.ended.load(Ordering::Acquire) && released == self.taken.load(Ordering::Relaxed)
     }
     /// Ends the heap's own use, after every share has settled; returns whether the count is unused
@@ -75,12 +76,12 @@ impl Held {
     }
 
     /// All bytes that were ever taken, as far as shares have added them.
-    pub(crate) fn taken(&self) -> u64 {
-        self.taken.load(Ordering::Relaxed) - Held::OWN
+    pub(crate) fn taken(&self) -> Bytes {
+        Bytes::new(self.taken.load(Ordering::Relaxed)) - Held::OWN
     }
     /// All bytes that were given back.
-    pub(crate) fn released(&self) -> u64 {
-        self.released.load(Ordering::Relaxed)
+    pub(crate) fn released(&self) -> Bytes {
+        Bytes::new(self.released.load(Ordering::Relaxed))
     }
 }
 
@@ -88,6 +89,7 @@ impl Held {
 mod list {
     use super::Held;
     use crate::sync::{Mutex, OnceLock};
+    use crate::word::Bytes;
 
     /// Counts that no heap and no holder uses. A process has as many as it ever had heaps at once.
     fn free() -> &'static Mutex<Vec<&'static Held>> {
@@ -106,11 +108,11 @@ mod list {
             use crate::sync::Ordering::Relaxed;
             self.ended.store(false, Relaxed);
             self.released.store(0, Relaxed);
-            self.taken.store(Held::OWN, Relaxed);
+            self.taken.store(Held::OWN.get(), Relaxed);
             self
         }
         /// Gives `bytes` back, and the count itself if it is unused now.
-        pub(crate) fn give_back(&'static self, bytes: u64) {
+        pub(crate) fn give_back(&'static self, bytes: Bytes) {
             if self.release(bytes) {
                 free().lock().push(self);
             }
@@ -128,13 +130,14 @@ mod list {
 mod together {
     use super::Held;
     use crate::sync::thread_local;
+    use crate::word::Bytes;
     use std::cell::Cell;
 
     /// What a sweeping thread has given back of one count, and not yet subtracted.
     #[derive(Clone, Copy)]
     struct Waiting {
         held: Option<&'static Held>,
-        bytes: u64,
+        bytes: Bytes,
     }
 
     thread_local! {
@@ -154,7 +157,7 @@ mod together {
                 }
             }
         }
-        let nothing = Some(Waiting { held: None, bytes: 0 });
+        let nothing = Some(Waiting { held: None, bytes: Bytes::ZERO });
         let outer = WAITING.try_with(|waiting| waiting.replace(nothing)).ok().flatten();
         let _subtract = Subtract(outer);
         drops()
@@ -163,7 +166,7 @@ mod together {
     impl Held {
         /// A holder is dropped: gives `bytes` back, at once or with those of other holders.
         #[inline]
-        pub(crate) fn drop_holder(&'static self, bytes: u64) {
+        pub(crate) fn drop_holder(&'static self, bytes: Bytes) {
             let waits = WAITING.try_with(|waiting| match waiting.get() {
                 Some(Waiting { held, bytes: before })
                     if held.is_none_or(|held| std::ptr::eq(held, self)) =>
@@ -192,9 +195,9 @@ pub(crate) struct Share {
 impl Share {
     /// Counts `bytes` as taken; returns whether they, with what waited, were added to `held`.
     #[inline(always)]
-    pub(crate) fn take(&self, held: &Held, bytes: u64) -> bool {
-        let waiting = self.waiting.load(Ordering::Relaxed).saturating_add(bytes);
-        self.waiting.store(waiting, Ordering::Relaxed);
+    pub(crate) fn take(&self, held: &Held, bytes: Bytes) -> bool {
+        let waiting = self.waiting().saturating_add(bytes);
+        self.waiting.store(waiting.get(), Ordering::Relaxed);
         let is_full = waiting >= QUANTUM;
         if is_full {
             self.settle(held);
@@ -204,11 +207,12 @@ impl Share {
     /// Adds what waits to `held`.
     #[cold]
     pub(crate) fn settle(&self, held: &Held) {
-        held.take(self.waiting.load(Ordering::Relaxed));
+        held.take(self.waiting());
         self.waiting.store(0, Ordering::Relaxed);
     }
     /// Bytes that wait.
-    pub(crate) fn waiting(&self) -> u64 {
-        self.waiting.load(Ordering::Relaxed)
+    #[inline(always)]
+    pub(crate) fn waiting(&self) -> Bytes {
+        Bytes::new(self.waiting.load(Ordering::Relaxed))
     }
 }

@@ -16,6 +16,7 @@
 //! at most 2 % of a core, however large the heap. After a confirming cycle, the collector runs none
 //! until there is a sign.
 
+use crate::word::Bytes;
 use std::time::Duration;
 
 /// A heap with slow allocation gets a cycle after `TRICKLE * idle_after`.
@@ -27,13 +28,13 @@ const SPARING: u32 = 50;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Signs {
     /// Bytes of slots that threads took.
-    pub(crate) taken: u64,
+    pub(crate) taken: Bytes,
     /// External bytes taken, plus those released.
-    pub(crate) external: u64,
+    pub(crate) external: Bytes,
     /// First uses of caches beside the heap after each cycle.
     pub(crate) caches: u64,
     /// External bytes that the next cycle may free. A cycle sets them to zero.
-    pub(crate) pressure: u64,
+    pub(crate) pressure: Bytes,
 }
 
 /// When the collector runs a cycle without a trigger. Times count from when the heap was made.
@@ -99,7 +100,7 @@ impl Idle {
     }
     /// Records that the cycle has ended, and took `cost` of CPU time.
     pub(crate) fn cycle_ended(&mut self, now: Duration, cost: Duration) {
-        self.seen.pressure = 0;
+        self.seen.pressure = Bytes::ZERO;
         (self.ended, self.cost) = (now, cost);
     }
 
@@ -130,7 +131,7 @@ mod tests {
         let (mut signs, mut cycles) = (Signs::default(), Vec::new());
         for step in 0..seconds * 10 {
             let now = step * 100 * MS;
-            signs.taken += rate(step / 10) / 10;
+            signs.taken += Bytes::new(rate(step / 10) / 10);
             idle.look(now, signs);
             if idle.due().is_some_and(|at| at <= now) {
                 idle.cycle_begins(signs);
@@ -163,19 +164,26 @@ mod tests {
     fn other_signs_and_other_cycles_count() {
         let mut idle = Idle::new(IDLE_AFTER);
         let at = |seconds| Duration::from_secs(seconds);
-        let signs = Signs { taken: MB, external: 3, caches: 2, pressure: 5 };
+        let signs = Signs {
+            taken: Bytes::new(MB),
+            external: Bytes::new(3),
+            caches: 2,
+            pressure: Bytes::new(5),
+        };
         assert!(idle.look(at(1), signs) && !idle.look(at(2), signs));
         // The trigger was reached: the cycle has to be confirmed.
         idle.cycle_begins(signs);
         idle.cycle_ended(at(3), MS);
-        let signs = Signs { pressure: 0, ..signs };
+        let signs = Signs { pressure: Bytes::ZERO, ..signs };
         assert!(!idle.look(at(4), signs), "the cycle took the pressure off");
         assert_eq!((idle.due(), idle.is_at_rest()), (Some(at(8)), false));
         idle.cycle_begins(signs);
         idle.cycle_ended(at(8), MS);
         assert!(idle.due().is_none() && idle.is_at_rest());
         let caches = Signs { caches: 3, ..signs };
-        for sign in [Signs { pressure: 1, ..signs }, Signs { external: 4, ..signs }, caches] {
+        let pressed = Signs { pressure: Bytes::new(1), ..signs };
+        let held = Signs { external: Bytes::new(4), ..signs };
+        for sign in [pressed, held, caches] {
             assert!(idle.look(at(20), sign) && idle.due() == Some(at(25)));
             idle.cycle_begins(sign);
             idle.cycle_begins(sign);

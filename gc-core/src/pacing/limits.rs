@@ -23,6 +23,7 @@
 
 use crate::config::{BLOCK, Settings};
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering};
+use crate::word::Bytes;
 use std::time::Duration;
 
 /// The longest single wait over the soft line, for each block, and over the far line.
@@ -31,8 +32,8 @@ pub(crate) const LONGEST_STEP: Duration = Duration::from_millis(100);
 /// The ration of a thread whose wait has freed nothing: a block, and free slots for some refills of
 /// each of its classes. With each cycle a thread gives its spans up and takes them again. So with
 /// fewer slots it would wait for a cycle at each refill.
-pub(crate) const LEAST_RATION: u64 = BLOCK as u64;
-const LEAST_SLOTS: u64 = 16 * LEAST_RATION;
+pub(crate) const LEAST_RATION: Bytes = Bytes::of(BLOCK);
+const LEAST_SLOTS: Bytes = Bytes::of(16 * BLOCK);
 
 /// How tight memory is for a thread that needs fresh memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,9 +50,9 @@ pub(crate) enum Tightness {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Ration {
     /// Bytes of fresh memory.
-    pub(crate) fresh: u64,
+    pub(crate) fresh: Bytes,
     /// Bytes of free slots. After that the thread looks whether its classes run out of them.
-    pub(crate) slots: u64,
+    pub(crate) slots: Bytes,
 }
 
 impl Ration {
@@ -62,12 +63,12 @@ impl Ration {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Room {
     /// Blocks in spans, and the most that they may be.
-    pub(crate) used: u64,
-    pub(crate) hard: u64,
+    pub(crate) used: Bytes,
+    pub(crate) hard: Bytes,
     /// External bytes.
-    pub(crate) external: u64,
+    pub(crate) external: Bytes,
     /// Bytes live after the last cycle, external ones included.
-    pub(crate) kept: u64,
+    pub(crate) kept: Bytes,
 }
 
 /// The limits of a heap.
@@ -86,7 +87,7 @@ pub(crate) struct Limits {
     bound: AtomicU64,
     busy: AtomicU32,
     near: AtomicBool,
-    pauses: Mutex<Vec<u64>>,
+    pauses: Mutex<Vec<Bytes>>,
     floor: AtomicU64,
 }
 
@@ -129,18 +130,18 @@ impl Limits {
     // ---- what holds ----
 
     /// Sets the soft limit and the pacer's limit `bound`, in bytes.
-    pub(crate) fn adopt(&self, soft: u64, bound: u64) {
-        self.soft.store(soft, Ordering::Relaxed);
-        self.bound.store(bound, Ordering::Relaxed);
+    pub(crate) fn adopt(&self, soft: Bytes, bound: Bytes) {
+        self.soft.store(soft.get(), Ordering::Relaxed);
+        self.bound.store(bound.get(), Ordering::Relaxed);
     }
-    /// The soft limit; the largest number if there is none.
-    pub(crate) fn soft(&self) -> u64 {
-        self.soft.load(Ordering::Relaxed)
+    /// The soft limit; [`Bytes::MAX`] if there is none.
+    pub(crate) fn soft(&self) -> Bytes {
+        Bytes::new(self.soft.load(Ordering::Relaxed))
     }
     /// The limit that the pacer plans with: the smaller of the soft limit and the line of the hard
     /// limit.
-    pub(crate) fn bound(&self) -> u64 {
-        self.bound.load(Ordering::Relaxed)
+    pub(crate) fn bound(&self) -> Bytes {
+        Bytes::new(self.bound.load(Ordering::Relaxed))
     }
     /// Records how many threads allocate.
     pub(crate) fn set_busy(&self, threads: usize) {
@@ -160,7 +161,7 @@ impl Limits {
     // ---- rations ----
 
     /// Returns how tight memory is when `more` bytes are about to be taken.
-    pub(crate) fn tightness(&self, room: Room, more: u64) -> Tightness {
+    pub(crate) fn tightness(&self, room: Room, more: Bytes) -> Tightness {
         let soft = self.soft();
         let total = room.used.saturating_add(room.external).saturating_add(more);
         let step = (total > soft.saturating_add(soft / 16))
@@ -180,14 +181,14 @@ impl Limits {
     /// fails. If less is live, the heap should reuse free slots. Then the threads get 1/8 of what
     /// is left of the soft limit, and 1/32 of the hard one. Live bytes may pass a soft limit: then
     /// the threads get at least 1/64 of it.
-    pub(crate) fn share(&self, room: Room, live: u64, hard: bool) -> Ration {
+    pub(crate) fn share(&self, room: Room, live: Bytes, hard: bool) -> Ration {
         let soft = self.soft();
         let [line, far] = [16, 10].map(|part| soft.saturating_add(soft / part));
         let total = room.used.saturating_add(room.external);
         // Only bytes above a line are drawn from a ration.
         let left = far.saturating_sub(total.max(line));
         let by_soft = match room.kept {
-            _ if soft == u64::MAX => u64::MAX,
+            _ if soft == Bytes::MAX => Bytes::MAX,
             kept if kept > soft => (left / 2).max(soft / 64),
             kept if kept > soft / 4 * 3 => left / 2,
             _ => left / 8,
@@ -206,39 +207,40 @@ impl Limits {
 
     /// Stops cycles from starting by themselves below `bytes`, until `resume` is called with the
     /// same number.
-    pub(crate) fn pause(&self, bytes: u64) {
+    pub(crate) fn pause(&self, bytes: Bytes) {
         self.with_pauses(|pauses| pauses.push(bytes));
     }
-    pub(crate) fn resume(&self, bytes: u64) {
+    pub(crate) fn resume(&self, bytes: Bytes) {
         self.with_pauses(|pauses| {
             if let Some(at) = pauses.iter().position(|each| *each == bytes) {
                 pauses.swap_remove(at);
             }
         });
     }
-    fn with_pauses(&self, change: impl FnOnce(&mut Vec<u64>)) {
+    fn with_pauses(&self, change: impl FnOnce(&mut Vec<Bytes>)) {
         let mut pauses = self.pauses.lock();
         change(&mut pauses);
-        self.floor.store(pauses.iter().copied().min().unwrap_or(0), Ordering::Relaxed);
+        let floor = pauses.iter().copied().min().unwrap_or_default();
+        self.floor.store(floor.get(), Ordering::Relaxed);
     }
     /// Bytes below which no cycle starts by itself.
-    pub(crate) fn floor(&self) -> u64 {
-        self.floor.load(Ordering::Relaxed)
+    pub(crate) fn floor(&self) -> Bytes {
+        Bytes::new(self.floor.load(Ordering::Relaxed))
     }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    const MB: u64 = 1 << 20;
+    const MB: Bytes = Bytes::new(1 << 20);
 
-    fn limits(soft: u64) -> Limits {
+    fn limits(soft: Bytes) -> Limits {
         let limits = Limits::new(Settings { gc_percent: 100, memory_limit: 0, heap_limit: 0 });
         limits.adopt(soft, soft);
         limits
     }
     fn room(used: u64, external: u64) -> Room {
-        Room { used: used * MB, hard: 1600 * MB, external: external * MB, kept: 0 }
+        Room { used: used * MB, hard: 1600 * MB, external: external * MB, kept: Bytes::ZERO }
     }
 
     #[test]
@@ -249,7 +251,7 @@ mod tests {
         assert_eq!(at(100, 60, 11), Tightness::Soft(STEP));
         assert_eq!(at(10, 160, 7), Tightness::Soft(LONGEST_STEP));
         assert_eq!(at(1500, 0, 1), Tightness::Hard(Some(LONGEST_STEP)));
-        limits.adopt(u64::MAX, u64::MAX);
+        limits.adopt(Bytes::MAX, Bytes::MAX);
         assert_eq!(
             at(1500, 1 << 40, 0),
             Tightness::Free,
@@ -277,7 +279,7 @@ mod tests {
         assert_eq!(fresh(100, 1000, 50, false), 10 * MB / 4);
         assert_eq!(fresh(640, 0, 50, false), 3 * MB / 4);
         assert_eq!(fresh(900, 0, 50, false), LEAST_RATION);
-        limits.adopt(u64::MAX, u64::MAX);
+        limits.adopt(Bytes::MAX, Bytes::MAX);
         assert_eq!(fresh(1560, 0, 1500, true), 5 * MB);
         assert_eq!(fresh(1568, 0, 500, true), MB / 4);
         assert_eq!(fresh(1600, 0, 1500, true), LEAST_RATION);
@@ -288,10 +290,10 @@ mod tests {
 
     #[test]
     fn a_hard_limit_that_nothing_is_freed_below_is_used_up_in_some_ten_waits() {
-        let limits = limits(u64::MAX);
+        let limits = limits(Bytes::MAX);
         let mut used = 1500 * MB;
         let waits = (1..).find(|_| {
-            let room = Room { used, hard: 1600 * MB, external: 0, kept: used };
+            let room = Room { used, hard: 1600 * MB, external: Bytes::ZERO, kept: used };
             used += limits.share(room, used, true).fresh;
             used >= 1600 * MB
         });
@@ -301,16 +303,16 @@ mod tests {
     #[test]
     fn the_lowest_pause_counts_until_it_ends() {
         let limits = limits(MB);
-        assert_eq!(limits.floor(), 0);
-        limits.pause(50);
-        limits.pause(20);
-        limits.pause(20);
-        limits.resume(20);
-        assert_eq!(limits.floor(), 20);
-        limits.resume(20);
-        assert_eq!(limits.floor(), 50);
-        limits.resume(50);
-        assert_eq!(limits.floor(), 0);
+        assert_eq!(limits.floor(), Bytes::new(0));
+        limits.pause(Bytes::new(50));
+        limits.pause(Bytes::new(20));
+        limits.pause(Bytes::new(20));
+        limits.resume(Bytes::new(20));
+        assert_eq!(limits.floor(), Bytes::new(20));
+        limits.resume(Bytes::new(20));
+        assert_eq!(limits.floor(), Bytes::new(50));
+        limits.resume(Bytes::new(50));
+        assert_eq!(limits.floor(), Bytes::new(0));
     }
 
     #[test]

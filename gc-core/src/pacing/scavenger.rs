@@ -17,11 +17,12 @@
 //! Literature: Go's `mgcscavenge.go` (a retained goal from the last cycle's peak; 1 % of the time
 //! as its pace).
 
+use crate::word::Bytes;
 use std::time::Duration;
 
 /// The largest slice, and the smallest, which is a block.
-const SLICE: u64 = 1 << 20;
-const LEAST: u64 = crate::config::BLOCK as u64;
+const SLICE: Bytes = Bytes::new(1 << 20);
+const LEAST: Bytes = Bytes::of(crate::config::BLOCK);
 /// The time between slices, in which the bucket fills. A rate that gives less than a block in this
 /// time makes it longer.
 const BETWEEN: Duration = Duration::from_millis(15);
@@ -31,15 +32,20 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// What a heap takes, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Usage {
-    pub(crate) in_use: u64,
-    pub(crate) idle: u64,
+    pub(crate) in_use: Bytes,
+    pub(crate) idle: Bytes,
     /// The goal of the next cycle.
-    pub(crate) goal: u64,
+    pub(crate) goal: Bytes,
+}
+
+/// The whole blocks of so many bytes.
+fn in_blocks(bytes: Bytes) -> Bytes {
+    bytes / LEAST * LEAST
 }
 
 impl Usage {
     /// The part of `idle` that is not retained.
-    fn excess(self, retained: u64) -> u64 {
+    fn excess(self, retained: Bytes) -> Bytes {
         (self.in_use + self.idle).saturating_sub(retained).min(self.idle)
     }
 }
@@ -47,15 +53,15 @@ impl Usage {
 /// The collector's scavenger. Sizes are in bytes, times since the heap was made.
 #[derive(Debug)]
 pub(crate) struct Scavenger {
-    rate: u64,
-    limit: u64,
-    slice: u64,
+    rate: Bytes,
+    limit: Bytes,
+    slice: Bytes,
     /// How full the bucket is, as of `at`.
     bucket: f64,
     at: Duration,
     /// Peak use in this period and in the last one.
-    peak: u64,
-    last_peak: u64,
+    peak: Bytes,
+    last_peak: Bytes,
     /// The least length of a period, and the time before which this one does not end.
     period: Duration,
     until: Duration,
@@ -68,20 +74,19 @@ pub(crate) struct Scavenger {
 }
 
 impl Scavenger {
-    /// A scavenger that gives back `rate` bytes a second (0: none). `limit` bounds what is retained
-    /// above the goal. With `all` it gives back every idle block at each look. A program that rests
-    /// is collected after `idle_after`.
-    pub(crate) fn new(rate: usize, limit: u64, idle_after: Duration, all: bool) -> Scavenger {
-        let rate = rate as u64;
-        let slice = (rate as f64 * BETWEEN.as_secs_f64()) as u64;
+    /// A scavenger that gives back `rate` bytes a second (zero: none). `limit` bounds what is
+    /// retained above the goal. With `all` it gives back every idle block at each look. A program
+    /// that rests is collected after `idle_after`.
+    pub(crate) fn new(rate: Bytes, limit: Bytes, idle_after: Duration, all: bool) -> Scavenger {
+        let slice = rate.scale(BETWEEN.as_secs_f64());
         Scavenger {
             rate,
             limit,
-            slice: slice.clamp(LEAST, SLICE) / LEAST * LEAST,
+            slice: in_blocks(slice.clamp(LEAST, SLICE)),
             bucket: 0.0,
             at: Duration::ZERO,
-            peak: 0,
-            last_peak: 0,
+            peak: Bytes::ZERO,
+            last_peak: Bytes::ZERO,
             period: PERIOD.min(idle_after),
             until: Duration::ZERO,
             ended: 0,
@@ -91,22 +96,22 @@ impl Scavenger {
     }
 
     /// Sets the bound on what is retained above the goal.
-    pub(crate) fn set_limit(&mut self, limit: u64) {
+    pub(crate) fn set_limit(&mut self, limit: Bytes) {
         self.limit = limit;
     }
 
     /// Records how much is in use.
-    pub(crate) fn saw(&mut self, used: u64) {
+    pub(crate) fn saw(&mut self, used: Bytes) {
         self.peak = self.peak.max(used);
     }
     /// Records the end of a cycle, with `used` bytes in use.
-    pub(crate) fn cycle_ended(&mut self, now: Duration, used: u64) {
+    pub(crate) fn cycle_ended(&mut self, now: Duration, used: Bytes) {
         self.ended = (self.ended + 1).min(2);
         self.refused = false;
         self.end_period(now, used);
     }
     /// Ends the period, if a cycle has ended since and the period has lasted long enough.
-    fn end_period(&mut self, now: Duration, used: u64) {
+    fn end_period(&mut self, now: Duration, used: Bytes) {
         if self.ended > 0 && now >= self.until {
             self.ended -= 1;
             self.last_peak = std::mem::replace(&mut self.peak, used);
@@ -114,41 +119,41 @@ impl Scavenger {
         }
     }
     /// Bytes that are retained, idle and in use together, in a heap with this goal.
-    pub(crate) fn retained(&self, goal: u64) -> u64 {
-        if self.all { 0 } else { goal.max(self.peak.max(self.last_peak).min(self.limit)) }
+    pub(crate) fn retained(&self, goal: Bytes) -> Bytes {
+        if self.all { Bytes::ZERO } else { goal.max(self.peak.max(self.last_peak).min(self.limit)) }
     }
 
     /// Returns whether it is worth finding out how much is idle. The collector polls more often
     /// than that.
     pub(crate) fn is_time(&self, now: Duration) -> bool {
-        self.rate > 0 && (self.all || now.saturating_sub(self.at) >= BETWEEN / 2)
+        !self.rate.is_zero() && (self.all || now.saturating_sub(self.at) >= BETWEEN / 2)
     }
     /// Returns how much to give back now.
-    pub(crate) fn due(&mut self, now: Duration, usage: Usage) -> u64 {
+    pub(crate) fn due(&mut self, now: Duration, usage: Usage) -> Bytes {
         self.end_period(now, usage.in_use);
-        let more = self.rate as f64 * now.saturating_sub(self.at).as_secs_f64();
-        (self.bucket, self.at) = ((self.bucket + more).min(self.slice as f64), now);
+        let more = self.rate.as_f64() * now.saturating_sub(self.at).as_secs_f64();
+        (self.bucket, self.at) = ((self.bucket + more).min(self.slice.as_f64()), now);
         let excess = usage.excess(self.retained(usage.goal));
-        let slice = excess.min(self.slice) / LEAST * LEAST;
-        let is_time = self.all || self.bucket >= slice as f64;
-        if self.rate == 0 || self.refused || !is_time { 0 } else { slice }
+        let slice = in_blocks(excess.min(self.slice));
+        let is_time = self.all || self.bucket >= slice.as_f64();
+        if self.rate.is_zero() || self.refused || !is_time { Bytes::ZERO } else { slice }
     }
     /// Records that the system took `taken` bytes of the slice that was due.
-    pub(crate) fn gave(&mut self, slice: u64, taken: u64) {
-        self.bucket -= slice as f64;
+    pub(crate) fn gave(&mut self, slice: Bytes, taken: Bytes) {
+        self.bucket -= slice.as_f64();
         // The reason for a refusal will not go away in a moment.
-        self.refused = taken == 0;
+        self.refused = taken.is_zero();
     }
     /// Returns how long the bucket takes to fill.
     pub(crate) fn pause(&self) -> Duration {
-        let lacks = (self.slice as f64 - self.bucket).max(0.0);
-        Duration::try_from_secs_f64(lacks / self.rate as f64).unwrap_or(Duration::MAX)
+        let lacks = (self.slice.as_f64() - self.bucket).max(0.0);
+        Duration::try_from_secs_f64(lacks / self.rate.as_f64()).unwrap_or(Duration::MAX)
     }
     /// Returns whether there is something to wait for, which may be the end of a period.
     pub(crate) fn has_more(&self, usage: Usage) -> bool {
         let retained = self.retained(usage.goal);
         let retained = if self.ended > 0 { retained.min(usage.goal) } else { retained };
-        self.rate > 0 && !self.refused && usage.excess(retained) >= LEAST
+        !self.rate.is_zero() && !self.refused && usage.excess(retained) >= LEAST
     }
 }
 
@@ -156,12 +161,13 @@ impl Scavenger {
 mod tests {
     use super::*;
 
-    const MB: u64 = 1 << 20;
-    const RATE: usize = 64 << 20;
+    const MB: Bytes = Bytes::new(1 << 20);
+    const RATE: Bytes = Bytes::new(64 << 20);
+    const NONE: Bytes = Bytes::ZERO;
     const MS: Duration = Duration::from_millis(1);
     const IDLE_AFTER: Duration = Duration::from_secs(5);
 
-    fn usage(in_use: u64, idle: u64, goal: u64) -> Usage {
+    fn usage(in_use: Bytes, idle: Bytes, goal: Bytes) -> Usage {
         Usage { in_use, idle, goal }
     }
 
@@ -169,27 +175,34 @@ mod tests {
     struct World {
         scavenger: Scavenger,
         now: Duration,
-        used: u64,
-        idle: u64,
-        goal: u64,
-        given: u64,
+        used: Bytes,
+        idle: Bytes,
+        goal: Bytes,
+        given: Bytes,
     }
 
     impl World {
-        fn new(rate: usize) -> World {
-            let scavenger = Scavenger::new(rate, u64::MAX, IDLE_AFTER, false);
-            World { scavenger, now: Duration::ZERO, used: 0, idle: 0, goal: 4 * MB, given: 0 }
+        fn new(rate: Bytes) -> World {
+            let scavenger = Scavenger::new(rate, Bytes::MAX, IDLE_AFTER, false);
+            World {
+                scavenger,
+                now: Duration::ZERO,
+                used: NONE,
+                idle: NONE,
+                goal: 4 * MB,
+                given: NONE,
+            }
         }
         fn usage(&self) -> Usage {
             usage(self.used, self.idle, self.goal)
         }
-        fn set_used(&mut self, used: u64) {
+        fn set_used(&mut self, used: Bytes) {
             self.idle = (self.used + self.idle).saturating_sub(used);
             self.used = used;
             self.scavenger.saw(used);
         }
         /// A cycle ends and leaves `used` bytes in use.
-        fn cycle(&mut self, used: u64, goal: u64) {
+        fn cycle(&mut self, used: Bytes, goal: Bytes) {
             self.set_used(used);
             self.goal = goal;
             self.scavenger.cycle_ended(self.now, used);
@@ -198,7 +211,7 @@ mod tests {
             let end = self.now + time;
             while self.now < end {
                 let slice = self.scavenger.due(self.now, self.usage());
-                if slice > 0 {
+                if !slice.is_zero() {
                     self.scavenger.gave(slice, slice);
                     (self.idle, self.given) = (self.idle - slice, self.given + slice);
                 }
@@ -213,7 +226,7 @@ mod tests {
         world.set_used(300 * MB);
         world.cycle(20 * MB, 40 * MB);
         world.run(1000 * MS);
-        assert_eq!(world.given, 0, "the period before had the burst");
+        assert_eq!(world.given, NONE, "the period before had the burst");
         world.cycle(20 * MB, 40 * MB);
         world.run(1000 * MS);
         assert!((60 * MB..=65 * MB).contains(&world.given), "{} MB", world.given / MB);
@@ -236,7 +249,7 @@ mod tests {
             world.cycle(130 * MB, 200 * MB);
             world.run(20 * MS);
         }
-        assert_eq!(world.given, 0);
+        assert_eq!(world.given, NONE);
     }
 
     #[test]
@@ -250,13 +263,13 @@ mod tests {
             }
             world.cycle(15 * MB, 24 * MB);
         }
-        assert_eq!(world.given, 0);
+        assert_eq!(world.given, NONE);
         // And not for longer, if no other cycle comes.
         world.cycle(2 * MB, 4 * MB);
         world.cycle(2 * MB, 4 * MB);
         assert!(world.scavenger.has_more(world.usage()));
         world.run(900 * MS);
-        assert_eq!(world.given, 0);
+        assert_eq!(world.given, NONE);
         world.run(3000 * MS);
         assert_eq!(world.used + world.idle, 4 * MB);
         assert!(!world.scavenger.has_more(world.usage()));
@@ -267,11 +280,11 @@ mod tests {
         let mut world = World::new(RATE);
         world.run(60_000 * MS);
         world.set_used(100 * MB);
-        world.cycle(0, 4 * MB);
+        world.cycle(NONE, 4 * MB);
         world.now += PERIOD;
-        world.cycle(0, 4 * MB);
+        world.cycle(NONE, 4 * MB);
         world.run(2 * MS);
-        assert!(world.given > 0 && world.given <= SLICE, "{}", world.given);
+        assert!(!world.given.is_zero() && world.given <= SLICE, "{:?}", world.given);
     }
 
     #[test]
@@ -279,30 +292,36 @@ mod tests {
         let mut limited = Scavenger::new(RATE, 100 * MB, IDLE_AFTER, false);
         limited.saw(300 * MB);
         assert_eq!((limited.retained(50 * MB), limited.retained(120 * MB)), (100 * MB, 120 * MB));
-        let mut off = Scavenger::new(0, u64::MAX, IDLE_AFTER, false);
+        let mut off = Scavenger::new(NONE, Bytes::MAX, IDLE_AFTER, false);
         assert_eq!(
-            (off.due(1000 * MS, usage(0, 100 * MB, 0)), off.has_more(usage(0, 100 * MB, 0))),
-            (0, false)
+            (
+                off.due(1000 * MS, usage(NONE, 100 * MB, NONE)),
+                off.has_more(usage(NONE, 100 * MB, NONE))
+            ),
+            (NONE, false)
         );
-        let mut slow = Scavenger::new(1, u64::MAX, IDLE_AFTER, false);
-        assert_eq!(slow.due(1000 * MS, usage(0, 100 * MB, 0)), 0);
-        assert!(slow.has_more(usage(0, 100 * MB, 0)) && slow.pause() > Duration::from_secs(10_000));
-        let mut all = Scavenger::new(RATE, u64::MAX, IDLE_AFTER, true);
+        let mut slow = Scavenger::new(Bytes::new(1), Bytes::MAX, IDLE_AFTER, false);
+        assert_eq!(slow.due(1000 * MS, usage(NONE, 100 * MB, NONE)), NONE);
+        assert!(
+            slow.has_more(usage(NONE, 100 * MB, NONE))
+                && slow.pause() > Duration::from_secs(10_000)
+        );
+        let mut all = Scavenger::new(RATE, Bytes::MAX, IDLE_AFTER, true);
         all.saw(100 * MB);
         assert_eq!(
-            all.due(Duration::ZERO, usage(0, 100 * MB, 100 * MB)),
-            SLICE / LEAST * LEAST * 61 / 64
+            all.due(Duration::ZERO, usage(NONE, 100 * MB, 100 * MB)),
+            in_blocks(SLICE) * 61 / 64
         );
     }
 
     #[test]
     fn what_is_refused_is_asked_for_again_after_a_cycle() {
-        let mut scavenger = Scavenger::new(RATE, u64::MAX, IDLE_AFTER, false);
-        let slice = scavenger.due(1000 * MS, usage(0, 100 * MB, 0));
-        scavenger.gave(slice, 0);
-        assert_eq!(scavenger.due(2000 * MS, usage(0, 100 * MB, 0)), 0);
-        assert!(!scavenger.has_more(usage(0, 100 * MB, 0)));
-        scavenger.cycle_ended(2000 * MS, 0);
-        assert_eq!(scavenger.due(3000 * MS, usage(0, 100 * MB, 0)), slice);
+        let mut scavenger = Scavenger::new(RATE, Bytes::MAX, IDLE_AFTER, false);
+        let slice = scavenger.due(1000 * MS, usage(NONE, 100 * MB, NONE));
+        scavenger.gave(slice, NONE);
+        assert_eq!(scavenger.due(2000 * MS, usage(NONE, 100 * MB, NONE)), NONE);
+        assert!(!scavenger.has_more(usage(NONE, 100 * MB, NONE)));
+        scavenger.cycle_ended(2000 * MS, NONE);
+        assert_eq!(scavenger.due(3000 * MS, usage(NONE, 100 * MB, NONE)), slice);
     }
 }

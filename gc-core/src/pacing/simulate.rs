@@ -7,13 +7,13 @@ use super::*;
 use crate::config::Settings;
 use std::time::Duration;
 
-const MB: u64 = 1 << 20;
+const MB: Bytes = Bytes::new(1 << 20);
 const STEP: f64 = 50e-6;
 
 /// A program and a machine.
 struct World {
     /// Live bytes at a time in seconds.
-    live: fn(f64) -> u64,
+    live: fn(f64) -> Bytes,
     /// Bytes that all mutators together allocate in a second, if they do nothing else.
     allocation: f64,
     /// Bytes marked in a second: by the collector's thread, and by an assisting mutator.
@@ -21,7 +21,7 @@ struct World {
     /// Seconds that each handshake of a cycle lasts.
     handshake: f64,
     gc_percent: u32,
-    limit: u64,
+    limit: Bytes,
     /// Whether the collector has a core that no mutator uses.
     own_core: bool,
     seconds: f64,
@@ -31,11 +31,11 @@ impl Default for World {
     fn default() -> World {
         World {
             live: |_| 100 * MB,
-            allocation: 200.0 * MB as f64,
-            marking: 500.0 * MB as f64,
+            allocation: 200.0 * MB.as_f64(),
+            marking: 500.0 * MB.as_f64(),
             handshake: 50e-6,
             gc_percent: 100,
-            limit: u64::MAX,
+            limit: Bytes::MAX,
             own_core: true,
             seconds: 20.0,
         }
@@ -46,10 +46,10 @@ impl Default for World {
 #[derive(Debug, Clone, Copy)]
 struct Cycle {
     at: f64,
-    goal: u64,
+    goal: Bytes,
     /// The heap at the end of marking.
-    peak: u64,
-    live: u64,
+    peak: Bytes,
+    live: Bytes,
 }
 
 struct Outcome {
@@ -63,7 +63,7 @@ struct Outcome {
     yielding: f64,
     waiting: f64,
     /// Peak size of the heap.
-    most: u64,
+    most: Bytes,
     /// The least number of bytes allocated in any tenth of the run after the first two.
     least: f64,
 }
@@ -72,7 +72,7 @@ impl Outcome {
     /// The largest ratio of heap to goal, from `from` seconds on.
     fn overshoot(&self, from: f64) -> f64 {
         let late = self.cycles.iter().filter(|c| c.at >= from);
-        late.map(|c| c.peak as f64 / c.goal as f64).fold(0.0, f64::max)
+        late.map(|c| c.peak.as_f64() / c.goal.as_f64()).fold(0.0, f64::max)
     }
     fn count(&self, from: f64, to: f64) -> usize {
         self.cycles.iter().filter(|c| c.at >= from && c.at < to).count()
@@ -92,13 +92,17 @@ enum Phase {
     },
 }
 
+fn bytes(of: f64) -> Bytes {
+    Bytes::new(of as u64)
+}
+
 fn run(world: &World) -> Outcome {
-    let mut pacer = Pacer::new(world.gc_percent, 4 * MB as usize, world.limit);
+    let mut pacer = Pacer::new(4 * MB, Aim { gc_percent: world.gc_percent, limit: world.limit });
     let credit = Credit::new(pacer.first());
     let mut limiter = Limiter::default();
     let mut limited = false;
     let mut phase = Phase::Idle;
-    let (mut begun, mut in_mark, mut marked) = (0u64, 0u64, Marked::default());
+    let (mut begun, mut in_mark, mut marked) = (Bytes::ZERO, Bytes::ZERO, Marked::default());
     let mut cycles = Vec::new();
     let (mut gc_time, mut all_time, mut assist_time, mut yield_time) = (0.0, 0.0, 0.0, 0.0);
     let mut gate = Gate::new(world.limit);
@@ -113,7 +117,7 @@ fn run(world: &World) -> Outcome {
         }
         // The mutator: it assists or yields first, as at a refill.
         let done = match phase {
-            Phase::Marking { done, .. } => Some(done as u64),
+            Phase::Marking { done, .. } => Some(bytes(done)),
             _ => None,
         };
         let demand = if credit.heap() < credit.trigger() {
@@ -137,10 +141,10 @@ fn run(world: &World) -> Outcome {
             (false, false) => 0.5,
             _ => 1.0,
         };
-        let bytes = (world.allocation * STEP * mutating) as u64;
-        credit.allocate(bytes);
-        gate.took(bytes);
-        tenths[((now / world.seconds * 10.0) as usize).min(9)] += bytes as f64;
+        let allocated = bytes(world.allocation * STEP * mutating);
+        credit.allocate(allocated);
+        gate.took(allocated);
+        tenths[((now / world.seconds * 10.0) as usize).min(9)] += allocated.as_f64();
         // A thread that waits uses no CPU time.
         all_time += if waits { 0.0 } else { STEP };
         yield_time += if yields { STEP } else { 0.0 };
@@ -156,14 +160,14 @@ fn run(world: &World) -> Outcome {
                 if is_due || waits {
                     credit.begin();
                     begun = credit.allocated();
-                    (in_mark, marked) = (0, Marked::default());
+                    (in_mark, marked) = (Bytes::ZERO, Marked::default());
                     phase = Phase::Handshake(world.handshake, false);
                 }
             }
             Phase::Handshake(left, over) => {
                 *left -= STEP;
                 if *left <= 0.0 && !*over {
-                    let total = (world.live)(now) as f64;
+                    let total = (world.live)(now).as_f64();
                     phase = Phase::Marking { total, done: 0.0, assisted: 0.0 };
                 } else if *left <= 0.0 {
                     marked.black = credit.allocated() - begun;
@@ -190,10 +194,10 @@ fn run(world: &World) -> Outcome {
                 }
                 *done += world.marking * STEP * own + assisted_now;
                 *assisted += assisted_now;
-                in_mark += (world.allocation * STEP * mutating) as u64;
+                in_mark += allocated;
                 if *done >= *total {
-                    marked.found = *total as u64;
-                    marked.assisted = *assisted as u64;
+                    marked.found = bytes(*total);
+                    marked.assisted = bytes(*assisted);
                     phase = Phase::Handshake(world.handshake, true);
                 }
             }
@@ -209,7 +213,7 @@ fn run(world: &World) -> Outcome {
     }
     Outcome {
         cycles,
-        allocated: credit.allocated() as f64,
+        allocated: credit.allocated().as_f64(),
         share: (gc_time - half.0) / (all_time - half.1),
         assisting: assist_time / world.seconds,
         yielding: yield_time / world.seconds,
@@ -227,31 +231,31 @@ struct Gate {
     /// The time until which the thread waits, if no cycle ends before.
     until: f64,
     waited: f64,
-    most: u64,
+    most: Bytes,
 }
 
 impl Gate {
-    fn new(soft: u64) -> Gate {
+    fn new(soft: Bytes) -> Gate {
         let settings = Settings { gc_percent: 0, memory_limit: 0, heap_limit: 0 };
         let limits = Limits::new(settings);
         limits.adopt(soft, soft);
-        Gate { limits, ration: 0, until: 0.0, waited: 0.0, most: 0 }
+        Gate { limits, ration: 0, until: 0.0, waited: 0.0, most: Bytes::ZERO }
     }
-    fn room(heap: u64, kept: u64) -> Room {
-        Room { used: heap, hard: u64::MAX, external: 0, kept }
+    fn room(heap: Bytes, kept: Bytes) -> Room {
+        Room { used: heap, hard: Bytes::MAX, external: Bytes::ZERO, kept }
     }
-    fn is_closed(&mut self, now: f64, heap: u64) -> bool {
+    fn is_closed(&mut self, now: f64, heap: Bytes) -> bool {
         self.most = self.most.max(heap);
         if now < self.until {
             self.waited += STEP;
             return true;
         }
-        match self.limits.tightness(Gate::room(heap, 0), 0) {
+        match self.limits.tightness(Gate::room(heap, Bytes::ZERO), Bytes::ZERO) {
             Tightness::Soft(step) if self.ration < 0 => {
-                let blocks = self.ration.unsigned_abs() / LEAST_RATION;
+                let blocks = Bytes::new(self.ration.unsigned_abs()) / LEAST_RATION;
                 let step = step.saturating_mul(blocks.clamp(1, 100) as u32).min(LONGEST_STEP);
                 self.until = now + step.as_secs_f64();
-                self.ration = LEAST_RATION as i64;
+                self.ration = LEAST_RATION.get() as i64;
                 true
             }
             tightness => {
@@ -262,12 +266,12 @@ impl Gate {
             }
         }
     }
-    fn took(&mut self, bytes: u64) {
-        self.ration -= bytes as i64;
+    fn took(&mut self, bytes: Bytes) {
+        self.ration -= bytes.get() as i64;
     }
-    fn cycle_ended(&mut self, heap: u64, kept: u64) {
+    fn cycle_ended(&mut self, heap: Bytes, kept: Bytes) {
         self.until = 0.0;
-        self.ration = self.limits.share(Gate::room(heap, kept), heap, false).fresh as i64;
+        self.ration = self.limits.share(Gate::room(heap, kept), heap, false).fresh.get() as i64;
     }
 }
 
@@ -276,13 +280,13 @@ fn in_steady_state_the_peak_is_within_a_tenth_of_the_goal() {
     for own_core in [true, false] {
         for handshake in [50e-6, 5e-3] {
             for (allocation, marking) in [(50.0, 800.0), (200.0, 500.0), (600.0, 900.0)] {
-                let (allocation, marking) = (allocation * MB as f64, marking * MB as f64);
+                let (allocation, marking) = (allocation * MB.as_f64(), marking * MB.as_f64());
                 let world = World { allocation, marking, handshake, own_core, ..World::default() };
                 let outcome = run(&world);
                 let (over, last) = (outcome.overshoot(5.0), outcome.cycles.last().unwrap());
                 assert!(over < 1.1, "{own_core} {handshake} {allocation}: {over}");
                 // The collector must not start far too early either.
-                let under = last.peak as f64 / last.goal as f64;
+                let under = last.peak.as_f64() / last.goal.as_f64();
                 assert!(under > 0.75, "{own_core} {handshake} {allocation}: {under}");
             }
         }
@@ -293,9 +297,9 @@ fn in_steady_state_the_peak_is_within_a_tenth_of_the_goal() {
 fn a_program_that_keeps_the_collector_busy_passes_its_goal_by_less_than_a_tenth() {
     // Three quarters of the way from live to goal are allocated while it marks.
     for (gc_percent, allocation) in [(50, 340.0), (100, 675.0), (400, 2700.0)] {
-        let allocation = allocation * MB as f64;
+        let allocation = allocation * MB.as_f64();
         let world =
-            World { gc_percent, allocation, marking: 900.0 * MB as f64, ..World::default() };
+            World { gc_percent, allocation, marking: 900.0 * MB.as_f64(), ..World::default() };
         let outcome = run(&world);
         let over = outcome.overshoot(5.0);
         assert!(over > 1.01 && over < 1.1, "{gc_percent}: {over}");
@@ -387,7 +391,7 @@ fn near_the_limit_the_collector_takes_half_of_the_time_and_the_program_goes_on()
             let world = World {
                 live: |_| 95 * MB,
                 limit: 100 * MB,
-                allocation: allocation * MB as f64,
+                allocation: allocation * MB.as_f64(),
                 own_core,
                 ..World::default()
             };
@@ -422,16 +426,16 @@ fn a_soft_limit_is_passed_by_a_tenth_and_a_little_and_the_program_goes_on() {
     for own_core in [true, false] {
         // A collector so slow that the heap would go to three times its limit without the gate.
         for (live, marking) in [(60, 100.0), (85, 300.0), (95, 500.0)] {
-            let live: fn(f64) -> u64 = match live {
+            let live: fn(f64) -> Bytes = match live {
                 60 => |_| 60 * MB,
                 85 => |_| 85 * MB,
                 _ => |_| 95 * MB,
             };
             let world = World {
                 live,
-                marking: marking * MB as f64,
+                marking: marking * MB.as_f64(),
                 limit: 100 * MB,
-                allocation: 1000.0 * MB as f64,
+                allocation: 1000.0 * MB.as_f64(),
                 own_core,
                 ..World::default()
             };
@@ -462,7 +466,7 @@ fn what_lives_may_pass_a_soft_limit_slowly() {
 
 #[test]
 fn without_a_limit_or_far_below_it_nobody_waits() {
-    for limit in [u64::MAX, 300 * MB] {
+    for limit in [Bytes::MAX, 300 * MB] {
         assert_eq!(run(&World { limit, ..World::default() }).waiting, 0.0);
     }
 }

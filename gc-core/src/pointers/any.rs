@@ -190,13 +190,13 @@ impl<'gc> GcAny<'gc> {
         GcAny::make::<T, false>(mc, value)
     }
 
-    /// `MUST` is set for a caller that panics if there is no room.
+    /// `PANICS` is set for a caller that panics if there is no room.
     #[inline]
-    fn make<T, const MUST: bool>(mc: &Mutation<'gc>, value: T) -> Result<Self, AllocError>
+    fn make<T, const PANICS: bool>(mc: &Mutation<'gc>, value: T) -> Result<Self, AllocError>
     where
         T: Branded<'gc> + Send + Sync + 'gc,
     {
-        let at = mc.record().alloc::<MUST>(const { InfoOf::<T>::KNOWN })?.ptr::<T>();
+        let at = mc.record().alloc::<PANICS>(const { InfoOf::<T>::KNOWN })?.ptr::<T>();
         // SAFETY: INV-5: the slot is this thread's alone, large enough and aligned for T.
         unsafe { at.write(value) };
         // SAFETY: INV-5: slots are never at address zero.

@@ -85,13 +85,13 @@ impl<'gc, K: ?Sized, V: ?Sized> Ephemeron<'gc, K, V> {
         Self::make::<false>(mc, key, value)
     }
 
-    /// `MUST` is set for a caller that panics if there is no room.
-    fn make<const MUST: bool>(
+    /// `PANICS` is set for a caller that panics if there is no room.
+    fn make<const PANICS: bool>(
         mc: &Mutation<'gc>,
         key: Gc<'gc, K>,
         value: Gc<'gc, V>,
     ) -> Result<Self, AllocError> {
-        let at = mc.record().alloc_ephemeron::<MUST>()?.ptr::<EphemeronBox>();
+        let at = mc.record().alloc_ephemeron::<PANICS>()?.ptr::<EphemeronBox>();
         // SAFETY: INV-11: the slot is ours and its key is zero, which is an empty box.
         unsafe { &*at }.fill(key.addr(), value.addr());
         // SAFETY: INV-5: slots are never at address zero.

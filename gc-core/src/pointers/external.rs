@@ -3,6 +3,7 @@
 use crate::api::Mutation;
 use crate::pacing::Held;
 use crate::trace::{Branded, Managed, Trace, Tracer};
+use crate::word::Bytes;
 use std::fmt;
 
 /// Reports that an object holds `bytes` outside of the heap for as long as this value lives.
@@ -37,7 +38,7 @@ use std::fmt;
 /// ```
 pub struct External {
     held: &'static Held,
-    bytes: usize,
+    bytes: Bytes,
 }
 
 impl External {
@@ -46,18 +47,19 @@ impl External {
     #[inline]
     pub fn new(mc: &Mutation<'_>, bytes: usize) -> External {
         let record = mc.record();
+        let bytes = Bytes::of(bytes);
         record.hold(bytes);
         External { held: record.core().credit.held(), bytes }
     }
 
     /// Counts `bytes` as held without pacing the caller, which holds a lock.
-    pub(super) fn unpaced(mc: &Mutation<'_>, bytes: usize) -> External {
+    pub(super) fn unpaced(mc: &Mutation<'_>, bytes: Bytes) -> External {
         let held = mc.record().core().credit.held();
-        held.take(bytes as u64);
+        held.take(bytes);
         External { held, bytes }
     }
     /// Counts `bytes` instead, without pacing the caller.
-    pub(super) fn resize_unpaced(&mut self, mc: &Mutation<'_>, bytes: usize) {
+    pub(super) fn resize_unpaced(&mut self, mc: &Mutation<'_>, bytes: Bytes) {
         let new = External::unpaced(mc, bytes);
         *self = new;
     }
@@ -65,7 +67,7 @@ impl External {
     /// The bytes that this value counts.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes.size()
     }
 
     /// Counts `bytes` instead, after the buffer has grown or shrunk.
@@ -80,16 +82,17 @@ impl External {
     /// });
     /// ```
     pub fn resize(&mut self, mc: &Mutation<'_>, bytes: usize) {
-        if self.bytes == 0 {
+        let (before, new) = (self.bytes, Bytes::of(bytes));
+        if before.is_zero() {
             *self = External::new(mc, bytes);
-        } else if bytes > self.bytes {
-            let grown = bytes - self.bytes;
-            self.held.take(grown as u64);
-            self.bytes = bytes;
+        } else if new > before {
+            let grown = new - before;
+            self.held.take(grown);
+            self.bytes = new;
             mc.record().pace_external(grown);
         } else {
-            let before = std::mem::replace(&mut self.bytes, bytes);
-            self.held.give_back((before - bytes) as u64);
+            self.bytes = new;
+            self.held.give_back(before - new);
         }
     }
 }
@@ -98,15 +101,15 @@ impl Drop for External {
     #[inline]
     fn drop(&mut self) {
         // Without bytes of ours the heap may have ended, and another heap may use the count.
-        if self.bytes > 0 {
-            self.held.drop_holder(self.bytes as u64);
+        if !self.bytes.is_zero() {
+            self.held.drop_holder(self.bytes);
         }
     }
 }
 
 impl fmt::Debug for External {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "External({} bytes)", self.bytes)
+        write!(f, "External({:?} bytes)", self.bytes)
     }
 }
 

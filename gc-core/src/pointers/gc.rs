@@ -94,10 +94,10 @@ impl<'gc, T: Object<'gc>> Gc<'gc, T> {
         Gc::make::<false>(mc, value)
     }
 
-    /// `MUST` is set for a caller that panics if there is no room.
+    /// `PANICS` is set for a caller that panics if there is no room.
     #[inline(always)]
-    fn make<const MUST: bool>(mc: &Mutation<'gc>, value: T) -> Result<Self, AllocError> {
-        let at = mc.record().alloc::<MUST>(const { InfoOf::<T>::ONE })?.ptr::<T>();
+    fn make<const PANICS: bool>(mc: &Mutation<'gc>, value: T) -> Result<Self, AllocError> {
+        let at = mc.record().alloc::<PANICS>(const { InfoOf::<T>::ONE })?.ptr::<T>();
         // SAFETY: INV-5: the slot is this thread's alone, large enough and aligned for T.
         unsafe { at.write(value) };
         // SAFETY: INV-5: slots are never at address zero.
@@ -230,23 +230,23 @@ impl<'gc, T: Object<'gc>> Gc<'gc, [T]> {
     }
 }
 
-/// Allocates a copy of `slice`. `MUST` is set for a caller that panics if there is no room.
-fn copy<'gc, T, const MUST: bool>(
+/// Allocates a copy of `slice`. `PANICS` is set for a caller that panics if there is no room.
+fn copy<'gc, T, const PANICS: bool>(
     mc: &Mutation<'gc>,
     slice: &[T],
 ) -> Result<Gc<'gc, [T]>, AllocError>
 where
     T: Trace<'gc> + Copy + 'gc,
 {
-    let at = alloc_array::<T, MUST>(mc, slice.len())?;
+    let at = alloc_array::<T, PANICS>(mc, slice.len())?;
     // SAFETY: INV-5: there is room for `len` values at `at`, which are this thread's alone; `T:
     // Copy`.
     unsafe { std::ptr::copy_nonoverlapping(slice.as_ptr(), at, slice.len()) };
     Ok(finish_array(at, slice.len()))
 }
 
-/// Allocates the items of `iter`. `MUST` is set for a caller that panics if there is no room.
-fn collect<'gc, I, const MUST: bool>(
+/// Allocates the items of `iter`. `PANICS` is set for a caller that panics if there is no room.
+fn collect<'gc, I, const PANICS: bool>(
     mc: &Mutation<'gc>,
     iter: I,
 ) -> Result<Gc<'gc, [I::Item]>, AllocError>
@@ -254,7 +254,7 @@ where
     I: ExactSizeIterator<Item: Trace<'gc> + 'gc>,
 {
     let wanted = iter.len();
-    let at = alloc_array::<I::Item, MUST>(mc, wanted)?;
+    let at = alloc_array::<I::Item, PANICS>(mc, wanted)?;
     let mut len = 0;
     for value in iter.take(wanted) {
         // SAFETY: INV-5: `len < wanted`, and there is room for `wanted` values.
@@ -266,12 +266,12 @@ where
     Ok(finish_array(at, len))
 }
 
-fn alloc_array<'gc, T: Trace<'gc>, const MUST: bool>(
+fn alloc_array<'gc, T: Trace<'gc>, const PANICS: bool>(
     mc: &Mutation<'gc>,
     n: usize,
 ) -> Result<*mut T, AllocError> {
     let bytes = n.saturating_mul(size_of::<T>());
-    mc.record().alloc_array::<MUST>(const { InfoOf::<T>::ARRAY }, bytes).map(Addr::ptr)
+    mc.record().alloc_array::<PANICS>(const { InfoOf::<T>::ARRAY }, bytes).map(Addr::ptr)
 }
 
 fn set_len<'gc, T: Trace<'gc>>(at: *mut T, len: usize) {

@@ -16,7 +16,7 @@
 //! A leaked guard leaves its cell locked for ever, so the objects that it points to may be freed.
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
-use crate::word::Cycle;
+use crate::word::{Cycle, ThreadNumber};
 
 const EXCLUSIVE: u32 = 1 << 31;
 const KEPT: u32 = 1 << 30;
@@ -99,6 +99,10 @@ impl CellLock {
             }
         }
     }
+    /// The keeper, while there are notes.
+    fn keeper(&self) -> ThreadNumber {
+        ThreadNumber::new(self.cycle.load(Ordering::Relaxed))
+    }
     /// Takes a shared borrow. Acquire: what the last exclusive borrower wrote is visible.
     pub fn share(&self) -> Borrow {
         // The count must not overflow into the scan bits, so the last borrow is refused.
@@ -111,12 +115,12 @@ impl CellLock {
     /// Takes a shared borrow of a cell that a pin keeps. `is_mine` returns whether a keeper is the
     /// calling thread's only pin. Another thread could copy a pointer that is not shaded, or store
     /// into cells inside without a shade (in Off). So after it the keeper is no longer alone.
-    pub fn share_kept(&self, is_mine: impl FnOnce(u64) -> bool) -> Borrow {
+    pub fn share_kept(&self, is_mine: impl FnOnce(ThreadNumber) -> bool) -> Borrow {
         let before = self.enter(|state| state & EXCLUSIVE != 0 || state & SHARED == SHARED, 1);
         let Ok(before) = before else { return Borrow::Taken };
         // The shared borrow excludes every keeper. So the keeper that is read here is the one of
         // `before`, or has settled.
-        let alone = before & KEPT == 0 || is_mine(self.cycle.load(Ordering::Relaxed));
+        let alone = before & KEPT == 0 || is_mine(self.keeper());
         if !alone {
             // Before the caller reads the content, and so before the keeper's next borrow. One note
             // stays set, so that `cycle` is not taken for a cycle.
@@ -141,7 +145,7 @@ impl CellLock {
     }
     /// Takes an exclusive borrow, by the record `who`, of a cell that a pin may keep. A caller that
     /// is not the keeper finds no cycle recorded. So it shades what the keeper has not shaded.
-    pub fn exclude_from(&self, who: u64) -> Borrow {
+    pub fn exclude_from(&self, who: ThreadNumber) -> Borrow {
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
             if state & (EXCLUSIVE | SHARED) != 0 {
@@ -159,7 +163,7 @@ impl CellLock {
         if state & NOTES == 0 {
             return Borrow::Done;
         }
-        if state & KEPT != 0 && self.cycle.load(Ordering::Relaxed) == who {
+        if state & KEPT != 0 && self.keeper() == who {
             return Borrow::Kept;
         }
         self.cycle.store(0, Ordering::Relaxed);
@@ -169,8 +173,8 @@ impl CellLock {
     }
     /// Lets the exclusive borrower keep the cell: its pin, of the record `who`, is in Prep and has
     /// shaded the content.
-    pub fn keep(&self, who: u64) {
-        self.cycle.store(who, Ordering::Relaxed);
+    pub fn keep(&self, who: ThreadNumber) {
+        self.cycle.store(who.get(), Ordering::Relaxed);
     }
     /// Ends an exclusive borrow by the keeper, which may have changed the content. Release: as
     /// below.
@@ -182,12 +186,12 @@ impl CellLock {
     /// Ends the keeping of `who`, before its pin ends. Runs `shade` if the content was changed
     /// since it was shaded. Does nothing if another thread has taken the cell over: that thread has
     /// shaded it, or is in Off.
-    pub fn settle(&self, who: u64, shade: impl FnOnce()) {
+    pub fn settle(&self, who: ThreadNumber, shade: impl FnOnce()) {
         // As a scan, so that it does not wait for other threads' borrows. A thread that borrows
         // exclusively has taken the cell over.
         let Ok(before) = self.enter(|state| state & EXCLUSIVE != 0, SCAN) else { return };
         let _leave = Leave(self);
-        if before & NOTES == 0 || self.cycle.load(Ordering::Relaxed) != who {
+        if before & NOTES == 0 || self.keeper() != who {
             return;
         }
         if before & CHANGED != 0 {
@@ -265,7 +269,8 @@ mod tests {
 
     #[test]
     fn a_cell_is_kept_until_another_comes_or_it_is_settled() {
-        const ME: u64 = 7;
+        const ME: ThreadNumber = ThreadNumber::new(7);
+        const OTHER: ThreadNumber = ThreadNumber::new(8);
         let keep = |changed| {
             let lock = CellLock::new();
             assert_eq!(lock.exclude(), Borrow::Done);
@@ -299,10 +304,10 @@ mod tests {
 
         // Another thread's borrow takes the cell over, with no cycle recorded.
         let lock = keep(true);
-        assert_eq!(lock.exclude_from(ME + 1), Borrow::Done);
-        assert!(!lock.is_recorded(Cycle::new(ME)) && lock.is_recorded(Cycle::NONE));
+        assert_eq!(lock.exclude_from(OTHER), Borrow::Done);
+        assert!(!lock.is_recorded(Cycle::new(ME.get())) && lock.is_recorded(Cycle::NONE));
         lock.settle(ME, || panic!("it is another's"));
-        lock.keep(ME + 1);
+        lock.keep(OTHER);
         lock.release_kept(true);
         lock.settle(ME, || panic!("it is another's"));
         // Unchanged content is not shaded again, unless another thread may have changed a cell
@@ -315,7 +320,7 @@ mod tests {
         let lock = keep(false);
         assert_eq!(lock.share_kept(|_| false), Borrow::Done);
         lock.release_shared();
-        assert!(lock.scan(Cycle::new(ME), || {}) && lock.exclude_from(ME) == Borrow::Done);
-        assert!(!lock.is_recorded(Cycle::new(ME)));
+        assert!(lock.scan(Cycle::new(ME.get()), || {}) && lock.exclude_from(ME) == Borrow::Done);
+        assert!(!lock.is_recorded(Cycle::new(ME.get())));
     }
 }

@@ -47,12 +47,12 @@ unsafe impl<T: ?Sized + Send + Sync> Send for GcWeak<'_, T> {}
 unsafe impl<T: ?Sized + Send + Sync> Sync for GcWeak<'_, T> {}
 
 impl<'gc, T: ?Sized> GcWeak<'gc, T> {
-    /// `MUST` is set for a caller that panics if there is no room.
-    pub(crate) fn new<const MUST: bool>(
+    /// `PANICS` is set for a caller that panics if there is no room.
+    pub(crate) fn new<const PANICS: bool>(
         mc: &Mutation<'gc>,
         target: Gc<'gc, T>,
     ) -> Result<Self, AllocError> {
-        let at = mc.record().alloc_weak_box::<MUST>()?.ptr::<WeakBox>();
+        let at = mc.record().alloc_weak_box::<PANICS>()?.ptr::<WeakBox>();
         // SAFETY: INV-11: the slot is ours and zeroed, which is an empty box.
         unsafe { &*at }.fill(target.addr());
         // SAFETY: INV-5: slots are never at address zero.

@@ -17,7 +17,7 @@ use crate::observe::metrics::Level;
 use crate::pointers::{Ephemeron, External, Gc, GcRwLock};
 use crate::sync::{Arc, OnceLock};
 use crate::trace::{Branded, Family, Managed, Rootable, Trace, Tracer};
-use crate::word::{Addr, SweepNumber};
+use crate::word::{Addr, Bytes, SweepNumber};
 use std::collections::HashMap;
 use std::fmt;
 
@@ -113,8 +113,8 @@ impl<'gc, K: ?Sized, V: ?Sized> Shard<'gc, K, V> {
         let entry = size_of::<Ephemeron<'gc, K, V>>() + (size_of::<(Addr, u32)>() + 1) * 8 / 7;
         let bytes = entry * self.survivors;
         match &mut self.memory {
-            Some(memory) => memory.resize_unpaced(mc, bytes),
-            None => self.memory = Some(External::unpaced(mc, bytes)),
+            Some(memory) => memory.resize_unpaced(mc, Bytes::of(bytes)),
+            None => self.memory = Some(External::unpaced(mc, Bytes::of(bytes))),
         }
     }
 }

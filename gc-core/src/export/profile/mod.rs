@@ -23,6 +23,7 @@ use crate::api::Heap;
 use crate::api::HeapBuilder;
 use crate::observe::sample::{SampleListener, Sampling};
 use crate::sync::Arc;
+use crate::word::Bytes;
 use sites::Recorder;
 use std::fmt;
 
@@ -68,7 +69,7 @@ impl HeapBuilder {
     /// # Ok::<(), gc_core::ConfigError>(())
     /// ```
     pub fn profile_rate(mut self, bytes: u64) -> Self {
-        self.events.sampling = Some(Sampling { rate: bytes, listener: recorder });
+        self.events.sampling = Some(Sampling { rate: Bytes::new(bytes), listener: recorder });
         self
     }
 }
@@ -86,7 +87,7 @@ impl Heap {
     /// assert_eq!(heap.profile().unwrap_err(), ProfileError::Off);
     /// ```
     pub fn set_profile_rate(&self, bytes: u64) {
-        self.core().samples.open(bytes, recorder);
+        self.core().samples.open(Bytes::new(bytes), recorder);
     }
 
     /// The profile of what was allocated since the heap has had a rate.
@@ -119,7 +120,7 @@ impl Heap {
         let (rate, listener) = (samples.rate(), samples.listener());
         let recorder = listener.and_then(|of| of.as_any().downcast_ref::<Recorder>());
         match recorder {
-            Some(recorder) if rate != 0 => Ok(HeapProfile::new(rate, recorder.read())),
+            Some(recorder) if !rate.is_zero() => Ok(HeapProfile::new(rate, recorder.read())),
             _ => Err(ProfileError::Off),
         }
     }

@@ -3,6 +3,7 @@
 
 use super::sites::{RawSite, weight};
 use crate::sync::OnceLock;
+use crate::word::Bytes;
 use std::collections::HashMap;
 use std::time::SystemTime;
 
@@ -205,13 +206,13 @@ impl ProfileSite {
 
 impl RawSite {
     fn value(&self, value: ProfileValue) -> f64 {
-        let (counts, bytes) = (self.counts, self.sampled.bytes);
+        let (counts, bytes) = (self.counts, Bytes::of(self.sampled.bytes));
         let samples = match value {
             ProfileValue::AllocObjects | ProfileValue::AllocSpace => counts.taken,
             ProfileValue::InuseObjects | ProfileValue::InuseSpace => counts.taken - counts.died,
             ProfileValue::YoungObjects | ProfileValue::YoungSpace => counts.young,
         };
-        let each = if value.is_space() { bytes as f64 } else { 1.0 };
+        let each = if value.is_space() { bytes.as_f64() } else { 1.0 };
         samples as f64 * each * weight(bytes, self.sampled.rate)
     }
 }
@@ -230,7 +231,7 @@ impl RawSite {
 /// ```
 #[derive(Debug)]
 pub struct HeapProfile {
-    rate: u64,
+    rate: Bytes,
     pub(super) time: SystemTime,
     raw: Vec<RawSite>,
     /// The same with names, made at the first look.
@@ -241,7 +242,7 @@ impl HeapProfile {
     /// The rate to begin with, as in Go: one sample in 512 KiB on average.
     pub const RATE: u64 = 512 << 10;
 
-    pub(super) fn new(rate: u64, raw: Vec<RawSite>) -> HeapProfile {
+    pub(super) fn new(rate: Bytes, raw: Vec<RawSite>) -> HeapProfile {
         HeapProfile { rate, time: SystemTime::now(), raw, sites: OnceLock::new() }
     }
 
@@ -254,7 +255,7 @@ impl HeapProfile {
     /// ```
     #[must_use]
     pub fn rate(&self) -> u64 {
-        self.rate
+        self.rate.get()
     }
 
     /// The sum over all sites: an unbiased estimate.

@@ -7,6 +7,7 @@
 use super::stack::{KEY, Stack, Walker};
 use crate::observe::sample::{SampleListener, Sampled, Verdict};
 use crate::sync::Mutex;
+use crate::word::Bytes;
 use std::any::Any;
 use std::collections::HashMap;
 
@@ -31,10 +32,10 @@ pub(super) struct RawSite {
     pub(super) counts: Counts,
 }
 
-/// How many objects of `bytes` one sample stands for, at a mean distance of `rate` bytes: the
+/// How many objects of `bytes` one sample stands for, at a mean distance of `rate`: the
 /// inverse of the probability to be sampled.
-pub(super) fn weight(bytes: usize, rate: u64) -> f64 {
-    if rate <= 1 { 1.0 } else { -1.0 / (-(bytes as f64) / rate as f64).exp_m1() }
+pub(super) fn weight(bytes: Bytes, rate: Bytes) -> f64 {
+    if rate <= Bytes::new(1) { 1.0 } else { -1.0 / (-bytes.as_f64() / rate.as_f64()).exp_m1() }
 }
 
 #[derive(Debug, Default)]
@@ -65,7 +66,7 @@ impl SampleListener for Recorder {
     fn sampled(&self, sampled: &Sampled) -> u32 {
         let mut stack = Stack::new();
         self.walker.walk(&mut stack);
-        let what = [sampled.name as usize, sampled.bytes, sampled.rate as usize];
+        let what = [sampled.name as usize, sampled.bytes, sampled.rate.size()];
         let key = stack.key(what);
         let mut sites = self.sites.lock();
         let id = match sites.by_key.get(key) {
@@ -104,6 +105,7 @@ mod tests {
 
     #[test]
     fn a_sample_stands_for_as_many_as_its_chance_is_small() {
+        let weight = |bytes, rate| weight(Bytes::new(bytes), Bytes::new(rate));
         assert!((weight(16, 1) - 1.0).abs() < 1e-9);
         assert!((weight(16, 1 << 20) - 65_536.5).abs() < 0.1);
         assert!((weight(1 << 30, 1 << 19) - 1.0).abs() < 1e-9);

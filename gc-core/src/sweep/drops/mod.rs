@@ -30,7 +30,7 @@ use crate::pacing::together;
 use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::thread::JoinHandle;
 use crate::sync::{self, Arc, Condvar, Mutex, thread_local};
-use crate::word::SweepNumber;
+use crate::word::{SweepNumber, Ticks};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
@@ -185,7 +185,7 @@ impl Drops {
         let mut state = self.state.lock();
         let was_empty = !state.doomed.has_waiting();
         if state.doomed.is_empty() {
-            self.last.store(ticks(), Ordering::Relaxed);
+            self.last.store(ticks().get(), Ordering::Relaxed);
         }
         for ward in wards.drain(..) {
             self.add(ward.objects(), ward.each);
@@ -338,7 +338,7 @@ impl Drops {
         let objects = batch.objects();
         self.objects.fetch_sub(objects, Ordering::Relaxed);
         self.bytes.fetch_sub(objects * batch.each, Ordering::Relaxed);
-        self.last.store(ticks(), Ordering::Relaxed);
+        self.last.store(ticks().get(), Ordering::Relaxed);
         state.note(progress, None);
         if state.waiters > 0 {
             self.to_waiters.notify_all();
@@ -458,8 +458,8 @@ impl Drops {
         if cfg!(shuttle) {
             return true;
         }
-        let since = ticks().saturating_sub(self.last.load(Ordering::Relaxed));
-        since as f64 * ns_per_tick() < GETTING_ON.as_nanos() as f64
+        let last = Ticks::new(self.last.load(Ordering::Relaxed));
+        ticks().since(last).time(ns_per_tick()) < GETTING_ON
     }
     /// Returns whether objects wait to be dropped, and destructors return quickly.
     pub(crate) fn is_busy(&self) -> bool {
