@@ -15,7 +15,7 @@ use crate::mark::Hunger;
 use crate::mark::worker::Marker;
 use crate::mutator::{Core, enter_collector_thread};
 use crate::platform::thread::thread_cpu;
-use crate::sync::{Backoff, chaos};
+use crate::sync::Backoff;
 use crate::weak::ephemeron::each_ephemeron;
 use crate::weak::follow::{DIRECT, Follower};
 use crate::word::{Cycle, Shades};
@@ -94,9 +94,7 @@ impl Collector {
             while !core.marking.detector.is_quiet() {
                 backoff.wait();
             }
-            chaos();
             let recorded = core.pushed();
-            chaos();
             if core.marking.is_empty() && core.rings_are_empty() {
                 if self.shade_ephemerons() {
                     core.marking.detector.resume();

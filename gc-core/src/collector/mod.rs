@@ -305,7 +305,6 @@ impl Collector {
         if !self.core.marking.is_poisoned() {
             weak::gate::flag_dead(&self.core.space, number);
         }
-        #[cfg(gc_verify)]
         self.verify();
     }
 

@@ -18,8 +18,8 @@ use crate::handshake::Mode;
 use crate::heap::cache::{self, Cursor};
 use crate::heap::free::{Free, HeldSlots, Run};
 use crate::heap::object::{LEAF_INFO, TypeInfo};
-use crate::heap::size_class;
 use crate::heap::span::SpanClass;
+use crate::heap::{poison, size_class};
 use crate::mark::worker::Marker;
 use crate::observe::clock::{self, ticks};
 use crate::observe::histogram::PauseKind;
@@ -265,7 +265,7 @@ impl Record {
                 cursor.bump(class.slot).expect("a run is not empty")
             }
             Free::Holes(holes) => {
-                if class.info.weak_box || cfg!(any(gc_verify, gc_asan)) {
+                if class.info.weak_box || poison::EACH_SLOT {
                     core.space.each_slot(class, span, holes, |slot| self.open(core, class, slot));
                 }
                 if holes.word + 1 < class.starts.len() {
@@ -285,8 +285,7 @@ impl Record {
     #[inline(always)]
     pub(super) fn open(&self, core: &Core, class: &'static SpanClass, run: Run) {
         core.space.open_run(class, run);
-        #[cfg(gc_verify)]
-        crate::verify::check_free(class, run);
+        poison::check(class, run);
         if class.info.weak_box {
             for at in (run.from.get()..run.to.get()).step_by(class.slot).map(Addr::new) {
                 // SAFETY: INV-11: the slot is free and the span is ours, and whatever it holds is a

@@ -46,7 +46,7 @@ use crate::observe::watch::LazyNotes;
 use crate::pacing::{QUANTUM, Share};
 use crate::roots::SlotRef;
 use crate::sweep::{self};
-use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering, chaos, plain, thread_local};
+use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering, plain, thread_local};
 use crate::word::{Bytes, Cycle, SweepNumber, ThreadNumber};
 use barrier::Late;
 use kept::Kept;
@@ -373,10 +373,9 @@ impl Record {
     /// Marks slots of a word of a span that the thread owns. No other thread can find an object
     /// there yet.
     fn set_black(&self, core: &Core, class: &'static SpanClass, word: usize, mask: u64) {
-        // First: a marker that sees the mark must not take the slot for an object that waits to
-        // be scanned.
+        // First: a marker that sees the mark must not take the slot for an object that waits to be
+        // scanned.
         core.space.set_scanned(class, word, mask);
-        chaos();
         core.space.mark_word(word).set_own(mask);
     }
 
@@ -400,7 +399,6 @@ impl Record {
             if black {
                 space.for_unused(&held, |word, mask| space.mark_word(word).clear_own(mask));
             }
-            chaos();
             let unused = space.give_rest(&held);
             cursor.uncount(unused);
             let meta = space.meta(span);

@@ -20,7 +20,7 @@
 
 use crate::heap::Space;
 use crate::heap::object::TypeInfo;
-use crate::sync::{AtomicU64, AtomicUsize, Ordering, RwLock, chaos};
+use crate::sync::{AtomicU64, AtomicUsize, Ordering, RwLock};
 use crate::word::{Addr, Cycle};
 
 /// The gate between upgrades and the end of marking.
@@ -44,13 +44,11 @@ impl Gate {
         shade: impl FnOnce(),
     ) -> bool {
         let resolved = self.resolved.read();
-        chaos();
         // Tested inside the gate and before the mark: a slot that was freed and taken again has
         // another object's mark.
         if weak.is_dead() {
             return false;
         }
-        chaos();
         if is_marked() {
             return true;
         }
@@ -129,7 +127,6 @@ impl WeakBox {
     /// and the Sweep epoch.
     pub fn flag_unless(&self, cycle: Cycle, is_marked: impl FnOnce(Addr) -> bool) {
         let target = self.filled_target();
-        chaos();
         if !target.is_null() && !self.is_dead() && !is_marked(target) {
             self.died.store(cycle.get(), Ordering::Release);
         }

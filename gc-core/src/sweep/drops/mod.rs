@@ -22,13 +22,14 @@ mod waits;
 use super::doom::sweep_ward;
 use super::doomed::{Doomed, DropBatch, Ward};
 use super::{Keep, Swept, drop_object, each_object, put_swept};
+use crate::heap::Space;
+use crate::heap::poison::poison;
 use crate::heap::span::SpanClass;
-use crate::heap::{Space, asan};
 use crate::observe::clock::{ns_per_tick, ticks};
 use crate::pacing::together;
 use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::thread::JoinHandle;
-use crate::sync::{self, Arc, Condvar, Mutex, chaos, thread_local};
+use crate::sync::{self, Arc, Condvar, Mutex, thread_local};
 use crate::word::{SweepNumber, Ticks};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -285,10 +286,8 @@ impl Drops {
             state.note(progress, Some(batch.class));
             batch
         };
-        chaos();
         // The external bytes of the objects are released in one go.
         together(|| self.drop_all(space, progress, &batch));
-        chaos();
         if !self.is_leaked() {
             self.finish(space, progress, &batch);
         }
@@ -311,11 +310,7 @@ impl Drops {
                 }
                 done += 1;
                 progress.0.store(done, Ordering::Relaxed);
-                #[cfg(gc_verify)]
-                crate::verify::poison(space, class, at);
-                if cfg!(gc_asan) {
-                    asan::poison(at - class.origin, space.bytes_of(class, span));
-                }
+                poison(space, class, at);
             });
         }
         DROPPING.with(|d| d.set(d.get() - 1));
