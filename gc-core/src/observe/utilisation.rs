@@ -63,7 +63,11 @@ pub(crate) struct Interruptions {
 impl Interruptions {
     /// Those of the time `known`. An interruption that has others inside of it was noted with
     /// its own time only, so what overlaps is put one before the other.
-    pub(crate) fn new(mut long: Vec<(Ticks, Ticks)>, known: KnownTime, short: f64) -> Interruptions {
+    pub(crate) fn new(
+        mut long: Vec<(Ticks, Ticks)>,
+        known: KnownTime,
+        short: f64,
+    ) -> Interruptions {
         long.retain(|(begin, length)| *begin >= known.from && *begin + *length <= known.to);
         long.sort_unstable_by_key(|(begin, length)| std::cmp::Reverse(*begin + *length));
         let mut next = Ticks::MAX;
