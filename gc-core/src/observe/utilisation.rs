@@ -84,8 +84,8 @@ impl Interruptions {
         self.known.to - self.known.from
     }
 
-    /// The share of the worst window of the length `window` that the thread had for itself, and when
-    /// it began. `None` if less than a window is known.
+    /// The share of the worst window of a length that the thread had for itself, and when it began.
+    /// `None` if less than a window is known.
     pub(crate) fn least(&self, window: Ticks) -> Option<(f64, Ticks)> {
         if window == Ticks::ZERO || self.covers() < window && !self.known.is_whole {
             return None;
