@@ -31,7 +31,6 @@
 //! Files, lowest first: `ring`, `detector`, `sink`.
 
 pub mod detector;
-#[cfg(not(loom))]
 pub mod ring;
 mod sink;
 #[cfg(not(loom))]
