@@ -123,7 +123,7 @@ fn run(world: &World) -> Outcome {
         let demand = if credit.heap() < credit.trigger() {
             Demand::Nothing
         } else {
-            credit.judge(world.own_core);
+            credit.judge(if world.own_core { CoreShare::Whole } else { CoreShare::Part });
             credit.demand(done)
         };
         let marking = matches!(phase, Phase::Marking { .. });
