@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// Mean number of points from one yield to the next. With a smaller number the stress program gets
 /// through fewer cycles, with a larger one fewer threads meet.
-const MEAN: u64 = 256;
+const MEAN: u64 = 1024;
 /// One in so many yields is a sleep.
 const SLEEPS: u64 = 9;
 /// Bound of a sleep, in microseconds. A power of two.
