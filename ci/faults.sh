@@ -45,7 +45,7 @@ build() {
     local no_run=(--no-run)
     [ "$kind" != stress ] || no_run=()
     local json
-    json=$(cd "$copy" && RUSTFLAGS="$flags" cargo "${what[@]}" ${no_run[@]+"${no_run[@]}"} --message-format=json -q 2>"$CARGO_TARGET_DIR/build.err") || {
+    json=$(cd "$copy" && RUSTFLAGS="$flags" cargo "${what[@]}" ${no_run[@]+"${no_run[@]}"} --message-format=json-render-diagnostics -q 2>"$CARGO_TARGET_DIR/build.err") || {
         cat "$CARGO_TARGET_DIR/build.err" >&2
         return 1
     }

@@ -97,6 +97,7 @@ ports() {
     step "$target: tests under qemu-user ($run_tests)"
     inside "export CARGO_TARGET_${upper^^}_LINKER=$prefix-gcc
       export CARGO_TARGET_${upper^^}_RUNNER='qemu-$qemu -L /usr/$prefix'
+      export GC_TEST_RUNNER=\$CARGO_TARGET_${upper^^}_RUNNER # for tests that run themselves again
       timeout $seconds cargo test --offline -q -p gc-core --target $target $run_tests" ||
       { echo "$target: the tests failed"; exit 1; }
   done <<<"$targets"

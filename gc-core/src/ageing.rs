@@ -65,12 +65,12 @@ impl Sign {
 }
 
 /// A cache that has registered with its heap.
-struct Known {
+struct KnownCache {
     cache: Weak<dyn Ages>,
     signs: Arc<[Sign]>,
 }
 
-impl Known {
+impl KnownCache {
     fn is_stale(&self, last: Cycle) -> bool {
         self.signs.iter().any(|sign| sign.is_stale(last))
     }
@@ -78,7 +78,7 @@ impl Known {
 
 #[derive(Default)]
 struct State {
-    caches: Vec<Known>,
+    caches: Vec<KnownCache>,
     /// Whether a thread is emptying caches.
     emptying: bool,
 }
@@ -117,7 +117,7 @@ impl Ageing {
     /// Registers a cache with a sign for each part. Counts as its first use.
     pub(crate) fn register(&self, cache: Weak<dyn Ages>, signs: Arc<[Sign]>) {
         self.note_use();
-        self.state.lock().caches.push(Known { cache, signs });
+        self.state.lock().caches.push(KnownCache { cache, signs });
     }
 
     /// Records the end of a cycle. By the collector only.

@@ -66,6 +66,18 @@ pub(crate) enum TraceLevel {
     Handshakes,
 }
 
+impl TraceLevel {
+    fn of_environment() -> TraceLevel {
+        if is_set("GC_TRACE", 1) {
+            TraceLevel::Cycles
+        } else if is_set("GC_TRACE", 2) {
+            TraceLevel::Handshakes
+        } else {
+            TraceLevel::Off
+        }
+    }
+}
+
 /// What a heap was built with.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
@@ -126,11 +138,7 @@ impl Default for Config {
             markers: (cores / 4).max(1),
             cores,
             reserve: None,
-            gc_trace: match () {
-                () if is_set("GC_TRACE", 1) => TraceLevel::Cycles,
-                () if is_set("GC_TRACE", 2) => TraceLevel::Handshakes,
-                () => TraceLevel::Off,
-            },
+            gc_trace: TraceLevel::of_environment(),
             stop_the_world: is_set("GC_STW", 1),
             pin_markers: false,
             // After a burst, 3 GiB are given back within a minute, for less than 1 % of a core

@@ -330,6 +330,14 @@ pub(crate) fn discard(payload: Box<dyn std::any::Any + Send>) {
     }
 }
 
+/// Ends the process if an invariant does not hold, in the verifying build. Empty in others.
+#[inline(always)]
+pub(crate) fn verify(holds: impl FnOnce() -> bool, what: &str) {
+    if cfg!(gc_verify) && !holds() {
+        fatal(what);
+    }
+}
+
 /// Prints a broken invariant of the collector itself and aborts. Unwinding would run more code over
 /// a heap that is inconsistent.
 #[cold]

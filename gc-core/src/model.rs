@@ -11,7 +11,7 @@ pub use crate::observe::{Note, Place};
 pub use crate::pacing::Held;
 pub use crate::pointers::lock::{Borrow, CellLock};
 pub use crate::roots::RootSlot;
-pub use crate::sweep::doomed::{Batch as DropBatch, Doomed, Ward};
+pub use crate::sweep::doomed::{Doomed, DropBatch, Ward};
 pub use crate::sweep::{ActiveSweep, Sweeping};
 pub use crate::sync::{full_fence, on_compiler_fence};
 pub use crate::weak::ephemeron::{EphemeronBox, Ephemerons};

@@ -1,52 +1,16 @@
-//! The verifying build (`--cfg gc_verify`): a second, stopped marker; poison in free slots.
+//! The verifying build (`--cfg gc_verify`): a second, stopped marker.
 //!
 //! After the weak pass and before the Sweep handshake of each cycle, the collector stops the world
 //! (`collector`). A plain search with its own set finds everything reachable from the root table
-//! again. Each such object must be allocated and marked (INV-4). The sweep fills free slots with
-//! [`POISON`]. When a thread takes a run, it must still be poison, or memory that was never used.
+//! again. Each such object must be allocated and marked (INV-4). What that build does with free
+//! slots is in `heap::poison`.
 
 use crate::error::fatal;
-use crate::heap::free::Run;
-use crate::heap::span::SpanClass;
-use crate::heap::{Space, asan};
 use crate::mutator::Core;
 use crate::trace::{PACKET, Tracer};
 use crate::weak::ephemeron::each_ephemeron;
 use crate::word::{Addr, Cycle};
 use std::collections::{HashMap, HashSet};
-
-/// The byte that fills freed memory.
-const POISON: u8 = 0xDF;
-
-/// Fills the slot of a dead object.
-pub(crate) fn poison(space: &Space, class: &SpanClass, at: Addr) {
-    let bytes = space.bytes_of(class, space.block_of(at));
-    let from = at - class.origin;
-    // The blocks of a large object beyond its end were never used.
-    asan::unpoison(from, bytes);
-    // SAFETY: INV-9, INV-18: the object is dead and its drop glue has run; the slot is the
-    // sweeper's or the dropper's.
-    unsafe { std::ptr::write_bytes(from.ptr::<u8>(), POISON, bytes) };
-}
-
-/// Checks that the free slots of a run were not written to.
-pub(crate) fn check_free(class: &SpanClass, run: Run) {
-    // The rest of a run that was given up may have been an empty weak box.
-    if class.info.weak_box {
-        return;
-    }
-    let (from, bytes) = (run.from - class.origin, run.to - run.from);
-    // SAFETY: INV-5: the run lies in a span of the caller.
-    let slots = unsafe { std::slice::from_raw_parts(from.ptr::<u8>(), bytes) };
-    for (i, slot) in slots.chunks(class.slot).enumerate() {
-        let free = slot.iter().all(|b| *b == POISON) || slot.iter().all(|b| *b == 0);
-        // A block that served another class keeps that class's poison and zeros, in any mixture.
-        let mixed = slot.iter().all(|b| *b == POISON || *b == 0);
-        if !free && !mixed {
-            fatal(&format!("a free slot was written to: {:?} in {class:?}", from + i * class.slot));
-        }
-    }
-}
 
 struct Search {
     seen: HashSet<Addr>,

@@ -55,6 +55,8 @@ fn pointers_are_one_word_and_cells_too() {
     assert_eq!(size_of::<GcCell<'_, u64>>(), size_of::<usize>());
 }
 
+// behaviour (gc-arena): a new object reads back what was put in
+// origin: simple_allocation
 #[test]
 fn pointers_compare_and_print_as_their_contents() {
     let heap = Heap::default();
@@ -102,6 +104,8 @@ fn everything_prints() {
     assert!(format!("{root:?}").starts_with("Root(0x"));
 }
 
+// behaviour (Oilpan): fields are set, read, swapped, released, compared
+// origin: MemberTest: Empty, Clear, Move, Release, Swap, EqualityTest
 #[test]
 fn exchanges_say_what_was_there() {
     Heap::new().mutate(|mc| {
@@ -268,6 +272,15 @@ fn a_once_cell_is_set_once_by_one_thread() {
     assert_eq!(winners.load(SeqCst) + by_init, 1000);
 }
 
+// behaviour (rust-gc): wide integers are leaves and are aligned
+// origin: i128
+// behaviour (dumpster): objects from slices and iterators
+// origin: from_slice, gc_from_iter
+// behaviour (Oilpan): the payload is preserved, double words are aligned
+// origin: CppgcAllocationTest: MakeGarbageCollectedPreservesPayload, DoubleWordAlignedAllocation,
+//   LargeDoubleWordAlignedAllocation
+// behaviour (Go): a finalizer of an object without size
+// origin: TestFinalizerZeroSizedStruct, TestCleanupZeroSizedStruct
 #[test]
 fn odd_sizes_and_alignments() {
     static DROPS: AtomicUsize = AtomicUsize::new(0);
@@ -335,6 +348,11 @@ fn odd_sizes_and_alignments() {
     }
 }
 
+// behaviour (rust-gc): boxes of unsized values, unsized objects
+// origin: unsized
+// also: `lifetimes::weak_pointers_to_all_kinds`
+// behaviour (boa_gc): leaf types of std are traced as nothing
+// origin: std_types
 #[test]
 fn containers_keep_what_they_hold() {
     type Ptr<'gc> = Gc<'gc, Canary>;
@@ -416,6 +434,10 @@ fn containers_keep_what_they_hold() {
     assert_eq!(drops.load(SeqCst), 2);
 }
 
+// behaviour (rust-gc): calls through a pointer to a trait object
+// origin: gc_semantics: trait_gc
+// behaviour (Oilpan): tracing calls for fields, parts and weak callbacks
+// origin: VisitorTest, TraceTraitTest, MarkingVisitorTest
 #[test]
 fn a_hand_written_trace_and_a_branded_trait_object() {
     struct Pair<'gc>(Gc<'gc, u64>, GcRefCell<Vec<Gc<'gc, Node<'gc>>>>);
@@ -455,6 +477,8 @@ fn a_hand_written_trace_and_a_branded_trait_object() {
     });
 }
 
+// behaviour (Oilpan): roots compare by their objects
+// origin: PersistentTest.EqualityTest
 #[test]
 fn roots_are_shared_and_compared() {
     let heap = Heap::new();
@@ -489,6 +513,11 @@ fn roots_are_shared_and_compared() {
     }
 }
 
+// behaviour (boa_gc): thresholds are set, and absurd ones corrected
+// origin: config: gc_config_roundtrip, gc_config_normalization
+// also: `hard::misuse::absurd_settings_are_errors_that_say_what_is_allowed`
+// behaviour (Oilpan): the times of a cycle are measured
+// origin: MetricRecorderTest, CppgcTracingScopesTest
 #[test]
 fn settings_statistics_and_pauses() {
     let heap = Heap::builder()

@@ -223,6 +223,10 @@ fn needs<T: Trace<'static> + ?Sized>() -> bool {
     T::NEEDS_TRACE
 }
 
+// behaviour (gc-arena): the derive knows whether a type needs tracing, with its attributes and
+//   bounds
+// origin: derive_collect, static_collect_with_param
+// also: `derive::families_are_written`
 #[test]
 fn needs_trace_is_known() {
     assert!(!needs::<Unit>() && !needs::<Empty>() && !needs::<Never>() && !needs::<Leaf>());
@@ -243,6 +247,9 @@ fn needs_trace_is_known() {
 /// `S` and `A` name each other at one brand.
 fn family<'gc, S: Managed<At<'gc> = A>, A: Branded<'gc, Static = S>>(_: &'gc ()) {}
 
+// behaviour (rust-gc): generic types with bounds derive
+// origin: derive_bounds
+// also: `derive::generic_nodes_form_rings`
 #[test]
 fn families_are_written() {
     fn at_a_brand<'g>(brand: &'g ()) {

@@ -139,15 +139,24 @@ fn a_chain_lives_by_its_first_key_in_any_order() {
     }
 }
 
+/// Seconds of CPU time that the threads of a heap's collector have taken.
+fn collector_cpu(heap: &Heap) -> f64 {
+    let metrics = heap.metrics();
+    let of = |name| metrics.get(name).expect("it is in the table");
+    of("gc_collector_cpu_seconds_total") + of("gc_marker_cpu_seconds_total")
+}
+
 #[test]
 fn a_long_direct_chain_is_followed_in_one_look() {
     let f = Fixture::new();
     let n = 200_000;
     let (pairs, _first) = chain(&f, n, true, |i, n| n - 1 - i);
-    let begin = std::time::Instant::now();
+    let (handshakes, cpu) = (f.heap.stats().handshakes, collector_cpu(&f.heap));
     assert_eq!(f.drops_after_a_cycle(), 0);
     // One look for each link would be 200,000 times 200,000 boxes.
-    assert!(begin.elapsed() < std::time::Duration::from_secs(20), "{:?}", begin.elapsed());
+    let (rounds, cpu) = (f.heap.stats().handshakes - handshakes, collector_cpu(&f.heap) - cpu);
+    assert!(rounds < 100, "{rounds} handshakes: a look for each link");
+    assert!(0.0 < cpu && cpu < 20.0, "{cpu} s");
     assert!(f.heap.mutate(|mc| pairs.get(mc).last().unwrap().value(mc).is_some()));
 }
 
@@ -316,6 +325,19 @@ fn a_map_whose_keys_die_at_once_stays_small() {
     assert!(heap.stats().external_bytes < 1 << 20, "{}", heap.stats().external_bytes);
 }
 
+// condition (Weak maps): a map whose keys die at once, a minute without a pause
+// by hand: 95 million inserts, one thread
+// measured: at most 134,000 entries at a sample, RSS 13 to 24 MB, 1,681 cycles. Before looks
+//   without ready ephemerons were cheap: 31 million entries, 4.7 GB, 8 cycles
+// bound: 200,000; 100 MB
+
+// condition (Weak maps): the same beside four busy threads
+// by hand: 18 s
+// measured: at most 115,000 entries, RSS 21 MB
+
+// condition (Weak maps): the same, 4 million inserts
+// measured: at most 108,000 to 128,000 entries, 71 to 77 cycles
+// bound: 400,000 asserted
 /// The same without requested cycles. They must be faster than the inserts, or each cycle would
 /// find more entries than the one before.
 #[test]
@@ -414,6 +436,26 @@ fn polling_ephemerons_keeps_no_entry_and_polling_entries_may() {
     });
 }
 
+// condition (Weak maps): a list of a million nodes whose links are in a map
+// by hand: in the order of the list and reversed
+// measured: 2.1 to 3.9 s, of them 1.4 to 2.0 s of CPU time (2.7 before the hash was mended)
+// bound: the same
+
+// condition (Weak maps): 16,000 links, each value the next key
+// by hand: in a program made for it
+// measured: 7 ms; 1,000 links 0.4 ms
+// bound: near linear
+
+// condition (Weak maps): a million keys in a map
+// by hand: in a program made for it
+// measured: malloc 58 MiB with them, 0.2 after their death and a purge; RSS 121 and 2.8 MiB
+// bound: the memory goes back
+
+// condition (Weak maps): a million links through other objects: first to last, last to first,
+//   mixed
+// measured: 0.7, 0.4, 2.5 s on a busy machine (load 6); of these 0.3, 0.3, 1.5 s of CPU time. With
+//   a hash table 2.1, 3.1, 4.5 s and 1.9, 2.5, 4.1 s
+// bound: 2 s on a quiet machine; 20 s of CPU time and 100 handshakes asserted
 #[test]
 fn a_million_links_through_other_objects_take_one_look() {
     // The verifying build finds each of them again, in hash tables.
@@ -435,11 +477,11 @@ fn a_million_links_through_other_objects_take_one_look() {
             (Gc::root(map, mc), Gc::root(keys[0], mc))
         });
         let handshakes = heap.stats().handshakes;
-        let begin = std::time::Instant::now();
+        let (begin, cpu) = (std::time::Instant::now(), collector_cpu(&heap));
         heap.collect().unwrap();
-        let time = begin.elapsed();
-        println!("{LINKS} links, {order}: a cycle takes {time:.1?}");
-        assert!(time < std::time::Duration::from_secs(20), "{time:?}");
+        let (time, cpu) = (begin.elapsed(), collector_cpu(&heap) - cpu);
+        println!("{LINKS} links, {order}: a cycle takes {time:.1?}, {cpu:.1} s of a core");
+        assert!(0.0 < cpu && cpu < 20.0, "{cpu} s");
         let rounds = heap.stats().handshakes - handshakes;
         assert!(rounds < 100, "{rounds} handshakes: a look for each link");
         heap.mutate(|mc| {

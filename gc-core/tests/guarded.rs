@@ -1,6 +1,9 @@
 //! Guarded cells while a cycle begins: how often their content is shaded, and that none of it is
 //! lost. Also what a thread can ask its pin for: whether the collector waits for it, and the heap.
 
+#[path = "common/retry.rs"]
+mod retry;
+
 use gc_core::{
     Gc, GcCell, GcRefCell, GcRefMut, GcWeakMap, Heap, Mutation, PauseKind, Pauses, Root, Trace,
 };
@@ -256,10 +259,9 @@ fn a_pins_length_is_its_own_work_and_its_pauses() {
         length(begin)
     });
     let own = own.fold(f64::MAX, f64::min);
-    // A busy machine interrupts threads, which no heap can know of. One of ten attempts must come
+    // A busy machine interrupts threads, which no heap can know of. One of nine attempts must come
     // out right.
-    let mut seen = Vec::new();
-    let explained = (0..10).any(|_| {
+    let attempt = |seen: &mut Vec<_>| {
         // After the clock is read comes the settling, which is timed by itself.
         let (inside, pauses) = in_prep(&heap, |mc| {
             let begin = Instant::now();
@@ -274,8 +276,12 @@ fn a_pins_length_is_its_own_work_and_its_pauses() {
         let (most, least) = (all - ns(shade.percentile(0.0)), all - ns(shade.max()));
         seen.push((inside, own, least, most));
         inside < 1.1 * most + 10.0 * own && inside > 0.9 * least && least > 10.0 * own
+    };
+    retry::alone(|| {
+        let mut seen = Vec::new();
+        let explained = (0..3).any(|_| attempt(&mut seen));
+        retry::judge(explained, || format!("length, own work, pauses inside (ns): {seen:?}"))
     });
-    assert!(explained, "length, own work, pauses inside (ns): {seen:?}");
 }
 
 #[derive(Trace)]

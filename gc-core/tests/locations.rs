@@ -1,13 +1,19 @@
 //! The location of a panic: the caller's line, for every public function that can panic. Also the
 //! message of a refused configuration.
 
+#[cfg(target_os = "linux")]
+#[path = "common/again.rs"]
+#[allow(dead_code, reason = "one test here runs itself again, and measures nothing")]
+mod again;
+
+#[cfg(target_os = "linux")]
+use again::Again;
 use gc_core::{
     ConfigError, Ephemeron, Gc, GcMutex, GcRefCell, GcRwLock, GcWeakMap, Heap, HeapBuilder,
     Mutation, Root,
 };
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::process::Command;
 use std::time::Duration;
 
 thread_local!(static SEEN: Cell<Option<(String, u32)>> = const { Cell::new(None) });
@@ -123,19 +129,13 @@ fn a_root_of_another_heap() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_heap_that_is_refused() {
-    if std::env::var_os("GC_REFUSED").is_some() {
+    if again::is_child() {
         let mut all = Vec::new();
         here! { loop { all.push(Heap::new()); } }
         here! { loop { all.push(Heap::default()); } }
         return;
     }
-    let exe = std::env::current_exe().unwrap();
-    let test =
-        format!("ulimit -v 1000000 && exec '{}' --exact a_heap_that_is_refused", exe.display());
-    let output = Command::new("sh").args(["-c", &test]).env("GC_REFUSED", "1").output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    Again::new("a_heap_that_is_refused").address_space(1_000_000).run().must_pass();
 }
 
 #[test]

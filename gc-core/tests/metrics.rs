@@ -432,7 +432,10 @@ fn sums_agree_while_threads_run() {
         let begin = Instant::now();
         let mut before = heap.metrics();
         let mut readings = 0;
-        while begin.elapsed() < Duration::from_secs(seconds) {
+        // On a busy machine it takes longer, so there is a minute for it.
+        let is_enough = |readings: i32| readings > 20 && heap.stats().cycles > 3;
+        let is_over = |seconds| begin.elapsed() >= Duration::from_secs(seconds);
+        while !is_over(seconds) || !is_enough(readings) && !is_over(60) {
             let now = heap.metrics();
             check_sums(&now);
             check_growth(&before, &now);
@@ -440,7 +443,7 @@ fn sums_agree_while_threads_run() {
             readings += 1;
         }
         stop.store(true, Ordering::Relaxed);
-        assert!(readings > 20, "only {readings} readings");
+        assert!(is_enough(readings), "only {readings} readings");
     });
     heap.settle();
     let (end, stats) = (heap.metrics(), heap.stats());

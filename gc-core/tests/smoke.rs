@@ -21,6 +21,13 @@ impl Drop for Counted {
     }
 }
 
+// behaviour (rust-gc): nothing is freed twice when a program ends
+// origin: issue 15
+// also: `smoke::a_heap_drops_what_is_left`
+// behaviour (dumpster): one object lives and dies
+// origin: single_alloc, simple, loom_single_alloc
+// behaviour (Go): a cleanup runs after the object's death
+// origin: TestCleanup
 #[test]
 fn garbage_dies_once_and_roots_live() {
     static DROPS: AtomicUsize = AtomicUsize::new(0);
@@ -40,6 +47,8 @@ fn garbage_dies_once_and_roots_live() {
     assert_eq!(heap.stats().live_bytes, 0);
 }
 
+// behaviour (gc-arena): everything is dropped when the heap ends
+// origin: all_dropped
 #[test]
 fn a_heap_drops_what_is_left() {
     static DROPS: AtomicUsize = AtomicUsize::new(0);
@@ -50,6 +59,8 @@ fn a_heap_drops_what_is_left() {
     drop(root);
 }
 
+// behaviour (Oilpan): a field keeps its object
+// origin: MemberHeapTest.MemberRetainsObject
 #[test]
 fn cycles_are_collected_while_lists_stay() {
     let heap = Heap::new();

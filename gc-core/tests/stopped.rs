@@ -32,6 +32,8 @@ fn check(heap: &Heap, root: &Root<Node<'static>>, n: u64) {
     });
 }
 
+// behaviour (gc-arena): the whole collection can be done at one stop
+// origin: stop_the_world_works
 #[test]
 fn threads_wait_for_the_whole_marking_and_for_nothing_else() {
     const LONG: u64 = 300_000;

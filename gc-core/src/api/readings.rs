@@ -208,17 +208,13 @@ fn classes(classes: &[ClassStats], out: &mut Readings) {
     }
 }
 
-fn seconds(ns: u64) -> f64 {
-    ns as f64 / 1e9
-}
-
 fn cycles(core: &Core, out: &mut Readings) {
     let (totals, work, credit) = (&core.totals, &core.totals.work, &core.credit);
     out.count(Row::Cycles, totals.cycles.get());
     out.histogram(Row::CycleSeconds, MetricHistogram::of_times(&totals.cycle_times.histogram()));
-    for (phase, ns) in Phase::ALL.into_iter().zip(&work.phases) {
+    for (phase, time) in Phase::ALL.into_iter().zip(&work.phases) {
         let labels = vec![("phase", phase.name().to_owned())];
-        out.add(Row::PhaseSeconds, labels, MetricValue::Number(seconds(ns.get())));
+        out.add(Row::PhaseSeconds, labels, MetricValue::Number(time.get().as_secs_f64()));
     }
     out.count(Row::InCycle, u64::from(core.control.is_in_cycle()));
     out.count(Row::Rounds, work.rounds.get());
@@ -228,8 +224,8 @@ fn cycles(core: &Core, out: &mut Readings) {
     out.count(Row::MarkRate, work.mark_rate.get());
     // At one rate for all readings: a counter must not shrink.
     out.number(Row::AssistSeconds, totals.assist_ticks.get() as f64 * fixed_ns_per_tick() / 1e9);
-    out.number(Row::CollectorCpu, seconds(work.cpu_ns.get()));
-    out.number(Row::MarkerCpu, seconds(totals.marker_ns.get()));
+    out.number(Row::CollectorCpu, work.cpu.get().as_secs_f64());
+    out.number(Row::MarkerCpu, totals.marker_time.get().as_secs_f64());
     for (by, n) in ["collector", "mutator", "early"].into_iter().zip(&totals.swept) {
         out.add(Row::Swept, vec![("by", by.to_owned())], MetricValue::Count(n.get()));
     }
@@ -242,7 +238,7 @@ fn cycles(core: &Core, out: &mut Readings) {
     out.count(Row::Handshakes, handshakes.count());
     out.histogram(Row::HandshakeSeconds, handshakes);
     out.count(Row::Stragglers, totals.stragglers.get());
-    out.number(Row::StragglerSeconds, seconds(work.straggler_ns.get()));
+    out.number(Row::StragglerSeconds, work.straggler_time.get().as_secs_f64());
 }
 
 fn pauses(pauses: &Pauses, out: &mut Readings) {

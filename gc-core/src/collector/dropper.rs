@@ -21,7 +21,7 @@ use crate::platform::thread::with_signals_blocked;
 use crate::sweep::Keep;
 use crate::sweep::doom::Doom;
 use crate::sweep::doomed::Ward;
-use crate::sweep::drops::{Next, is_dropping};
+use crate::sweep::drops::{NextDrop, is_dropping};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, yield_now};
 use crate::word::{Bytes, SweepNumber};
@@ -141,12 +141,12 @@ impl Handover {
 }
 
 /// Does what the queue asks for.
-fn act(core: &Arc<Core>, next: Next) {
+fn act(core: &Arc<Core>, next: NextDrop) {
     match next {
         // The collector looks at the end of its cycle.
-        Next::Nothing | Next::Drop => {}
-        Next::Start => start(core),
-        Next::Tell(waker) => {
+        NextDrop::Nothing | NextDrop::Drop => {}
+        NextDrop::Start => start(core),
+        NextDrop::Tell(waker) => {
             crate::error::contain(|| waker());
         }
     }
@@ -205,7 +205,7 @@ pub(crate) fn drop_here(core: &Core, most: u64) -> u64 {
 pub(crate) fn disown(core: &Arc<Core>) {
     match core.drops.disown() {
         // The heap has ended.
-        Next::Drop => {
+        NextDrop::Drop => {
             drop_here(core, u64::MAX);
             core.release_all();
         }

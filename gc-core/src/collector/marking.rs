@@ -14,8 +14,9 @@ use crate::handshake::Epoch;
 use crate::mark::Hunger;
 use crate::mark::worker::Marker;
 use crate::mutator::{Core, enter_collector_thread};
+use crate::pacing::CoreShare;
 use crate::platform::thread::thread_cpu;
-use crate::sync::{Backoff, chaos};
+use crate::sync::Backoff;
 use crate::weak::ephemeron::each_ephemeron;
 use crate::weak::follow::{DIRECT, Follower};
 use crate::word::{Cycle, Shades};
@@ -39,8 +40,7 @@ pub(crate) fn marker_thread(core: &Core, mut marker: Marker) {
             if worked {
                 let cpu = thread_cpu();
                 drain(core, &mut marker);
-                let cpu = thread_cpu().saturating_sub(cpu);
-                core.totals.marker_ns.add(cpu.as_nanos() as u64);
+                core.totals.marker_time.add(thread_cpu().saturating_sub(cpu));
             }
             core.marking.detector.stop();
             worked
@@ -94,9 +94,7 @@ impl Collector {
             while !core.marking.detector.is_quiet() {
                 backoff.wait();
             }
-            chaos();
             let recorded = core.pushed();
-            chaos();
             if core.marking.is_empty() && core.rings_are_empty() {
                 if self.shade_ephemerons() {
                     core.marking.detector.resume();
@@ -149,7 +147,9 @@ impl Collector {
             // Clocks would make a schedule depend on more than its seed.
             if wall > WORTH_JUDGING && !cfg!(shuttle) {
                 let got = thread_cpu().saturating_sub(cpu);
-                self.core.credit.judge(got > wall * 9 / 10 && !self.is_crowded);
+                let has_whole = got > wall * 9 / 10 && !self.is_crowded;
+                let share = if has_whole { CoreShare::Whole } else { CoreShare::Part };
+                self.core.credit.judge(share);
             }
         }
     }

@@ -44,7 +44,7 @@ use crate::sweep::early::Early;
 use crate::sweep::{self, Keep};
 use crate::sync::{Arc, yield_now};
 use crate::weak;
-use crate::word::{Bytes, Cycle};
+use crate::word::{Bytes, Cycle, Ticks};
 use crossing::Meanwhile;
 use dropper::Handover;
 use limits::{Keeper, Moment};
@@ -304,7 +304,6 @@ impl Collector {
         if !self.core.marking.is_poisoned() {
             weak::gate::flag_dead(&self.core.space, number);
         }
-        #[cfg(gc_verify)]
         self.verify();
     }
 
@@ -417,9 +416,8 @@ impl Collector {
             return false;
         }
         let totals = &self.core.totals;
-        let assists = totals.assist_ticks.get() as f64 * ns_per_tick();
-        let own = thread_cpu()
-            + Duration::from_nanos(totals.marker_ns.get().saturating_add(assists as u64));
+        let assists = Ticks::new(totals.assist_ticks.get()).time(ns_per_tick());
+        let own = thread_cpu() + totals.marker_time.get() + assists;
         let has = self.limiter.update(own, process_cpu());
         self.core.credit.relieve(has);
         has

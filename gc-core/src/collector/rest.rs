@@ -84,7 +84,7 @@ impl Rest {
 
     /// CPU time of all markers; `own` is that of the collector's thread.
     fn cpu(core: &Core, own: Duration) -> Duration {
-        own + Duration::from_nanos(core.totals.marker_ns.get())
+        own + core.totals.marker_time.get()
     }
 
     /// Records that a cycle begins; `own` is the CPU time of the collector's thread so far.

@@ -12,7 +12,7 @@
 //! Times are microseconds since the heap was made. The process is the real one, so traces of
 //! several heaps of it can be joined; the tracks are numbered by heap.
 
-use crate::observe::life::{SpanState, Step};
+use crate::observe::life::{LifeStep, SpanState};
 use crate::observe::timeline::{Mark, What};
 use crate::word::{Bytes, HeapNumber, ThreadNumber, Ticks};
 use serde_json::{Value, json};
@@ -88,7 +88,7 @@ impl Track {
 }
 
 /// Writes the events, and counts them.
-struct Events<'a> {
+struct EventWriter<'a> {
     to: &'a mut dyn Write,
     heap: HeapNumber,
     clock: &'a Clock,
@@ -96,19 +96,19 @@ struct Events<'a> {
 }
 
 /// What a trace is made of.
-pub(super) struct Timeline {
+pub(super) struct HeapTimeline {
     pub(super) heap: HeapNumber,
     pub(super) clock: Clock,
     pub(super) tracks: Vec<Track>,
-    pub(super) spans: Vec<Step>,
+    pub(super) spans: Vec<LifeStep>,
     /// The names of the span classes.
     pub(super) classes: Vec<&'static str>,
 }
 
 /// Writes a trace. Returns the number of its events.
-pub(super) fn write(to: &mut dyn Write, of: &Timeline) -> io::Result<u64> {
+pub(super) fn write(to: &mut dyn Write, of: &HeapTimeline) -> io::Result<u64> {
     to.write_all(b"{\"displayTimeUnit\":\"ns\",\"traceEvents\":[")?;
-    let mut events = Events { to, heap: of.heap, clock: &of.clock, written: 0 };
+    let mut events = EventWriter { to, heap: of.heap, clock: &of.clock, written: 0 };
     for track in &of.tracks {
         events.track(track)?;
     }
@@ -118,7 +118,7 @@ pub(super) fn write(to: &mut dyn Write, of: &Timeline) -> io::Result<u64> {
     Ok(written)
 }
 
-impl Events<'_> {
+impl EventWriter<'_> {
     fn event(&mut self, id: TrackId, mut event: Value) -> io::Result<()> {
         event["pid"] = json!(std::process::id());
         event["tid"] = json!(if id == TrackId::COLLECTOR { self.heap.get() } else { id.0 });
@@ -180,8 +180,8 @@ impl Events<'_> {
     }
 
     /// The states of each span, one after the other.
-    fn spans(&mut self, of: &Timeline) -> io::Result<()> {
-        let mut of_spans: BTreeMap<u32, Vec<Step>> = BTreeMap::new();
+    fn spans(&mut self, of: &HeapTimeline) -> io::Result<()> {
+        let mut of_spans: BTreeMap<u32, Vec<LifeStep>> = BTreeMap::new();
         for step in &of.spans {
             let steps = of_spans.entry(step.span).or_default();
             if steps.last().is_none_or(|last| last.state != step.state) {

@@ -36,12 +36,12 @@ use std::collections::HashMap;
 #[derive(Debug, Default)]
 pub struct MetricsPublisher {
     heaps: Heaps,
-    seen: Mutex<Seen>,
+    seen: Mutex<Published>,
 }
 
 /// What was published before.
 #[derive(Debug, Default)]
-struct Seen {
+struct Published {
     is_described: bool,
     /// The ranges of each histogram, by its heap's name and its own name with labels.
     ranges: HashMap<(String, String), Vec<(u64, f64)>>,
@@ -93,7 +93,7 @@ fn describe(metric: &Metric) {
     }
 }
 
-fn publish(seen: &mut Seen, heap: &str, metrics: &Metrics) {
+fn publish(seen: &mut Published, heap: &str, metrics: &Metrics) {
     for sample in metrics.iter() {
         let name = sample.metric.name;
         let labels = labels(heap, sample);

@@ -10,7 +10,7 @@
 //!    thread, into files of a folder. A disk that is full, or a folder that is gone, is an error
 //!    that is kept and counted, and the program goes on.
 
-use super::chrome_trace::{self, Clock, Timeline, Track};
+use super::chrome_trace::{self, Clock, HeapTimeline, Track};
 use crate::api::Heap;
 use crate::api::watching::{OnPauseOver, tell_over};
 use crate::mutator::Core;
@@ -184,7 +184,7 @@ impl Shared {
         let covers = now.since(oldest.unwrap_or(now)).time(ns);
         let classes = core.space.all_classes().iter().map(|class| (class.info.name)()).collect();
         let clock = Clock { born: core.born, now, ns_per_tick: ns };
-        let timeline = Timeline { heap: core.events.heap, clock, tracks, spans, classes };
+        let timeline = HeapTimeline { heap: core.events.heap, clock, tracks, spans, classes };
         // What follows is no reason to keep the heap's memory.
         drop(core);
         let mut out = BufWriter::new(to);

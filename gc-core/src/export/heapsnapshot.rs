@@ -14,7 +14,7 @@
 
 use crate::graph::dominators::{UNREACHED, unreached};
 use crate::graph::rows::{Edge, Node, ROOT, VALUE, WEAK_KEY, WEAK_TARGET};
-use crate::graph::{Graph, What};
+use crate::graph::{Graph, NodeKind};
 use crate::inspect::Snapshot;
 use crate::trace::naming::{NamePath, Step};
 use std::io::{self, Write};
@@ -99,9 +99,9 @@ impl<'a> Texts<'a> {
     fn new(graph: &'a Graph) -> Texts<'a> {
         let places =
             Node::all(0..graph.first_object().index()).map(|node| match graph.what(node) {
-                What::Root => "(roots of the program)".into(),
-                What::Unreached => "(no root leads here)".into(),
-                What::Place(Some(place)) => format!("Root made at {place}"),
+                NodeKind::Root => "(roots of the program)".into(),
+                NodeKind::Unreached => "(no root leads here)".into(),
+                NodeKind::Place(Some(place)) => format!("Root made at {place}"),
                 _ => "Root".into(),
             });
         let mut all: Vec<String> = places.collect();

@@ -5,7 +5,7 @@
 //! it, the other would be garbage. What a node *retains* is its own size and that of all nodes that
 //! it dominates.
 //!
-//! 1. A depth-first search numbers the nodes ([`Search`]). Nodes that no edge leads to from the
+//! 1. A depth-first search numbers the nodes ([`DepthFirst`]). Nodes that no edge leads to from the
 //!    root become children of [`UNREACHED`].
 //! 2. In descending order each node gets its semidominator, from the predecessors by which the
 //!    search did not come to it. A forest with compressed paths gives the least value on the way
@@ -63,10 +63,10 @@ pub(crate) struct Dominated {
 /// of its own. `sizes` gives the size of each node, when the search's arrays are gone.
 pub(crate) fn dominate(rows: &Rows, sizes: impl FnOnce() -> Vec<u64>) -> Dominated {
     let n = rows.len();
-    let mut search = Search::new(rows);
+    let mut search = DepthFirst::new(rows);
     search.from(ROOT_NODE, Number::FIRST);
     let unreached = search.rest();
-    let Search { order, number, parent, stack, .. } = search;
+    let DepthFirst { order, number, parent, stack, .. } = search;
     drop(stack);
     let (offsets, sources) = predecessors(rows, &order, &number, &parent);
     drop(number);
@@ -144,7 +144,7 @@ fn pointed(rows: &Rows, seen: impl Fn(Node) -> bool) -> Bits {
 }
 
 /// A depth-first search over all nodes.
-struct Search<'a> {
+struct DepthFirst<'a> {
     rows: &'a Rows,
     /// The node with each number, and the number of each node.
     order: Vec<Node>,
@@ -155,11 +155,11 @@ struct Search<'a> {
     stack: Vec<(Number, u32)>,
 }
 
-impl<'a> Search<'a> {
-    fn new(rows: &'a Rows) -> Search<'a> {
+impl<'a> DepthFirst<'a> {
+    fn new(rows: &'a Rows) -> DepthFirst<'a> {
         let n = rows.len();
         let (order, parent) = (Vec::with_capacity(n), Vec::with_capacity(n));
-        Search { rows, order, number: vec![Number::NONE; n], parent, stack: Vec::new() }
+        DepthFirst { rows, order, number: vec![Number::NONE; n], parent, stack: Vec::new() }
     }
 
     fn enter(&mut self, node: Node, parent: Number) {
@@ -303,7 +303,7 @@ fn immediate(parent: Vec<Number>, mut offsets: Vec<u32>, sources: &[Number]) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::rows::{Edge, Label};
+    use super::super::rows::{Edge, EdgeLabel};
     use super::*;
     use crate::trace::naming::WHOLE;
 
@@ -311,7 +311,7 @@ mod tests {
         let mut rows = Rows::default();
         for row in edges {
             row.iter().for_each(|target| {
-                rows.push(Edge { target: *target, label: Label::of(WHOLE), index: u32::MAX })
+                rows.push(Edge { target: *target, label: EdgeLabel::of(WHOLE), index: u32::MAX })
             });
             rows.end_row();
         }

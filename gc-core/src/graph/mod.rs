@@ -81,7 +81,7 @@ pub(crate) struct RootEdge {
 /// What a node is.
 #[cfg_attr(not(feature = "snapshot"), allow(dead_code, reason = "an exporter writes it"))]
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum What {
+pub(crate) enum NodeKind {
     Root,
     Unreached,
     Place(Place),
@@ -319,13 +319,13 @@ impl Graph {
     }
     /// What a node is.
     #[cfg_attr(not(feature = "snapshot"), allow(dead_code, reason = "an exporter writes it"))]
-    pub(crate) fn what(&self, node: Node) -> What {
+    pub(crate) fn what(&self, node: Node) -> NodeKind {
         match node {
-            ROOT_NODE => What::Root,
-            UNREACHED => What::Unreached,
+            ROOT_NODE => NodeKind::Root,
+            UNREACHED => NodeKind::Unreached,
             _ => match self.object(node) {
-                Some(_) => What::Object,
-                None => What::Place(self.places[node.index() - 2]),
+                Some(_) => NodeKind::Object,
+                None => NodeKind::Place(self.places[node.index() - 2]),
             },
         }
     }
@@ -434,6 +434,6 @@ mod tests {
         assert_eq!(graph.rows.kept_by(ROOT_NODE).collect::<Vec<_>>(), [Node::new(2), UNREACHED]);
         assert_eq!(graph.rows.kept_by(UNREACHED).count(), 0);
         assert_eq!(graph.rows.len(), 2);
-        assert!(matches!(graph.what(Node::new(2)), What::Place(None)));
+        assert!(matches!(graph.what(Node::new(2)), NodeKind::Place(None)));
     }
 }

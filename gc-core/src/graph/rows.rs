@@ -45,12 +45,12 @@ impl Node {
 /// What an edge is called: a path of names, or one of the constants below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
-pub(crate) struct Label(u16);
+pub(crate) struct EdgeLabel(u16);
 
-impl Label {
+impl EdgeLabel {
     /// The label of an edge with a path.
-    pub(crate) const fn of(path: NamePath) -> Label {
-        Label(path.get())
+    pub(crate) const fn of(path: NamePath) -> EdgeLabel {
+        EdgeLabel(path.get())
     }
     /// The path of a label that is none of the constants.
     pub(crate) const fn path(self) -> NamePath {
@@ -59,15 +59,15 @@ impl Label {
 }
 
 /// The next entry's index is this entry's target.
-const INDEX: Label = Label(u16::MAX);
+const INDEX: EdgeLabel = EdgeLabel(u16::MAX);
 /// The target of a weak pointer, which the edge does not keep.
-pub(crate) const WEAK_TARGET: Label = Label(u16::MAX - 1);
+pub(crate) const WEAK_TARGET: EdgeLabel = EdgeLabel(u16::MAX - 1);
 /// The key of an ephemeron, which the edge does not keep.
-pub(crate) const WEAK_KEY: Label = Label(u16::MAX - 2);
+pub(crate) const WEAK_KEY: EdgeLabel = EdgeLabel(u16::MAX - 2);
 /// The value of an ephemeron.
-pub(crate) const VALUE: Label = Label(u16::MAX - 3);
+pub(crate) const VALUE: EdgeLabel = EdgeLabel(u16::MAX - 3);
 /// A root, from the place where it was made.
-pub(crate) const ROOT: Label = Label(u16::MAX - 4);
+pub(crate) const ROOT: EdgeLabel = EdgeLabel(u16::MAX - 4);
 
 /// Rows for which one start is kept.
 const GROUP: usize = 16;
@@ -78,7 +78,7 @@ const LONG: u8 = u8::MAX;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Edge {
     pub(crate) target: Node,
-    pub(crate) label: Label,
+    pub(crate) label: EdgeLabel,
     /// Of meaning only if the label's path has an element.
     pub(crate) index: u32,
 }
@@ -90,7 +90,7 @@ impl Edge {
     }
 }
 
-fn is_weak(label: Label) -> bool {
+fn is_weak(label: EdgeLabel) -> bool {
     matches!(label, WEAK_TARGET | WEAK_KEY)
 }
 
@@ -101,10 +101,10 @@ pub(crate) struct Rows {
     lengths: Vec<u8>,
     long: HashMap<u32, u32>,
     targets: Vec<Node>,
-    labels: Vec<Label>,
+    labels: Vec<EdgeLabel>,
     /// Where the row begins that is being made, and its last edge.
     begin: usize,
-    last: Option<(Label, u32)>,
+    last: Option<(EdgeLabel, u32)>,
 }
 
 impl Rows {
@@ -223,7 +223,7 @@ mod tests {
         let row = |node: u32| -> Vec<Edge> {
             // Lengths below, at and over what a byte holds.
             let n = [0, 1, 3, 254, 255, 300][node as usize % 6];
-            let label = |i: u32| Label((i / 100) as u16);
+            let label = |i: u32| EdgeLabel((i / 100) as u16);
             let index = |i: u32| if i.is_multiple_of(7) { i * 3 } else { (i / 7) * 21 + i % 7 };
             (0..n)
                 .map(|i| Edge { target: Node(node * 7 + i), label: label(i), index: index(i) })
@@ -247,7 +247,7 @@ mod tests {
     fn weak_edges_keep_nothing() {
         let mut rows = Rows::default();
         for (target, label, index) in
-            [(5, WEAK_TARGET, u32::MAX), (6, VALUE, u32::MAX), (7, Label(0), 9)]
+            [(5, WEAK_TARGET, u32::MAX), (6, VALUE, u32::MAX), (7, EdgeLabel(0), 9)]
         {
             rows.push(Edge { target: Node(target), label, index });
         }

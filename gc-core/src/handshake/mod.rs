@@ -27,7 +27,7 @@ pub use epoch::{Epoch, EpochWord, Mode};
 pub use light::LightEpoch;
 pub use pin::PinWord;
 
-use crate::sync::{AtomicU64, Mutex, Ordering, chaos};
+use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// Decides which thread does the owner's work for a new epoch. Either the owner does, at its first
 /// pin in the epoch, or the collector does, for an owner that is not pinned (rule 11).
@@ -57,9 +57,7 @@ impl Crossing {
     /// last).
     pub fn owner(&self, epoch: Epoch, work: impl FnOnce()) {
         let _lock = self.lock.lock();
-        chaos();
         work();
-        chaos();
         self.seen.store(epoch.word(), Ordering::Relaxed);
     }
     /// The collector's side, after it found the owner unpinned or crossed. Runs `work` if the owner
@@ -67,7 +65,6 @@ impl Crossing {
     /// pin in an older one does not stand (INV-1). So the owner's cache is the collector's.
     pub fn on_behalf(&self, epoch: Epoch, work: impl FnOnce()) {
         let _lock = self.lock.lock();
-        chaos();
         if self.seen.load(Ordering::Relaxed) < epoch.word() {
             work();
         }

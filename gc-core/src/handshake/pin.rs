@@ -49,7 +49,6 @@ impl PinWord {
     /// if not.
     #[inline(always)]
     fn stands(&self, at: Epoch, now: impl FnOnce() -> Epoch) -> bool {
-        crate::sync::chaos();
         if now() == at {
             return true;
         }

@@ -27,32 +27,32 @@ const FIRST: usize = if cfg!(any(loom, shuttle)) { 1 } else { 4 };
 pub struct Registry<R> {
     /// How many places are filled.
     count: Mutex<usize>,
-    first: Row<R>,
+    first: RecordRow<R>,
 }
 
 /// Places for records, filled from the front; null where there is none yet.
 #[derive(Debug)]
-struct Row<R> {
+struct RecordRow<R> {
     places: Box<[AtomicPtr<R>]>,
-    next: AtomicPtr<Row<R>>,
+    next: AtomicPtr<RecordRow<R>>,
 }
 
-impl<R> Row<R> {
-    fn new(len: usize) -> Row<R> {
+impl<R> RecordRow<R> {
+    fn new(len: usize) -> RecordRow<R> {
         let places = (0..len).map(|_| AtomicPtr::new(ptr::null_mut())).collect();
-        Row { places, next: AtomicPtr::new(ptr::null_mut()) }
+        RecordRow { places, next: AtomicPtr::new(ptr::null_mut()) }
     }
     /// The next row, if there is one.
-    fn next(&self) -> Option<&Row<R>> {
+    fn next(&self) -> Option<&RecordRow<R>> {
         // SAFETY: INV-2: null, or a leaked box, which lives as long as the registry.
         unsafe { self.next.load(Ordering::Acquire).as_ref() }
     }
     /// The next row, made if there is none. The caller has the writers' lock.
-    fn next_or_new(&self) -> &Row<R> {
+    fn next_or_new(&self) -> &RecordRow<R> {
         if let Some(next) = self.next() {
             return next;
         }
-        let made = Box::into_raw(Box::new(Row::new(2 * self.places.len())));
+        let made = Box::into_raw(Box::new(RecordRow::new(2 * self.places.len())));
         self.next.store(made, Ordering::Release);
         // SAFETY: INV-2: as above.
         unsafe { &*made }
@@ -63,7 +63,7 @@ impl<R> Registry<R> {
     /// No thread is registered.
     #[allow(clippy::new_without_default, reason = "a protocol type is made on purpose")]
     pub fn new() -> Self {
-        Registry { count: Mutex::new(0), first: Row::new(FIRST) }
+        Registry { count: Mutex::new(0), first: RecordRow::new(FIRST) }
     }
 
     /// Adds a record; its owner pins only after this returns.

@@ -13,7 +13,7 @@
 //! A cache belongs to its thread, and to the collector while the thread is known to be outside of
 //! every pin and kept there (INV-3, `handshake::Crossing`). Its cells are therefore plain.
 
-use super::free::{Free, Held, Rest, Run};
+use super::free::{Free, HeldSlots, Run, Unused};
 use super::object::TypeInfo;
 use super::size_class::{self, SizeClass};
 use super::span::{OwnedSpan, SpanBits, SpanClass};
@@ -110,14 +110,14 @@ impl Cursor {
     }
     /// Takes the span out, with its unused rest. The distance to the next point stays: it is
     /// counted in slots that the cursor hands out, and given up ones are none.
-    pub(crate) fn take(&self) -> Option<Held> {
+    pub(crate) fn take(&self) -> Option<HeldSlots> {
         let block = BlockId::new(self.span.replace(0).checked_sub(1)? as usize);
         let (from, to) = (Addr::new(self.at.replace(0)), Addr::new(self.end.replace(0)));
-        let rest = Rest { run: Run { from, to }, holes: self.holes.replace(0) };
-        self.class.get().map(|class| Held { span: OwnedSpan::from_parts(class, block), rest })
+        let rest = Unused { run: Run { from, to }, holes: self.holes.replace(0) };
+        self.class.get().map(|class| HeldSlots { span: OwnedSpan::from_parts(class, block), rest })
     }
     /// The inverse.
-    pub(crate) fn restore(&self, held: Held) {
+    pub(crate) fn restore(&self, held: HeldSlots) {
         self.put(held.span, held.rest.run);
         self.holes.set(held.rest.holes);
     }
@@ -137,7 +137,7 @@ impl Cursor {
     }
     /// The address from which on free slots of `held`, which was taken, may be this cursor's next.
     /// The span starts at address `start`.
-    pub(crate) fn next_at(&self, held: &Held, start: Addr) -> Addr {
+    pub(crate) fn next_at(&self, held: &HeldSlots, start: Addr) -> Addr {
         // Holes that were cut have their rest in the same word; before a rest none are free.
         let end = held.rest.run.to;
         if self.is_due(held.span.class()) { (end - WORD_BYTES).max(start) } else { end }

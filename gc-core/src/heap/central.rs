@@ -5,7 +5,7 @@
 //! comes back is not taken for the one that was read (ABA). Links lie in a table that is never
 //! freed. So a thread may read the link of a span that another thread has popped meanwhile.
 
-use crate::sync::{AtomicU32, AtomicU64, Ordering, chaos};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::word::BlockId;
 
 /// A link: the index of the next element plus one, or zero.
@@ -45,7 +45,6 @@ impl Stack {
         let mut head = self.head.load(Ordering::Acquire);
         loop {
             let top = BlockId::new((head as u32).checked_sub(1)? as usize);
-            chaos();
             let below = link(top).load(Ordering::Relaxed);
             let next = (head >> 32).wrapping_add(1) << 32 | u64::from(below);
             match self.head.compare_exchange_weak(head, next, Ordering::AcqRel, Ordering::Acquire) {

@@ -41,7 +41,7 @@ pub(crate) enum Free {
 
 /// The slots of a span that a cursor has taken and not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Rest {
+pub(crate) struct Unused {
     /// The unused rest of the run.
     pub(crate) run: Run,
     /// The unused holes in the bitmap word that ends at the end of the run.
@@ -50,9 +50,9 @@ pub(crate) struct Rest {
 
 /// The content of a cursor, moved out of it.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct HeldSlots {
     pub(crate) span: OwnedSpan,
-    pub(crate) rest: Rest,
+    pub(crate) rest: Unused,
 }
 
 impl OwnedSpan {
@@ -130,7 +130,7 @@ impl OwnedSpan {
     pub(crate) fn for_unused(
         &self,
         tables: &Tables,
-        rest: Rest,
+        rest: Unused,
         mut each: impl FnMut(WordIndex, u64),
     ) {
         let (start, first) = (tables.address(self.block()), tables.first_word(self.block()));
@@ -160,7 +160,7 @@ impl OwnedSpan {
     }
     /// Undoes `take_run` and `take_holes` for the unused `rest`. Returns how many slots of the span
     /// are free then.
-    pub(crate) fn give_rest(&self, tables: &Tables, rest: Rest) -> usize {
+    pub(crate) fn give_rest(&self, tables: &Tables, rest: Unused) -> usize {
         let class = self.class();
         let mut free = 0;
         self.for_unused(tables, rest, |word, mask| {
@@ -354,7 +354,7 @@ mod tests {
                 if used == 0 {
                     refill(&space, &first);
                 }
-                let Held { span, rest } = first.take().unwrap();
+                let HeldSlots { span, rest } = first.take().unwrap();
                 let mut unused = 0;
                 span.for_unused(&space, rest, |_, mask| unused += mask.count_ones() as usize);
                 assert_eq!(unused, free.len() - got.len(), "{class:?}");

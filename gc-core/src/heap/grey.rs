@@ -2,7 +2,7 @@
 //! Whether a span with grey objects is queued: one byte, [`GreySpan`]. [`scans`](super::scans)
 //! tells what it is for.
 
-use crate::sync::{AtomicU8, Ordering, chaos};
+use crate::sync::{AtomicU8, Ordering};
 
 /// Not queued: each grey object of the span is in a marker's hands.
 const IDLE: u8 = 0;
@@ -52,7 +52,6 @@ impl GreySpan {
             if now == MANY {
                 return false;
             }
-            chaos();
             match self.0.compare_exchange_weak(now, now + 1, Ordering::SeqCst, Ordering::SeqCst) {
                 Ok(_) => return now == IDLE,
                 Err(other) => now = other,
@@ -67,7 +66,6 @@ impl GreySpan {
         if self.0.load(Ordering::SeqCst) == MANY {
             return false;
         }
-        chaos();
         self.0.swap(MANY, Ordering::SeqCst) == IDLE
     }
 

@@ -19,11 +19,12 @@
 //! All metadata lies in dense side tables indexed by block number, never in the blocks and never in
 //! the objects. Within this folder `os`, `bitmap`, `central`, `size_class`, `object` and `grey` do
 //! not know each other. `span` builds on them, `page_map` on `bitmap`, `page_alloc` on `page_map`
-//! and `central`, `tables` on `span` and `grey`. `free` and `scans` build on `tables`, `cache` on
-//! `free`, this file on all, and `waste` on this file.
+//! and `central`, `tables` on `span` and `grey`. `free` and `scans` build on `tables`, `poison` and
+//! `cache` on `free`, this file on all, and `waste` on this file.
 //!
 //! Files, lowest first: `os`, `bitmap`, `central`, `size_class`, `object`, `grey`, `address`,
-//! `asan`, `page_map`, `page_alloc`, `span`, `tables`, `free`, `scans`, `cache`, `waste`.
+//! `asan`, `page_map`, `page_alloc`, `span`, `tables`, `free`, `poison`, `scans`,
+//! `cache`, `waste`.
 
 pub(crate) mod address;
 pub(crate) mod asan;
@@ -36,6 +37,7 @@ pub(crate) mod object;
 pub(crate) mod os;
 pub(crate) mod page_alloc;
 mod page_map;
+pub(crate) mod poison;
 pub(crate) mod scans;
 pub(crate) mod size_class;
 pub(crate) mod span;
@@ -375,26 +377,33 @@ impl Pages for Space {
         let group = (self.mem.page() / WORD_BITMAP).max(1);
         let words = group * 64 * BLOCK_WORDS;
         let first = word * 64 * BLOCK_WORDS;
-        // Under a scheduler every look at a word is a step.
-        if cfg!(all(any(debug_assertions, gc_verify), not(shuttle))) {
-            // Blocks that were never taken may not be open.
-            let end = (first + words).min(self.high().get().next_multiple_of(64) * BLOCK_WORDS);
-            let end = end.min(self.blocks().get() * BLOCK_WORDS);
-            let is_zero = |i: WordIndex| {
-                !self.mark_word(i).is_set(u64::MAX)
-                    && self.allocated(i) == 0
-                    && self.is_unscanned(i)
-            };
-            if !(first..end).map(WordIndex::new).all(is_zero) {
-                crate::error::fatal("INV-17: a free block has a mark bit or an alloc bit");
-            }
-        }
+        self.check_bitmaps(first..first + words);
         let bytes = group * WORD_BITMAP;
         let go = |table: &Reservation| {
             table.release_zeroes(Region { at: table.base() + word * WORD_BITMAP, bytes })
         };
         // All of them, whatever the first returns.
         Tables::BITMAPS.iter().fold(true, |all, &i| go(&self.table_memory[i]) & all)
+    }
+}
+
+impl Space {
+    /// Checks that the bitmaps of free blocks are zero (INV-17), where debug assertions are on and
+    /// in the verifying build.
+    fn check_bitmaps(&self, words: Range<usize>) {
+        // Under a scheduler every look at a word is a step.
+        if !cfg!(all(any(debug_assertions, gc_verify), not(shuttle))) {
+            return;
+        }
+        // Blocks that were never taken may not be open.
+        let end = words.end.min(self.high().get().next_multiple_of(64) * BLOCK_WORDS);
+        let end = end.min(self.blocks().get() * BLOCK_WORDS);
+        let is_zero = |i: WordIndex| {
+            !self.mark_word(i).is_set(u64::MAX) && self.allocated(i) == 0 && self.is_unscanned(i)
+        };
+        if !(words.start..end).map(WordIndex::new).all(is_zero) {
+            crate::error::fatal("INV-17: a free block has a mark bit or an alloc bit");
+        }
     }
 }
 

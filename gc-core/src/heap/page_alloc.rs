@@ -18,7 +18,7 @@
 use super::central::{Link, Stack};
 use super::page_map::PageMap;
 pub(crate) use super::page_map::PageSize;
-use crate::sync::{AtomicUsize, Backoff, Mutex, Ordering, chaos, plain};
+use crate::sync::{AtomicUsize, Backoff, Mutex, Ordering, plain};
 use crate::word::{BlockId, BlockRange, Blocks};
 use std::ops::Range;
 
@@ -393,7 +393,6 @@ impl PageAlloc {
         pages: &impl Pages,
     ) -> Option<(BlockRange, Blocks)> {
         let piece = self.map.lock().lend_idle_below(at, most.min(PIECE))?;
-        chaos();
         let gone = Self::give_to_system(piece, pages);
         self.map.lock().take_back(piece, gone);
         self.released.fetch_add(gone.len.get() as u64, Ordering::Relaxed);
@@ -425,7 +424,6 @@ impl PageAlloc {
             let word = self.map.lock().lend_word(at..glance);
             at = glance;
             if let Some(word) = word {
-                chaos();
                 let done = pages.release_bitmaps(word);
                 let mut map = self.map.lock();
                 map.take_word_back(word, done);

@@ -28,7 +28,7 @@ use super::grey::Grey;
 use super::span::SpanClass;
 use super::tables::Tables;
 use crate::config::BLOCK_WORDS;
-use crate::sync::{chaos, prefetch};
+use crate::sync::prefetch;
 use crate::trace::near::{Bits, Near, each_object};
 use crate::word::{Addr, WordIndex};
 
@@ -103,7 +103,6 @@ impl Tables {
         near.settle(|i, taken| {
             let new = self.mark_word(first + i).test_and_set_all(taken);
             marked += u64::from(new.count_ones());
-            chaos();
             let _ = self.scan_word(first + i).add(taken);
         });
         marked

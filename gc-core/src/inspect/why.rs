@@ -154,11 +154,11 @@ pub(super) fn path(graph: &Graph, wanted: &Wanted<'_>) -> Option<RootPath> {
     match wanted.0 {
         Sought::Object(addr) => {
             let node = graph.node_at(addr)?;
-            Search::new(graph).to(|at| at == node, None)
+            PathSearch::new(graph).to(|at| at == node, None)
         }
         Sought::Beside { slot, addr } => {
             let node = graph.node_at(addr)?;
-            Search::new(graph).to(|at| at == node, Some(slot))
+            PathSearch::new(graph).to(|at| at == node, Some(slot))
         }
         Sought::Type(name) => {
             let mut are = [is_called, mentions].map(|is| {
@@ -169,21 +169,21 @@ pub(super) fn path(graph: &Graph, wanted: &Wanted<'_>) -> Option<RootPath> {
             are.iter_mut().flat_map(|is| is.iter_mut().zip(&met)).for_each(|(is, met)| *is &= met);
             let is = are.into_iter().find(|is| is.contains(&true))?;
             let matches = |node| graph.object(node).is_some_and(|(_, kind, _)| is[kind as usize]);
-            Search::new(graph).to(matches, None)
+            PathSearch::new(graph).to(matches, None)
         }
     }
 }
 
-struct Search<'a> {
+struct PathSearch<'a> {
     graph: &'a Graph,
     /// From which node each one was found; itself for a root's object.
     from: Vec<Node>,
     queue: std::collections::VecDeque<Node>,
 }
 
-impl<'a> Search<'a> {
-    fn new(graph: &'a Graph) -> Search<'a> {
-        Search { graph, from: vec![Node::NONE; graph.len()], queue: Default::default() }
+impl<'a> PathSearch<'a> {
+    fn new(graph: &'a Graph) -> PathSearch<'a> {
+        PathSearch { graph, from: vec![Node::NONE; graph.len()], queue: Default::default() }
     }
 
     fn find(&mut self, node: Node, from: Node) {

@@ -11,7 +11,7 @@
 //! 3. After the next handshake it compares. If there is anything new it calls [`Detector::resume`],
 //!    drains, and begins another round.
 
-use crate::sync::{AtomicU64, Ordering, chaos};
+use crate::sync::{AtomicU64, Ordering};
 
 const PARKED: u64 = 1 << 32;
 
@@ -41,7 +41,6 @@ impl Detector {
             if now & PARKED != 0 {
                 return false;
             }
-            chaos();
             // One read-modify-write, so that nothing happens between the test of PARKED and the
             // count.
             match self.0.compare_exchange_weak(now, now + 1, Ordering::SeqCst, Ordering::Relaxed) {

@@ -18,7 +18,7 @@
 //! sees the mark, and the collector that waits for it, must see the count. The SPIN model found
 //! this case (`COUNTAFTER`), after the stress program had.
 
-use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, chaos};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use crate::word::Addr;
 use std::ptr;
 
@@ -85,7 +85,6 @@ impl GreyRing {
         }
         let tail = self.owner.tail.load(Ordering::Relaxed);
         self.own_slots()[tail as usize % LEN].store(addr.get(), Ordering::Relaxed);
-        chaos();
         self.owner.tail.store(tail + 1, Ordering::Release);
         true
     }
@@ -165,7 +164,6 @@ impl GreyRing {
             let slot = unsafe { &(*slots)[i as usize % LEN] };
             sink(Addr::new(slot.load(Ordering::Relaxed)));
         }
-        chaos();
         self.taker.head.store(head + n, Ordering::Release);
         self.taker.taking.store(false, Ordering::Release);
         n as usize

@@ -16,8 +16,9 @@ use crate::config::BLOCK;
 use crate::error::{AllocError, contain};
 use crate::handshake::Mode;
 use crate::heap::cache::{self, Cursor, Tag};
-use crate::heap::free::{Free, Rest, Run};
+use crate::heap::free::{Free, Run, Unused};
 use crate::heap::object::{LEAF_INFO, TypeInfo};
+use crate::heap::poison;
 use crate::heap::size_class::{self, SizeClass};
 use crate::heap::span::{List, OwnedSpan, SpanClass};
 use crate::mark::worker::Marker;
@@ -234,7 +235,7 @@ impl Record {
         if self.mode.get() == Mode::Mark {
             // All free slots of the span at once: one locked instruction for a word of them, not
             // for a run.
-            let rest = Rest { run: Run { from: start, to: start }, holes: 0 };
+            let rest = Unused { run: Run { from: start, to: start }, holes: 0 };
             self.set_marks(core, &span, rest);
         }
         self.use_free(core, cursor, span, first)
@@ -254,7 +255,7 @@ impl Record {
                 cursor.bump(class.slot).expect("a run is not empty")
             }
             Free::Holes(holes) => {
-                if class.info.weak_box || cfg!(any(gc_verify, gc_asan)) {
+                if class.info.weak_box || poison::EACH_SLOT {
                     span.each_slot(&core.space, holes, |slot| self.open(core, class, slot));
                 }
                 if holes.word + 1 < class.starts.len() {
@@ -274,8 +275,7 @@ impl Record {
     #[inline(always)]
     pub(super) fn open(&self, core: &Core, class: &'static SpanClass, run: Run) {
         core.space.open_run(class, run);
-        #[cfg(gc_verify)]
-        crate::verify::check_free(class, run);
+        poison::check(class, run);
         if class.info.weak_box {
             for at in (run.from.get()..run.to.get()).step_by(class.slot).map(Addr::new) {
                 // SAFETY: INV-11: the slot is free and the span is ours, and whatever it holds is a

@@ -28,7 +28,7 @@ use crate::mark::Work;
 use crate::observe::clock::ticks;
 use crate::observe::histogram::PauseKind;
 use crate::roots::{CHUNK_BYTES, SlotRef};
-use crate::sync::{AtomicUsize, Ordering, chaos};
+use crate::sync::{AtomicUsize, Ordering};
 use crate::trace::{PACKET, Trace, Tracer};
 use crate::weak::ephemeron::EPHEMERON;
 use crate::weak::gate::{WEAK_BOX, WeakBox};
@@ -81,7 +81,6 @@ impl Record {
             .filter(|addr| !addr.get().is_null())
             .for_each(|addr| space.prefetch_mark(addr.get()));
         for addr in late {
-            chaos();
             self.shade(addr.get());
         }
         self.settle_kept();
@@ -108,7 +107,6 @@ impl Record {
         // A plain read of the old value is enough from Mark on. A value that another thread stores
         // meanwhile is known to that thread, and all threads shade or have crossed.
         let old = field.load(Ordering::Acquire);
-        chaos();
         field.store(new.get(), Ordering::Release);
         if self.late.note(Addr::new(old)) {
             self.shade_late();
@@ -124,9 +122,7 @@ impl Record {
         if self.mode.get() == Mode::Prep {
             self.shade(new);
         }
-        chaos();
         let old = Addr::new(field.swap(new.get(), Ordering::AcqRel));
-        chaos();
         if self.mode.get() != Mode::Off {
             // In Prep exactly the value that the exchange returned: a plain read would miss a store
             // by a thread in Off.
@@ -146,7 +142,6 @@ impl Record {
         }
         let result =
             field.compare_exchange(current.get(), new.get(), Ordering::AcqRel, Ordering::Acquire);
-        chaos();
         if self.mode.get() != Mode::Off && result.is_ok() {
             self.shade(current);
         }
@@ -172,7 +167,6 @@ impl Record {
             // the collector that waits for that thread (rule 7).
             self.ring.begin();
         }
-        chaos();
         if !core.space.mark(addr) {
             // Acquire: makes the count of the thread that marked it visible.
             let _marked = core.space.is_marked(addr);
@@ -184,7 +178,6 @@ impl Record {
             }
             return;
         }
-        chaos();
         if !self.ring.push(addr) {
             self.hand_over(core, addr);
         }
@@ -246,7 +239,6 @@ impl Record {
             // Shade first, then publish (rule 2).
             self.shade(addr);
         }
-        chaos();
         let mut batch = self.roots.borrow_mut();
         if batch.is_empty() && self.core().roots.take_batch(&mut batch) {
             self.core().credit.press(Bytes::new(CHUNK_BYTES));

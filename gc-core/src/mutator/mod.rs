@@ -33,7 +33,7 @@ pub(crate) use self::place::{PlacedRecord, RecordAddr};
 pub(crate) use self::shared::Core;
 use crate::handshake::{Crossing, Epoch, Mode, PinWord};
 use crate::heap::cache::Cache;
-use crate::heap::free::{Held, Rest};
+use crate::heap::free::{HeldSlots, Unused};
 use crate::heap::span::{List, OwnedSpan, SpanClass};
 use crate::mark::ring::GreyRing;
 use crate::mark::worker::Marker;
@@ -45,7 +45,7 @@ use crate::observe::site::Site;
 use crate::observe::watch::LazyNotes;
 use crate::pacing::{QUANTUM, Share};
 use crate::roots::SlotRef;
-use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering, chaos, plain, thread_local};
+use crate::sync::{Arc, AtomicU64, Mutex, OnceLock, Ordering, plain, thread_local};
 use crate::word::{Bytes, Cycle, SweepNumber, ThreadNumber, WordIndex};
 use barrier::Late;
 use kept::Kept;
@@ -366,7 +366,7 @@ impl Record {
     }
 
     /// Marks the slots of a span that are free or this thread's.
-    fn set_marks(&self, core: &Core, span: &OwnedSpan, rest: Rest) {
+    fn set_marks(&self, core: &Core, span: &OwnedSpan, rest: Unused) {
         let class = span.class();
         span.for_unused(&core.space, rest, |word, mask| self.set_black(core, class, word, mask));
     }
@@ -374,10 +374,9 @@ impl Record {
     /// Marks slots of a word of a span that the thread owns. No other thread can find an object
     /// there yet.
     fn set_black(&self, core: &Core, class: &'static SpanClass, word: WordIndex, mask: u64) {
-        // First: a marker that sees the mark must not take the slot for an object that waits to
-        // be scanned.
+        // First: a marker that sees the mark must not take the slot for an object that waits to be
+        // scanned.
         core.space.set_scanned(class, word, mask);
-        chaos();
         core.space.mark_word(word).set_own(mask);
     }
 
@@ -395,13 +394,12 @@ impl Record {
     fn give_up(&self, core: &Core) {
         let black = self.black.get();
         self.cache.each(|cursor| {
-            let Some(Held { span, rest }) = cursor.take() else { return };
+            let Some(HeldSlots { span, rest }) = cursor.take() else { return };
             let (class, space) = (span.class(), &core.space);
             class.count_uncached();
             if black {
                 span.for_unused(space, rest, |word, mask| space.mark_word(word).clear_own(mask));
             }
-            chaos();
             let unused = span.give_rest(space, rest);
             cursor.uncount(unused);
             let meta = space.meta(span.block());

@@ -29,13 +29,13 @@ pub(crate) struct PlacedRecord {
 }
 
 /// Zeroed memory for a record.
-struct Place {
+struct RecordMemory {
     at: NonNull<Record>,
     pages: Option<Region>,
 }
 
-impl Place {
-    fn of_pages() -> Option<Place> {
+impl RecordMemory {
+    fn of_pages() -> Option<RecordMemory> {
         let page = memory::page_size();
         // The sanitizer looks for leaks in ordinary allocations, and not in pages, which have
         // pointers to some of them.
@@ -50,15 +50,15 @@ impl Place {
             unsafe { memory::unmap(pages) };
             return None;
         }
-        NonNull::new(pages.at as *mut Record).map(|at| Place { at, pages: Some(pages) })
+        NonNull::new(pages.at as *mut Record).map(|at| RecordMemory { at, pages: Some(pages) })
     }
 
     #[cold]
-    fn allocated() -> Place {
+    fn allocated() -> RecordMemory {
         let at = NonNull::from(Box::leak(Box::<Record>::new_uninit())).cast::<Record>();
         // SAFETY: INV-3: a fresh allocation for a record.
         unsafe { at.write_bytes(0, 1) };
-        Place { at, pages: None }
+        RecordMemory { at, pages: None }
     }
 
     /// Makes a record of the heap of `core` here.
@@ -72,7 +72,7 @@ impl Place {
 impl PlacedRecord {
     /// A record of the heap of `core`.
     pub(super) fn new(core: &Arc<Core>) -> PlacedRecord {
-        Place::of_pages().unwrap_or_else(Place::allocated).fill(core)
+        RecordMemory::of_pages().unwrap_or_else(RecordMemory::allocated).fill(core)
     }
     /// Where the record is.
     pub(crate) fn addr(&self) -> RecordAddr {
@@ -138,7 +138,7 @@ mod tests {
     fn records_of_both_places_are_used_and_end() {
         let heap = crate::Heap::new();
         heap.mutate(|mc| {
-            let places = [Place::of_pages(), Some(Place::allocated())];
+            let places = [RecordMemory::of_pages(), Some(RecordMemory::allocated())];
             for place in places.into_iter().flatten() {
                 let record = place.fill(&mc.core());
                 assert!(record.is_unpinned() && !record.is_pinned_here());

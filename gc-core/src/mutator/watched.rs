@@ -7,7 +7,7 @@ use crate::observe::clock::{ns_per_tick, ns_per_tick_so_far, ticks};
 use crate::observe::histogram::PauseKind;
 use crate::observe::probe::slow_pause;
 use crate::observe::timeline::Timeline;
-use crate::observe::utilisation::{Interruptions, Known};
+use crate::observe::utilisation::{Interruptions, KnownTime};
 use crate::observe::watch::{LongPause, Notes};
 use crate::observe::{Phase, SlowPause};
 use crate::platform::thread::{Scheduled, scheduled, tid};
@@ -123,7 +123,7 @@ impl Record {
         // Short ones are known by their sum only, since the owner came.
         let short = total.since(self.notes().map_or(Ticks::ZERO, Notes::long_ticks));
         let lived = now.since(owned_since).get().max(1);
-        let known = Known { from: from.min(now), to: now, is_whole };
+        let known = KnownTime { from: from.min(now), to: now, is_whole };
         Interruptions::new(long, known, short.get() as f64 / lived as f64)
     }
     /// For how long the thread has used the record and was interrupted meanwhile; and what the

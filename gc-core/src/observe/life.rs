@@ -42,10 +42,10 @@ impl SpanState {
     ];
 }
 
+#[cfg(all(feature = "timeline", not(loom)))]
+pub(crate) use followed::LifeStep;
 #[cfg(not(loom))]
 pub(crate) use followed::SpanLife;
-#[cfg(all(feature = "timeline", not(loom)))]
-pub(crate) use followed::Step;
 
 /// In the models no span is followed.
 #[cfg(loom)]
@@ -121,11 +121,11 @@ mod followed {
             self.tape.push(&Note { words, place: None }, may_grow);
         }
         /// What was noted, in its order.
-        pub(crate) fn steps(&self) -> Vec<Step> {
+        pub(crate) fn steps(&self) -> Vec<LifeStep> {
             let step = |(_, note): (u64, Note)| {
                 let [at, what, state, _] = note.words;
                 let state = *SpanState::ALL.get(state as usize)?;
-                Some(Step {
+                Some(LifeStep {
                     at: Ticks::new(at),
                     span: (what >> 32) as u32,
                     class: what as u32,
@@ -138,7 +138,7 @@ mod followed {
 
     /// A step in the life of a span: when, of which class, and to which state.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub(crate) struct Step {
+    pub(crate) struct LifeStep {
         pub(crate) at: Ticks,
         pub(crate) span: u32,
         pub(crate) class: u32,

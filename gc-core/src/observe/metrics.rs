@@ -127,6 +127,26 @@ impl Level {
     }
 }
 
+/// A time that one thread sets, or that is added up.
+#[derive(Debug, Default)]
+pub(crate) struct Time(Level);
+
+impl Time {
+    pub(crate) fn set(&self, time: Duration) {
+        self.0.set(time.as_nanos() as u64);
+    }
+    pub(crate) fn add(&self, time: Duration) {
+        self.0.add(time.as_nanos() as u64);
+    }
+    /// Raises it to `time` at least.
+    pub(crate) fn raise(&self, time: Duration) {
+        self.0.raise(time.as_nanos() as u64);
+    }
+    pub(crate) fn get(&self) -> Duration {
+        Duration::from_nanos(self.0.get())
+    }
+}
+
 /// The running sums behind [`Stats`] and [`Metrics`](super::Metrics) that no protocol depends on.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
@@ -142,9 +162,9 @@ pub(crate) struct Totals {
     pub(crate) fresh_bytes: Counter,
     /// Time of assists, and of the markers beside the collector's thread.
     pub(crate) assist_ticks: Counter,
-    pub(crate) marker_ns: Counter,
+    pub(crate) marker_time: Time,
     /// What the cycles did that have ended.
-    pub(crate) work: Work,
+    pub(crate) work: CycleWork,
     /// Written by the collector's thread.
     pub(crate) handshake_times: Times,
     pub(crate) cycle_times: Times,
@@ -174,20 +194,20 @@ pub(crate) enum Sweeper {
 
 /// What cycles did; written by the collector's thread at the end of each.
 #[derive(Debug, Default)]
-pub(crate) struct Work {
+pub(crate) struct CycleWork {
     pub(crate) marked_objects: Counter,
     pub(crate) marked_bytes: Counter,
     pub(crate) assisted_bytes: Counter,
     pub(crate) rounds: Counter,
-    /// Nanoseconds by phase.
-    pub(crate) phases: [Counter; Phase::ALL.len()],
-    /// Bytes a second, and the longest wait for one thread in nanoseconds, of the last cycle.
+    /// How long each phase took.
+    pub(crate) phases: [Time; Phase::ALL.len()],
+    /// Bytes a second, and the longest wait for one thread, of the last cycle.
     pub(crate) mark_rate: Level,
-    pub(crate) straggler_ns: Level,
+    pub(crate) straggler_time: Time,
     /// The longest wait of the cycle that runs.
-    longest_ns: Level,
-    /// Processor time of the collector's thread, in nanoseconds.
-    pub(crate) cpu_ns: Level,
+    longest_wait: Time,
+    /// Processor time of the collector's thread.
+    pub(crate) cpu: Time,
 }
 
 impl Totals {
@@ -200,7 +220,7 @@ impl Totals {
         if wait > STRAGGLES {
             self.stragglers.add(1);
         }
-        self.work.longest_ns.raise(wait.as_nanos() as u64);
+        self.work.longest_wait.raise(wait);
     }
     /// Counts a cycle that began at `since`. By now the collector's thread has used
     /// `cpu`.
@@ -211,7 +231,7 @@ impl Totals {
     }
 }
 
-impl Work {
+impl CycleWork {
     /// Adds `bytes` that a marking found in `time`, `assisted` of them by mutators.
     pub(crate) fn marked(&self, bytes: Bytes, assisted: Bytes, time: Duration) {
         self.marked_bytes.add(bytes.get());
@@ -223,10 +243,10 @@ impl Work {
         self.marked_objects.add(line.marked_objects);
         self.rounds.add(u64::from(line.rounds));
         let times = [line.prep, line.mark, line.cross, line.sweep];
-        self.phases.iter().zip(times).for_each(|(sum, time)| sum.add(time.as_nanos() as u64));
-        self.straggler_ns.set(self.longest_ns.get());
-        self.longest_ns.set(0);
-        self.cpu_ns.set(cpu.as_nanos() as u64);
+        self.phases.iter().zip(times).for_each(|(sum, time)| sum.add(time));
+        self.straggler_time.set(self.longest_wait.get());
+        self.longest_wait.set(Duration::ZERO);
+        self.cpu.set(cpu);
     }
 }
 
@@ -249,14 +269,14 @@ mod tests {
         totals.waited_for(Duration::from_millis(2));
         work.marked(Bytes::new(1000), Bytes::new(100), line.mark);
         totals.cycle_ended(&line, Ticks::ZERO, Duration::from_millis(1));
-        assert_eq!((work.straggler_ns.get(), totals.stragglers.get()), (2_000_000, 1));
+        assert_eq!((work.straggler_time.get(), totals.stragglers.get()), (line.mark, 1));
         work.marked(Bytes::new(3000), Bytes::ZERO, line.mark);
         totals.cycle_ended(&line, Ticks::ZERO, Duration::from_millis(4));
         assert_eq!((work.marked_objects.get(), work.marked_bytes.get()), (20, 4000));
         assert_eq!((work.assisted_bytes.get(), work.rounds.get()), (100, 4));
-        assert_eq!([0, 1, 2, 3].map(|i| work.phases[i].get() / 1_000_000), [0, 4, 0, 6]);
-        assert_eq!((work.mark_rate.get(), work.straggler_ns.get()), (1_500_000, 0));
-        assert_eq!((work.cpu_ns.get(), totals.cycles.get()), (4_000_000, 2));
+        assert_eq!([0, 1, 2, 3].map(|i| work.phases[i].get().as_millis()), [0, 4, 0, 6]);
+        assert_eq!((work.mark_rate.get(), work.straggler_time.get()), (1_500_000, Duration::ZERO));
+        assert_eq!((work.cpu.get(), totals.cycles.get()), (Duration::from_millis(4), 2));
         assert_eq!(totals.cycle_times.histogram().len(), 2);
     }
 

@@ -43,7 +43,7 @@ pub struct Utilisation {
 
 /// The time of which a thread's interruptions are known.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Known {
+pub(crate) struct KnownTime {
     pub(crate) from: Ticks,
     pub(crate) to: Ticks,
     /// Whether there was none before `from`, because the thread had no part in the heap.
@@ -55,7 +55,7 @@ pub(crate) struct Known {
 pub(crate) struct Interruptions {
     /// Begin and length of the long ones; sorted by [`new`](Self::new).
     long: Vec<(Ticks, Ticks)>,
-    known: Known,
+    known: KnownTime,
     /// The share of the time that short ones took.
     short: f64,
 }
@@ -63,7 +63,11 @@ pub(crate) struct Interruptions {
 impl Interruptions {
     /// Those of the time `known`. An interruption that has others inside of it was noted with
     /// its own time only, so what overlaps is put one before the other.
-    pub(crate) fn new(mut long: Vec<(Ticks, Ticks)>, known: Known, short: f64) -> Interruptions {
+    pub(crate) fn new(
+        mut long: Vec<(Ticks, Ticks)>,
+        known: KnownTime,
+        short: f64,
+    ) -> Interruptions {
         long.retain(|(begin, length)| *begin >= known.from && *begin + *length <= known.to);
         long.sort_unstable_by_key(|(begin, length)| std::cmp::Reverse(*begin + *length));
         let mut next = Ticks::MAX;
@@ -80,8 +84,8 @@ impl Interruptions {
         self.known.to - self.known.from
     }
 
-    /// The share of the worst window of the length `window` that the thread had for itself, and
-    /// when it began. `None` if less than a window is known.
+    /// The share of the worst window of a length that the thread had for itself, and when it began.
+    /// `None` if less than a window is known.
     pub(crate) fn least(&self, window: Ticks) -> Option<(f64, Ticks)> {
         if window == Ticks::ZERO || self.covers() < window && !self.known.is_whole {
             return None;
@@ -118,7 +122,7 @@ mod tests {
 
     fn interruptions(long: &[(u64, u64)], to: u64, is_whole: bool, short: f64) -> Interruptions {
         let long = long.iter().map(|(begin, length)| (Ticks::new(*begin), Ticks::new(*length)));
-        let known = Known { from: Ticks::ZERO, to: Ticks::new(to), is_whole };
+        let known = KnownTime { from: Ticks::ZERO, to: Ticks::new(to), is_whole };
         Interruptions::new(long.collect(), known, short)
     }
     fn least(long: &[(u64, u64)], window: u64) -> f64 {

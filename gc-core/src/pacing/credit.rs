@@ -75,6 +75,15 @@ impl Doubt {
     }
 }
 
+/// How much of a core the collector's thread had when it last marked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CoreShare {
+    /// One to itself.
+    Whole,
+    /// Less: other threads ran there too.
+    Part,
+}
+
 /// How far allocation has run ahead of the collector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Demand {
@@ -220,9 +229,10 @@ impl Credit {
     pub(crate) fn begin(&self) {
         store(&self.start, self.heap());
     }
-    /// Records whether the collector's thread had a core to itself when it last marked. A core
+    /// Records how much of a core the collector's thread had when it last marked. A whole one
     /// proves nothing if mutators yielded; now and then a trial shows what happens without yields.
-    pub(crate) fn judge(&self, own_core: bool) {
+    pub(crate) fn judge(&self, had: CoreShare) {
+        let own_core = had == CoreShare::Whole;
         let yielded = self.yielded.swap(false, Ordering::Relaxed);
         if !own_core && !self.is_starved() {
             self.doubt.failed();
@@ -297,11 +307,11 @@ mod tests {
     #[test]
     fn demand_grows_with_the_heap_and_with_starvation() {
         let credit = Credit::new(PLAN);
-        let demands = |own_core: bool| {
+        let demands = |share| {
             [100, 105, 115, 160, 201].map(Bytes::new).map(|heap| {
                 credit.demand(None);
-                credit.judge(own_core);
-                credit.judge(own_core);
+                credit.judge(share);
+                credit.judge(share);
                 credit.allocate(heap - credit.heap());
                 let demand = credit.demand(None);
                 credit.adopt(PLAN, credit.allocated());
@@ -309,14 +319,14 @@ mod tests {
             })
         };
         use Demand::{Assist, AssistAndYield, Nothing, Yield};
-        assert_eq!(demands(false), [Nothing, Assist, Yield, Yield, Yield]);
-        assert_eq!(demands(true), [Nothing, Assist, Assist, Assist, AssistAndYield]);
+        assert_eq!(demands(CoreShare::Part), [Nothing, Assist, Yield, Yield, Yield]);
+        assert_eq!(demands(CoreShare::Whole), [Nothing, Assist, Assist, Assist, AssistAndYield]);
     }
 
     #[test]
     fn a_marking_that_should_end_over_the_goal_is_left_alone_until_then() {
         let credit = Credit::new(Plan { end: Bytes::new(108), ..PLAN });
-        credit.judge(true);
+        credit.judge(CoreShare::Whole);
         let demands = [100, 108, 109].map(Bytes::new).map(|heap| {
             credit.allocate(heap - credit.heap());
             credit.demand(None)
@@ -324,7 +334,7 @@ mod tests {
         assert_eq!(demands, [Demand::Nothing, Demand::Nothing, Demand::Assist]);
         credit.adopt(Plan { end: Bytes::new(108), ..PLAN }, credit.allocated() - Bytes::new(104));
         assert_eq!(credit.demand(None), Demand::Nothing);
-        credit.judge(false);
+        credit.judge(CoreShare::Part);
         assert_eq!(credit.demand(None), Demand::Assist, "without a core it will not be ready");
     }
 
@@ -335,11 +345,11 @@ mod tests {
         credit.begin();
         credit.allocate(Bytes::new(20));
         // Half of the way, so 450 of the 800 should be done.
-        credit.judge(false);
+        credit.judge(CoreShare::Part);
         let demands = [0, 449, 450, 800].map(|done| credit.demand(Some(Bytes::new(done))));
         use Demand::{Assist, Nothing};
         assert_eq!(demands, [Assist, Assist, Nothing, Nothing]);
-        credit.judge(true);
+        credit.judge(CoreShare::Whole);
         assert_eq!(credit.demand(Some(Bytes::ZERO)), Nothing);
     }
 
@@ -358,14 +368,14 @@ mod tests {
         let credit = Credit::new(PLAN);
         credit.allocate(Bytes::new(150));
         assert_eq!(credit.demand(None), Demand::Yield, "starved until proven otherwise");
-        credit.judge(true);
+        credit.judge(CoreShare::Whole);
         assert_eq!(credit.demand(None), Demand::Yield);
         // (The second judgement of four, so no trial yet.)
-        credit.judge(true);
+        credit.judge(CoreShare::Whole);
         assert_eq!(credit.demand(None), Demand::Yield);
-        credit.judge(true);
+        credit.judge(CoreShare::Whole);
         credit.adopt(PLAN, Bytes::new(50));
-        credit.judge(true);
+        credit.judge(CoreShare::Whole);
         assert_eq!(credit.demand(None), Demand::Nothing);
     }
 
@@ -377,15 +387,15 @@ mod tests {
         let until_trial = || {
             (1..1000).find(|_| {
                 let _ = credit.demand(None);
-                credit.judge(true);
+                credit.judge(CoreShare::Whole);
                 credit.demand(None) != Demand::Yield
             })
         };
         assert_eq!(until_trial(), Some(4));
-        credit.judge(true);
+        credit.judge(CoreShare::Whole);
         assert!(!credit.is_starved(), "it has proved itself, and stays");
         for patience in [8, 16, 32, 64, 128, 256, 256] {
-            credit.judge(false);
+            credit.judge(CoreShare::Part);
             assert!(credit.is_starved());
             assert_eq!(until_trial(), Some(patience));
         }

@@ -135,29 +135,29 @@ mod together {
 
     /// What a sweeping thread has given back of one count, and not yet subtracted.
     #[derive(Clone, Copy)]
-    struct Waiting {
+    struct NotSubtracted {
         held: Option<&'static Held>,
         bytes: Bytes,
     }
 
     thread_local! {
         /// Set while [`together`] runs on this thread.
-        static WAITING: Cell<Option<Waiting>> = const { Cell::new(None) };
+        static WAITING: Cell<Option<NotSubtracted>> = const { Cell::new(None) };
     }
 
     /// Runs `drops`, and subtracts at its end what the holders give back that it drops: one atomic
     /// operation for all of them. Also when it panics.
     pub(crate) fn together<R>(drops: impl FnOnce() -> R) -> R {
-        struct Subtract(Option<Waiting>);
+        struct Subtract(Option<NotSubtracted>);
         impl Drop for Subtract {
             fn drop(&mut self) {
                 let waiting = WAITING.try_with(|waiting| waiting.replace(self.0)).ok().flatten();
-                if let Some(Waiting { held: Some(held), bytes }) = waiting {
+                if let Some(NotSubtracted { held: Some(held), bytes }) = waiting {
                     held.give_back(bytes);
                 }
             }
         }
-        let nothing = Some(Waiting { held: None, bytes: Bytes::ZERO });
+        let nothing = Some(NotSubtracted { held: None, bytes: Bytes::ZERO });
         let outer = WAITING.try_with(|waiting| waiting.replace(nothing)).ok().flatten();
         let _subtract = Subtract(outer);
         drops()
@@ -168,10 +168,10 @@ mod together {
         #[inline]
         pub(crate) fn drop_holder(&'static self, bytes: Bytes) {
             let waits = WAITING.try_with(|waiting| match waiting.get() {
-                Some(Waiting { held, bytes: before })
+                Some(NotSubtracted { held, bytes: before })
                     if held.is_none_or(|held| std::ptr::eq(held, self)) =>
                 {
-                    waiting.set(Some(Waiting { held: Some(self), bytes: before + bytes }));
+                    waiting.set(Some(NotSubtracted { held: Some(self), bytes: before + bytes }));
                     true
                 }
                 _ => false,

@@ -42,7 +42,7 @@ mod scavenger;
 #[cfg(all(test, not(loom)))]
 mod simulate;
 
-pub(crate) use credit::{Credit, Demand};
+pub(crate) use credit::{CoreShare, Credit, Demand};
 pub(crate) use held::{Held, QUANTUM, Share, together};
 pub(crate) use idle::{Idle, Signs};
 pub(crate) use limiter::Limiter;

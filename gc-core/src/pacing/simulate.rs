@@ -108,7 +108,7 @@ struct Turn {
 }
 
 /// A run in progress: the state of the program, the pacer and the collector.
-struct Run<'a> {
+struct Simulation<'a> {
     world: &'a World,
     now: f64,
     pacer: Pacer,
@@ -131,7 +131,7 @@ struct Run<'a> {
 }
 
 fn run(world: &World) -> Outcome {
-    let mut run = Run::new(world);
+    let mut run = Simulation::new(world);
     let mut half = (0.0, 0.0);
     while run.now < world.seconds {
         run.now += STEP;
@@ -154,13 +154,13 @@ fn run(world: &World) -> Outcome {
     }
 }
 
-impl Run<'_> {
-    fn new(world: &World) -> Run<'_> {
+impl Simulation<'_> {
+    fn new(world: &World) -> Simulation<'_> {
         let aim = Aim { gc_percent: world.gc_percent, limit: world.limit };
         let pacer = Pacer::new(4 * MB, aim);
         let credit = Credit::new(pacer.first());
         credit.allocate((world.live)(0.0));
-        Run {
+        Simulation {
             world,
             now: 0.0,
             pacer,
@@ -191,7 +191,7 @@ impl Run<'_> {
         let demand = if self.credit.heap() < self.credit.trigger() {
             Demand::Nothing
         } else {
-            self.credit.judge(world.own_core);
+            self.credit.judge(if world.own_core { CoreShare::Whole } else { CoreShare::Part });
             self.credit.demand(done)
         };
         let marking = matches!(self.phase, Phase::Marking { .. });

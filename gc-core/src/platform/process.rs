@@ -21,7 +21,7 @@ pub(crate) struct Process {
 
 /// The place of the token. Zero: this process has none yet.
 #[derive(Debug)]
-struct Place {
+struct TokenPlace {
     word: &'static AtomicU64,
     /// Whether the system itself clears the word in a child.
     is_wiped: bool,
@@ -36,8 +36,8 @@ static WORD: AtomicU64 = AtomicU64::new(0);
 impl Process {
     /// The calling process. Costs two loads, and a system call where there is no such page.
     pub(crate) fn current() -> Process {
-        static PLACE: OnceLock<Place> = OnceLock::new();
-        let place = PLACE.get_or_init(Place::new);
+        static PLACE: OnceLock<TokenPlace> = OnceLock::new();
+        let place = PLACE.get_or_init(TokenPlace::new);
         let mut token = place.word.load(Ordering::Relaxed);
         if token == 0 {
             let next = GIVEN.fetch_add(1, Ordering::Relaxed) + 1;
@@ -54,13 +54,13 @@ impl Default for Process {
     }
 }
 
-impl Place {
-    fn new() -> Place {
+impl TokenPlace {
+    fn new() -> TokenPlace {
         match wiped_word() {
-            Some(word) => Place { word, is_wiped: true },
+            Some(word) => TokenPlace { word, is_wiped: true },
             None => {
                 clear_in_children();
-                Place { word: &WORD, is_wiped: false }
+                TokenPlace { word: &WORD, is_wiped: false }
             }
         }
     }

@@ -15,7 +15,7 @@
 //!
 //! A leaked guard leaves its cell locked for ever, so the objects that it points to may be freed.
 
-use crate::sync::{AtomicU32, AtomicU64, Ordering, chaos};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::word::{Cycle, ThreadNumber};
 
 const EXCLUSIVE: u32 = 1 << 31;
@@ -118,7 +118,6 @@ impl CellLock {
     pub fn share_kept(&self, is_mine: impl FnOnce(ThreadNumber) -> bool) -> Borrow {
         let before = self.enter(|state| state & EXCLUSIVE != 0 || state & SHARED == SHARED, 1);
         let Ok(before) = before else { return Borrow::Taken };
-        chaos();
         // The shared borrow excludes every keeper. So the keeper that is read here is the one of
         // `before`, or has settled.
         let alone = before & KEPT == 0 || is_mine(self.keeper());
@@ -198,7 +197,6 @@ impl CellLock {
         if before & CHANGED != 0 {
             shade();
         }
-        chaos();
         self.cycle.store(0, Ordering::Relaxed);
         // Release: a marker that finds no notes records its cycle after this.
         self.state.fetch_and(!NOTES, Ordering::Release);
@@ -217,7 +215,6 @@ impl CellLock {
             return false;
         };
         let _leave = Leave(self);
-        chaos();
         scan();
         // While there are notes, `cycle` is the keeper's number.
         if cycle != Cycle::NONE && before & NOTES == 0 {

@@ -166,13 +166,13 @@ const SHARDS: usize = 16;
 /// ```
 pub struct GcWeakMap<'gc, K: ?Sized, V: ?Sized> {
     shards: Box<[GcRwLock<Shard<'gc, K, V>>]>,
-    counted: Counted,
+    counted: CountedMap,
 }
 
 /// A map is counted in the heap of its first entry, until it is dropped.
-struct Counted(OnceLock<Arc<Level>>);
+struct CountedMap(OnceLock<Arc<Level>>);
 
-impl Counted {
+impl CountedMap {
     fn count(&self, mc: &Mutation<'_>) {
         self.0.get_or_init(|| {
             let maps = mc.record().core().totals.weak_maps.clone();
@@ -182,7 +182,7 @@ impl Counted {
     }
 }
 
-impl Drop for Counted {
+impl Drop for CountedMap {
     fn drop(&mut self) {
         if let Some(maps) = self.0.get() {
             maps.sub(1);
@@ -201,7 +201,7 @@ impl<'gc, K: ?Sized, V: ?Sized> GcWeakMap<'gc, K, V> {
     #[must_use]
     pub fn new() -> Self {
         let shards = (0..SHARDS).map(|_| GcRwLock::new(Shard::new())).collect();
-        GcWeakMap { shards, counted: Counted(OnceLock::new()) }
+        GcWeakMap { shards, counted: CountedMap(OnceLock::new()) }
     }
 
     fn shard(&self, address: Addr) -> &GcRwLock<Shard<'gc, K, V>> {

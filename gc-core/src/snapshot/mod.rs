@@ -12,7 +12,7 @@
 //! 4. A field may have changed since marking ended, and hold an object that is not marked. That
 //!    object was born after the crossing, for what is not marked and was born before is
 //!    unreachable. It lives until the next cycle. So it becomes a node too, up to a number of them,
-//!    and is read in turn ([`Sink::find`]). Then every edge leads to a node.
+//!    and is read in turn ([`GraphSink::find`]). Then every edge leads to a node.
 //! 5. So what the graph says of each field was true at some moment of the recording, not of one
 //!    moment for all fields. An object that moves from field to field all the while may be met
 //!    twice or not at all: then no edge leads to it, but it is there (`graph`'s node for what no
@@ -25,7 +25,7 @@
 //! snapshot up.
 
 use crate::error::contain;
-use crate::graph::rows::{Edge, Label, Node, ROOT, VALUE, WEAK_KEY, WEAK_TARGET};
+use crate::graph::rows::{Edge, EdgeLabel, Node, ROOT, VALUE, WEAK_KEY, WEAK_TARGET};
 use crate::graph::{Failed, Graph, Kind, RootEdge, Young};
 use crate::heap::Space;
 use crate::heap::span::{SpanBits, SpanClass};
@@ -46,7 +46,7 @@ const FEW_YOUNG: usize = 100_000;
 const YOUNG_PART: usize = 8;
 
 /// What the tracer's spill function needs.
-struct Sink<'a> {
+struct GraphSink<'a> {
     space: &'a Space,
     graph: Graph,
     /// The kind of each class, by the class's number.
@@ -54,7 +54,7 @@ struct Sink<'a> {
     most_young: usize,
 }
 
-impl Sink<'_> {
+impl GraphSink<'_> {
     /// The kind of a class, and the bytes of an object of it at `addr`.
     fn kind_of(&mut self, class: &SpanClass, addr: Addr) -> (u32, u64) {
         let at = class.id.index();
@@ -83,7 +83,7 @@ impl Sink<'_> {
         let (kind, bytes) = self.kind_of(self.space.class_of(addr), addr);
         self.graph.add_young(Young { addr, kind, bytes })
     }
-    fn edge(&mut self, addr: Addr, label: Label, index: u32) {
+    fn edge(&mut self, addr: Addr, label: EdgeLabel, index: u32) {
         if let Some(target) = self.find(addr)
             && !self.graph.rows.is_full()
         {
@@ -126,17 +126,17 @@ impl Sink<'_> {
 }
 
 unsafe fn spill(tracer: *mut Tracer<'static>) {
-    // SAFETY: INV-7: `Recorder::read` made the tracer and lends it for the call.
+    // SAFETY: INV-7: `GraphRecorder::read` made the tracer and lends it for the call.
     let tracer = unsafe { &mut *tracer };
     // SAFETY: INV-7: its owner is the recorder's sink, which nothing else uses during the call.
-    let sink = unsafe { &mut *tracer.owner.cast::<Sink<'_>>() };
-    tracer.take_named(|addr, path, index| sink.edge(addr, Label::of(path), index));
+    let sink = unsafe { &mut *tracer.owner.cast::<GraphSink<'_>>() };
+    tracer.take_named(|addr, path, index| sink.edge(addr, EdgeLabel::of(path), index));
 }
 
 /// A recording in progress.
-struct Recorder<'a> {
+struct GraphRecorder<'a> {
     core: &'a Core,
-    sink: Sink<'a>,
+    sink: GraphSink<'a>,
     naming: Naming,
     buf: Box<[Addr; PACKET]>,
     /// Time spent on cells that were borrowed.
@@ -155,7 +155,7 @@ pub(crate) fn record(core: &Core) -> Result<Graph, Failed> {
         roots.push((RootEdge { slot: root.slot, addr: root.addr, place: 0 }, root.place));
     });
     let graph = Graph::new(space.address(BlockId::FIRST), roots);
-    let mut sink = Sink { space, graph, kinds: Vec::new(), most_young: 0 };
+    let mut sink = GraphSink { space, graph, kinds: Vec::new(), most_young: 0 };
     let mut spans = Vec::new();
     let mut has_room = true;
     space.each_span(|span, class| {
@@ -170,7 +170,7 @@ pub(crate) fn record(core: &Core) -> Result<Graph, Failed> {
         }
     });
     sink.most_young = FEW_YOUNG + sink.graph.len() / YOUNG_PART;
-    let recorder = Recorder {
+    let recorder = GraphRecorder {
         core,
         sink,
         naming: Naming::new(),
@@ -182,7 +182,7 @@ pub(crate) fn record(core: &Core) -> Result<Graph, Failed> {
     Ok(graph)
 }
 
-impl Recorder<'_> {
+impl GraphRecorder<'_> {
     fn run(mut self, spans: &[(BlockId, &'static SpanClass)]) -> Result<Graph, Failed> {
         self.sink.roots();
         for (span, class) in spans {

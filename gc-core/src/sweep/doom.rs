@@ -10,6 +10,7 @@
 
 use super::doomed::Ward;
 use super::{Keep, Swept, Word, take_word};
+use crate::error;
 use crate::heap::Space;
 use crate::heap::span::{OwnedSpan, SpanClass};
 use crate::observe::life::SpanState;
@@ -25,9 +26,8 @@ pub(super) fn sweep_ward(
     let (span, class) = (ward.span, ward.class);
     let swept = sweep_words(space, class, span, keep, |i, dead, marked| {
         let known = ward.known(i);
-        if cfg!(gc_verify) && marked & known != 0 {
-            crate::error::fatal("INV-18: an object that waits to be dropped is marked");
-        }
+        let is_unmarked = || marked & known == 0;
+        error::verify(is_unmarked, "INV-18: an object that waits to be dropped is marked");
         let new = dead & !known;
         ward.doom(i, new);
         new

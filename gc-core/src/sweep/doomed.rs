@@ -50,7 +50,7 @@ pub struct Ward<C> {
 
 /// Dead objects of one span, for a thread to drop.
 #[derive(Debug)]
-pub struct Batch<C> {
+pub struct DropBatch<C> {
     /// First block of the span.
     pub span: BlockId,
     /// The class of the span.
@@ -61,7 +61,7 @@ pub struct Batch<C> {
     pub bits: Arc<[u64]>,
 }
 
-impl<C> Batch<C> {
+impl<C> DropBatch<C> {
     /// The number of objects in the batch.
     pub fn objects(&self) -> u64 {
         count(&self.bits)
@@ -176,10 +176,10 @@ impl<C: Copy> Doomed<C> {
 
     /// Takes up to `most` objects of the oldest ward of which no thread drops objects.
     #[must_use]
-    pub fn take(&mut self, most: u64) -> Option<Batch<C>> {
+    pub fn take(&mut self, most: u64) -> Option<DropBatch<C>> {
         let mut ward = self.queue.pop_front()?;
         let bits = ward.take(most);
-        let batch = Batch { span: ward.span, class: ward.class, each: ward.each, bits };
+        let batch = DropBatch { span: ward.span, class: ward.class, each: ward.each, bits };
         ward.runs = Some(batch.bits.clone());
         self.running.push(ward);
         Some(batch)
@@ -189,7 +189,7 @@ impl<C: Copy> Doomed<C> {
     /// whether no object waits in the span. Then the span is the caller's, which gives it back
     /// before it releases the lock.
     #[must_use]
-    pub fn finish(&mut self, batch: &Batch<C>) -> bool {
+    pub fn finish(&mut self, batch: &DropBatch<C>) -> bool {
         let at = self.running.iter().position(|ward| ward.span == batch.span);
         let mut ward = self.running.swap_remove(at.expect("a batch has its ward"));
         ward.runs = None;

@@ -30,10 +30,12 @@ pub(crate) mod drops;
 #[cfg(not(loom))]
 pub(crate) mod early;
 
+use crate::error;
+use crate::heap::Space;
+use crate::heap::poison::{EACH_SLOT, poison};
 use crate::heap::span::{List, OwnedSpan, SpanBits, SpanClass};
-use crate::heap::{Space, asan};
 use crate::observe::life::SpanState;
-use crate::sync::{AtomicU64, Ordering, chaos};
+use crate::sync::{AtomicU64, Ordering};
 use crate::word::{Addr, SweepNumber, WordIndex};
 
 const OPEN: u64 = 1 << 63;
@@ -72,7 +74,6 @@ impl ActiveSweep {
             if now & OPEN == 0 {
                 return None;
             }
-            chaos();
             match self.0.compare_exchange_weak(now, now + 1, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => return Some(Sweeping(self)),
                 Err(other) => now = other,
@@ -148,17 +149,10 @@ impl OwnedSpan {
             }
             let dead = allocated & !live;
             if dead != 0 {
-                let objects = SpanBits { word: i, bits: dead };
-                #[cfg(gc_verify)]
-                space.each_object(class, span, objects, |at| {
-                    crate::verify::poison(space, class, at);
-                });
-                if cfg!(gc_asan) {
-                    space.each_object(class, span, objects, |at| {
-                        asan::poison(at - class.origin, space.bytes_of(class, span));
-                    });
+                if EACH_SLOT {
+                    let objects = SpanBits { word: i, bits: dead };
+                    space.each_object(class, span, objects, |at| poison(space, class, at));
                 }
-                chaos();
                 space.set_allocated(first + i, live);
             }
             swept.live += live.count_ones();
@@ -206,9 +200,10 @@ fn take_word(space: &Space, class: &SpanClass, at: WordIndex, starts: u64, keep:
     let allocated = space.allocated(at);
     let marked = space.mark_word(at).take();
     space.clear_scanned(class, at);
-    if cfg!(gc_verify) && (marked & !allocated != 0 || allocated & !starts != 0) {
-        crate::error::fatal("INV-5: a mark without an object, or an object off its slot");
-    }
+    error::verify(
+        || marked & !allocated == 0 && allocated & !starts == 0,
+        "INV-5: a mark without an object, or an object off its slot",
+    );
     let live = match keep {
         // With a stray mark, the next cycle would drop a slot that holds no object.
         Keep::Marked => marked & allocated,
@@ -227,7 +222,7 @@ fn drop_object(class: &SpanClass, at: Addr) -> u32 {
     // SAFETY: INV-9, INV-18: the object was found dead after the last crossing of a cycle, so no
     // thread can reach it. Its slot is not reused while its ward remembers it, and only the
     // caller's batch has it.
-    let returned = crate::error::contain(|| unsafe { drop(at.ptr(), n) });
+    let returned = error::contain(|| unsafe { drop(at.ptr(), n) });
     u32::from(!returned)
 }
 

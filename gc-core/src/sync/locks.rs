@@ -10,6 +10,7 @@
 #![allow(clippy::disallowed_types, reason = "this is where the crate's locks come from")]
 
 use super::TimedOut;
+use super::imp::point;
 use std::ops::{Deref, DerefMut};
 use std::sync;
 use std::time::{Duration, Instant};
@@ -85,12 +86,14 @@ impl<T> Mutex<T> {
     }
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        point();
         let held = unpoison(self.base.lock());
         self.order.hold(held)
     }
     /// Takes the lock, unless a thread holds it.
     #[inline]
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        point();
         let held = match self.base.try_lock() {
             Err(sync::TryLockError::WouldBlock) => return None,
             Err(sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -112,11 +115,13 @@ impl<T> RwLock<T> {
     }
     #[inline]
     pub(crate) fn read(&self) -> Guard<'_, sync::RwLockReadGuard<'_, T>> {
+        point();
         let held = unpoison(self.base.read());
         self.order.hold(held)
     }
     #[inline]
     pub(crate) fn write(&self) -> Guard<'_, sync::RwLockWriteGuard<'_, T>> {
+        point();
         let held = unpoison(self.base.write());
         self.order.hold(held)
     }

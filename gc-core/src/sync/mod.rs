@@ -3,14 +3,17 @@
 //!
 //! | build | primitives | what explores it |
 //! |---|---|---|
-//! | plain, `--cfg gc_verify` | std's, the locks without poison (`locks`) | threads; with random yields in [`chaos`] |
+//! | plain | std's, the locks without poison (`locks`) | threads |
+//! | `--cfg gc_verify` | the same, with a random yield before each operation (`chaos`, `stepped`) | threads that meet more often |
 //! | `--cfg loom` | loom's (`model`) | the protocol types, every interleaving and weak ordering |
-//! | `--cfg shuttle` | std atomics with a switch before each, shuttle's locks and threads (`schedule`) | whole heaps, random schedules from a seed |
+//! | `--cfg shuttle` | std's atomics with a switch before each operation (`stepped`), shuttle's locks and threads (`schedule`) | whole heaps, random schedules from a seed |
 //!
 //! The fences are in `fence`.
 //!
-//! Files, lowest first: `fence`, `locks`, `model`, `schedule`.
+//! Files, lowest first: `chaos`, `stepped`, `fence`, `locks`, `model`, `schedule`.
 
+#[cfg(all(gc_verify, not(any(loom, shuttle))))]
+mod chaos;
 #[cfg(loom)]
 #[path = "model.rs"]
 mod imp;
@@ -19,9 +22,18 @@ mod imp;
 mod imp;
 #[cfg(not(any(loom, shuttle)))]
 mod locks;
+#[cfg(all(any(gc_verify, shuttle), not(loom)))]
+mod stepped;
 #[cfg(not(any(loom, shuttle)))]
 mod imp {
+    #[cfg(gc_verify)]
+    pub(super) use super::chaos::point;
     pub(crate) use super::locks::{Condvar, Mutex, RwLock};
+    #[cfg(gc_verify)]
+    pub(crate) use super::stepped::{
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+    };
+    #[cfg(not(gc_verify))]
     pub(crate) use std::sync::atomic::{
         AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
     };
@@ -38,6 +50,10 @@ mod imp {
     pub(crate) fn yield_now() {
         std::thread::yield_now();
     }
+    /// A point at which the verifying build may yield.
+    #[cfg(not(gc_verify))]
+    #[inline(always)]
+    pub(super) fn point() {}
 }
 
 pub(crate) mod fence;
@@ -117,36 +133,4 @@ impl Backoff {
 #[cfg(not(loom))]
 pub(crate) fn nap(time: std::time::Duration) {
     if cfg!(shuttle) { yield_now() } else { std::thread::sleep(time) }
-}
-
-/// A step of a protocol at which another thread may interfere. In the verifying build it yields at
-/// random, under a scheduler it may switch, elsewhere it does nothing.
-#[inline(always)]
-pub(crate) fn chaos() {
-    #[cfg(shuttle)]
-    imp::point();
-    #[cfg(all(gc_verify, not(any(loom, shuttle))))]
-    verify_chaos();
-}
-
-#[cfg(all(gc_verify, not(any(loom, shuttle))))]
-fn verify_chaos() {
-    use std::cell::Cell;
-    thread_local!(static SEED: Cell<u64> = const { Cell::new(0) });
-    let _ = SEED.try_with(|seed| {
-        let mut x = seed.get();
-        if x == 0 {
-            // The address of a local differs by thread, which is sufficient here.
-            x = (seed as *const Cell<u64> as u64) | 1;
-        }
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        seed.set(x);
-        match x % 512 {
-            0 => std::thread::sleep(std::time::Duration::from_micros(x >> 40 & 63)),
-            1..=8 => std::thread::yield_now(),
-            _ => {}
-        }
-    });
 }

@@ -1,17 +1,18 @@
 #![forbid(unsafe_code)]
-//! shuttle's threads and locks under the interface of the real ones, and real atomics that may
-//! switch to another thread before each operation.
+//! shuttle's threads and locks under the interface of the real ones, and the point at which shuttle
+//! may switch to another thread. The atomics are in `stepped`.
 //!
-//! The atomics are std's, because the heap lays them over its own memory; shuttle models no weak
-//! memory anyway. Waits with a time limit have no clock here: they end at once, or after a random
+//! Waits with a time limit have no clock here: they end at once, or after a random
 //! number of switches. So a schedule follows from its seed alone.
 
 use super::TimedOut;
 use std::time::{Duration, Instant};
 
+pub(crate) use super::stepped::{
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+};
 pub(crate) use shuttle::thread;
 pub(crate) use shuttle::thread_local;
-pub(crate) use std::sync::atomic::Ordering;
 pub(crate) use std::sync::{Arc, Weak};
 
 /// Lets another thread run.
@@ -42,83 +43,6 @@ pub(super) fn point() {
     let stride = STRIDE.load(Ordering::Relaxed);
     if stride == 1 || shuttle::rand::thread_rng().next_u64().is_multiple_of(stride) {
         yield_now();
-    }
-}
-
-macro_rules! atomic {
-    ($name:ident, $value:ty, $($fetch:ident),*) => {
-        /// std's atomic with a point before each operation.
-        #[derive(Debug, Default)]
-        #[repr(transparent)]
-        pub(crate) struct $name(std::sync::atomic::$name);
-        #[allow(dead_code, reason = "the interface is the same for all types")]
-        impl $name {
-            pub(crate) const fn new(value: $value) -> Self {
-                Self(std::sync::atomic::$name::new(value))
-            }
-            pub(crate) fn load(&self, order: Ordering) -> $value {
-                point();
-                self.0.load(order)
-            }
-            pub(crate) fn store(&self, value: $value, order: Ordering) {
-                point();
-                self.0.store(value, order);
-            }
-            pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
-                point();
-                self.0.swap(value, order)
-            }
-            pub(crate) fn compare_exchange(
-                &self,
-                current: $value,
-                new: $value,
-                success: Ordering,
-                failure: Ordering,
-            ) -> Result<$value, $value> {
-                point();
-                self.0.compare_exchange(current, new, success, failure)
-            }
-            pub(crate) fn compare_exchange_weak(
-                &self,
-                current: $value,
-                new: $value,
-                success: Ordering,
-                failure: Ordering,
-            ) -> Result<$value, $value> {
-                self.compare_exchange(current, new, success, failure)
-            }
-            pub(crate) fn get_mut(&mut self) -> &mut $value {
-                self.0.get_mut()
-            }
-            $(pub(crate) fn $fetch(&self, value: $value, order: Ordering) -> $value {
-                point();
-                self.0.$fetch(value, order)
-            })*
-        }
-    };
-}
-
-atomic!(AtomicBool, bool, fetch_or, fetch_and);
-atomic!(AtomicU8, u8, fetch_or, fetch_and);
-atomic!(AtomicU32, u32, fetch_add, fetch_sub, fetch_or, fetch_and, fetch_max);
-atomic!(AtomicU64, u64, fetch_add, fetch_sub, fetch_or, fetch_and, fetch_max);
-atomic!(AtomicUsize, usize, fetch_add, fetch_sub, fetch_or, fetch_and, fetch_max);
-
-/// std's atomic pointer with a point before each operation.
-#[derive(Debug)]
-#[repr(transparent)]
-pub(crate) struct AtomicPtr<T>(std::sync::atomic::AtomicPtr<T>);
-impl<T> AtomicPtr<T> {
-    pub(crate) const fn new(value: *mut T) -> Self {
-        AtomicPtr(std::sync::atomic::AtomicPtr::new(value))
-    }
-    pub(crate) fn load(&self, order: Ordering) -> *mut T {
-        point();
-        self.0.load(order)
-    }
-    pub(crate) fn store(&self, value: *mut T, order: Ordering) {
-        point();
-        self.0.store(value, order);
     }
 }
 

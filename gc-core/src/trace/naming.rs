@@ -118,7 +118,7 @@ impl Names {
 
 /// Edges in a row of the buffer that have one path.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Run {
+pub(crate) struct PathRun {
     /// Where in the buffer the run ends.
     pub(crate) end: usize,
     pub(crate) path: NamePath,
@@ -130,7 +130,7 @@ pub(crate) struct Run {
 #[derive(Debug)]
 pub(crate) struct Naming {
     pub(crate) names: Names,
-    pub(crate) runs: Vec<Run>,
+    pub(crate) runs: Vec<PathRun>,
     /// Edges of the buffer that are in a run.
     named: usize,
     path: NamePath,
@@ -175,7 +175,7 @@ impl Naming {
         }
         // Several edges of one element have its index.
         let ends = if index == NO_INDEX { len..=len } else { start + 1..=len };
-        self.runs.extend(ends.map(|end| Run { end, path, index }));
+        self.runs.extend(ends.map(|end| PathRun { end, path, index }));
     }
     /// The buffer was emptied.
     pub(crate) fn emptied(&mut self) {

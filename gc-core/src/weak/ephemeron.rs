@@ -20,7 +20,7 @@
 use super::gate::{WeakBox, each_box};
 use crate::heap::Space;
 use crate::heap::object::TypeInfo;
-use crate::sync::{AtomicBool, AtomicUsize, Ordering, chaos};
+use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 use crate::word::Addr;
 
 /// Whether the heap has ever had an ephemeron. Set before the first box is filled, never reset.
@@ -66,7 +66,6 @@ impl EphemeronBox {
     /// last.
     pub fn fill(&self, key: Addr, value: Addr) {
         self.value.store(value.get(), Ordering::Relaxed);
-        chaos();
         self.key.fill(key);
     }
     /// The value's address.

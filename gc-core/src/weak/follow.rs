@@ -23,7 +23,6 @@
 use super::waiting::Waiting;
 use crate::heap::tables::Tables;
 use crate::mark::worker::Marker;
-use crate::sync::chaos;
 use crate::trace::{PACKET, Tracer};
 use crate::word::{Addr, Cycle};
 
@@ -112,7 +111,6 @@ impl Follower {
             return;
         }
         let has_box = tables.is_marked(ephemeron);
-        chaos();
         match (has_box, tables.is_marked(key)) {
             (true, true) => self.ready.push(value),
             (true, false) => self.waiting.add(key, value, Addr::NULL),

@@ -21,7 +21,7 @@
 use crate::heap::Space;
 use crate::heap::object::TypeInfo;
 use crate::heap::span::SpanBits;
-use crate::sync::{AtomicU64, AtomicUsize, Ordering, RwLock, chaos};
+use crate::sync::{AtomicU64, AtomicUsize, Ordering, RwLock};
 use crate::word::{Addr, Cycle};
 
 /// The gate between upgrades and the end of marking.
@@ -45,13 +45,11 @@ impl Gate {
         shade: impl FnOnce(),
     ) -> bool {
         let resolved = self.resolved.read();
-        chaos();
         // Tested inside the gate and before the mark: a slot that was freed and taken again has
         // another object's mark.
         if weak.is_dead() {
             return false;
         }
-        chaos();
         if is_marked() {
             return true;
         }
@@ -130,7 +128,6 @@ impl WeakBox {
     /// and the Sweep epoch.
     pub fn flag_unless(&self, cycle: Cycle, is_marked: impl FnOnce(Addr) -> bool) {
         let target = self.filled_target();
-        chaos();
         if !target.is_null() && !self.is_dead() && !is_marked(target) {
             self.died.store(cycle.get(), Ordering::Release);
         }

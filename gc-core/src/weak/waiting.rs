@@ -22,7 +22,7 @@ const NONE: u32 = u32::MAX;
 
 /// A value that waits.
 #[derive(Debug, Clone, Copy)]
-struct Entry {
+struct WaitingValue {
     value: Addr,
     /// Must be marked as well; null if nothing else must.
     other: Addr,
@@ -30,14 +30,14 @@ struct Entry {
     next: u32,
 }
 
-impl Entry {
+impl WaitingValue {
     /// No object lies at 0, so no entry has this value.
-    const EMPTY: Entry = Entry { value: Addr::NULL, other: Addr::NULL, next: NONE };
+    const EMPTY: WaitingValue = WaitingValue { value: Addr::NULL, other: Addr::NULL, next: NONE };
 }
 
 /// One word of a block's bitmap.
 #[derive(Debug, Clone, Copy, Default)]
-struct Word {
+struct WaitingWord {
     /// A bit for each awaited address.
     bits: u64,
     /// Entries of the words before this one.
@@ -53,9 +53,9 @@ pub(super) struct Waiting {
     first: usize,
     /// For each block from there on, where its bitmap is in `words`.
     blocks: Vec<u32>,
-    words: Vec<[Word; BLOCK_WORDS]>,
+    words: Vec<[WaitingWord; BLOCK_WORDS]>,
     /// First one entry for each awaited address, in their order, then the others.
-    entries: Vec<Entry>,
+    entries: Vec<WaitingValue>,
 }
 
 impl Waiting {
@@ -79,7 +79,7 @@ impl Waiting {
             let (block, word, bit) = self.place(*address);
             if self.blocks[block] == NONE {
                 self.blocks[block] = self.words.len() as u32;
-                self.words.push([Word::default(); BLOCK_WORDS]);
+                self.words.push([WaitingWord::default(); BLOCK_WORDS]);
             }
             self.words[self.blocks[block] as usize][word].bits |= bit;
         }
@@ -91,10 +91,10 @@ impl Waiting {
             }
         }
         self.entries = Vec::with_capacity(added.len());
-        self.entries.resize(before as usize, Entry::EMPTY);
+        self.entries.resize(before as usize, WaitingValue::EMPTY);
         for (address, value, other) in added {
             let at = self.find(address).expect("the address was added");
-            let mut entry = Entry { value, other, next: NONE };
+            let mut entry = WaitingValue { value, other, next: NONE };
             if !self.entries[at].value.is_null() {
                 entry.next = self.entries.len() as u32;
                 self.entries.push(self.entries[at]);

@@ -8,6 +8,8 @@ use gc_core::{
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+// behaviour (boa_gc): a cell of a number through a collection, counted
+// origin: allocation: gc_basic_cell_allocation
 #[test]
 fn a_cell_of_a_number_survives() {
     let heap = Heap::new();
@@ -26,6 +28,8 @@ fn a_cell_of_a_number_survives() {
     assert_eq!(heap.mutate(|mc| *cell.get(mc).borrow()), 17);
 }
 
+// behaviour (boa_gc): a heap is empty after its last object
+// origin: allocation: gc_basic_pointer_alloc
 #[test]
 fn a_heap_is_empty_again() {
     let heap = Heap::new();
@@ -40,6 +44,8 @@ fn a_heap_is_empty_again() {
     assert_eq!(stats.allocated_bytes, stats.freed_bytes);
 }
 
+// behaviour (boa_gc): more borrows than the flag has room for
+// origin: cell: boa_borrow_mut_test
 #[test]
 fn a_cell_is_borrowed_to_the_last_count() {
     let (heap, drops) = (Heap::new(), Count::default());
@@ -65,6 +71,8 @@ fn a_cell_is_borrowed_to_the_last_count() {
     assert_eq!(drops.get(), 300);
 }
 
+// behaviour (boa_gc): a list whose links have forgotten their types
+// origin: erased: nested_erased_gc
 #[test]
 fn a_list_of_trait_objects() {
     trait Item<'gc>: Send + Sync {
@@ -122,6 +130,10 @@ fn a_list_of_trait_objects() {
     assert_eq!((heap.stats().live_objects, drops.get()), (0, 50));
 }
 
+// behaviour (boa_gc): an upgraded pointer does not need the weak one
+// origin: weak: eph_basic_upgrade_test
+// behaviour (Oilpan): a weak pointer is locked into a strong one
+// origin: PersistentTest.Lock
 #[test]
 fn an_upgraded_pointer_needs_no_weak_one() {
     let (heap, drops) = (Heap::new(), Count::default());
@@ -137,6 +149,10 @@ fn an_upgraded_pointer_needs_no_weak_one() {
     assert_eq!(heap.stats().live_objects, 1, "the weak pointer and its box are gone");
 }
 
+// behaviour (boa_gc): copies of a weak pointer say the same
+// origin: weak: eph_basic_clone_test
+// behaviour (Go): a weak pointer before and after its target's death
+// origin: TestPointer
 #[test]
 fn copies_of_a_weak_pointer_agree() {
     type Weak<'gc> = GcWeak<'gc, Node<'gc>>;
@@ -159,6 +175,8 @@ fn copies_of_a_weak_pointer_agree() {
     assert_eq!(drops.get(), 1);
 }
 
+// behaviour (boa_gc): a weak pointer to an object with a weak pointer
+// origin: weak: eph_allocation_chains
 #[test]
 fn a_weak_pointer_to_a_weak_pointer() {
     type Weak<'gc> = GcWeak<'gc, Node<'gc>>;
@@ -188,6 +206,11 @@ fn a_weak_pointer_to_a_weak_pointer() {
 
 type Pair<'gc> = Ephemeron<'gc, Node<'gc>, Node<'gc>>;
 
+// behaviour (boa_gc): an ephemeron's value lives as long as its key, and is finalized after it
+// origin: weak: eph_ephemeron_test, eph_basic_alloc_dump_test, eph_finalizer, eph_gc_finalizer
+// behaviour (Oilpan): an ephemeron's value is marked if its key is, and else not
+// origin: EphemeronPairTest: ValueMarkedWhenKeyIsMarked, ValueNotMarkedWhenKeyIsNotMarked,
+//   TraceEphemeronDispatch, EphemeronPairGCTest.EphemeronPairValueIsCleared
 #[test]
 fn an_ephemeron_follows_its_key() {
     let (heap, drops) = (Heap::new(), Count::default());
@@ -212,6 +235,8 @@ fn an_ephemeron_follows_its_key() {
     assert!(heap.mutate(|mc| pair.get(mc).is_dead()));
 }
 
+// behaviour (boa_gc): an ephemeron whose key is itself a weak pointer
+// origin: weak: eph_allocation_chains
 #[test]
 fn an_ephemeron_whose_key_is_a_weak_pointer() {
     type Weak<'gc> = GcWeak<'gc, Node<'gc>>;
@@ -236,6 +261,8 @@ fn an_ephemeron_whose_key_is_a_weak_pointer() {
     assert_eq!((value(), drops.get()), (None, 2));
 }
 
+// behaviour (boa_gc): an ephemeron in its own key, whose value leads back to the key
+// origin: weak: eph_self_referential
 #[test]
 fn an_ephemeron_held_by_its_own_key() {
     /// Holds the ephemeron of which it is the key; the value leads back to it.
@@ -280,6 +307,8 @@ struct Link<'gc> {
     canary: Canary,
 }
 
+// behaviour (boa_gc): ephemerons of one key in a ring through their values
+// origin: weak: eph_self_referential_chain, eph_strong_self_reference
 #[test]
 fn ephemerons_in_a_ring_die_with_the_key_they_watch() {
     let (heap, drops, keys) = (Heap::new(), Count::default(), Count::default());
@@ -314,6 +343,8 @@ fn ephemerons_in_a_ring_die_with_the_key_they_watch() {
     assert_eq!((drops.get(), heap.stats().live_objects), (3, 0));
 }
 
+// behaviour (boa_gc): a chain of ephemerons, each value the next key
+// origin: weak: eph_allocation_chains, MarkerTest.MarkerProcessesAllEphemeronPairs of Oilpan
 #[test]
 fn a_chain_of_ephemerons_lives_by_its_first_key() {
     let (heap, drops) = (Heap::builder().markers(2).build().unwrap(), Count::default());
@@ -351,6 +382,11 @@ fn map(heap: &Heap) -> Root<Map<'static>> {
     heap.mutate(|mc| Gc::root(Gc::new(mc, GcWeakMap::<Node<'_>, Node<'_>>::new()), mc))
 }
 
+// behaviour (boa_gc): a weak map loses the entries of dead keys
+// origin: weak_map: weak_map_basic
+// behaviour (Oilpan): a weak container keeps its own memory and clears dead entries
+// origin: WeakContainerTest: PreciseGCTracesWeakContainerWhenTraced,
+//   WeakContainerWeakCallbackCalled
 #[test]
 fn a_weak_map_forgets_its_dead_keys() {
     let (heap, drops) = (Heap::new(), Count::default());
@@ -393,6 +429,8 @@ fn a_weak_map_forgets_its_dead_keys() {
     assert_eq!((drops.get(), heap.stats().live_objects), (6, 0));
 }
 
+// behaviour (boa_gc): maps with keys of their own and in common
+// origin: weak_map: weak_map_multiple
 #[test]
 fn two_weak_maps_keep_apart() {
     let (heap, drops) = (Heap::new(), Count::default());
@@ -422,6 +460,8 @@ fn two_weak_maps_keep_apart() {
     assert_eq!((found(&two), drops.get()), (vec![None, Some(22), Some(13)], 2));
 }
 
+// behaviour (boa_gc): a key is found by any pointer, and removed
+// origin: weak_map: weak_map_key_live
 #[test]
 fn a_weak_map_knows_a_key_by_any_pointer_to_it() {
     let (heap, drops) = (Heap::new(), Count::default());

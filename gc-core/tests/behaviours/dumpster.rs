@@ -48,6 +48,8 @@ fn die_together(heap: &Heap, mut roots: Roots, counts: &[Count]) {
     assert_eq!(heap.stats().live_objects, 0);
 }
 
+// behaviour (dumpster): an object that holds itself
+// origin: self_referential, loom_self_referential
 #[test]
 fn an_object_that_holds_itself_dies() {
     let heap = Heap::new();
@@ -56,6 +58,10 @@ fn an_object_that_holds_itself_dies() {
     die_together(&heap, roots, &counts);
 }
 
+// behaviour (dumpster): two that hold each other
+// origin: two_cycle, cyclic, loom_two_cycle
+// behaviour (dumpster): two that hold each other and themselves
+// origin: self_ref_two_cycle
 #[test]
 fn two_that_hold_each_other_and_themselves() {
     let heap = Heap::new();
@@ -66,6 +72,8 @@ fn two_that_hold_each_other_and_themselves() {
     }
 }
 
+// behaviour (dumpster): a loop with two ways through it
+// origin: parallel_loop (three suites)
 #[test]
 fn two_ways_round_a_loop() {
     let heap = Heap::new();
@@ -74,6 +82,8 @@ fn two_ways_round_a_loop() {
     die_together(&heap, roots, &counts);
 }
 
+// behaviour (dumpster): two loops that share an object
+// origin: double_loop
 #[test]
 fn two_loops_through_one_object() {
     let heap = Heap::new();
@@ -82,6 +92,8 @@ fn two_loops_through_one_object() {
     die_together(&heap, roots, &counts);
 }
 
+// behaviour (dumpster): four that all hold each other
+// origin: complete4
 #[test]
 fn a_complete_graph_of_four() {
     let heap = Heap::new();
@@ -91,6 +103,9 @@ fn a_complete_graph_of_four() {
     die_together(&heap, roots, &counts);
 }
 
+// behaviour (dumpster): a lock is held while a collection runs
+// origin: deadlock
+// also: `behaviours::dumpster::a_leaf_s_own_lock_does_not_stop_a_cycle`
 #[test]
 fn a_lock_held_while_a_cycle_begins_is_no_deadlock() {
     let (heap, drops) = (on_the_fly(), Count::default());
@@ -128,6 +143,8 @@ fn a_leaf_s_own_lock_does_not_stop_a_cycle() {
     drop(guard);
 }
 
+// behaviour (dumpster): an object is borrowed through its own reference to itself
+// origin: open_drop, double_borrow
 #[test]
 fn a_guard_on_a_self_reference() {
     let heap = Heap::new();
@@ -153,6 +170,8 @@ fn a_guard_on_a_self_reference() {
     assert_eq!(counts[0].get(), 1);
 }
 
+// behaviour (dumpster): rings are collected while others allocate, without a request
+// origin: eventually_collect
 #[test]
 fn garbage_rings_are_found_without_being_asked() {
     let heap = Heap::builder().min_heap(256 << 10).build().unwrap();
@@ -165,6 +184,8 @@ fn garbage_rings_are_found_without_being_asked() {
     });
 }
 
+// behaviour (dumpster): an array is used as a slice
+// origin: coerce_array, coerce_array_using_macro
 #[test]
 fn an_array_seen_as_a_slice() {
     let (heap, drops) = (Heap::new(), Count::default());
@@ -190,6 +211,8 @@ fn an_array_seen_as_a_slice() {
     assert_eq!((drops.get(), heap.stats().live_objects), (3, 0));
 }
 
+// behaviour (dumpster): a `trace` that moves pointers while it runs
+// origin: malicious, root_canal
 #[test]
 fn pointers_that_rotate_during_the_trace_are_not_lost() {
     let ((heap, held, latch), drops) = (held(), Count::default());
@@ -229,6 +252,11 @@ fn pointers_that_rotate_during_the_trace_are_not_lost() {
     assert_eq!(drops.get(), 2);
 }
 
+// behaviour (dumpster): a ring made in a destructor is collected later
+// origin: leak_by_creation_in_drop, sync_leak_by_creation_in_drop,
+//   loom_sync_leak_by_creation_in_drop
+// behaviour (Oilpan): what a destructor allocates is not swept
+// origin: SweeperTest.AllocationDuringFinalizationIsNotSwept
 #[test]
 fn a_cycle_made_in_a_destructor_is_collected() {
     #[derive(Trace)]
@@ -269,6 +297,8 @@ struct Own<'gc> {
     canary: Canary,
 }
 
+// behaviour (dumpster): an object is made with a pointer to itself
+// origin: new_cyclic_simple, new_cyclic_nothing, new_cyclic_one
 #[test]
 fn a_self_reference_through_a_once_cell() {
     let (heap, drops) = (Heap::new(), Count::default());
@@ -288,6 +318,8 @@ fn a_self_reference_through_a_once_cell() {
     assert_eq!(drops.get(), 1);
 }
 
+// behaviour (dumpster): a slice of objects that hold themselves and each other
+// origin: self_referential_from_iter
 #[test]
 fn a_slice_of_self_referential_objects() {
     let (heap, drops) = (Heap::new(), Count::default());

@@ -8,6 +8,11 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+// behaviour (gc-arena): a weak pointer upgrades while its target lives, and a cycle without a
+//   request clears it
+// origin: weak_allocation
+// behaviour (boa_gc): a weak pointer upgrades until its target dies
+// origin: weak: eph_weak_gc_test
 #[test]
 fn a_weak_pointer_follows_its_target_without_being_asked() {
     #[derive(Trace)]
@@ -37,6 +42,8 @@ fn a_weak_pointer_follows_its_target_without_being_asked() {
     wait_until(|| drops.get() == 1);
 }
 
+// behaviour (gc-arena): a slice of pointers keeps each, and frees each
+// origin: dyn_sized_allocation
 #[test]
 fn a_slice_of_pointers_keeps_and_frees() {
     let (heap, drops) = (Heap::new(), Count::default());
@@ -51,6 +58,9 @@ fn a_slice_of_pointers_keeps_and_frees() {
     assert_eq!(drops.get(), 10);
 }
 
+// behaviour (gc-arena): random insertions and removals in a map leave exactly the map's values
+//   alive
+// origin: repeated_allocation_deallocation
 #[test]
 fn a_map_that_churns_keeps_exactly_its_values() {
     type Map<'gc> = GcRefCell<HashMap<u64, Ptr<'gc>>>;
@@ -86,6 +96,8 @@ fn a_map_that_churns_keeps_exactly_its_values() {
     assert!(live > 0);
 }
 
+// behaviour (gc-arena): everything unreachable is dropped by one cycle
+// origin: all_garbage_collected
 #[test]
 fn clearing_a_vector_frees_what_it_held() {
     let (heap, drops) = (Heap::new(), Count::default());
@@ -100,6 +112,9 @@ fn clearing_a_vector_frees_what_it_held() {
     assert_eq!((drops.get(), heap.stats().live_objects), (100, 1));
 }
 
+// behaviour (gc-arena): sizes and alignments: content and address are right, also in `Drop`
+// origin: test_layouts
+// also: `api::odd_sizes_and_alignments`
 #[test]
 fn drop_sees_the_address_that_was_given() {
     let heap = Heap::new();
@@ -132,6 +147,9 @@ fn drop_sees_the_address_that_was_given() {
     layout!(1024: 0 1024);
 }
 
+// behaviour (gc-arena): roots made at run time, copied, made again from their object, dropped in
+//   any order
+// origin: test_dynamic_roots
 #[test]
 fn dynamic_roots_of_several_types() {
     let (heap, drops) = (Heap::new(), Count::default());
@@ -155,6 +173,8 @@ fn dynamic_roots_of_several_types() {
     assert_eq!(drops.get(), 2);
 }
 
+// behaviour (gc-arena): cells in fields and in structs in fields are written with the barrier
+// origin: field_locks
 #[test]
 fn cells_in_nested_fields() {
     #[derive(Trace)]
@@ -187,6 +207,8 @@ fn cells_in_nested_fields() {
     });
 }
 
+// behaviour (gc-arena): no cycle starts below the threshold
+// origin: gc_sleep_actually_sleeps
 #[test]
 fn a_small_heap_starts_no_cycle() {
     let heap = Heap::builder().min_heap(64 << 20).build().unwrap();
@@ -199,6 +221,11 @@ fn a_small_heap_starts_no_cycle() {
     assert_eq!((heap.stats().cycles, heap.stats().freed_objects), (1, 10_000));
 }
 
+// behaviour (gc-arena): an upgrade after marking has begun brings the target back for this cycle;
+//   stored, for good
+// origin: basic_finalization
+// behaviour (Go): an upgrade while marking is seen by the collector
+// origin: TestIssue69210
 #[test]
 fn an_upgrade_while_marking_keeps_its_target_for_the_cycle() {
     let ((heap, held, latch), drops) = (held(), Count::default());
@@ -228,6 +255,10 @@ fn an_upgrade_while_marking_keeps_its_target_for_the_cycle() {
     });
 }
 
+// behaviour (gc-arena): what only a dead object reaches is dead in the same cycle
+// origin: transitive_death
+// behaviour (Oilpan): a weak field does not
+// origin: MemberHeapTest: WeakMemberDoesNotRetainObject, ConstWeakRefIsClearedOnGC
 #[test]
 fn what_only_the_dead_reach_dies_with_it() {
     type Weak<'gc> = GcWeak<'gc, Node<'gc>>;
@@ -247,6 +278,10 @@ fn what_only_the_dead_reach_dies_with_it() {
     assert_eq!((alive(), drops.get()), ((false, false), 2));
 }
 
+// behaviour (gc-arena): the phases follow each other, and none is left out
+// origin: test_phases
+// behaviour (Oilpan): phases can be asked for
+// origin: GCHeapTest: IsMarking, IsSweeping, IsInAtomicPause, Epoch
 #[test]
 fn the_phases_come_in_order() {
     let (heap, _held, latch) = held();
@@ -277,6 +312,10 @@ fn the_phases_come_in_order() {
     assert_eq!((heap.stats().cycles, heap.stats().undropped_objects), (6, 0));
 }
 
+// behaviour (gc-arena): a black object adopts a white one
+// origin: barriers (forward, backward)
+// behaviour (Oilpan): a store of one field into another
+// origin: WriteBarrierTest.MemberReferenceAssignMember
 #[test]
 fn a_scanned_object_may_adopt_a_white_one() {
     let ((heap, held, latch), drops) = (held(), Count::default());
@@ -313,6 +352,11 @@ fn a_scanned_object_may_adopt_a_white_one() {
     }
 }
 
+// behaviour (gc-arena): a black object adopts a new one
+// origin: barriers (forward, backward)
+// behaviour (Oilpan): a field set after marking has begun
+// origin: IncrementalMarkingTest: MemberIsMarkedAfterMarkingSteps,
+//   MemberWithWriteBarrierIsMarkedAfterMarkingSteps
 #[test]
 fn an_object_born_while_marking_lives_through_the_cycle() {
     let ((heap, held, latch), drops) = (held(), Count::default());
@@ -336,6 +380,8 @@ fn an_object_born_while_marking_lives_through_the_cycle() {
     });
 }
 
+// behaviour (gc-arena): a black object adopts a weak pointer, whose target dies nevertheless
+// origin: barriers (weak)
 #[test]
 fn adopting_a_weak_pointer_keeps_nothing() {
     type Weaks<'gc> = GcRefCell<Vec<GcWeak<'gc, Node<'gc>>>>;
@@ -365,6 +411,12 @@ fn adopting_a_weak_pointer_keeps_nothing() {
     assert_eq!((drops.get(), upgrades()), (2, 0));
 }
 
+// behaviour (gc-arena): a slice with a header is one object, for all sizes and alignments of both
+// origin: test_alloc_slice_with_header, test_slice_with_header_copy
+// behaviour (gc-arena): header and elements are dropped
+// origin: test_slice_with_header_drop
+// behaviour (Oilpan): objects with additional bytes
+// origin: GCHeapTest: AllocateWithAdditionalBytes, AllocatedSizeDependOnAdditionalBytes
 #[test]
 fn a_header_beside_a_slice_lives_and_dies_with_it() {
     #[derive(Trace)]

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+// behaviour (Go): a pointer in an array of ten dimensions
+// origin: TestGcDeepNesting
 #[test]
 fn a_pointer_in_a_deeply_nested_array() {
     type T3<T> = [[[T; 2]; 2]; 2];
@@ -30,6 +32,8 @@ fn a_pointer_in_a_deeply_nested_array() {
     assert_eq!(drops.get(), 0);
 }
 
+// behaviour (Go): a map of large keys and values while cycles follow each other
+// origin: TestGcMapIndirection, TestGcHashmapIndirection
 #[test]
 fn a_map_of_large_values_under_constant_cycles() {
     #[derive(Trace, PartialEq, Eq, Hash)]
@@ -61,6 +65,8 @@ fn a_map_of_large_values_under_constant_cycles() {
     });
 }
 
+// behaviour (Go): a list grows by one object in each cycle, with pointers of several kinds
+// origin: TestGcArraySlice, TestGcRescan
 #[test]
 fn a_list_that_grows_across_cycles() {
     /// A value beside the pointers, in a box of its own, and in the object before.
@@ -94,6 +100,10 @@ fn a_list_that_grows_across_cycles() {
     });
 }
 
+// behaviour (Oilpan): allocation helps marking, or does not disturb it
+// origin: IncrementalMarkingTest.IncrementalStepDuringAllocation
+// behaviour (Go): collections without pause beside short calls
+// origin: TestPrintGC
 #[test]
 fn cycles_without_pause_beside_short_work() {
     let (heap, drops, end) = (Heap::new(), Count::default(), AtomicBool::new(false));
@@ -115,6 +125,8 @@ fn cycles_without_pause_beside_short_work() {
     assert_eq!((drops.get(), heap.stats().live_objects), (2999, 2));
 }
 
+// behaviour (Go): pages in use are counted right
+// origin: TestPageAccounting
 #[test]
 fn blocks_in_use_are_counted() {
     let heap = Heap::builder().min_heap(64 << 20).build().unwrap();
@@ -132,6 +144,8 @@ fn blocks_in_use_are_counted() {
     assert_eq!((heap.stats().spans_in_use, heap.stats().heap_bytes), (0, 0));
 }
 
+// behaviour (Go): counters agree with a walk of the heap
+// origin: TestReadMemStats
 #[test]
 fn counters_agree_with_a_walk() {
     let (heap, drops) = (Heap::builder().min_heap(256 << 10).build().unwrap(), Count::default());
@@ -177,6 +191,10 @@ fn counters_agree_with_a_walk() {
     assert_eq!((stats.freed_objects, stats.live_bytes % walked), (drops.get() as u64, 0));
 }
 
+// behaviour (gc-arena): a step of work ends with its cycle and does not begin the next one
+// origin: cycle_debt_stops
+// behaviour (Go): a forced collection happens whatever the pacing
+// origin: TestUserForcedGC
 #[test]
 fn collect_runs_a_cycle_whatever_the_pacing() {
     let heap = Heap::builder().gc_percent(100_000).min_heap(1 << 30).build().unwrap();
@@ -187,6 +205,8 @@ fn collect_runs_a_cycle_whatever_the_pacing() {
     }
 }
 
+// behaviour (Go): a forced collection during another one waits for its own
+// origin: TestUserForcedGC (concurrent callers of `runtime.GC`)
 #[test]
 fn collect_waits_for_a_cycle_of_its_own() {
     let ((heap, _held, latch), drops) = (held(), Count::default());
@@ -207,6 +227,8 @@ fn collect_waits_for_a_cycle_of_its_own() {
     });
 }
 
+// behaviour (Go): a memory limit holds, with and without a growth setting
+// origin: TestMemoryLimit, TestMemoryLimitNoGCPercent
 #[test]
 fn a_soft_limit_starts_cycles_early() {
     // Up to 192 MB pass through a heap that may reach 256 of its own, or 16 by the limit, with 4 of
@@ -232,6 +254,8 @@ fn a_soft_limit_starts_cycles_early() {
     assert!(cycles(16 << 20, 2) >= 2);
 }
 
+// behaviour (Go): weak pointers become strong at the end of marking
+// origin: TestWeakToStrongMarkTermination
 #[test]
 fn upgrades_race_with_the_end_of_marking() {
     type Weak<'gc> = GcWeak<'gc, Node<'gc>>;
@@ -278,6 +302,8 @@ fn upgrades_race_with_the_end_of_marking() {
     }
 }
 
+// behaviour (Go): finalizers of all types get their object
+// origin: TestFinalizerType, TestFinalizerInterfaceBig
 #[test]
 fn destructors_see_their_values() {
     #[derive(Trace)]
@@ -306,6 +332,8 @@ fn destructors_see_their_values() {
     assert!(seen.into_iter().eq((0..100).map(|i| (i, i % 2 == 0, format!("number {i}")))));
 }
 
+// behaviour (Go): an empty slice or string does not keep the object after it
+// origin: TestEmptySlice, TestEmptyString
 #[test]
 fn an_empty_slice_keeps_no_neighbour() {
     let (heap, drops) = (Heap::new(), Count::default());
@@ -329,6 +357,8 @@ fn an_empty_slice_keeps_no_neighbour() {
     });
 }
 
+// behaviour (Go): weak pointers are equal if their targets are, the dead too
+// origin: TestPointerEquality, TestIssue70739
 #[test]
 fn weak_pointers_are_equal_by_target() {
     type Weak<'gc> = GcWeak<'gc, Node<'gc>>;
@@ -362,6 +392,8 @@ fn weak_pointers_are_equal_by_target() {
     assert!(equal() && drops.get() == 10, "also when all are dead");
 }
 
+// behaviour (Go): a weak pointer is dead before finalizers and cleanups run
+// origin: TestPointerFinalizer, TestPointerCleanup
 #[test]
 fn weak_pointers_are_dead_before_destructors_run() {
     /// Looks at a weak pointer to the object that it dies with.
@@ -400,6 +432,8 @@ fn weak_pointers_are_dead_before_destructors_run() {
     shared.close();
 }
 
+// behaviour (Go): reachability of chosen objects
+// origin: TestGCTestIsReachable
 #[test]
 fn reachability_is_what_roots_say() {
     let (heap, masks) = (Heap::new(), [0u64, 1, 0x8000, 0x5555, 0xFFFF, 0x0F3C, 0xDEAD]);
@@ -418,6 +452,8 @@ fn reachability_is_what_roots_say() {
     }
 }
 
+// behaviour (Go): several cleanups of one object, of its parts too, each once
+// origin: TestCleanupMultiple, TestCleanupInteriorPointer
 #[test]
 fn each_cleanup_of_an_object_runs_once() {
     /// Cleanups beside a pointer to the object itself.

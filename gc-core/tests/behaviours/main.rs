@@ -9,11 +9,11 @@ mod boa;
 mod dumpster;
 mod gc_arena;
 mod go;
+mod not_here;
 mod oilpan;
-#[path = "../common/repository.rs"]
-mod repository;
+mod oilpan_counts;
+mod oilpan_weak;
 mod rust_gc;
 #[path = "../common/settle.rs"]
 mod settle;
-mod table;
 mod tools;

@@ -1,15 +1,18 @@
 //! Behaviours of Oilpan's `test/unittests/heap/cppgc`: persistent roots, also on other threads;
-//! members; write barriers; concurrent marking and sweeping; destructors; sizes and statistics.
+//! members; write barriers; concurrent marking and sweeping; destructors; sizes.
 
 use crate::settle::Settle;
 use crate::tools::*;
-use gc_core::{Ephemeron, Gc, GcCell, GcWeak, GcWeakMap, Heap, Root, Trace};
+use gc_core::{Gc, GcCell, GcWeak, Heap, Root, Trace};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const BLOCK: u64 = 16 << 10;
 
+// behaviour (Oilpan): a root keeps its object, on another thread too
+// origin: PersistentTest.PersistentRetainsObject,
+//   CrossThreadPersistentTest.RetainStronglyOnDifferentThread
 #[test]
 fn a_root_keeps_its_object_from_another_thread() {
     let (heap, drops) = (Heap::new(), Count::default());
@@ -32,6 +35,9 @@ fn a_root_keeps_its_object_from_another_thread() {
     assert_eq!(drops.get(), 1);
 }
 
+// behaviour (Oilpan): a weak root keeps nothing, on another thread too
+// origin: PersistentTest.WeakPersistentDoesNotRetainObject,
+//   CrossThreadPersistentTest.RetainWeaklyOnDifferentThread
 #[test]
 fn a_weak_root_on_another_thread_keeps_nothing() {
     let (heap, drops) = (Heap::new(), Count::default());
@@ -52,6 +58,8 @@ fn a_weak_root_on_another_thread_keeps_nothing() {
     });
 }
 
+// behaviour (Oilpan): roots are destroyed on other threads while cycles run
+// origin: CrossThreadPersistentTest.DestroyRacingWithGC
 #[test]
 fn roots_are_destroyed_while_cycles_run() {
     let (heap, drops, end) = (Heap::new(), Count::default(), AtomicBool::new(false));
@@ -87,6 +95,9 @@ fn roots_are_destroyed_while_cycles_run() {
     assert_eq!((drops.get(), heap.stats().live_objects), (2 * 200 * 11, 0));
 }
 
+// behaviour (Oilpan): roots are copied, moved, assigned, cleared
+// origin: PersistentTest: CopyCtor, CopyAssignment, MoveCtor, MoveAssignment, Clear, Release,
+//   ObjectReclaimedAfterClearedPersistent
 #[test]
 fn roots_are_copied_moved_and_cleared() {
     let (heap, drops) = (Heap::new(), Count::default());
@@ -113,6 +124,8 @@ fn roots_are_copied_moved_and_cleared() {
     assert_eq!(drops.get(), 2);
 }
 
+// behaviour (Oilpan): a store while not marking does not
+// origin: NoWriteBarrierTest.BailoutWhenMarkingIsOff
 #[test]
 fn a_store_while_idle_keeps_nothing() {
     let (heap, drops) = (Heap::new(), Count::default());
@@ -131,6 +144,11 @@ fn a_store_while_idle_keeps_nothing() {
     assert_eq!((drops.get(), heap.stats().live_objects), (99, 2));
 }
 
+// behaviour (Oilpan): a store while marking triggers the barrier
+// origin: WriteBarrierTest.TriggersWhenMarkingIsOn, MemberTest.WriteBarrierTriggered,
+//   DijkstraWriteBarrierTriggersWhenMarkingIsOn
+// behaviour (Oilpan): the first store into a new object needs none
+// origin: WriteBarrierTest.MemberInitializingStoreNoBarrier
 #[test]
 fn every_kind_of_store_has_the_barrier() {
     let ((heap, held, latch), drops) = (held(), Count::default());
@@ -171,6 +189,8 @@ fn every_kind_of_store_has_the_barrier() {
     }
 }
 
+// behaviour (Oilpan): a range of pointers is moved
+// origin: WriteBarrierTest.DijkstraWriteBarrierRangeTriggersWhenMarkingIsOn
 #[test]
 fn a_vector_that_moves_while_marking() {
     let ((heap, held, latch), drops) = (held(), Count::default());
@@ -201,6 +221,8 @@ fn a_vector_that_moves_while_marking() {
     });
 }
 
+// behaviour (Oilpan): a root made after marking has begun
+// origin: IncrementalMarkingTest.RootIsMarkedAfterMarkingStarts
 #[test]
 fn a_root_made_while_marking_keeps_its_object() {
     let ((heap, held, latch), drops) = (held(), Count::default());
@@ -222,6 +244,8 @@ fn a_root_made_while_marking_keeps_its_object() {
     assert_eq!(drops.get(), 2);
 }
 
+// behaviour (Oilpan): a root that goes away meanwhile
+// origin: MarkerTest.UnreachableMemberIsNotMarked
 #[test]
 fn a_root_dropped_while_marking_lets_its_object_go_a_cycle_later() {
     let ((heap, _held, latch), drops) = (held(), Count::default());
@@ -232,6 +256,8 @@ fn a_root_dropped_while_marking_lets_its_object_go_a_cycle_later() {
     assert_eq!(drops.get(), 1);
 }
 
+// behaviour (Oilpan): marking comes to an end
+// origin: IncrementalMarkingTest.MarkingRunsOutOfWorkEventually
 #[test]
 fn marking_ends_although_the_graph_keeps_changing() {
     let (heap, drops, end) = (Heap::new(), Count::default(), AtomicBool::new(false));
@@ -264,6 +290,8 @@ fn marking_ends_although_the_graph_keeps_changing() {
     });
 }
 
+// behaviour (Oilpan): an empty heap ends
+// origin: GCHeapTest.TerminateEmptyHeap
 #[test]
 fn an_empty_heap_ends() {
     for markers in [1, 2] {
@@ -276,6 +304,8 @@ fn an_empty_heap_ends() {
     }
 }
 
+// behaviour (Oilpan): a heap that ends runs destructors, which let go of other roots
+// origin: GCHeapTest: TerminateInvokesDestructor, TerminateReclaimsNewState
 #[test]
 fn a_destructor_may_drop_roots_of_its_own_heap() {
     #[derive(Trace)]
@@ -301,6 +331,12 @@ fn a_destructor_may_drop_roots_of_its_own_heap() {
     assert_eq!((owners.get(), drops.get()), (2, 10));
 }
 
+// behaviour (Oilpan): memory is reused
+// origin: CppgcAllocationTest.ReuseMemoryFromFreelist,
+//   SweeperTest.SweepOnAllocationTakeLastFreeListEntry
+// behaviour (Go): garbage does not make the heap grow
+// origin: TestGcSys
+// also: `hard::limits::new_at_the_limit_panics_clearly_and_the_heap_goes_on`
 #[test]
 fn freed_memory_is_used_again() {
     let (heap, drops) = (Heap::builder().min_heap(64 << 20).build().unwrap(), Count::default());
@@ -318,6 +354,8 @@ fn freed_memory_is_used_again() {
     assert!(largest <= first + 8 * BLOCK, "{sizes:?}");
 }
 
+// behaviour (Oilpan): large objects: swept when dead, kept when marked
+// origin: SweeperTest: SweepUnmarkedLargeObject, DontSweepMarkedLargeObject
 #[test]
 fn large_objects_live_and_die() {
     #[derive(Trace)]
@@ -347,6 +385,9 @@ fn large_objects_live_and_die() {
     assert_eq!(heap.stats().spans_in_use, 0);
 }
 
+// behaviour (Oilpan): several objects of a page, several pages
+// origin: SweeperTest: SweepUnmarkedNormalObject, DontSweepMarkedNormalObject,
+//   SweepMultipleObjectsOnPage, SweepMultiplePagesInSingleSpace
 #[test]
 fn one_survivor_in_each_block() {
     let (heap, drops) = (Heap::new(), Count::default());
@@ -374,6 +415,8 @@ fn one_survivor_in_each_block() {
     assert_eq!(values(), before);
 }
 
+// behaviour (Oilpan): free neighbours become one
+// origin: SweeperTest.CoalesceFreeListEntries
 #[test]
 fn freed_blocks_join_for_a_larger_object() {
     let heap = Heap::builder().heap_limit(8 << 20).min_heap(8 << 20).build().unwrap();
@@ -396,6 +439,8 @@ fn freed_blocks_join_for_a_larger_object() {
     }
 }
 
+// behaviour (Oilpan): marks are taken off for the next cycle
+// origin: SweeperTest.UnmarkObjects, HeapObjectHeaderTest.Unmark
 #[test]
 fn marks_do_not_stay() {
     let (heap, drops) = (Heap::new(), Count::default());
@@ -411,6 +456,11 @@ fn marks_do_not_stay() {
     assert_eq!(drops.get(), 2);
 }
 
+// behaviour (Oilpan): allocation while the sweep is not over
+// origin: SweeperTest: LazySweepingDuringAllocation, LazySweepingNormalPages
+// behaviour (Oilpan): roots, strong and weak, are cleared from another thread during the sweep
+// origin: SweeperTest: CrossThreadPersistentCanBeClearedFromOtherThread,
+//   WeakCrossThreadPersistentCanBeClearedFromOtherThread
 #[test]
 fn the_heap_is_used_while_a_destructor_waits() {
     let (heap, drops, latch) = (on_the_fly(), Count::default(), Latch::default());
@@ -450,6 +500,9 @@ fn the_heap_is_used_while_a_destructor_waits() {
     assert_eq!(drops.get(), 2002);
 }
 
+// behaviour (Oilpan): sweeping in the background, and where finalizers run
+// origin: ConcurrentSweeperTest: BackgroundSweepOfNormalPage, BackgroundSweepOfLargePage,
+//   DeferredFinalizationOfNormalPage, DestroyLargePageOnMainThread
 #[test]
 fn destructors_run_on_a_thread_of_their_own() {
     #[derive(Trace)]
@@ -468,6 +521,8 @@ fn destructors_run_on_a_thread_of_their_own() {
     assert!(names.len() == 10_000 && names.iter().all(|name| name.as_deref() == Some("gc-drop")));
 }
 
+// behaviour (Oilpan): all sizes of objects are swept
+// origin: SweeperTest.SweepObjectsOnAllArenas, GCInfoTraitTest, GCInfoTableTest
 #[test]
 fn sixty_four_types_in_one_heap() {
     #[derive(Trace)]
@@ -504,192 +559,4 @@ fn sixty_four_types_in_one_heap() {
     drop(roots);
     heap.settle();
     assert_eq!((drops.get(), heap.stats().live_objects), (64 * 4, 0));
-}
-
-#[test]
-fn a_new_heap_is_empty() {
-    let heap = Heap::builder().min_heap(1 << 20).build().unwrap();
-    let stats = heap.stats();
-    assert_eq!((stats.live_bytes, stats.live_objects, stats.heap_bytes), (0, 0, 0));
-    assert_eq!((stats.allocated_bytes, stats.freed_bytes, stats.cycles), (0, 0, 0));
-    assert_eq!((stats.spans_in_use, stats.goal_bytes), (0, 1 << 20));
-    heap.settle();
-    assert_eq!((heap.stats().live_bytes, heap.stats().heap_bytes, heap.stats().cycles), (0, 0, 1));
-}
-
-#[test]
-fn one_small_and_one_large_object_are_counted() {
-    let heap = Heap::new();
-    let small: Root<[u64; 4]> = heap.mutate(|mc| Gc::root(Gc::new(mc, [1u64; 4]), mc));
-    heap.settle();
-    let one = heap.stats();
-    assert_eq!((one.live_objects, one.live_bytes, one.spans_in_use), (1, 32, 1));
-    let large: Root<[u64]> = heap.mutate(|mc| Gc::root(Gc::from_slice(mc, &[2u64; 100_000]), mc));
-    heap.settle();
-    let two = heap.stats();
-    assert_eq!((two.live_objects, two.heap_bytes), (2, two.spans_in_use * BLOCK));
-    assert!((800_000..800_000 + BLOCK).contains(&(two.live_bytes - one.live_bytes)), "{two:?}");
-    assert!(two.heap_bytes - one.heap_bytes >= 800_000);
-    drop(large);
-    heap.settle();
-    let again = heap.stats();
-    assert_eq!((again.live_objects, again.live_bytes, again.spans_in_use), (1, 32, 1));
-    assert_eq!(heap.mutate(|mc| small.get(mc)[3]), 1);
-}
-
-#[test]
-fn stats_follow_allocation_and_death() {
-    let heap = Heap::builder().min_heap(64 << 20).build().unwrap();
-    let mut kept: Vec<Root<[u64; 8]>> = Vec::new();
-    for round in 1..=5u64 {
-        heap.mutate(|mc| {
-            (0..1000u64).for_each(|i| {
-                let object = Gc::new(mc, [i; 8]);
-                if i % 10 == 0 {
-                    kept.push(Gc::root(object, mc));
-                }
-            });
-        });
-        heap.settle();
-        let stats = heap.stats();
-        assert_eq!((stats.allocated_objects, stats.freed_objects), (round * 1000, round * 900));
-        assert_eq!((stats.live_objects, stats.live_bytes), (round * 100, round * 100 * 64));
-        assert_eq!(stats.allocated_bytes - stats.freed_bytes, stats.live_bytes);
-    }
-}
-
-#[test]
-fn the_goal_follows_what_is_live() {
-    let heap = Heap::builder().min_heap(1 << 20).gc_percent(100).build().unwrap();
-    assert_eq!(heap.stats().goal_bytes, 1 << 20);
-    let eight: Root<[u64]> =
-        heap.mutate(|mc| Gc::root(Gc::from_slice(mc, &vec![1u64; 1 << 20]), mc));
-    heap.settle();
-    let (live, goal) = (heap.stats().live_bytes, heap.stats().goal_bytes);
-    assert!(goal >= 2 * live && goal <= 2 * live + live / 4, "goal {goal} for {live} live");
-    drop(eight);
-    heap.settle();
-    heap.settle();
-    assert_eq!(heap.stats().goal_bytes, 1 << 20, "never below the least heap");
-}
-
-type Pair<'gc> = Ephemeron<'gc, Node<'gc>, Node<'gc>>;
-
-#[test]
-fn a_key_comes_to_light_while_marking() {
-    let ((heap, held, latch), drops) = (held(), Count::default());
-    // The first key is white behind the scan, the second one only weakly reachable, the third one
-    // not at all.
-    let pairs: Root<[Pair<'static>]> = heap.mutate(|mc| {
-        let keys = [0, 1, 2].map(|i| node(mc, &drops, i));
-        held.get(mc).back[0].set(mc, Some(keys[0]));
-        let value =
-            |key: Ptr<'_>| pair(mc, &drops, key.value + 10, Some(node(mc, &drops, 20)), None);
-        Gc::root(Gc::from_iter_in(mc, keys.map(|key| Ephemeron::new(mc, key, value(key)))), mc)
-    });
-    latch.hold(&heap, || {
-        heap.mutate(|mc| {
-            let (held, pairs) = (held.get(mc), pairs.get(mc));
-            held.front[0].set(mc, held.back[0].take(mc));
-            held.front[1].set(mc, pairs[1].key(mc));
-        });
-    });
-    for cycle in 0..2 {
-        heap.mutate(|mc| {
-            let pairs = pairs.get(mc);
-            for (i, pair) in pairs.iter().enumerate().take(2) {
-                let value = pair.value(mc).unwrap();
-                assert_eq!((value.value, value.next.get().unwrap().value), (i as u64 + 10, 20));
-                assert!(Gc::ptr_eq(pair.key(mc).unwrap(), held.get(mc).front[i].get().unwrap()));
-            }
-            assert!(pairs[2].value(mc).is_none() && pairs[2].is_dead(), "cycle {cycle}");
-        });
-        assert_eq!(drops.get(), 3);
-        heap.settle();
-    }
-}
-
-#[test]
-fn a_value_taken_while_marking_outlives_its_ephemeron() {
-    let ((heap, held, latch), drops) = (held(), Count::default());
-    let pair: Root<Pair<'static>> = heap.mutate(|mc| {
-        let key = node(mc, &drops, 1);
-        held.get(mc).back[0].set(mc, Some(key));
-        Gc::root(Gc::new(mc, Ephemeron::new(mc, key, node(mc, &drops, 2))), mc)
-    });
-    latch.hold(&heap, || {
-        heap.mutate(|mc| {
-            let held = held.get(mc);
-            held.front[0].set(mc, pair.get(mc).value(mc));
-            held.back[0].set(mc, None);
-        });
-        drop(pair);
-    });
-    heap.settle();
-    assert_eq!(drops.get(), 1, "the key");
-    assert_eq!(heap.mutate(|mc| held.get(mc).front[0].get().unwrap().value), 2);
-}
-
-#[test]
-fn an_ephemeron_of_unsized_objects() {
-    type Unsized<'gc> = Ephemeron<'gc, str, [Canary]>;
-    let (heap, drops) = (Heap::new(), Count::default());
-    let (key, pair): (Root<str>, Root<Unsized<'static>>) = heap.mutate(|mc| {
-        let key = Gc::from_str(mc, "key");
-        let value = Gc::from_iter_in(mc, (0..5000).map(|_| drops.canary()));
-        (Gc::root(key, mc), Gc::root(Gc::new(mc, Ephemeron::new(mc, key, value)), mc))
-    });
-    heap.settle();
-    heap.mutate(|mc| {
-        let pair = pair.get(mc);
-        assert_eq!((&*pair.key(mc).unwrap(), pair.value(mc).unwrap().len()), ("key", 5000));
-    });
-    assert_eq!(drops.get(), 0);
-    drop(key);
-    heap.settle();
-    assert!(drops.get() == 5000 && heap.mutate(|mc| pair.get(mc).value(mc).is_none()));
-}
-
-#[test]
-fn a_weak_map_changes_while_marking() {
-    type Map<'gc> = GcWeakMap<'gc, Node<'gc>, Node<'gc>>;
-    let ((heap, held, latch), drops) = (held(), Count::default());
-    let map: Root<Map<'static>> =
-        heap.mutate(|mc| Gc::root(Gc::new(mc, GcWeakMap::<Node<'_>, Node<'_>>::new()), mc));
-    heap.mutate(|mc| {
-        let (held, map) = (held.get(mc), map.get(mc));
-        for i in 0..200 {
-            let key = node(mc, &drops, i);
-            held.back_list.borrow_mut(mc).push(key);
-            map.insert(mc, key, node(mc, &drops, 1000 + i));
-        }
-    });
-    latch.hold(&heap, || {
-        heap.mutate(|mc| {
-            let (held, map) = (held.get(mc), map.get(mc));
-            let keys = std::mem::take(&mut *held.back_list.borrow_mut(mc));
-            for key in keys {
-                // The values change places: each is taken out and becomes the value of another key.
-                let value = map.remove(mc, key).unwrap();
-                let new = pair(mc, &drops, 2000 + key.value, Some(key), None);
-                assert!(map.insert(mc, new, value).is_none());
-                held.front_list.borrow_mut(mc).push(new);
-            }
-        });
-    });
-    heap.settle();
-    heap.mutate(|mc| {
-        let (held, map) = (held.get(mc), map.get(mc));
-        for (key, i) in held.front_list.borrow().iter().zip(0..) {
-            assert_eq!((key.value, key.next.get().unwrap().value), (2000 + i, i));
-            assert_eq!(map.get(mc, *key).unwrap().value, 1000 + i);
-        }
-        map.purge(mc);
-        assert_eq!(map.len(), 200);
-        held.front_list.borrow_mut(mc).clear();
-    });
-    assert_eq!(drops.get(), 0);
-    heap.settle();
-    heap.mutate(|mc| map.get(mc).purge(mc));
-    assert!(drops.get() == 600 && heap.mutate(|mc| map.get(mc).is_empty()));
 }

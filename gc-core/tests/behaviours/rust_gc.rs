@@ -9,6 +9,8 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 
+// behaviour (rust-gc): an object is traced in each cycle while it is rooted, then dropped once
+// origin: gc_semantics: basic_allocate
 #[test]
 fn an_object_is_traced_while_it_lives_and_not_after() {
     /// With a pointer, for what can hold none is never traced.
@@ -32,6 +34,9 @@ fn an_object_is_traced_while_it_lives_and_not_after() {
     assert_eq!((traces.get(), drops.get()), (before, 1));
 }
 
+// behaviour (rust-gc): each field is traced, once, through boxes and shared leaves
+// origin: trace_impl
+// also: `api::containers_keep_what_they_hold`
 #[test]
 fn each_field_is_traced_as_often_as_another() {
     #[derive(Trace)]
@@ -52,6 +57,8 @@ fn each_field_is_traced_as_often_as_another() {
     }
 }
 
+// behaviour (rust-gc): two that hold each other live by one root, and die together
+// origin: gc_semantics: basic_cycle_allocate
 #[test]
 fn a_cycle_of_two_dies_with_its_last_root() {
     let (heap, drops) = (Heap::new(), Count::default());
@@ -69,6 +76,8 @@ fn a_cycle_of_two_dies_with_its_last_root() {
     assert_eq!((drops.get(), heap.stats().live_objects), (2, 0));
 }
 
+// behaviour (rust-gc): a ring built from back to front is collected whole
+// origin: gymnastics_cycle: test_cycle
 #[test]
 fn a_ring_of_four_dies() {
     let (heap, drops) = (Heap::new(), Count::default());
@@ -81,6 +90,8 @@ fn a_ring_of_four_dies() {
     assert_eq!(drops.get(), 4);
 }
 
+// behaviour (rust-gc): the content of a borrowed cell is neither lost nor freed
+// origin: gc_semantics: gccell_rooting
 #[test]
 fn a_cell_borrowed_while_the_cycle_begins_loses_nothing() {
     let (heap, drops) = (on_the_fly(), Count::default());
@@ -112,6 +123,10 @@ fn a_cell_borrowed_while_the_cycle_begins_loses_nothing() {
     });
 }
 
+// behaviour (rust-gc): pointers are the same if their object is, on whatever way they were reached
+// origin: gc_semantics: ptr_eq, as_ptr
+// behaviour (dumpster): addresses are stable
+// origin: unsync_as_ptr
 #[test]
 fn addresses_agree_however_an_object_is_reached() {
     let (heap, drops) = (Heap::new(), Count::default());
@@ -132,6 +147,8 @@ fn addresses_agree_however_an_object_is_reached() {
     });
 }
 
+// behaviour (rust-gc): dropping the outer runs the inner's finalizers, boxed ones too
+// origin: finalize: drop_triggers_finalize
 #[test]
 fn drop_glue_runs_for_fields_and_boxes_in_order() {
     #[derive(Trace)]
@@ -158,6 +175,8 @@ fn drop_glue_runs_for_fields_and_boxes_in_order() {
     assert_eq!(*said.lock().unwrap(), ["own", "boxed", "beside", "last"]);
 }
 
+// behaviour (rust-gc): phantom data of types without values or size
+// origin: phantom_data
 #[test]
 fn phantom_data_can_be_allocated() {
     enum Never {}
@@ -168,6 +187,11 @@ fn phantom_data_can_be_allocated() {
     });
 }
 
+// behaviour (rust-gc): a destructor brings its dying object back
+// origin: issues 124, 187
+// behaviour (dumpster): a dead pointer escapes from a destructor
+// origin: escape_dead_pointer, dead_inside_alive
+// also: `compile_fail::ui` (drop_beside_gc, static_gc)
 #[test]
 fn a_dying_object_cannot_be_revived_from_its_destructor() {
     /// Knows the heap, and itself by a weak pointer: all that a destructor can find itself by.
@@ -212,6 +236,9 @@ fn a_dying_object_cannot_be_revived_from_its_destructor() {
     assert_eq!(heap.stats().live_objects, 0);
 }
 
+// behaviour (rust-gc): a destructor clones or borrows a neighbour that has been destroyed
+// origin: issues 36, 37
+// also: `compile_fail::ui` (drop_beside_gc)
 #[test]
 fn a_destructor_may_read_what_a_root_keeps() {
     /// Two that die in one cycle, in whatever order; what their roots lead to is still whole.
@@ -247,6 +274,9 @@ fn a_destructor_may_read_what_a_root_keeps() {
     shared.close();
 }
 
+// behaviour (rust-gc): a pointer in a thread-local outlives what the thread's end destroys
+// origin: issue 102
+// also: `lifetimes::roots_and_handles_may_outlive_what_they_name`
 #[test]
 fn a_root_in_a_thread_local_dies_with_its_thread() {
     thread_local! {

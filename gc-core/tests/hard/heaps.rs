@@ -1,7 +1,7 @@
 //! A hundred heaps at once, and a hundred one after another: no page, no mapping and no thread is
 //! left.
 
-use crate::common::{Canary, Node, counter, status};
+use crate::common::{Canary, Node, counter, status, threads_come_down_to};
 use crate::process;
 use crate::settle::Settle;
 use gc_core::{Gc, GcCell, Heap, Root};
@@ -85,6 +85,11 @@ fn hundred_in_sequence(drops: &Arc<AtomicUsize>) {
     });
 }
 
+// condition (Heaps): 800 heaps, by hundreds at once and in sequence
+// measured: after 200 and after 800: 2 and 2 threads, 6 and 6 files, 102 and 102 mappings, RSS 5.5
+//   and 5.6 MB, address space 1005 MiB both times (a heap reserves 64 GiB); while a hundred are
+//   there, RSS 38 MB the first time and 40 MB the fourth
+// bound: threads and files equal; 32 mappings; 1 GiB; 8 MiB
 #[test]
 #[cfg_attr(gc_asan, ignore = "it measures the process, of which the sanitizer takes a part")]
 fn a_hundred_heaps_leave_no_page_and_no_thread() {
@@ -94,13 +99,13 @@ fn a_hundred_heaps_leave_no_page_and_no_thread() {
         // nothing.
         hundred_at_once(&drops);
         hundred_in_sequence(&drops);
-        process::threads_come_down_to(threads);
+        threads_come_down_to(threads);
         let before = Holdings::now();
         for _ in 0..3 {
             hundred_at_once(&drops);
             hundred_in_sequence(&drops);
         }
-        process::threads_come_down_to(threads);
+        threads_come_down_to(threads);
         let after = Holdings::now();
         eprintln!("hard: after 200 heaps {before:?}, after 800 {after:?}");
         assert_eq!(drops.load(SeqCst), 800 * 200, "a heap that ends drops what is left");

@@ -1,52 +1,15 @@
-//! Limits of the heap and absurd settings.
+//! Limits of the heap.
 
 use crate::common::{Canary, Node, counter, status};
 use crate::process;
+use crate::retry;
 use crate::settle::Settle;
 use crate::{check_usable, panic_of, quiet_panic};
-use gc_core::{
-    ConfigError, External, Gc, GcCell, GcMutex, Heap, HeapBuilder, Mutation, PauseKind, Root, Trace,
-};
+use gc_core::{ConfigError, Gc, GcCell, GcMutex, Heap, Mutation, PauseKind, Root, Trace};
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
-
-#[test]
-fn absurd_settings_are_errors_that_say_what_is_allowed() {
-    type Set = fn(HeapBuilder) -> HeapBuilder;
-    let cases: [(Set, &str); 13] = [
-        (|b| b.gc_percent(0), "gc_percent is 0 percent, but must be between 1 and 100000 percent"),
-        (|b| b.gc_percent(u32::MAX), "gc_percent is 4294967295 percent, but must be between 1 and"),
-        (|b| b.markers(0), "markers is 0 threads, but must be between 1 and 256 threads"),
-        (|b| b.markers(100_000), "markers is 100000 threads, but must be between 1 and 256"),
-        (|b| b.min_heap(0), "min_heap is 0 bytes, but must be between 16384 and"),
-        (|b| b.min_heap(usize::MAX), "min_heap is 18446744073709551615 bytes, but must be between"),
-        (|b| b.reserve(0), "reserve is 0 bytes, but must be between 16777216 and"),
-        (|b| b.reserve(usize::MAX), "reserve is 18446744073709551615 bytes, but must be between"),
-        (|b| b.heap_limit(0), "heap_limit is 0 bytes, but must be at least 1048576 bytes"),
-        (|b| b.heap_limit(1000), "heap_limit is 1000 bytes, but must be at least 1048576 bytes"),
-        (|b| b.memory_limit(0), "memory_limit is 0 bytes, but must be at least 1048576 bytes"),
-        (
-            |b| b.min_heap(4 << 20).heap_limit(2 << 20),
-            "min_heap is 4194304 bytes, but must be at most heap_limit",
-        ),
-        (
-            |b| b.min_heap(64 << 20).reserve(32 << 20),
-            "min_heap is 67108864 bytes, but must be at most reserve",
-        ),
-    ];
-    for (set, text) in cases {
-        let error: ConfigError = set(Heap::builder()).build().expect_err(text);
-        assert!(error.to_string().starts_with(text), "{error} is not {text}");
-    }
-    // A large reservation works, or falls back to a smaller one, or is a clear error; never an
-    // abort.
-    match Heap::builder().reserve(1 << 44).build() {
-        Ok(heap) => check_usable(&heap),
-        Err(error) => assert!(error.to_string().contains("address space"), "{error}"),
-    }
-}
 
 fn limited() -> Heap {
     Heap::builder().heap_limit(2 << 20).min_heap(1 << 20).build().unwrap()
@@ -58,6 +21,16 @@ fn usable_again(heap: &Heap) {
     check_usable(heap);
 }
 
+// behaviour (Oilpan): out of memory is reported clearly
+// origin: FatalOutOfMemoryHandlerDeathTest
+// also: `hard::limits::new_at_the_limit_panics_clearly_and_the_heap_goes_on`
+// condition (Heaps): the limit on each allocation path: leaf, traced, with drop glue, large,
+//   slice, iterator, text, weak box
+// measured: "an allocation of 64 bytes does not fit the heap's limit of 2097152 bytes; leave
+//   `mutate` so that a cycle can end, raise heap_limit, or use the try_ form"; heap 2048 KiB, then
+//   0
+// bound: the message; the heap works again after each
+// also: `hard::limits::every_path_panics_with_what_to_do_and_the_heap_goes_on`
 #[test]
 fn the_limit_is_an_error_on_every_path() {
     fn fill<E: std::fmt::Display>(name: &str, mut one: impl FnMut() -> Result<(), E>) {
@@ -105,6 +78,11 @@ fn the_limit_is_an_error_on_every_path() {
     usable_again(&heap);
 }
 
+// behaviour (gc-arena): garbage without end stays within bounds
+// origin: test_collection_bounded
+// condition (Heaps): `Gc::new` without end inside `mutate`; the same garbage in many pins
+// measured: a panic that names the limit and `heap_limit`; none in many pins
+// bound: the message; no panic
 #[test]
 fn new_at_the_limit_panics_clearly_and_the_heap_goes_on() {
     let heap = limited();
@@ -127,6 +105,11 @@ fn new_at_the_limit_panics_clearly_and_the_heap_goes_on() {
     check_usable(&heap);
 }
 
+// behaviour (Go): types larger than memory
+// origin: TestHugeGCInfo
+// condition (Heaps): an object larger than the limit or the reservation, and lengths that overflow
+// measured: `AllocError` with the size and the limit; the heap works again
+// bound: exact
 #[test]
 fn larger_than_the_heap_is_an_error() {
     #[derive(Trace, Clone, Copy)]
@@ -227,6 +210,9 @@ fn every_path_panics_with_what_to_do_and_the_heap_goes_on() {
     }
 }
 
+// condition (Heaps): roots beside the limit
+// measured: 200,000 roots, twelve times: RSS 15.4 MB in the 2nd and the 12th round
+// bound: RSS + 8 MiB
 #[test]
 #[cfg_attr(gc_asan, ignore = "it measures the process, of which the sanitizer takes a part")]
 fn roots_are_not_counted_by_the_limit_and_come_back() {
@@ -261,22 +247,22 @@ fn roots_are_not_counted_by_the_limit_and_come_back() {
 type Slot<'gc> = GcMutex<Option<Gc<'gc, [u8]>>>;
 
 /// A cache whose entries are arrays of mixed sizes, replaced at random.
-struct Cache {
-    heap: Heap,
+pub(crate) struct Cache {
+    pub(crate) heap: Heap,
     ring: Root<[Slot<'static>]>,
     slots: usize,
 }
 
 impl Cache {
     /// One whose entries are `percent` of `limit`.
-    fn new(heap: Heap, limit: usize, percent: usize) -> Cache {
+    pub(crate) fn new(heap: Heap, limit: usize, percent: usize) -> Cache {
         let slots = limit * percent / 100 / 1050;
         let ring = heap
             .mutate(|mc| Gc::root(Gc::from_iter_in(mc, (0..slots).map(|_| Slot::new(None))), mc));
         Cache { heap, ring, slots }
     }
     /// Replaces `n` entries.
-    fn churn(&self, seed: u64, n: usize) {
+    pub(crate) fn churn(&self, seed: u64, n: usize) {
         let bytes = [1u8; 2000];
         let mut x = seed;
         let mut random = |below: usize| {
@@ -290,11 +276,16 @@ impl Cache {
             });
         }
     }
-    fn stalls(&self) -> u64 {
+    pub(crate) fn stalls(&self) -> u64 {
         self.heap.pauses().of(PauseKind::Stall).len()
     }
 }
 
+// condition (Heaps): `heap_limit` 16 MiB, 40 % live, arrays of mixed sizes replaced at random, one
+//   and two threads
+// measured: 400,000 entries in 3.1 to 5.2 s; 111 to 133 stalls with one thread, 296 to 348 with
+//   two (it was one stall for each entry)
+// bound: no refusal; one stall in 50 entries
 #[test]
 fn a_heap_at_forty_percent_of_its_limit_keeps_its_threads_running() {
     const LIMIT: usize = 16 << 20;
@@ -347,6 +338,11 @@ fn grow(heap: &Heap, each: u64) -> u64 {
     }
 }
 
+// condition (Heaps): a list that grows to `heap_limit`, 8 MiB by one node a pin, 32 MiB by 64,
+//   `try_` forms
+// measured: 1.2 to 1.6 s and 3.3 to 3.8 s in a debug build (0.1 s, and 0.4 s for 64 MiB, in
+//   release); all of the limit in use; no stall
+// bound: 90 % live, no stall
 #[test]
 fn a_heap_that_fills_up_is_refused_the_next_object_without_a_wait() {
     for (limit, each) in [(8 << 20, 1), (32 << 20, 64)] {
@@ -365,6 +361,9 @@ fn a_heap_that_fills_up_is_refused_the_next_object_without_a_wait() {
     }
 }
 
+// condition (Heaps): the same by `Gc::new`
+// measured: all 2,048 pages; 19 stalls
+// bound: 90 % live, 40 stalls
 #[test]
 fn threads_that_cannot_be_refused_wait_for_some_cycles_and_then_are() {
     const LIMIT: usize = 8 << 20;
@@ -391,6 +390,9 @@ fn threads_that_cannot_be_refused_wait_for_some_cycles_and_then_are() {
     check_usable(&heap);
 }
 
+// condition (Heaps): `try_` forms at the limit, where the heap was built to wait (`stall`)
+// measured: no stall by default and with a time of zero; stalls with 20 ms, as with `Gc::new`
+// bound: exact for no stall; at least one
 #[test]
 fn the_try_forms_wait_if_the_heap_was_built_so() {
     const LIMIT: usize = 4 << 20;
@@ -417,35 +419,43 @@ fn the_try_forms_wait_if_the_heap_was_built_so() {
     assert!(stalls(Some(some), false) > 0 && stalls(Some(some), true) > 0);
 }
 
+// condition (Heaps): two threads at the limit inside another thread's pin, which waits for them
+// measured: both refused after 0.3 to 0.8 s; the longest stall 107 ms
+// bound: a stall 2 s
 #[test]
 fn a_stall_ends_when_its_cycle_waits_for_a_thread_that_waits_for_it() {
-    let heap = Heap::builder().heap_limit(2 << 20).min_heap(1 << 20).build().unwrap();
-    let begin = Instant::now();
-    // This thread stays in its pin until the others have ended.
-    let refused = heap.mutate(|mc| {
-        let shared = Gc::new(mc, 1u64);
-        std::thread::scope(|s| {
-            let worker = || {
-                for i in 0..10_000u64 {
-                    heap.mutate(|mc| (0..1000).for_each(|_| _ = Gc::new(mc, [i; 4])));
-                    assert_eq!(*shared, 1);
-                }
-            };
-            let threads = [s.spawn(worker), s.spawn(worker)];
-            threads.into_iter().filter_map(|thread| thread.join().err()).count()
-        })
+    retry::alone(|| {
+        let heap = Heap::builder().heap_limit(2 << 20).min_heap(1 << 20).build().unwrap();
+        let begin = Instant::now();
+        // This thread stays in its pin until the others have ended.
+        let refused = heap.mutate(|mc| {
+            let shared = Gc::new(mc, 1u64);
+            std::thread::scope(|s| {
+                let worker = || {
+                    for i in 0..10_000u64 {
+                        heap.mutate(|mc| (0..1000).for_each(|_| _ = Gc::new(mc, [i; 4])));
+                        assert_eq!(*shared, 1);
+                    }
+                };
+                let threads = [s.spawn(worker), s.spawn(worker)];
+                threads.into_iter().filter_map(|thread| thread.join().err()).count()
+            })
+        });
+        let longest = heap.pauses().of(PauseKind::Stall).max();
+        eprintln!(
+            "hard: two threads inside another's pin: refused after {:.2?}, longest stall {} ms",
+            begin.elapsed(),
+            longest.as_millis()
+        );
+        assert_eq!(refused, 2, "nothing can be freed, so both are refused");
+        usable_again(&heap);
+        retry::judge(longest < Duration::from_secs(2), || format!("the longest stall: {longest:?}"))
     });
-    let longest = heap.pauses().of(PauseKind::Stall).max();
-    eprintln!(
-        "hard: two threads inside another's pin: refused after {:.2?}, longest stall {} ms",
-        begin.elapsed(),
-        longest.as_millis()
-    );
-    assert_eq!(refused, 2, "nothing can be freed, so both are refused");
-    assert!(longest < Duration::from_secs(2), "{longest:?}");
-    usable_again(&heap);
 }
 
+// condition (Heaps): a cache that evicts when `on_pressure` says so, beside a callback that panics
+// measured: 20,000 pages through 8 MiB, none refused
+// bound: exact counts
 #[test]
 fn pressure_is_told_so_that_a_cache_evicts_in_time() {
     let heap = Heap::builder().heap_limit(8 << 20).build().unwrap();
@@ -491,7 +501,7 @@ fn pressure_is_told_so_that_a_cache_evicts_in_time() {
 }
 
 /// Waits for `is_done`, which a collector that polls makes true within milliseconds.
-fn soon(what: &str, is_done: impl Fn() -> bool) {
+pub(crate) fn soon(what: &str, is_done: impl Fn() -> bool) {
     let begin = Instant::now();
     while !is_done() {
         assert!(begin.elapsed() < Duration::from_secs(20), "{what}");
@@ -499,6 +509,9 @@ fn soon(what: &str, is_done: impl Fn() -> bool) {
     }
 }
 
+// condition (Heaps): limits and percent changed while the heap runs
+// measured: the goal follows in milliseconds
+// bound: 20 s
 #[test]
 fn limits_change_while_the_heap_runs() {
     let heap = Heap::builder().min_heap(1 << 20).idle_after(Duration::MAX).build().unwrap();
@@ -537,6 +550,9 @@ fn limits_change_while_the_heap_runs() {
     drop(kept);
 }
 
+// condition (Heaps): collection paused by two guards, with bounds of 20 MiB and of 1 GiB
+// measured: no cycle by itself below the lower bound; what is asked for comes
+// bound: exact; a cycle within 20 s after a bound or the end of a guard
 #[test]
 fn collection_pauses_until_its_bound_or_the_end_of_the_guard() {
     let heap =
@@ -564,78 +580,4 @@ fn collection_pauses_until_its_bound_or_the_end_of_the_guard() {
     drop(wide);
     soon("the end of the guard", || heap.stats().cycles > before);
     check_usable(&heap);
-}
-
-/// The most that threads at full speed took under a soft limit, in bytes.
-fn peak_under_soft_limit(limit: usize, threads: u64) -> u64 {
-    let heap = Heap::builder().memory_limit(limit).build().unwrap();
-    let cache = Cache::new(heap, limit, 40);
-    let peak = AtomicU64::new(0);
-    std::thread::scope(|s| {
-        for t in 0..threads {
-            let (cache, peak) = (&cache, &peak);
-            s.spawn(move || {
-                for i in 0..1000 {
-                    cache.churn(t * 1000 + i, 400 / threads as usize);
-                    peak.fetch_max(cache.heap.stats().heap_bytes, SeqCst);
-                }
-            });
-        }
-    });
-    let (peak, stalls) = (peak.into_inner(), cache.stalls());
-    eprintln!(
-        "hard: {threads} threads under memory_limit: at most {} % of it, {stalls} stalls",
-        peak * 100 / limit as u64
-    );
-    peak
-}
-
-#[test]
-fn a_soft_limit_is_passed_by_little_however_fast_threads_allocate() {
-    const LIMIT: usize = 32 << 20;
-    for threads in [1, 2, 4] {
-        // Waits end after a time. Where other programs take the cores, cycles take longer than
-        // that, so it is tried again.
-        let is_bounded = || peak_under_soft_limit(LIMIT, threads) <= LIMIT as u64 / 100 * 115;
-        assert!((0..3).any(|_| is_bounded()), "{threads} threads");
-    }
-}
-
-#[test]
-fn external_bytes_are_paced_under_a_soft_limit() {
-    #[derive(Trace)]
-    struct Buffer(External);
-    const LIMIT: u64 = 64 << 20;
-    let heap = Heap::builder().memory_limit(LIMIT as usize).build().unwrap();
-    let mut peak = 0;
-    for _ in 0..4000 {
-        heap.mutate(|mc| {
-            let external = External::new(mc, 1 << 20);
-            assert_eq!(Gc::new(mc, Buffer(external)).0.bytes(), 1 << 20);
-        });
-        peak = peak.max(heap.stats().external_bytes);
-    }
-    let (stall, cycles) = (heap.pauses(), heap.stats().cycles);
-    eprintln!(
-        "hard: buffers of 1 MiB: {} % of the soft limit, {cycles} cycles, {} stalls, at most {} ms",
-        peak * 100 / LIMIT,
-        stall.of(PauseKind::Stall).len(),
-        stall.of(PauseKind::Stall).max().as_millis()
-    );
-    assert!(peak < LIMIT / 2 * 3, "{peak}");
-}
-
-#[test]
-fn idle_blocks_over_a_soft_limit_go_back_without_a_cycle() {
-    let heap = Heap::builder().idle_after(Duration::MAX).scavenge_rate(0).build().unwrap();
-    heap.mutate(|mc| _ = Gc::from_slice(mc, &vec![0u8; 64 << 20]));
-    heap.collect().unwrap();
-    let idle = || heap.stats().spans_idle << 14;
-    assert!(idle() >= 64 << 20);
-    let cycles = heap.stats().cycles;
-    heap.set_memory_limit(16 << 20).unwrap();
-    soon("idle blocks", || idle() <= 16 << 20);
-    // What is being given back is counted when it has been.
-    soon("released bytes", || heap.stats().released_bytes >= 48 << 20);
-    assert_eq!(heap.stats().cycles, cycles, "{:?}", heap.stats());
 }

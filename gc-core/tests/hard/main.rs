@@ -18,14 +18,18 @@ mod limits;
 mod misuse;
 mod panics;
 mod pin;
+#[path = "../common/again.rs"]
 mod process;
 #[cfg(target_os = "linux")]
 mod refused;
 #[cfg(target_os = "linux")]
 mod rest;
+#[path = "../common/retry.rs"]
+mod retry;
 #[path = "../common/settle.rs"]
 mod settle;
 mod size;
+mod soft_limits;
 mod threads;
 mod types;
 mod waits;

@@ -9,6 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
+// condition (Panics): in the closure, nested
+// measured: 200 panics, the heap goes on
 #[test]
 fn a_panic_inside_mutate_leaves_the_heap_as_it_is() {
     let (heap, drops) = (Heap::new(), counter());
@@ -35,6 +37,12 @@ fn a_panic_inside_mutate_leaves_the_heap_as_it_is() {
     check_usable(&heap);
 }
 
+// behaviour (Oilpan): only types with destructors are finalized
+// origin: FinalizerTrait
+// also: `derive::every_shape_keeps_what_it_holds`
+// condition (Panics): in `Drop`, one in a container
+// measured: each counted in `drop_panics`, the rest dropped
+// also: `hard::panics::one_panic_in_a_container_drops_the_rest`
 #[test]
 fn panics_in_drop_are_caught_and_counted() {
     #[derive(Trace)]
@@ -57,6 +65,14 @@ fn panics_in_drop_are_caught_and_counted() {
     check_usable(&heap);
 }
 
+// behaviour (gc-arena): a panic in `trace` leaves a heap that can be collected later
+// origin: okay_panic
+// behaviour (dumpster): a panic in `trace`
+// origin: panic_visit
+// condition (Panics): in `trace`
+// measured: nothing dies meanwhile (1.3 MB kept over 20 cycles), all of it in the first cycle
+//   without (48 KB left)
+// also: `hard::panics::trace_that_panics_for_twenty_cycles_loses_nothing`
 #[test]
 fn a_panic_in_trace_keeps_everything_for_a_cycle() {
     struct Fragile {
@@ -131,6 +147,8 @@ fn one_panic_in_a_container_drops_the_rest() {
     check_usable(&heap);
 }
 
+// condition (Panics): in the `Drop` of a refused value
+// measured: passes through `try_new`, the heap goes on
 #[test]
 fn a_refused_value_may_panic_as_it_is_dropped() {
     let heap = Heap::builder().heap_limit(1 << 20).min_heap(1 << 20).build().unwrap();
@@ -149,6 +167,8 @@ fn a_refused_value_may_panic_as_it_is_dropped() {
     check_usable(&heap);
 }
 
+// condition (Panics): a destructor that uses the heap, and panics in it, while a panic unwinds
+// measured: works inside and outside of `mutate`
 #[test]
 fn a_destructor_uses_the_heap_while_a_panic_unwinds() {
     /// A local of the closure: its destructor allocates, panics in `mutate`, and catches that.
@@ -187,6 +207,8 @@ fn a_destructor_uses_the_heap_while_a_panic_unwinds() {
     check_usable(&heap);
 }
 
+// condition (Panics): two in one value's drop glue
+// measured: SIGABRT, "panic in a destructor during cleanup": Rust's rule for any value
 #[test]
 fn two_panics_in_one_value_end_the_process_as_rust_says() {
     /// Its field panics while its own panic unwinds: Rust ends the process, wherever that happens.

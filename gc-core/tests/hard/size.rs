@@ -21,6 +21,17 @@ fn report(what: &str, n: usize, begin: Instant, heap: &Heap) {
     );
 }
 
+// behaviour (boa_gc): a list of a million is freed without recursion
+// origin: allocation: gc_recursion
+// behaviour (Oilpan): a deep hierarchy is marked
+// origin: MarkerTest.DeepHierarchyIsMarked
+// condition (Heaps): 5 million nodes in a chain
+// measured: 11 s; heap 76 MB; on a stack of 128 KiB
+// bound: exact counts; 1 MiB of heap left
+// condition (Heaps): 100 million, release (`GC_BIG=1`)
+// measured: 25 s: made after 8.8, marked after 19.7, walked and dropped after 24.7; heap 1525 MiB,
+//   RSS 1558 MiB
+// bound: same
 #[test]
 fn a_long_chain_is_marked_and_dropped_without_recursion() {
     // Drop glue beside the pointer, so that the sweep visits each.
@@ -69,6 +80,12 @@ fn a_long_chain_is_marked_and_dropped_without_recursion() {
     });
 }
 
+// condition (Heaps): an array of 5 million pointers
+// measured: 15 s; heap 114 MB
+// bound: exact counts
+// condition (Heaps): 100 million, release (`GC_BIG=1`)
+// measured: 34 s; heap 2288 MiB, RSS 2318 MiB
+// bound: same
 #[test]
 fn a_long_array_is_marked_in_pieces() {
     let n = size();

@@ -1,7 +1,7 @@
 //! Threads that come, go and die, and more of them than cores.
 
 use crate::common::{Canary, Node, counter, status};
-use crate::process;
+use crate::process::{self, cpu};
 use crate::settle::Settle;
 use crate::{check_usable, quiet_panic};
 use gc_core::{AllocError, Gc, GcCell, Heap, Mutator, Root};
@@ -11,6 +11,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+// condition (Threads): a thread that dies inside `mutate`
+// measured: 50 threads, all their objects dropped
+// bound: exact
 #[test]
 fn threads_that_die_in_mutate_leave_nothing() {
     let (heap, drops) = (Heap::new(), counter());
@@ -40,6 +43,9 @@ fn threads_that_die_in_mutate_leave_nothing() {
     check_usable(&heap);
 }
 
+// condition (Threads): 2,000 threads, 8 at once, that leave a root each and 20 dead objects
+// measured: 40,000 objects dropped, 2,000 live, each with its value
+// bound: exact
 #[test]
 fn thousands_of_short_threads() {
     let (heap, drops) = (Heap::builder().min_heap(1 << 20).build().unwrap(), counter());
@@ -68,6 +74,9 @@ fn thousands_of_short_threads() {
     assert_eq!(heap.stats().live_objects, 2000);
 }
 
+// condition (Threads): 32 threads that each keep the end of a list of 300
+// measured: all lists whole; all 192,000 other objects dropped
+// bound: exact
 #[test]
 fn many_threads_on_few_cores() {
     let (heap, drops) = (Heap::builder().min_heap(1 << 20).build().unwrap(), counter());
@@ -109,6 +118,10 @@ fn record_number(mutator: &Mutator) -> u64 {
     digits.parse().expect("a mutator shows its number")
 }
 
+// condition (Threads): 10,000 threads, 8 at once, each with two records
+// measured: 0.5 to 1.1 s; 10 to 16 records in all; RSS 8.3 MB after 1,000, 9.3 MB after all; heap
+//   at most 3.6 MB
+// bound: 16 records; RSS + 16 MiB; heap 64 MiB; 60 s of CPU time
 #[test]
 #[cfg_attr(gc_asan, ignore = "it measures the process, of which the sanitizer takes a part")]
 fn ten_thousand_threads_reuse_a_few_records() {
@@ -119,7 +132,7 @@ fn ten_thousand_threads_reuse_a_few_records() {
         let (drops, highest, alive) = (counter(), AtomicU64::new(0), AtomicU64::new(0));
         let early = AtomicU64::new(0);
         let peak = AtomicU64::new(0);
-        let begin = Instant::now();
+        let (begin, before) = (Instant::now(), cpu());
         let tenant = || {
             // One record through the handle, one through the thread's table.
             let mutator = heap.mutator();
@@ -144,12 +157,12 @@ fn ten_thousand_threads_reuse_a_few_records() {
                 });
             }
         });
-        let time = begin.elapsed();
+        let (time, cpu) = (begin.elapsed(), cpu() - before);
         let (early, late) = (early.into_inner(), status("VmRSS") as u64);
         let (highest, peak) = (highest.into_inner(), peak.into_inner());
         heap.settle();
         eprintln!(
-            "hard: 10,000 threads, {AT_ONCE} at once: {time:?}, {} records, RSS {early} KiB after \
+            "hard: 10,000 threads, {AT_ONCE} at once: {time:?}, {cpu:?} of the cores, {} records, RSS {early} KiB after \
              1,000 and {late} KiB after all, heap at most {} KiB, {} cycles",
             highest + 1,
             peak >> 10,
@@ -161,7 +174,7 @@ fn ten_thousand_threads_reuse_a_few_records() {
         assert!(highest < 2 * AT_ONCE, "record number {highest}");
         assert!(late < early + 16_384, "{early} KiB, then {late} KiB");
         assert!(peak < 64 << 20, "{peak} bytes");
-        assert!(time < Duration::from_secs(60), "{time:?}");
+        assert!(cpu < Duration::from_secs(60), "{cpu:?}");
     });
 }
 
@@ -207,6 +220,11 @@ fn kib_of_each_thread(first: impl Fn() + Sync) -> f64 {
     })
 }
 
+// condition (Threads): 500 threads that each did one empty `mutate`, alive
+// measured: RSS 5.1 KiB a thread, 8.3 with one object, of which 2.5 are the heap's own blocks
+//   (release). It was 53.8 and 57.1 when records were built on the stack and moved to malloc, and
+//   102.7 before rings and histograms were made at first need
+// bound: 8 KiB for an empty one
 #[test]
 #[cfg(target_os = "linux")]
 #[cfg_attr(gc_asan, ignore = "it measures the process, of which the sanitizer takes a part")]
@@ -234,7 +252,7 @@ fn sixty_four_threads(heap: &Heap, name: &str) -> u64 {
     const ROUNDS: u64 = 3000;
     let (peak, longest, refused) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let (made, drops) = (AtomicU64::new(0), counter());
-    let begin = Instant::now();
+    let (begin, before) = (Instant::now(), cpu());
     std::thread::scope(|s| {
         for t in 0..THREADS {
             let (drops, longest, made) = (&drops, &longest, &made);
@@ -282,11 +300,11 @@ fn sixty_four_threads(heap: &Heap, name: &str) -> u64 {
             });
         }
     });
-    let (time, peak) = (begin.elapsed(), peak.into_inner());
+    let (time, cpu, peak) = (begin.elapsed(), cpu() - before, peak.into_inner());
     heap.settle();
     let stats = heap.stats();
     eprintln!(
-        "hard: {THREADS} threads, {name}: {time:.2?}, {} MiB allocated, heap at most {} KiB, \
+        "hard: {THREADS} threads, {name}: {time:.2?}, {cpu:.2?} of the cores, {} MiB allocated, heap at most {} KiB, \
          longest mutate {} µs, {} cycles, {} refusals",
         stats.allocated_bytes >> 20,
         peak >> 10,
@@ -296,10 +314,18 @@ fn sixty_four_threads(heap: &Heap, name: &str) -> u64 {
     );
     assert_eq!(drops.load(SeqCst) as u64, made.into_inner());
     assert_eq!(stats.live_objects, 0, "{stats:?}");
-    assert!(time < Duration::from_secs(60), "{time:?}");
+    assert!(cpu < Duration::from_secs(60), "{cpu:?}");
     peak
 }
 
+// condition (Threads): 64 threads on 2 cores, no limit
+// measured: 530 MiB allocated in 1 to 6 s; heap 60 to 181 MB at most (286 MB in the verifying
+//   build) with 1 MB live; longest `mutate` 55 to 255 ms
+// bound: all work done, all memory back, 3 cycles, 60 s of CPU time
+// condition (Threads): the same with `heap_limit` 32 MiB
+// measured: heap at most 32.7 MB; 0 to 27 refusals, after which the thread left, collected and
+//   tried again
+// bound: the limit
 #[test]
 fn sixty_four_threads_share_two_cores() {
     process::alone("threads::sixty_four_threads_share_two_cores", || {

@@ -91,6 +91,13 @@ fn make_all(heap: &Heap, each: usize, in_step: bool, name: &str) -> Taken {
     result
 }
 
+// condition (Threads): 64 threads, one object of each of 100 types on each
+// measured: heap 1.6 MiB, and 1.6 after a cycle; a span for each type on each thread would be 100
+//   MiB. Release, 300 types: 355 spans, 5.5 MiB (245 to 284 MiB with a span each)
+// bound: 8 MiB; 6 MiB after a cycle
+// condition (Threads): the same with `heap_limit` 8 MiB
+// measured: no refusal
+// bound: none
 #[test]
 fn few_objects_of_many_types_share_spans() {
     let taken = make_all(&Heap::new(), 1, false, "no limit");
@@ -102,12 +109,18 @@ fn few_objects_of_many_types_share_spans() {
     assert_eq!(taken.refused, 0);
 }
 
+// condition (Threads): the same, all threads at each type at once
+// measured: heap 2.2 MiB
+// bound: 16 MiB
 #[test]
 fn threads_in_step_share_spans() {
     let taken = make_all(&Heap::new(), 1, true, "in step");
     assert!(taken.made < 16.0, "{} MiB", taken.made);
 }
 
+// condition (Threads): the same with 100 objects of each type
+// measured: heap 88 MiB for 37 MiB of objects
+// bound: 8 times
 #[test]
 fn what_a_thread_holds_is_a_few_times_what_it_took() {
     // 100 objects are 10 KiB of the largest type and 1.6 KiB of the smallest, 6 KiB on average.
@@ -116,6 +129,9 @@ fn what_a_thread_holds_is_a_few_times_what_it_took() {
     assert!(taken.made < 8.0 * live, "{} MiB for {live}", taken.made);
 }
 
+// condition (Threads): 3,000 threads, 100 at once, one object of one type each
+// measured: 12 spans, and 12 after a cycle
+// bound: 30
 #[test]
 fn thousands_of_threads_with_one_object_each_share_spans() {
     const AT_ONCE: usize = 100;

@@ -1,5 +1,6 @@
 //! Where memory is short: what threads do while they wait, and what makes room for a large object.
 
+use crate::retry;
 use gc_core::{Gc, Heap, PauseKind, Root, Trace, Tracer};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -34,6 +35,9 @@ impl<'gc> Link<'gc> {
     }
 }
 
+// condition (Heaps): `memory_limit` 32 MiB, 60 % live in lists, one thread at full speed
+// measured: 103,561 of 387,026 objects are marked by the thread that waits, on a busy machine
+// bound: 1/21 asserted
 #[test]
 fn a_thread_that_waits_for_a_cycle_marks_with_the_collector() {
     const LIMIT: usize = 32 << 20;
@@ -49,7 +53,7 @@ fn a_thread_that_waits_for_a_cycle_marks_with_the_collector() {
     heap.collect().unwrap();
     ALLOCATES.set(true);
     // On a busy machine the waiting thread may have no core while the collector marks.
-    let helps = (0..3).any(|_| {
+    retry::alone(|| {
         TRACED.iter().for_each(|traced| traced.store(0, SeqCst));
         let stalls = || heap.pauses().of(PauseKind::Stall).len();
         let (before, begin) = (stalls(), Instant::now());
@@ -60,14 +64,17 @@ fn a_thread_that_waits_for_a_cycle_marks_with_the_collector() {
         let [others, own] = [0, 1].map(|i| TRACED[i].load(SeqCst));
         let all = own + others;
         eprintln!("hard: {own} of {all} objects are marked by the thread that waits");
-        own > others / 20
+        retry::judge(own > others / 20, || format!("{own} of {all} by the thread that waits"))
     });
-    assert!(helps, "three times it marked less than a twentieth");
     let sum = |link: Gc<'_, Link<'_>>| link.data.iter().sum::<u64>();
     assert!(chains.iter().all(|chain| heap.mutate(|mc| sum(chain.get(mc))) == 70));
     assert!(heap.mutate(|mc| chains[0].get(mc).next.is_some()));
 }
 
+// condition (Heaps): 28.5 MiB live and 3 idle in gaps under a `memory_limit` of 32, then an object
+//   of 8, while the collector waits for a callback
+// measured: none idle
+// bound: 1 MiB idle
 #[test]
 fn idle_blocks_make_room_for_a_large_object_under_a_soft_limit() {
     const LIMIT: usize = 32 << 20;

@@ -12,7 +12,7 @@ const NOT_OURS: [&str; 3] = ["target", ".git", "node_modules"];
 const ENDS: [&str; 10] =
     [".rs", ".md", ".sh", ".txt", ".toml", ".pml", ".svg", ".go", ".java", ".supp"];
 /// Documents whose items are other crates' as well.
-const OF_OTHERS: [&str; 2] = ["docs/COMPARISON.md", "docs/MIGRATION.md"];
+pub(crate) const OF_OTHERS: [&str; 2] = ["docs/COMPARISON.md", "docs/MIGRATION.md"];
 /// Paths in other projects' repositories, and one that stands for any test.
 const NOT_HERE: [&str; 9] = [
     "core/gc/src/test",
@@ -31,14 +31,14 @@ fn repository() -> PathBuf {
 }
 
 /// A Markdown document, by its path below the repository's root.
-struct Document {
-    name: String,
-    text: String,
+pub(crate) struct Document {
+    pub(crate) name: String,
+    pub(crate) text: String,
 }
 
 impl Document {
     /// The text without fenced blocks.
-    fn prose(&self) -> String {
+    pub(crate) fn prose(&self) -> String {
         let mut is_code = false;
         let is_prose = |line: &&str| {
             let fence = line.trim_start().starts_with("```");
@@ -54,7 +54,7 @@ impl Document {
 }
 
 /// The documents that say what is true now. Records are dated and stay as they are.
-fn documents() -> Vec<Document> {
+pub(crate) fn documents() -> Vec<Document> {
     let mut names = vec![String::from("README.md"), String::from("CONTRIBUTING.md")];
     for entry in fs::read_dir(repository().join("docs")).expect("the documents can be listed") {
         let name = entry.expect("an entry can be read").file_name();
@@ -71,7 +71,7 @@ fn documents() -> Vec<Document> {
 }
 
 /// All files and folders, below the root.
-fn paths() -> BTreeSet<String> {
+pub(crate) fn paths() -> BTreeSet<String> {
     fn walk(folder: &Path, below: &str, all: &mut BTreeSet<String>) {
         for entry in fs::read_dir(folder).expect("a folder can be listed") {
             let entry = entry.expect("an entry can be read");
@@ -90,7 +90,7 @@ fn paths() -> BTreeSet<String> {
 }
 
 /// What stands between single backquotes.
-fn spans(prose: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn spans(prose: &str) -> impl Iterator<Item = &str> {
     prose.split('\n').flat_map(|line| line.split('`').skip(1).step_by(2))
 }
 
@@ -170,10 +170,14 @@ fn code() -> String {
     sources.map(text).map(without).collect()
 }
 
-/// The names in `A::b`, `A::b()` and `A::{b, c}`; none if it is something else.
+/// Whether it is like `A::b`, `A::b()` or `A::{b, c}`.
+pub(crate) fn is_item(span: &str) -> bool {
+    span.contains("::") && span.chars().all(|c| c.is_alphanumeric() || "_:{}, ()".contains(c))
+}
+
+/// The names in an item; none if it is something else.
 fn items(span: &str) -> Vec<&str> {
-    let is_plain = |c: char| c.is_alphanumeric() || "_:{}, ()".contains(c);
-    if !span.contains("::") || !span.chars().all(is_plain) {
+    if !is_item(span) {
         return Vec::new();
     }
     let names = span.split(|c: char| !c.is_alphanumeric() && c != '_');

@@ -36,7 +36,7 @@ impl Item {
 }
 
 /// The names that `lib.rs` exports.
-fn exported(all: &[Source]) -> BTreeSet<String> {
+pub(crate) fn exported(all: &[Source]) -> BTreeSet<String> {
     let lib = all.iter().find(|source| source.name == "lib.rs").expect("there is a root");
     let mut names = BTreeSet::new();
     for statement in lib.text.split("\npub use ").skip(1) {
@@ -50,7 +50,7 @@ fn exported(all: &[Source]) -> BTreeSet<String> {
 }
 
 /// The type of an inherent `impl`; none for an impl of a trait.
-fn type_of_impl(line: &str) -> Option<&str> {
+pub(crate) fn type_of_impl(line: &str) -> Option<&str> {
     let rest = line.trim_start().strip_prefix("impl")?;
     let mut depth = 0;
     let end = rest.char_indices().find(|(at, c)| {

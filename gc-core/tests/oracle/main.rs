@@ -121,11 +121,19 @@ fn run(markers: usize, worlds: u64, threads: usize) {
     assert!(boards.iter().all(|board| board.drops.iter().all(|n| n.load(SeqCst) <= 1)));
 }
 
+// behaviour (dumpster): random graphs: each object dies once and in time
+// origin: fuzz, unsync_fuzz
+// also: `oracle::random_operations_three_markers`
+// behaviour (Oilpan): a second marking checks the first
+// origin: MarkingVerifierTest, MarkingVerifierDeathTest
 #[test]
 fn random_operations_one_marker() {
     run(1, 6, 4);
 }
 
+// behaviour (Oilpan): objects are marked while the program builds them
+// origin: ConcurrentMarkingTest.MarkingObjects
+// also: `smoke::threads_share_a_vector`
 #[test]
 fn random_operations_three_markers() {
     run(3, 6, 4);

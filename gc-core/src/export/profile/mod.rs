@@ -24,7 +24,7 @@ use crate::api::HeapBuilder;
 use crate::observe::sample::{SampleListener, Sampling};
 use crate::sync::Arc;
 use crate::word::Bytes;
-use sites::Recorder;
+use sites::SiteRecorder;
 use std::fmt;
 
 /// Why there is no profile.
@@ -54,7 +54,7 @@ impl fmt::Display for ProfileError {
 impl std::error::Error for ProfileError {}
 
 fn recorder() -> Arc<dyn SampleListener> {
-    Arc::new(Recorder::new())
+    Arc::new(SiteRecorder::new())
 }
 
 impl HeapBuilder {
@@ -118,7 +118,7 @@ impl Heap {
     pub fn profile(&self) -> Result<HeapProfile, ProfileError> {
         let samples = &self.core().samples;
         let (rate, listener) = (samples.rate(), samples.listener());
-        let recorder = listener.and_then(|of| of.as_any().downcast_ref::<Recorder>());
+        let recorder = listener.and_then(|of| of.as_any().downcast_ref::<SiteRecorder>());
         match recorder {
             Some(recorder) if !rate.is_zero() => Ok(HeapProfile::new(rate, recorder.read())),
             _ => Err(ProfileError::Off),

@@ -4,7 +4,7 @@
 //! A site is a stack, a type, the bytes of an object and the rate at which it was sampled. So all
 //! samples of a site stand for the same number of objects ([`weight`]).
 
-use super::stack::{KEY, Stack, Walker};
+use super::stack::{CallStack, KEY, Walker};
 use crate::observe::sample::{SampleListener, Sampled, Verdict};
 use crate::sync::Mutex;
 use crate::word::Bytes;
@@ -47,14 +47,14 @@ struct Sites {
 
 /// The listener that keeps a heap's profile.
 #[derive(Debug)]
-pub(super) struct Recorder {
+pub(super) struct SiteRecorder {
     walker: Walker,
     sites: Mutex<Sites>,
 }
 
-impl Recorder {
-    pub(super) fn new() -> Recorder {
-        Recorder { walker: Walker::new(), sites: Mutex::default() }
+impl SiteRecorder {
+    pub(super) fn new() -> SiteRecorder {
+        SiteRecorder { walker: Walker::new(), sites: Mutex::default() }
     }
     /// The sites so far.
     pub(super) fn read(&self) -> Vec<RawSite> {
@@ -62,9 +62,9 @@ impl Recorder {
     }
 }
 
-impl SampleListener for Recorder {
+impl SampleListener for SiteRecorder {
     fn sampled(&self, sampled: &Sampled) -> u32 {
-        let mut stack = Stack::new();
+        let mut stack = CallStack::new();
         self.walker.walk(&mut stack);
         let what = [sampled.name as usize, sampled.bytes, sampled.rate.size()];
         let key = stack.key(what);

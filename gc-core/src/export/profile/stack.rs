@@ -16,15 +16,15 @@ pub(super) const KEY: usize = 3;
 
 /// Return addresses, from the innermost frame.
 #[derive(Debug)]
-pub(super) struct Stack {
+pub(super) struct CallStack {
     len: usize,
     /// The frames, and room for the rest of a key.
     frames: [usize; DEPTH + KEY],
 }
 
-impl Stack {
-    pub(super) fn new() -> Stack {
-        Stack { len: 0, frames: [0; DEPTH + KEY] }
+impl CallStack {
+    pub(super) fn new() -> CallStack {
+        CallStack { len: 0, frames: [0; DEPTH + KEY] }
     }
     /// The frames with `what` behind them.
     pub(super) fn key(&mut self, what: [usize; KEY]) -> &[usize] {
@@ -52,7 +52,7 @@ impl Stack {
     not(any(shuttle, miri, gc_asan, gc_tsan))
 )))]
 mod imp {
-    use super::Stack;
+    use super::CallStack;
 
     /// What a walk needs.
     #[derive(Debug)]
@@ -63,7 +63,7 @@ mod imp {
             Walker
         }
         /// Walks the calling thread's stack.
-        pub(in super::super) fn walk(&self, stack: &mut Stack) {
+        pub(in super::super) fn walk(&self, stack: &mut CallStack) {
             stack.walk_by_backtrace();
         }
     }
@@ -71,7 +71,7 @@ mod imp {
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64", not(any(shuttle, miri, gc_asan, gc_tsan))))]
 mod imp {
-    use super::Stack;
+    use super::CallStack;
     use crate::platform::stack::{self, Section};
     use crate::sync::thread_local;
     use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
@@ -118,7 +118,7 @@ mod imp {
         }
 
         /// Walks the calling thread's stack.
-        pub(in super::super) fn walk(&self, stack: &mut Stack) {
+        pub(in super::super) fn walk(&self, stack: &mut CallStack) {
             // Not where a signal handler allocates while the thread walks.
             let walked = RULES.try_with(|rules| {
                 let Ok(mut rules) = rules.try_borrow_mut() else { return false };
@@ -148,7 +148,7 @@ mod tests {
 
     #[inline(never)]
     fn innermost(walker: &Walker, by_backtrace: bool) -> Vec<String> {
-        let mut stack = Stack::new();
+        let mut stack = CallStack::new();
         if by_backtrace {
             stack.walk_by_backtrace()
         } else {

@@ -13,7 +13,7 @@ const READ: Duration = Duration::from_secs(5);
 
 /// A request that may be answered.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Request {
+pub(super) struct HttpRequest {
     /// The path without the query.
     pub(super) path: String,
     /// The query's parameters, decoded.
@@ -22,7 +22,7 @@ pub(super) struct Request {
     pub(super) is_head: bool,
 }
 
-impl Request {
+impl HttpRequest {
     /// A parameter of the query.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
@@ -57,7 +57,7 @@ fn bad(why: &str) -> Refused {
 }
 
 /// Reads a request for the server on `port`.
-pub(super) fn read(mut stream: &TcpStream, port: u16) -> Result<Request, Refused> {
+pub(super) fn read(mut stream: &TcpStream, port: u16) -> Result<HttpRequest, Refused> {
     let until = Instant::now() + READ;
     let mut head = Vec::with_capacity(1024);
     loop {
@@ -85,7 +85,7 @@ pub(super) fn read(mut stream: &TcpStream, port: u16) -> Result<Request, Refused
 }
 
 /// Parses the head of a request; `None` if it is not complete.
-fn parse(head: &[u8], port: u16) -> Result<Option<Request>, Refused> {
+fn parse(head: &[u8], port: u16) -> Result<Option<HttpRequest>, Refused> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(head) {
@@ -109,7 +109,7 @@ fn parse(head: &[u8], port: u16) -> Result<Option<Request>, Refused> {
         Some((decode(key)?, decode(value)?))
     });
     let query = pairs.collect::<Option<Vec<_>>>().ok_or_else(|| bad("the query is not encoded"))?;
-    Ok(Some(Request { path: path.to_owned(), query, is_head }))
+    Ok(Some(HttpRequest { path: path.to_owned(), query, is_head }))
 }
 
 /// Refuses requests that another site's page could have sent.

@@ -1,7 +1,7 @@
 //! The answers of the debug server, by path.
 
 use super::Shared;
-use super::request::{Refused, Request};
+use super::request::{HttpRequest, Refused};
 use crate::api::Heap;
 use crate::error::SnapshotError;
 use crate::export::{FlightError, FlightOptions, FlightRecorder};
@@ -41,7 +41,7 @@ fn begin(out: &mut impl Write, kind: &str, file: Option<&str>) -> io::Result<()>
 
 /// Answers a request.
 pub(super) fn answer(
-    request: &Request,
+    request: &HttpRequest,
     shared: &Shared,
     stream: &TcpStream,
     out: &mut impl Write,

@@ -20,15 +20,16 @@
 mod waits;
 
 use super::doom::sweep_ward;
-use super::doomed::{Batch, Doomed, Ward};
+use super::doomed::{Doomed, DropBatch, Ward};
 use super::{Keep, Swept, drop_object};
+use crate::heap::Space;
+use crate::heap::poison::poison;
 use crate::heap::span::{OwnedSpan, SpanBits, SpanClass};
-use crate::heap::{Space, asan};
 use crate::observe::clock::{ns_per_tick, ticks};
 use crate::pacing::together;
 use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::thread::JoinHandle;
-use crate::sync::{self, Arc, Condvar, Mutex, chaos, thread_local};
+use crate::sync::{self, Arc, Condvar, Mutex, thread_local};
 use crate::word::{SweepNumber, Ticks};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -110,7 +111,7 @@ pub(crate) struct Progress(AtomicU64);
 
 /// A report on the objects that wait to be dropped.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Waiting {
+pub(crate) struct WaitingDrops {
     pub(crate) objects: u64,
     pub(crate) bytes: u64,
     /// How long the oldest has waited.
@@ -124,7 +125,7 @@ pub(crate) struct Waiting {
 }
 
 /// What the thread that hands objects over has to do next.
-pub(crate) enum Next {
+pub(crate) enum NextDrop {
     Nothing,
     /// There is no drop thread yet.
     Start,
@@ -180,7 +181,7 @@ impl Drops {
     // ---- the collector's side ----
 
     /// Hands over the dead objects of a sweep. Returns what to do about them.
-    pub(crate) fn push(&self, wards: &mut Vec<Ward<Class>>) -> Next {
+    pub(crate) fn push(&self, wards: &mut Vec<Ward<Class>>) -> NextDrop {
         let mut state = self.state.lock();
         let was_empty = !state.doomed.has_waiting();
         if state.doomed.is_empty() {
@@ -195,15 +196,15 @@ impl Drops {
         }
         if state.is_owned {
             let waker = if was_empty { state.waker.clone() } else { None };
-            return waker.map_or(Next::Nothing, Next::Tell);
+            return waker.map_or(NextDrop::Nothing, NextDrop::Tell);
         }
         match state.thread {
             DropThread::NotYet => {
                 state.thread = DropThread::Starts;
-                Next::Start
+                NextDrop::Start
             }
-            DropThread::Failed => Next::Drop,
-            _ => Next::Nothing,
+            DropThread::Failed => NextDrop::Drop,
+            _ => NextDrop::Nothing,
         }
     }
     fn add(&self, objects: u64, each: u64) {
@@ -285,10 +286,8 @@ impl Drops {
             state.note(progress, Some(batch.class));
             batch
         };
-        chaos();
         // The external bytes of the objects are released in one go.
         together(|| self.drop_all(space, progress, &batch));
-        chaos();
         if !self.is_leaked() {
             self.finish(space, progress, &batch);
         }
@@ -296,7 +295,7 @@ impl Drops {
     }
 
     /// Runs the destructors of a batch.
-    fn drop_all(&self, space: &Space, progress: &Progress, batch: &Batch<Class>) {
+    fn drop_all(&self, space: &Space, progress: &Progress, batch: &DropBatch<Class>) {
         let (span, class) = (batch.span, batch.class);
         DROPPING.with(|d| d.set(d.get() + 1));
         // Only this thread writes the counter.
@@ -311,11 +310,7 @@ impl Drops {
                 }
                 done += 1;
                 progress.0.store(done, Ordering::Relaxed);
-                #[cfg(gc_verify)]
-                crate::verify::poison(space, class, at);
-                if cfg!(gc_asan) {
-                    asan::poison(at - class.origin, space.bytes_of(class, span));
-                }
+                poison(space, class, at);
             });
         }
         DROPPING.with(|d| d.set(d.get() - 1));
@@ -323,7 +318,7 @@ impl Drops {
 
     /// Frees the slots of a batch whose destructors have returned. Gives the span back if no other
     /// object waits in it.
-    fn finish(&self, space: &Space, progress: &Arc<Progress>, batch: &Batch<Class>) {
+    fn finish(&self, space: &Space, progress: &Arc<Progress>, batch: &DropBatch<Class>) {
         let (span, class) = (batch.span, batch.class);
         let first = space.first_word(span);
         let mut state = self.state.lock();
@@ -395,17 +390,17 @@ impl Drops {
         state.doomed.has_waiting()
     }
     /// Ends the program's ownership. Returns what to do with the objects that wait.
-    pub(crate) fn disown(&self) -> Next {
+    pub(crate) fn disown(&self) -> NextDrop {
         let mut state = self.state.lock();
         (state.is_owned, state.waker) = (false, None);
         if state.is_closed {
-            return Next::Drop;
+            return NextDrop::Drop;
         }
         if state.doomed.has_waiting() && matches!(state.thread, DropThread::NotYet) {
             state.thread = DropThread::Starts;
-            return Next::Start;
+            return NextDrop::Start;
         }
-        Next::Nothing
+        NextDrop::Nothing
     }
     /// Returns whether the heap has ended and no object waits.
     pub(crate) fn is_over(&self) -> bool {
@@ -471,7 +466,7 @@ impl Drops {
         self.bytes() > 0 && self.is_getting_on()
     }
     /// Returns a report on the objects that wait now.
-    pub(crate) fn waiting(&self) -> Waiting {
+    pub(crate) fn waiting(&self) -> WaitingDrops {
         let mut state = self.state.lock();
         let now = Instant::now();
         state.watch(now);
@@ -479,7 +474,7 @@ impl Drops {
         let running =
             |runner: &Runner| Some((age(runner.since), runner.class?.info.name, runner.is_named));
         let slowest = state.runners.iter().filter_map(running).max_by_key(|running| running.0);
-        Waiting {
+        WaitingDrops {
             objects: self.objects(),
             bytes: self.bytes(),
             age: state.doomed.since().map_or(Duration::ZERO, age),

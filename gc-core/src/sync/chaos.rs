@@ -1,0 +1,59 @@
+#![forbid(unsafe_code)]
+//! Yields at random, for the verifying build. Every operation of an atomic and every lock calls
+//! `point` first. So threads meet in the middle of every protocol, also where cores are few.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+/// Mean number of points from one yield to the next. With a smaller number the stress program gets
+/// through fewer cycles, with a larger one fewer threads meet.
+const MEAN: u64 = 1024;
+/// One in so many yields is a sleep.
+const SLEEPS: u64 = 9;
+/// Bound of a sleep, in microseconds. A power of two.
+const LONGEST: u64 = 64;
+
+/// What a thread keeps: the state of its random numbers, and how many points are left before it
+/// yields.
+struct Chaos {
+    seed: Cell<u64>,
+    left: Cell<u64>,
+}
+std::thread_local! {
+    static CHAOS: Chaos = const { Chaos { seed: Cell::new(0), left: Cell::new(1) } };
+}
+
+/// A point at which another thread may run.
+#[inline]
+pub(super) fn point() {
+    // It has no destructor, so it is there until the thread's end.
+    CHAOS.with(|chaos| {
+        let left = chaos.left.get() - 1;
+        chaos.left.set(left);
+        if left == 0 {
+            chaos.interrupt();
+        }
+    });
+}
+
+impl Chaos {
+    #[cold]
+    #[inline(never)]
+    fn interrupt(&self) {
+        let mut x = self.seed.get();
+        if x == 0 {
+            // The address of a thread's local differs by thread, which is sufficient here.
+            x = std::ptr::from_ref(self) as u64 | 1;
+        }
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        self.seed.set(x);
+        self.left.set(1 + (x >> 16) % (2 * MEAN));
+        if x.is_multiple_of(SLEEPS) {
+            std::thread::sleep(Duration::from_micros(x >> 40 & (LONGEST - 1)));
+        } else {
+            std::thread::yield_now();
+        }
+    }
+}
