@@ -133,7 +133,9 @@ impl Report {
             100.0 * (profile.total(value) as f64 / (truth as f64).max(1.0) - 1.0)
         };
         self.number("profile_alloc_error", error(AllocSpace, stats.allocated_bytes));
-        self.number("profile_inuse_error", error(InuseSpace, stats.live_bytes));
+        if stats.live_bytes > 0 {
+            self.number("profile_inuse_error", error(InuseSpace, stats.live_bytes));
+        }
     }
 
     /// The report on one line.
