@@ -1,13 +1,15 @@
 #![forbid(unsafe_code)]
-//! Yields at random, for the verifying build. Every operation of an atomic and every lock calls
-//! `point` first. So threads meet in the middle of every protocol, also where cores are few.
+//! Yields at random, for the verifying build. Every lock and every operation of an atomic but a
+//! relaxed load calls `point` first. So threads meet in the middle of every protocol, also where
+//! cores are few.
 
+use super::Ordering;
 use std::cell::Cell;
 use std::time::Duration;
 
 /// Mean number of points from one yield to the next. With a smaller number the stress program gets
 /// through fewer cycles, with a larger one fewer threads meet.
-const MEAN: u64 = 1024;
+const MEAN: u64 = 2048;
 /// One in so many yields is a sleep.
 const SLEEPS: u64 = 9;
 /// Bound of a sleep, in microseconds. A power of two.
@@ -21,6 +23,15 @@ struct Chaos {
 }
 std::thread_local! {
     static CHAOS: Chaos = const { Chaos { seed: Cell::new(0), left: Cell::new(1) } };
+}
+
+/// A point before a load. A relaxed one is none: it takes part in no order, and passes over many
+/// objects do little else.
+#[inline]
+pub(super) fn point_of_load(order: Ordering) {
+    if order != Ordering::Relaxed {
+        point();
+    }
 }
 
 /// A point at which another thread may run.

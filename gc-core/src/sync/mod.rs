@@ -27,7 +27,7 @@ mod stepped;
 #[cfg(not(any(loom, shuttle)))]
 mod imp {
     #[cfg(gc_verify)]
-    pub(super) use super::chaos::point;
+    pub(super) use super::chaos::{point, point_of_load};
     pub(crate) use super::locks::{Condvar, Mutex, RwLock};
     #[cfg(gc_verify)]
     pub(crate) use super::stepped::{

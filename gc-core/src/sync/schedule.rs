@@ -33,6 +33,11 @@ pub(crate) fn set_stride(stride: u64) {
     STRIDE.store(stride.max(1), Ordering::Relaxed);
 }
 
+/// A point before a load, of any order.
+pub(super) fn point_of_load(_order: Ordering) {
+    point();
+}
+
 /// A point at which another thread may run.
 pub(super) fn point() {
     use shuttle::rand::RngCore;

@@ -4,7 +4,7 @@
 //!
 //! They are std's and no model's, because the heap lays them over its own memory.
 
-use super::imp::point;
+use super::imp::{point, point_of_load};
 
 pub(crate) use std::sync::atomic::Ordering;
 
@@ -20,7 +20,7 @@ macro_rules! atomic {
                 Self(std::sync::atomic::$name::new(value))
             }
             pub(crate) fn load(&self, order: Ordering) -> $value {
-                point();
+                point_of_load(order);
                 self.0.load(order)
             }
             pub(crate) fn store(&self, value: $value, order: Ordering) {
@@ -76,7 +76,7 @@ impl<T> AtomicPtr<T> {
         AtomicPtr(std::sync::atomic::AtomicPtr::new(value))
     }
     pub(crate) fn load(&self, order: Ordering) -> *mut T {
-        point();
+        point_of_load(order);
         self.0.load(order)
     }
     pub(crate) fn store(&self, value: *mut T, order: Ordering) {

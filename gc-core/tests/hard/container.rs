@@ -118,6 +118,7 @@ fn fill(percent: usize, threads: usize) -> (usize, u64, u64) {
 //   the heap the kernel kills it within a second
 // bound: 10,000 objects with each number of threads, none refused
 #[test]
+#[cfg_attr(any(gc_asan, gc_tsan), ignore = "the sanitizer's own memory counts as well")]
 fn a_container_that_is_60_percent_live_is_not_killed() {
     if is_child() {
         for threads in [1, 2, 4] {
@@ -134,6 +135,10 @@ fn a_container_that_is_60_percent_live_is_not_killed() {
 // measured: refused at 110 MiB; 900 objects made and 2,200 refused in 3 s
 // bound: more than half of it is filled
 #[test]
+#[cfg_attr(
+    any(gc_verify, gc_asan, gc_tsan),
+    ignore = "the second marker's set, or the sanitizer's memory, counts as well"
+)]
 fn a_container_that_is_90_percent_live_is_refused_or_paced() {
     if is_child() {
         let (live, ..) = fill(90, 4);
