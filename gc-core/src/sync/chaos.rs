@@ -8,8 +8,10 @@ use std::cell::Cell;
 use std::time::Duration;
 
 /// Mean number of points from one yield to the next. With a smaller number the stress program gets
-/// through fewer cycles, with a larger one fewer threads meet.
-const MEAN: u64 = 2048;
+/// through fewer cycles, with a larger one fewer threads meet. On a busy machine a yield takes some
+/// milliseconds. Waits at a limit give a cycle up that gets no further for 100 ms, so a pass over
+/// 100,000 objects must not yield more than some ten times.
+const MEAN: u64 = 8192;
 /// One in so many yields is a sleep.
 const SLEEPS: u64 = 9;
 /// Bound of a sleep, in microseconds. A power of two.

@@ -118,7 +118,10 @@ fn fill(percent: usize, threads: usize) -> (usize, u64, u64) {
 //   the heap the kernel kills it within a second
 // bound: 10,000 objects with each number of threads, none refused
 #[test]
-#[cfg_attr(any(gc_asan, gc_tsan), ignore = "the sanitizer's own memory counts as well")]
+#[cfg_attr(
+    any(gc_verify, gc_asan, gc_tsan),
+    ignore = "the second marker's set, or the sanitizer's memory, counts as well"
+)]
 fn a_container_that_is_60_percent_live_is_not_killed() {
     if is_child() {
         for threads in [1, 2, 4] {
