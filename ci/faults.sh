@@ -53,7 +53,7 @@ build() {
     exe=$(printf '%s\n' "$json" | grep -o '"executable":"[^"]*"' | tail -1 | cut -d'"' -f4)
     case "$kind" in
         schedules) echo "env GC_SCHEDULES=${FAULT_SCHEDULES:-20000} $exe" ;;
-        stress) echo "$exe --seconds 50 --threads 4 --markers 2" ;;
+        stress) echo "env GC_YIELD_MEAN=512 $exe --seconds 50 --threads 4 --markers 2" ;;
         lib) echo "$exe" ;;
         *) echo "$exe $filter" ;;
     esac

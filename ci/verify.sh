@@ -9,7 +9,7 @@ cargo test --release -p gc-core --lib --test smoke --test api --test hard --test
   --test ephemerons --test behaviours --test stopped --test drops --test pool --test cells --test slices --test any --test dynamic --test roots_async
 stress() { # seconds, name, options
   step "stress, verifying build, $2, $1 s"
-  cargo run --release -p gc-core --example stress -- --seconds "$1" --threads 4 "${@:3}"
+  GC_YIELD_MEAN=512 cargo run --release -p gc-core --example stress -- --seconds "$1" --threads 4 "${@:3}"
 }
 stress $((seconds * 2 / 5)) "one marker" --markers 1
 stress $((seconds * 2 / 5)) "two markers" --markers 2

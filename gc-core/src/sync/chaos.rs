@@ -3,7 +3,7 @@
 //! relaxed load calls `point` first. So threads meet in the middle of every protocol, also where
 //! cores are few.
 
-use super::Ordering;
+use super::{OnceLock, Ordering};
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -11,11 +11,22 @@ use std::time::Duration;
 /// through fewer cycles, with a larger one fewer threads meet. On a busy machine a yield takes some
 /// milliseconds. Waits at a limit give a cycle up that gets no further for 100 ms, so a pass over
 /// 100,000 objects must not yield more than some ten times.
+///
+/// `GC_YIELD_MEAN` in the environment sets another one: the stress program finds more with 512.
 const MEAN: u64 = 8192;
 /// One in so many yields is a sleep.
 const SLEEPS: u64 = 9;
 /// Bound of a sleep, in microseconds. A power of two.
 const LONGEST: u64 = 64;
+
+/// The mean number of points, as the environment or the constant has it.
+fn mean() -> u64 {
+    static SET: OnceLock<u64> = OnceLock::new();
+    *SET.get_or_init(|| {
+        let set = std::env::var("GC_YIELD_MEAN").ok().and_then(|text| text.parse().ok());
+        set.unwrap_or(MEAN).clamp(1, 1 << 32)
+    })
+}
 
 /// What a thread keeps: the state of its random numbers, and how many points are left before it
 /// yields.
@@ -62,7 +73,7 @@ impl Chaos {
         x ^= x >> 7;
         x ^= x << 17;
         self.seed.set(x);
-        self.left.set(1 + (x >> 16) % (2 * MEAN));
+        self.left.set(1 + (x >> 16) % (2 * mean()));
         if x.is_multiple_of(SLEEPS) {
             std::thread::sleep(Duration::from_micros(x >> 40 & (LONGEST - 1)));
         } else {
