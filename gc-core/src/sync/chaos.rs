@@ -73,6 +73,8 @@ impl Chaos {
         x ^= x >> 7;
         x ^= x << 17;
         self.seed.set(x);
+        // The look at the environment may take a lock, which is a point.
+        self.left.set(u64::MAX);
         self.left.set(1 + (x >> 16) % (2 * mean()));
         if x.is_multiple_of(SLEEPS) {
             std::thread::sleep(Duration::from_micros(x >> 40 & (LONGEST - 1)));
