@@ -47,6 +47,23 @@ fn garbage_dies_once_and_roots_live() {
     assert_eq!(heap.stats().live_bytes, 0);
 }
 
+/// So many arrays behind one object are more than a marker's stack holds: it spares the oldest.
+#[test]
+fn thousands_of_arrays_behind_one_object_keep_what_they_hold() {
+    static DROPS: AtomicUsize = AtomicUsize::new(0);
+    let heap = Heap::new();
+    let arrays = heap.mutate(|mc| {
+        let array = |_| Gc::from_slice(mc, &[Gc::new(mc, Counted(&DROPS))]);
+        // In a vector, whose edges are found at once. A long array is scanned in pieces.
+        Gc::root(Gc::new(mc, (0..5000).map(array).collect::<Vec<_>>()), mc)
+    });
+    heap.settle();
+    assert_eq!(DROPS.load(Ordering::SeqCst), 0);
+    drop(arrays);
+    heap.settle();
+    assert_eq!(DROPS.load(Ordering::SeqCst), 5000);
+}
+
 // behaviour (gc-arena): everything is dropped when the heap ends
 // origin: all_dropped
 #[test]
