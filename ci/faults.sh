@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fault seeding: applies each fault of ci/faults.txt (ci/faults/NAME.patch) to a copy of the sources, builds the copy and runs
-# the check that must find the fault.
+# Fault seeding: applies each fault of ci/faults.txt (ci/faults/NAME.patch) to a copy of the sources,
+# builds the copy and runs the check that must find the fault.
 #   ci/faults.sh [NAME…]          all, or some; FAULT_CHECK=… replaces the check; FAULTS_OUT=FILE keeps the table
 # A fault is caught if its check fails within a minute; a check that hangs or does not build catches nothing.
 set -euo pipefail
@@ -15,8 +15,8 @@ mkdir -p "$copy"
 # The copy usually lies inside of this repository. With this, git takes it for a folder of its own.
 export GIT_CEILING_DIRECTORIES="$CARGO_TARGET_DIR"
 
-# Makes the copy equal to the working tree, with what is not committed there. A file that is equal already keeps its time, so
-# that cargo does not build it again; what a patch has changed is written anew.
+# Makes the copy equal to the working tree, with what is not committed there. A file that is equal
+# already keeps its time, so that cargo does not build it again; what a patch changed is written anew.
 copy_sources() {
     local file listed="$CARGO_TARGET_DIR/copied"
     git ls-files --cached --others --exclude-standard | while IFS= read -r file; do

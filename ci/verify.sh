@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The verifying build: second stopped marker, poisoned free slots, random yields before operations of atomics and locks.
+# The verifying build: second stopped marker, poisoned free slots, random yields before operations of
+# atomics and locks.
 # VERIFY_SECONDS (default 120) is how long the stress program runs: with one marker, with two, and stopped.
 source "$(dirname "$0")/lib.sh"
 export RUSTFLAGS="--cfg gc_verify" CARGO_TARGET_DIR=target/verify

@@ -14,7 +14,7 @@
 
 use crate::observe::site::Site;
 use crate::sync::{AtomicUsize, Mutex, Ordering};
-use crate::word::Addr;
+use crate::word::{Addr, Bytes};
 use std::panic::Location;
 use std::ptr::NonNull;
 
@@ -141,7 +141,7 @@ pub(crate) struct RootTable {
 
 /// Bytes of a new chunk of slots. They count as allocation, so that a program which only makes and
 /// drops roots gets its slots back by a cycle.
-pub(crate) const CHUNK_BYTES: u64 = (CHUNK * size_of::<Entry>()) as u64;
+pub(crate) const CHUNK_BYTES: Bytes = Bytes::of(CHUNK * size_of::<Entry>());
 
 impl RootTable {
     pub(crate) fn new() -> Self {

@@ -10,6 +10,51 @@ use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, Sub, SubAssign};
 use std::time::Duration;
 
+/// Has words print as their numbers.
+macro_rules! prints_its_number {
+    ($($word:ident),*) => {$(
+        impl fmt::Debug for $word {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}", self.0)
+            }
+        }
+    )*};
+}
+prints_its_number!(Cycle, ThreadNumber, HeapNumber, Bytes, Ticks);
+
+/// Gives words that are amounts sums and differences.
+macro_rules! adds_up {
+    ($($word:ident),*) => {$(
+        impl Add for $word {
+            type Output = $word;
+            #[inline(always)]
+            fn add(self, more: $word) -> $word {
+                $word(self.0 + more.0)
+            }
+        }
+        impl AddAssign for $word {
+            #[inline(always)]
+            fn add_assign(&mut self, more: $word) {
+                self.0 += more.0;
+            }
+        }
+        impl Sub for $word {
+            type Output = $word;
+            #[inline(always)]
+            fn sub(self, less: $word) -> $word {
+                $word(self.0 - less.0)
+            }
+        }
+        impl SubAssign for $word {
+            #[inline(always)]
+            fn sub_assign(&mut self, less: $word) {
+                self.0 -= less.0;
+            }
+        }
+    )*};
+}
+adds_up!(Blocks, Bytes, Ticks);
+
 /// The number of a cycle, from 1. Zero stands for the time before the first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[repr(transparent)]
@@ -43,12 +88,6 @@ impl Cycle {
     }
 }
 
-impl fmt::Debug for Cycle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
-    }
-}
-
 /// The number of a thread's record, in the process. A thread that ends leaves its record, and so
 /// its number, to a later one.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,12 +104,6 @@ impl ThreadNumber {
     #[inline(always)]
     pub const fn get(self) -> u64 {
         self.0
-    }
-}
-
-impl fmt::Debug for ThreadNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
     }
 }
 
@@ -97,12 +130,6 @@ impl HeapNumber {
     /// The number.
     pub(crate) const fn get(self) -> u64 {
         self.0
-    }
-}
-
-impl fmt::Debug for HeapNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
     }
 }
 
@@ -141,10 +168,6 @@ pub struct BlockId(u32);
 impl BlockId {
     /// The first block of a heap.
     pub const FIRST: BlockId = BlockId(0);
-    /// The block above that many.
-    pub(crate) const fn above(blocks: Blocks) -> BlockId {
-        BlockId(blocks.0 as u32)
-    }
     /// Above every block.
     pub(crate) const LAST: BlockId = BlockId(u32::MAX);
 
@@ -196,29 +219,6 @@ impl Blocks {
     /// The difference, or none.
     pub(crate) const fn saturating_sub(self, fewer: Blocks) -> Blocks {
         Blocks(self.0.saturating_sub(fewer.0))
-    }
-}
-
-impl Add for Blocks {
-    type Output = Blocks;
-    fn add(self, more: Blocks) -> Blocks {
-        Blocks(self.0 + more.0)
-    }
-}
-impl Sub for Blocks {
-    type Output = Blocks;
-    fn sub(self, fewer: Blocks) -> Blocks {
-        Blocks(self.0 - fewer.0)
-    }
-}
-impl AddAssign for Blocks {
-    fn add_assign(&mut self, more: Blocks) {
-        self.0 += more.0;
-    }
-}
-impl SubAssign for Blocks {
-    fn sub_assign(&mut self, fewer: Blocks) {
-        self.0 -= fewer.0;
     }
 }
 
@@ -431,32 +431,6 @@ impl Bytes {
     }
 }
 
-impl Add for Bytes {
-    type Output = Bytes;
-    #[inline(always)]
-    fn add(self, more: Bytes) -> Bytes {
-        Bytes(self.0 + more.0)
-    }
-}
-impl AddAssign for Bytes {
-    #[inline(always)]
-    fn add_assign(&mut self, more: Bytes) {
-        self.0 += more.0;
-    }
-}
-impl Sub for Bytes {
-    type Output = Bytes;
-    #[inline(always)]
-    fn sub(self, less: Bytes) -> Bytes {
-        Bytes(self.0 - less.0)
-    }
-}
-impl SubAssign for Bytes {
-    #[inline(always)]
-    fn sub_assign(&mut self, less: Bytes) {
-        self.0 -= less.0;
-    }
-}
 impl Mul<u64> for Bytes {
     type Output = Bytes;
     #[inline(always)]
@@ -490,12 +464,6 @@ impl Div for Bytes {
 impl Sum for Bytes {
     fn sum<I: Iterator<Item = Bytes>>(all: I) -> Bytes {
         Bytes(all.map(Bytes::get).sum())
-    }
-}
-
-impl fmt::Debug for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
     }
 }
 
@@ -543,28 +511,6 @@ impl Ticks {
     #[inline(always)]
     pub(crate) const fn wrapping_sub(self, less: Ticks) -> Ticks {
         Ticks(self.0.wrapping_sub(less.0))
-    }
-}
-
-impl Add for Ticks {
-    type Output = Ticks;
-    #[inline(always)]
-    fn add(self, more: Ticks) -> Ticks {
-        Ticks(self.0 + more.0)
-    }
-}
-
-impl Sub for Ticks {
-    type Output = Ticks;
-    #[inline(always)]
-    fn sub(self, less: Ticks) -> Ticks {
-        Ticks(self.0 - less.0)
-    }
-}
-
-impl fmt::Debug for Ticks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
     }
 }
 

@@ -2,6 +2,8 @@
 //! `unsafe` is, which way files import, which words comments, messages and documents avoid.
 //! `docs/ARCHITECTURE.md`, `docs/INVARIANTS.md` and `CONTRIBUTING.md` state them.
 
+#[path = "common/renew.rs"]
+mod renew;
 #[path = "common/words.rs"]
 mod words;
 

@@ -96,7 +96,7 @@ impl Handover {
     /// dropped from here on go into the lists of this sweep.
     pub(crate) fn begin_sweep(&mut self, core: &Core, number: SweepNumber, keep: Keep) {
         self.sweep = (number, keep);
-        self.backlog = Bytes::new(core.drops.bytes());
+        self.backlog = core.drops.bytes();
         core.count(core.drops.sweep(&core.space, number, keep));
     }
     /// Sweeps a span whose objects have destructors. The dead wait for the drop thread.
@@ -120,13 +120,13 @@ impl Handover {
     }
     /// Records the end of the sweep.
     pub(crate) fn swept(&mut self, core: &Core) {
-        self.settling = (core.drops.bytes() > 0).then(|| core.drops.ticket());
+        self.settling = (!core.drops.bytes().is_zero()).then(|| core.drops.ticket());
     }
 
     /// Bytes that will be dropped soon: those that this sweep found. Bytes from before wait because
     /// destructors are slow.
     pub(crate) fn soon(&self, core: &Core) -> Bytes {
-        Bytes::new(core.drops.bytes()).saturating_sub(self.backlog)
+        core.drops.bytes().saturating_sub(self.backlog)
     }
     /// Returns whether destructors of the last sweep's dead may have released something since the
     /// last look.
@@ -175,7 +175,7 @@ fn drop_thread(core: &Arc<Core>) {
             since_yield = 0;
             yield_now();
         }
-        if core.drops.bytes() == 0 {
+        if core.drops.bytes().is_zero() {
             // A cycle that is due may wait for this moment.
             core.control.poke();
         }

@@ -348,7 +348,7 @@ impl Space {
 
     /// Calls `each(span, class)` for every span, in address order.
     pub(crate) fn each_span(&self, mut each: impl FnMut(BlockId, &'static SpanClass)) {
-        let high = BlockId::above(self.high());
+        let high = BlockId::FIRST.plus(self.high());
         let mut block = BlockId::FIRST;
         while block < high {
             match self.class_at(block) {

@@ -125,7 +125,7 @@ impl PageMap {
     }
     /// Records that the blocks below `blocks` are open.
     pub(super) fn grow(&mut self, blocks: Blocks) {
-        self.note_free(BlockId::above(self.blocks));
+        self.note_free(BlockId::FIRST.plus(self.blocks));
         self.blocks = blocks;
     }
     /// Records that a run of free blocks begins at `first`, or earlier.
@@ -165,7 +165,7 @@ impl PageMap {
         let length = n.get().ilog2() as usize;
         let mut at = self.hints[length];
         let mut hint = None;
-        let last = BlockId::above(self.blocks);
+        let last = BlockId::FIRST.plus(self.blocks);
         loop {
             let from = self.next_free(at).min(last);
             let end = self.next_taken(BlockRange::between(from, from.plus(n).min(last)));

@@ -66,7 +66,7 @@ impl Space {
             weak_boxes: 0,
             ephemerons: 0,
         };
-        let high = BlockId::above(self.high());
+        let high = BlockId::FIRST.plus(self.high());
         let mut block = BlockId::FIRST;
         while block < high {
             block = block.plus(match self.see(block) {

@@ -374,7 +374,9 @@ impl Record {
 
     /// Whether a refused allocation waits for destructors.
     fn may_await_drops(core: &Core, on_refusal: OnRefusal) -> bool {
-        core.drops.bytes() > 0 && !core.config.stall(on_refusal).is_zero() && !on_collector_thread()
+        !core.drops.bytes().is_zero()
+            && !core.config.stall(on_refusal).is_zero()
+            && !on_collector_thread()
     }
 
     /// Sweeps up to `most` spans of `class` until one has room.

@@ -32,7 +32,7 @@ use crate::sync::{AtomicUsize, Ordering};
 use crate::trace::{PACKET, Trace, Tracer};
 use crate::weak::ephemeron::EPHEMERON;
 use crate::weak::gate::{WEAK_BOX, WeakBox};
-use crate::word::{Addr, Bytes, Cycle};
+use crate::word::{Addr, Cycle};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
@@ -241,7 +241,7 @@ impl Record {
         }
         let mut batch = self.roots.borrow_mut();
         if batch.is_empty() && self.core().roots.take_batch(&mut batch) {
-            self.core().credit.press(Bytes::new(CHUNK_BYTES));
+            self.core().credit.press(CHUNK_BYTES);
             self.core().control.nudge();
         }
         let slot = batch.pop().expect("a batch is not empty");

@@ -255,7 +255,7 @@ impl Core {
     /// Counts what a sweep found.
     pub(crate) fn count(&self, swept: Swept) {
         if swept.freed > 0 {
-            self.credit.free(Bytes::new(swept.freed_bytes));
+            self.credit.free(swept.freed_bytes);
             self.totals.freed_objects.add(u64::from(swept.freed));
         }
     }

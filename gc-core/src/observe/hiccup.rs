@@ -134,7 +134,7 @@ fn count(times: &Times, mut late: Ticks, due: Ticks) {
         if due == Ticks::ZERO || late <= due {
             return;
         }
-        late = late - due;
+        late -= due;
     }
 }
 

@@ -14,7 +14,7 @@ use crate::error;
 use crate::heap::Space;
 use crate::heap::span::{OwnedSpan, SpanClass};
 use crate::observe::life::SpanState;
-use crate::word::{BlockId, SweepNumber};
+use crate::word::{BlockId, Bytes, SweepNumber};
 
 /// Sweeps the span of a ward, whose lock the caller holds. The span carries `number` then.
 pub(super) fn sweep_ward(
@@ -56,7 +56,7 @@ fn sweep_words(
             swept.freed += doom(i, dead, marked).count_ones();
         }
     }
-    swept.freed_bytes = u64::from(swept.freed) * space.bytes_of(class, span) as u64;
+    swept.freed_bytes = u64::from(swept.freed) * Bytes::of(space.bytes_of(class, span));
     swept
 }
 

@@ -36,7 +36,7 @@ use crate::heap::poison::{EACH_SLOT, poison};
 use crate::heap::span::{List, OwnedSpan, SpanBits, SpanClass};
 use crate::observe::life::SpanState;
 use crate::sync::{AtomicU64, Ordering};
-use crate::word::{Addr, SweepNumber, WordIndex};
+use crate::word::{Addr, Bytes, SweepNumber, WordIndex};
 
 const OPEN: u64 = 1 << 63;
 
@@ -103,7 +103,7 @@ pub(crate) struct Swept {
     /// Objects that died.
     pub(crate) freed: u32,
     /// Bytes of the slots (or spans) that died.
-    pub(crate) freed_bytes: u64,
+    pub(crate) freed_bytes: Bytes,
 }
 
 impl std::ops::AddAssign for Swept {
@@ -160,7 +160,7 @@ impl OwnedSpan {
         }
         let meta = space.meta(span);
         let bytes = space.bytes_of(class, span);
-        swept.freed_bytes = u64::from(swept.freed) * bytes as u64;
+        swept.freed_bytes = u64::from(swept.freed) * Bytes::of(bytes);
         meta.set_live(swept.live);
         meta.set_sweep(number);
         space.life.note(span, class.id, SpanState::Swept);

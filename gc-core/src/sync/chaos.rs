@@ -73,7 +73,7 @@ impl Chaos {
         x ^= x >> 7;
         x ^= x << 17;
         self.seed.set(x);
-        // The look at the environment may take a lock, which is a point.
+        // Until the mean is known, because that may take a lock, which is a point.
         self.left.set(u64::MAX);
         self.left.set(1 + (x >> 16) % (2 * mean()));
         if x.is_multiple_of(SLEEPS) {

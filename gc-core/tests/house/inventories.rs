@@ -17,7 +17,6 @@
 use super::{Source, doc, files, repository};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 
 /// A document and its rows.
@@ -250,22 +249,9 @@ fn programs() -> Vec<Source> {
     all
 }
 
-/// Compares a document with what its sources say; with `UPDATE_DOCS=1` in the environment, writes
-/// it.
+/// Compares a document of `docs/` with what its sources say, or writes it.
 pub(crate) fn renew(document: &str, wanted: &str) {
-    let path = repository().join("docs").join(document);
-    if std::env::var("UPDATE_DOCS").is_ok_and(|value| value == "1") {
-        fs::write(&path, wanted).expect("the document can be written");
-        return;
-    }
-    let found = doc(document);
-    if let Some((old, new)) = found.lines().zip(wanted.lines()).find(|(a, b)| a != b) {
-        panic!(
-            "docs/{document} has\n{old}\nwhere its sources say\n{new}\n\
-             run UPDATE_DOCS=1 cargo test -p gc-core --test house"
-        );
-    }
-    assert_eq!(found, wanted, "docs/{document}");
+    crate::renew::renew(&repository().join("docs").join(document), wanted, "house");
 }
 
 #[test]

@@ -30,7 +30,7 @@ use crate::pacing::together;
 use crate::sync::plain::{AtomicU64, Ordering};
 use crate::sync::thread::JoinHandle;
 use crate::sync::{self, Arc, Condvar, Mutex, thread_local};
-use crate::word::{SweepNumber, Ticks};
+use crate::word::{Bytes, SweepNumber, Ticks};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
@@ -250,7 +250,7 @@ impl Drops {
     /// Returns whether objects wait but the system gave no drop thread. Then the collector's thread
     /// drops them.
     pub(crate) fn has_no_thread(&self) -> bool {
-        self.bytes() > 0 && {
+        !self.bytes().is_zero() && {
             let state = self.state.lock();
             !state.is_owned && matches!(state.thread, DropThread::Failed)
         }
@@ -438,7 +438,7 @@ impl Drops {
 
     /// Looks for a destructor that has run for longer than [`SLOW`] and was not reported yet.
     pub(crate) fn watch(&self) -> Option<&'static str> {
-        if self.bytes() == 0 {
+        if self.bytes().is_zero() {
             return None;
         }
         let mut state = self.state.lock();
@@ -449,8 +449,8 @@ impl Drops {
     pub(crate) fn objects(&self) -> u64 {
         self.objects.load(Ordering::Relaxed)
     }
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+    pub(crate) fn bytes(&self) -> Bytes {
+        Bytes::new(self.bytes.load(Ordering::Relaxed))
     }
     /// Returns whether a batch was finished lately. Callers do not wait for destructors that take
     /// longer.
@@ -463,7 +463,7 @@ impl Drops {
     }
     /// Returns whether objects wait to be dropped, and destructors return quickly.
     pub(crate) fn is_busy(&self) -> bool {
-        self.bytes() > 0 && self.is_getting_on()
+        !self.bytes().is_zero() && self.is_getting_on()
     }
     /// Returns a report on the objects that wait now.
     pub(crate) fn waiting(&self) -> WaitingDrops {
@@ -476,7 +476,7 @@ impl Drops {
         let slowest = state.runners.iter().filter_map(running).max_by_key(|running| running.0);
         WaitingDrops {
             objects: self.objects(),
-            bytes: self.bytes(),
+            bytes: self.bytes().get(),
             age: state.doomed.since().map_or(Duration::ZERO, age),
             running: slowest.map(|(time, name, _)| (name(), time)),
             is_slow: slowest.is_some_and(|slowest| slowest.2),
