@@ -108,6 +108,24 @@ pub(crate) fn modules() -> Vec<Module> {
     modules
 }
 
+/// A number that changes with each module that is loaded or unloaded.
+pub(crate) fn loads() -> u64 {
+    unsafe extern "C" fn visit(
+        info: *mut libc::dl_phdr_info,
+        _bytes: usize,
+        loads: *mut c_void,
+    ) -> c_int {
+        // SAFETY: the loader lends `info` for the call, and `loads` is the number below.
+        let (info, loads) = unsafe { (&*info, &mut *loads.cast::<u64>()) };
+        *loads = info.dlpi_adds + info.dlpi_subs;
+        1 // The first module knows it.
+    }
+    let mut loads = 0;
+    // SAFETY: the callback has the type that the call demands, and the number outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut loads).cast()) };
+    loads
+}
+
 fn module(info: &libc::dl_phdr_info) -> Option<Module> {
     // SAFETY: the loader describes the mapped program headers, and holds its lock meanwhile.
     let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum as usize) };

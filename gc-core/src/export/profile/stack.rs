@@ -6,7 +6,7 @@
 //! 2. Elsewhere, and on a stack that is not the system's, by the crate backtrace: the unwinder of
 //!    panics, which is slower.
 //!
-//! A library that is loaded after the [`Walker`] was made ends the stack of 1.
+//! The tables of 1 are read anew once a library has been loaded or unloaded.
 
 /// The most frames of a stack, from the innermost.
 pub(super) const DEPTH: usize = 64;
@@ -73,12 +73,13 @@ mod imp {
 mod imp {
     use super::CallStack;
     use crate::platform::stack::{self, Section};
-    use crate::sync::thread_local;
+    use crate::sync::{Mutex, thread_local};
     use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
     use framehop::{ExplicitModuleSectionInfo, Module, Unwinder};
     use std::borrow::Cow;
     use std::cell::RefCell;
     use std::fmt;
+    use std::sync::Arc;
 
     type Bytes = Cow<'static, [u8]>;
 
@@ -87,8 +88,14 @@ mod imp {
         static RULES: RefCell<CacheX86_64> = RefCell::new(CacheX86_64::new());
     }
 
-    /// The unwind tables of the modules.
-    pub(in super::super) struct Walker(UnwinderX86_64<Bytes>);
+    /// The unwind tables of the modules that are loaded.
+    pub(in super::super) struct Walker(Mutex<Arc<UnwindTables>>);
+
+    struct UnwindTables {
+        /// What [`stack::loads`] said before these were read.
+        loads: u64,
+        unwinder: UnwinderX86_64<Bytes>,
+    }
 
     impl fmt::Debug for Walker {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,9 +103,10 @@ mod imp {
         }
     }
 
-    impl Walker {
-        /// For the modules that are loaded now.
-        pub(in super::super) fn new() -> Walker {
+    impl UnwindTables {
+        /// Those of the modules that are loaded now.
+        fn read() -> UnwindTables {
+            let loads = stack::loads();
             let mut unwinder = UnwinderX86_64::new();
             for module in stack::modules() {
                 let end = |section: &Section| section.at + section.bytes.len() as u64;
@@ -114,17 +122,37 @@ mod imp {
                 let (range, base) = (module.range, module.base);
                 unwinder.add_module(Module::new(String::new(), range, base, sections));
             }
-            Walker(unwinder)
+            UnwindTables { loads, unwinder }
+        }
+    }
+
+    impl Walker {
+        pub(in super::super) fn new() -> Walker {
+            Walker(Mutex::new(Arc::new(UnwindTables::read())))
+        }
+
+        /// The tables, read anew if modules have come or gone. No lock is held meanwhile, nor in a
+        /// walk: the loader has one, and a library that is just being loaded may allocate.
+        fn tables(&self) -> Arc<UnwindTables> {
+            let known = self.0.lock().clone();
+            if known.loads == stack::loads() {
+                return known;
+            }
+            let tables = Arc::new(UnwindTables::read());
+            *self.0.lock() = tables.clone();
+            tables
         }
 
         /// Walks the calling thread's stack.
         pub(in super::super) fn walk(&self, stack: &mut CallStack) {
+            let tables = self.tables();
             // Not where a signal handler allocates while the thread walks.
             let walked = RULES.try_with(|rules| {
                 let Ok(mut rules) = rules.try_borrow_mut() else { return false };
                 let walked = stack::look(|from, mut read| {
                     let regs = UnwindRegsX86_64::new(from.ip, from.sp, from.bp);
-                    let mut frames = self.0.iter_frames(from.ip, regs, &mut rules, &mut read);
+                    let mut frames =
+                        tables.unwinder.iter_frames(from.ip, regs, &mut rules, &mut read);
                     while let Ok(Some(frame)) = frames.next() {
                         if !stack.push(frame.address() as usize) {
                             break;
