@@ -26,7 +26,7 @@ mod names;
 #[path = "house/signatures.rs"]
 mod signatures;
 
-/// Lines of a file without its tests.
+/// Lines of a file, with its tests.
 const CEILING: usize = 600;
 
 /// Files that may hold `unsafe`. A new entry needs a reason in its change.
@@ -162,7 +162,7 @@ impl Source {
     }
     /// The lines before the unit tests.
     fn body(&self) -> impl Iterator<Item = &str> {
-        self.text.lines().take_while(|line| *line != "mod tests {")
+        self.text.lines().take_while(|line| !line.ends_with("mod tests {"))
     }
     /// The same without comments.
     fn code(&self) -> impl Iterator<Item = &str> {
@@ -252,8 +252,12 @@ fn every_file_has_a_header_and_a_bounded_length() {
     for source in sources() {
         let start = source.text.trim_start_matches("#![forbid(unsafe_code)]\n");
         assert!(start.starts_with("//! "), "{} does not say what it is", source.name);
-        let lines = source.body().count();
-        assert!(lines <= CEILING, "{} has {lines} lines without tests: split it", source.name);
+    }
+    for folder in ["src", "tests", "examples", "../benches", "../gc-derive", "../loom-tests"] {
+        for source in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), "rs") {
+            let lines = source.text.lines().count();
+            assert!(lines <= CEILING, "{folder}/{} has {lines} lines: split it", source.name);
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! The commonest mistakes. Each is refused, and `docs/ERRORS.md` lists each with the compiler's
-//! message and the fix. `tests/ui/pass/fixes.rs` has the fixes.
+//! message and the fix. `compile_pass::fixes` has the fixes.
 //!
 //! A case is `tests/ui/mistakes/NN_name.rs`: a title, what to write instead, and the wrong program.
 //! `TRYBUILD=overwrite cargo test --test mistakes` writes outputs and document anew.

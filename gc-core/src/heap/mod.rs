@@ -19,11 +19,11 @@
 //! All metadata lies in dense side tables indexed by block number, never in the blocks and never in
 //! the objects. Within this folder `os`, `bitmap`, `central`, `size_class`, `object` and `grey` do
 //! not know each other. `span` builds on them, `page_map` on `bitmap`, `page_alloc` on `page_map`
-//! and `central`, `tables` on `span` and `grey`. `free` and `scans` build on `tables`, `poison` and
-//! `cache` on `free`, this file on all, and `waste` on this file.
+//! and `central`, `release` on `page_alloc`, `tables` on `span` and `grey`. `free` and `scans`
+//! build on `tables`, `poison` and `cache` on `free`, this file on all, and `waste` on this file.
 //!
 //! Files, lowest first: `os`, `bitmap`, `central`, `size_class`, `object`, `grey`, `address`,
-//! `asan`, `page_map`, `page_alloc`, `span`, `tables`, `free`, `poison`, `scans`,
+//! `asan`, `page_map`, `page_alloc`, `release`, `span`, `tables`, `free`, `poison`, `scans`,
 //! `cache`, `waste`.
 
 pub(crate) mod address;
@@ -38,6 +38,7 @@ pub(crate) mod os;
 pub(crate) mod page_alloc;
 mod page_map;
 pub(crate) mod poison;
+mod release;
 pub(crate) mod scans;
 pub(crate) mod size_class;
 pub(crate) mod span;
@@ -54,7 +55,8 @@ use crate::word::{Addr, BlockId, BlockRange, Blocks, Bytes, ClassId, SweepNumber
 use central::Link;
 use object::TypeInfo;
 use os::Reservation;
-use page_alloc::{Ground, PageAlloc, PageSize, Pages};
+use page_alloc::{Ground, PageAlloc, PageSize};
+use release::Pages;
 use size_class::SizeClass;
 use span::{OwnedSpan, SpanClass, SpanMeta};
 use std::collections::HashMap;

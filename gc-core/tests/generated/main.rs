@@ -122,3 +122,22 @@ fn a_hidden_error_ends_the_process() {
     assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
     assert!(stderr.contains("its error was hidden"), "{stderr}");
 }
+
+/// Leaf data shares its spans, so its type cannot be found again.
+const ERASED: &str = "
+use gc_core::{Gc, Heap};
+fn main() {
+    Heap::new().mutate(|mc| _ = Gc::erase(Gc::new(mc, VALUE)));
+}";
+
+/// The error comes after all checks, with the code; `compile_fail` only checks.
+#[test]
+fn leaf_data_is_not_erased_and_the_remedy_is_named() {
+    let errors = |value: &str, name: &str| {
+        Rustc::get().compile(name, &ERASED.replace("VALUE", value), false).1
+    };
+    assert!(errors("String::new()", "erased").is_empty());
+    let errors = errors("1u64", "erased_leaf");
+    let remedy = "make the object with `GcAny::new(mc, value)`";
+    assert!(errors.iter().any(|error| error.text.contains(remedy)), "{errors:?}");
+}

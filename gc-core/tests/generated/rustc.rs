@@ -16,7 +16,7 @@ pub(crate) struct Rustc {
 /// An error of the compiler's.
 #[derive(Debug)]
 pub(crate) struct Diagnostic {
-    /// The lines of the batch that it names, macros' uses included.
+    /// The lines of the batch that it names, macros' uses included; none if it is in another file.
     pub(crate) lines: Vec<usize>,
     /// As a user sees it.
     pub(crate) text: String,
@@ -130,7 +130,7 @@ impl Diagnostic {
         let lines: Vec<usize> = places.filter_map(number).collect();
         let rendered = line.split(r#""rendered":""#).nth(1).unwrap_or(line);
         let text = rendered.replace("\\n", "\n").replace("\\\"", "\"");
-        // The summary, "aborting due to", names no place.
-        (!lines.is_empty()).then_some(Diagnostic { lines, text })
+        let is_summary = line.contains(r#""message":"aborting due to"#);
+        (!is_summary).then_some(Diagnostic { lines, text })
     }
 }

@@ -2,6 +2,7 @@
 //! beside `self`, and no function is longer than a screen (`docs/ARCHITECTURE.md`, `word.rs`).
 
 use crate::sources;
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use std::ops::RangeInclusive;
 
 /// The share of parameters that may be bare, in percent. It was 24 before there were words for
@@ -20,147 +21,101 @@ const LINES: usize = 60;
 #[derive(Debug)]
 struct Function {
     name: String,
-    /// The parameters beside `self`, each with its type.
-    parameters: Vec<String>,
+    /// How many parameters it has beside `self`, and how many of these have a bare type.
+    parameters: usize,
+    bare: usize,
     lines: RangeInclusive<usize>,
 }
 
 impl Function {
-    fn bare(&self) -> usize {
-        let is_bare = |parameter: &&String| {
-            let of = parameter.split_once(':').map_or("", |(_, of)| of.trim());
-            BARE.contains(&of)
-        };
-        self.parameters.iter().filter(is_bare).count()
-    }
     fn len(&self) -> usize {
         self.lines.end() - self.lines.start() + 1
     }
 }
 
-/// The code with blanks in place of comments, and of what stands in quotes. Lines stay.
-fn bare_code(text: &str) -> Vec<char> {
-    let from: Vec<char> = text.chars().collect();
-    let mut code = from.clone();
-    let mut blank = |range: std::ops::Range<usize>| {
-        let end = range.end.min(code.len());
-        code[range.start..end].iter_mut().filter(|c| **c != '\n').for_each(|c| *c = ' ');
-        end
-    };
-    let find = |mut at: usize, end: &[char]| {
-        while at < from.len() && !from[at..].starts_with(end) {
-            at += if from[at] == '\\' && end == ['"'] { 2 } else { 1 };
-        }
-        at + end.len()
-    };
-    let mut at = 0;
-    while at < from.len() {
-        let is_word = at > 0 && (from[at - 1].is_alphanumeric() || from[at - 1] == '_');
-        let rest = &from[at..];
-        let hashes = rest.iter().skip(1).take_while(|c| **c == '#').count();
-        at = match rest {
-            ['/', '/', ..] => blank(at..find(at, &['\n'])),
-            ['/', '*', ..] => blank(at..find(at + 2, &['*', '/'])),
-            ['r', ..] if !is_word && rest.get(1 + hashes) == Some(&'"') => {
-                let mut end = vec!['"'];
-                end.resize(1 + hashes, '#');
-                // A backslash means nothing in a raw string.
-                let len = rest[2 + hashes..].windows(end.len()).position(|w| w == end);
-                blank(at..at + 2 + hashes + len.map_or(0, |len| len + end.len()))
-            }
-            ['"', ..] => blank(at..find(at + 1, &['"'])),
-            ['\'', '\\', ..] => blank(at..find(at + 3, &['\''])),
-            ['\'', _, '\'', ..] => blank(at..at + 3),
-            _ => at + 1,
-        };
-    }
-    code
+fn is_punct(tree: Option<&TokenTree>, of: char) -> bool {
+    matches!(tree, Some(TokenTree::Punct(punct)) if punct.as_char() == of)
 }
 
-/// The index behind the bracket that closes the one at `from`.
-fn closed(code: &[char], from: usize) -> usize {
+/// How many angle brackets `trees[at]` opens. The one of an arrow is none.
+fn opens(trees: &[TokenTree], at: usize) -> i32 {
+    let is_arrow = at > 0 && (is_punct(trees.get(at - 1), '-') || is_punct(trees.get(at - 1), '='));
+    i32::from(is_punct(trees.get(at), '<')) - i32::from(is_punct(trees.get(at), '>') && !is_arrow)
+}
+
+/// The type of a parameter; none of one that has none, as `&self`, and none of a `self`.
+fn type_of(parameter: &[TokenTree]) -> Option<&[TokenTree]> {
+    let is_self = |tree: &TokenTree| matches!(tree, TokenTree::Ident(name) if name == "self");
+    let is_colon = |at: usize| {
+        let is_path = is_punct(parameter.get(at + 1), ':') || is_punct(parameter.get(at - 1), ':');
+        is_punct(parameter.get(at), ':') && !is_path
+    };
+    let colon = (1..parameter.len()).find(|at| is_colon(*at))?;
+    (!is_self(&parameter[colon - 1])).then(|| &parameter[colon + 1..])
+}
+
+fn is_bare(of: &[TokenTree]) -> bool {
+    matches!(of, [TokenTree::Ident(name)] if BARE.iter().any(|bare| name == bare))
+}
+
+/// The parts of a list with commas, those inside of `<…>` left alone.
+fn parts(list: &[TokenTree]) -> Vec<&[TokenTree]> {
     let mut depth = 0;
-    for at in from..code.len() {
-        match code[at] {
-            '(' | '[' | '{' | '<' => depth += 1,
-            // Not that of an arrow.
-            '>' if matches!(code[at - 1], '-' | '=') => {}
-            ')' | ']' | '}' | '>' => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 {
-            return at + 1;
-        }
-    }
-    code.len()
+    let mut ends: Vec<usize> = (0..list.len())
+        .filter(|at| {
+            depth += opens(list, *at);
+            depth == 0 && is_punct(list.get(*at), ',')
+        })
+        .collect();
+    ends.push(list.len());
+    let starts = std::iter::once(0).chain(ends.iter().map(|end| end + 1));
+    starts.zip(&ends).filter(|(start, end)| start < end).map(|(s, e)| &list[s..*e]).collect()
 }
 
-/// The index behind the brace that closes the one at `from`: in a body `<` is no bracket.
-fn end_of_body(code: &[char], from: usize) -> usize {
+/// The function that `trees` begins with, if they begin with one. A pointer to a function has no
+/// name, and the name may be that of a macro's part.
+fn function(trees: &[TokenTree]) -> Option<Function> {
+    let [TokenTree::Ident(word), TokenTree::Ident(name), ..] = trees else { return None };
     let mut depth = 0;
-    let ends = |c: &char| {
-        depth += i32::from(*c == '{') - i32::from(*c == '}');
-        depth == 0
+    let behind_generics = |at: &usize| {
+        depth += opens(trees, *at);
+        depth == 0 && !is_punct(trees.get(*at), '>')
     };
-    code[from..].iter().position(ends).map_or(code.len(), |at| from + at + 1)
+    let at = (2..trees.len()).find(behind_generics)?;
+    let TokenTree::Group(list) = &trees[at] else { return None };
+    if word != "fn" || list.delimiter() != Delimiter::Parenthesis {
+        return None;
+    }
+    let list: Vec<TokenTree> = list.stream().into_iter().collect();
+    let types: Vec<&[TokenTree]> = parts(&list).into_iter().filter_map(type_of).collect();
+    // Without a body it ends with a semicolon.
+    let is_end = |tree: &&TokenTree| match tree {
+        TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
+        tree => is_punct(Some(tree), ';'),
+    };
+    let end = trees[at..].iter().find(is_end).unwrap_or(&trees[trees.len() - 1]);
+    Some(Function {
+        name: name.to_string(),
+        parameters: types.len(),
+        bare: types.into_iter().filter(|of| is_bare(of)).count(),
+        lines: word.span().start().line..=end.span().end().line,
+    })
 }
 
-/// The parts of a list in brackets, without those brackets.
-fn parts(list: &[char]) -> Vec<String> {
-    let (mut parts, mut at, mut start) = (Vec::new(), 1, 1);
-    while at < list.len() {
-        match list[at] {
-            '(' | '[' | '{' | '<' => at = closed(list, at),
-            ',' | ')' => {
-                let part: String = list[start..at].iter().collect();
-                parts.push(part.split_whitespace().collect::<Vec<_>>().join(" "));
-                at += 1;
-                start = at;
-            }
-            _ => at += 1,
+/// The functions in `code`, those in a function's own body and in macros among them.
+fn functions_of(code: TokenStream, found: &mut Vec<Function>) {
+    let trees: Vec<TokenTree> = code.into_iter().collect();
+    for (at, tree) in trees.iter().enumerate() {
+        found.extend(function(&trees[at..]));
+        if let TokenTree::Group(group) = tree {
+            functions_of(group.stream(), found);
         }
     }
-    parts.retain(|part| !part.is_empty());
-    parts
 }
 
-/// The functions of a file, tests left out; those of a function's own among them.
-fn functions(body: &str) -> Vec<Function> {
-    let code = bare_code(body);
-    let word = ['f', 'n', ' '];
+fn functions(text: &str) -> Vec<Function> {
     let mut found = Vec::new();
-    for at in 0..code.len() {
-        let is_inside = at > 0 && (code[at - 1].is_alphanumeric() || code[at - 1] == '_');
-        if is_inside || !code[at..].starts_with(&word) {
-            continue;
-        }
-        let name: String = code[at + word.len()..]
-            .iter()
-            .take_while(|c| c.is_alphanumeric() || **c == '_')
-            .collect();
-        let mut from = at + word.len() + name.len();
-        if code.get(from) == Some(&'<') {
-            from = closed(&code, from);
-        }
-        // A pointer to a function, or the name of one in a macro.
-        if name.is_empty() || code.get(from) != Some(&'(') {
-            continue;
-        }
-        let to = closed(&code, from);
-        let mut parameters = parts(&code[from..to]);
-        let is_self = |text: &str| text.trim_start_matches("mut ").starts_with("self:");
-        parameters.retain(|parameter| parameter.contains(": ") && !is_self(parameter));
-        // Without a body it ends with a semicolon; one in brackets belongs to an array.
-        let mut end = to;
-        while end < code.len() && !matches!(code[end], '{' | ';') {
-            end = if code[end] == '[' { closed(&code, end) } else { end + 1 };
-        }
-        if code.get(end) == Some(&'{') {
-            end = end_of_body(&code, end);
-        }
-        let line = |at: usize| 1 + code[..at].iter().filter(|c| **c == '\n').count();
-        found.push(Function { name, parameters, lines: line(at)..=line(end) });
-    }
+    functions_of(text.parse().expect("the source is Rust"), &mut found);
     found
 }
 
@@ -177,7 +132,7 @@ fn all() -> Vec<(String, Function)> {
 
 /// The share of bare parameters, in percent.
 fn bare_share<'a>(functions: impl Iterator<Item = &'a Function>) -> f64 {
-    let counts = functions.map(|function| (function.bare(), function.parameters.len()));
+    let counts = functions.map(|function| (function.bare, function.parameters));
     let (bare, all) = counts.fold((0, 0), |sum, n| (sum.0 + n.0, sum.1 + n.1));
     100.0 * bare as f64 / f64::max(all as f64, 1.0)
 }
@@ -185,10 +140,9 @@ fn bare_share<'a>(functions: impl Iterator<Item = &'a Function>) -> f64 {
 /// What breaks the bounds of a function.
 fn out_of_bounds(function: &Function) -> Option<String> {
     let Function { name, parameters, .. } = function;
-    let (n, lines) = (parameters.len(), function.len());
-    let line = function.lines.start();
-    if n > PARAMETERS {
-        return Some(format!("{name} (line {line}) has {n} parameters"));
+    let (line, lines) = (function.lines.start(), function.len());
+    if *parameters > PARAMETERS {
+        return Some(format!("{name} (line {line}) has {parameters} parameters"));
     }
     (lines > LINES).then(|| format!("{name} (line {line}) has {lines} lines"))
 }
@@ -222,7 +176,7 @@ fn a_bare_parameter_is_found_and_a_typed_one_is_not() {
     "#;
     let found = functions(text);
     let rows: Vec<(&str, usize, usize)> =
-        found.iter().map(|f| (f.name.as_str(), f.parameters.len(), f.bare())).collect();
+        found.iter().map(|f| (f.name.as_str(), f.parameters, f.bare)).collect();
     assert_eq!(rows, [("a", 3, 1), ("c", 3, 1), ("d", 2, 1)]);
     assert_eq!(bare_share(found.iter()), 37.5);
     assert!(bare_share(found.iter()) > BARE_SHARE, "the bound would find it");

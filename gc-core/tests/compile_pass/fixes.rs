@@ -80,7 +80,8 @@ fn names<'gc>(shapes: Vec<Gc<'gc, Circle<'gc>>>) -> impl Iterator<Item = &'gc st
 
 static LAST: Mutex<Option<Root<u64>>> = Mutex::new(None);
 
-fn main() {
+#[test]
+fn what_the_document_of_errors_says_to_write_works() {
     let heap = Heap::new();
     let (sender, receiver) = mpsc::channel();
     let text = heap.mutate(|mc| {

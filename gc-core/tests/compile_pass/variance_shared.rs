@@ -21,7 +21,8 @@ fn leaf(value: Leaf<for<'a> fn(&'a str)>) -> Leaf<fn(&'static str)> {
     value
 }
 
-fn main() {
+#[test]
+fn what_only_reads_shortens_the_lives_in_its_content() {
     leaf(Leaf(|_| ()));
     let _ = (gc, guard, by_address, weak, ephemeron);
 }

@@ -40,7 +40,10 @@ macro_rules! choice {
 choice!(Choice { One = 1, Two = 1 + 1 } where u8: Copy);
 
 macro_rules! item {
-    ($item:item) => { #[derive(Trace)] $item };
+    ($item:item) => {
+        #[derive(Trace)]
+        $item
+    };
 }
 item! { enum Item<'gc> { One(Gc<'gc, u8>), Two { two: Box<Item<'gc>> } } }
 
@@ -50,8 +53,8 @@ macro_rules! body {
 body!(Body { value: u64, gc: Gc<'gc, u64> });
 
 macro_rules! nested {
-    ($ty:ty) => { item! { struct Nested<'gc>($ty, Gc<'gc, $ty>); } };
+    ($ty:ty) => {
+        item! { struct Nested<'gc>($ty, Gc<'gc, $ty>); }
+    };
 }
 nested!(Vec<u8>);
-
-fn main() {}

@@ -1,4 +1,4 @@
-//! A scoped thread may read through pointers that are lent to it: the lender's pin holds for it, too.
+//! A scoped thread may read through pointers that are lent to it: the lender's pin holds for both.
 use gc_core::{Gc, GcCell, Heap, Trace};
 
 #[derive(Trace)]
@@ -7,7 +7,8 @@ struct Node<'gc> {
     value: u64,
 }
 
-fn main() {
+#[test]
+fn a_scoped_thread_reads_through_what_it_was_lent() {
     let heap = Heap::new();
     heap.mutate(|mc| {
         let a = Gc::new(mc, Node { next: GcCell::new(None), value: 1 });

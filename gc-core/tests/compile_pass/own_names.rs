@@ -25,13 +25,15 @@ unsafe impl<'gc, T: gc_core::Branded<'gc>> gc_core::Branded<'gc> for Mutex<T> {
 }
 
 #[derive(Trace)]
+#[allow(clippy::type_complexity, reason = "the derive must look through it")]
 struct Node<'gc> {
-    own: crate::Mutex<Gc<'gc, u64>>,
+    own: crate::own_names::Mutex<Gc<'gc, u64>>,
     marker: PhantomData<fn(Cell<&'gc ()>) -> Cell<&'gc ()>>,
     shared: Arc<Lock<Vec<Root<Gc<'static, u64>>>>>,
 }
 
-fn main() {
+#[test]
+fn types_of_ones_own_may_have_names_of_std() {
     Heap::new().mutate(|mc| {
         let own = Mutex(Gc::new(mc, 7));
         let node = Node { own, marker: PhantomData, shared: Arc::default() };
