@@ -2,23 +2,27 @@
 # Fault seeding: applies each fault of ci/faults.txt (ci/faults/NAME.patch) to a copy of the sources,
 # builds the copy and runs the check that must find the fault.
 #   ci/faults.sh [NAME…]          all, or some; FAULT_CHECK=… replaces the check; FAULTS_OUT=FILE keeps the table
+# It builds where the check's own script does, so that only the crates of this repository are built once more.
+# FAULTS_TARGET=DIR builds everything there, beside other builds.
 # A fault is caught if its check fails within a minute; a check that hangs or does not build catches nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export RUST_BACKTRACE=0 CARGO_TARGET_DIR="${FAULTS_TARGET:-$PWD/target/faults}"
+export RUST_BACKTRACE=0
+target="${CARGO_TARGET_DIR:-$PWD/target}"
+work="${FAULTS_TARGET:-$target/faults}"
 LIMIT=60
 out="${FAULTS_OUT:-}"
 [ -z "$out" ] || : > "$out"
 # One place for all faults, so that cargo builds only the crates that a fault changes.
-copy="$CARGO_TARGET_DIR/copy"
+copy="$work/copy"
 mkdir -p "$copy"
 # The copy usually lies inside of this repository. With this, git takes it for a folder of its own.
-export GIT_CEILING_DIRECTORIES="$CARGO_TARGET_DIR"
+export GIT_CEILING_DIRECTORIES="$work"
 
 # Makes the copy equal to the working tree, with what is not committed there. A file that is equal
 # already keeps its time, so that cargo does not build it again; what a patch changed is written anew.
 copy_sources() {
-    local file listed="$CARGO_TARGET_DIR/copied"
+    local file listed="$work/copied"
     git ls-files --cached --others --exclude-standard | while IFS= read -r file; do
         [ -f "$file" ] || continue
         echo "$file"
@@ -32,21 +36,22 @@ copy_sources() {
 
 # Builds check $1 in the copy, and prints the command line that runs it.
 build() {
-    local kind="${1%%:*}" name="${1#*:}" flags="--cfg gc_verify"
+    local kind="${1%%:*}" name="${1#*:}" flags="--cfg gc_verify" place=verify
     local what filter=""
     case "$kind" in
-        schedules) flags="--cfg shuttle --cfg gc_verify"; what=(test --release -p gc-core --test schedules) ;;
+        schedules) flags="--cfg shuttle --cfg gc_verify" place=shuttle; what=(test --release -p gc-core --test schedules) ;;
         stress) what=(build --release -p gc-core --example stress) ;;
-        loom) flags="--cfg loom"; export CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true; what=(test --release -p loom-tests --test "${name%% *}") ;;
-        lib) flags=""; what=(test -p gc-core --lib) ;;
-        test) flags=""; what=(test -p gc-core --test "${name%% *}"); [ "$name" = "${name#* }" ] || filter="${name#* }" ;;
+        loom) flags="--cfg loom" place=loom; export CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true; what=(test --release -p loom-tests --test "${name%% *}") ;;
+        lib) flags="" place=; what=(test -p gc-core --lib) ;;
+        test) flags="" place=; what=(test -p gc-core --test "${name%% *}"); [ "$name" = "${name#* }" ] || filter="${name#* }" ;;
         *) echo "no such check: $1" >&2; return 1 ;;
     esac
     local no_run=(--no-run)
     [ "$kind" != stress ] || no_run=()
+    export CARGO_TARGET_DIR="${FAULTS_TARGET:-$target/$place}"
     local json
-    json=$(cd "$copy" && RUSTFLAGS="$flags" cargo "${what[@]}" ${no_run[@]+"${no_run[@]}"} --message-format=json-render-diagnostics -q 2>"$CARGO_TARGET_DIR/build.err") || {
-        cat "$CARGO_TARGET_DIR/build.err" >&2
+    json=$(cd "$copy" && RUSTFLAGS="$flags" cargo "${what[@]}" ${no_run[@]+"${no_run[@]}"} --message-format=json-render-diagnostics -q 2>"$work/build.err") || {
+        cat "$work/build.err" >&2
         return 1
     }
     local exe
@@ -79,7 +84,7 @@ while IFS='|' read -r name check; do
         missed=$((missed + 1))
         continue
     fi
-    log="$CARGO_TARGET_DIR/$name.log"
+    log="$work/$name.log"
     from=$(date +%s.%N)
     status=0
     (cd "$copy/gc-core" && timeout -k 5 "$LIMIT" $command) > "$log" 2>&1 || status=$?

@@ -16,5 +16,3 @@ RUSTFLAGS="--cfg shuttle --cfg gc_verify" CARGO_TARGET_DIR=target/shuttle \
   cargo clippy -p gc-core --lib --test schedules -- -D warnings
 step "clippy, every feature"
 cargo clippy -p gc-core --all-targets --all-features -- -D warnings
-step "without default features"
-cargo check -p gc-core --no-default-features

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The protocol's model (docs/model): its checks. That its table of steps fits the code is a test (tests/house.rs).
-#   ci/model.sh          the quick checks: below five minutes on one core, 4 GB
+#   ci/model.sh          the quick checks: below five minutes of one core, 4 GB for each of as many as there are
 #   ci/model.sh full     every check, mutation by mutation
 source "$(dirname "$0")/lib.sh"
 case ${1:-quick} in quick | full) size=${1:-quick} ;; *) sed -n '2,4p' ci/model.sh; exit 2 ;; esac

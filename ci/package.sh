@@ -35,7 +35,8 @@ workspace() { # members' folders: the core, the derive; the derive's name
 cd "$outside"
 workspace gc-core gc-derive gc-derive >Cargo.toml
 cp "$root/Cargo.lock" .
-export CARGO_TARGET_DIR=$target/outside
+# What comes from the registry has been built there already, with the tests of the workspace.
+export CARGO_TARGET_DIR=$target
 step "packaged tests, outside of the repository"
 cargo check -p gc-core -p gc-derive --all-targets
 # Those that read files of the package, and one of each kind. The others do not depend on where they are.

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Other platforms (docs/PLATFORMS.md): what this machine can check and run of them, and a line for each thing skipped.
-# Not a part of ci/all.sh. Everything that it makes lies in GC_PORTS_DIR (default /var/tmp/gc-ports), outside of the
-# tree: a chroot of Debian sid, whose rustc has std for other architectures.
+# Not a part of ci/all.sh.
 #
-#   ci/ports.sh --setup   makes the chroot (root, debootstrap, the network; some 4 GB, 5 to 10 minutes)
-#   ci/ports.sh           checks and runs; without a chroot only what the host's own compiler has
+#   ci/ports.sh --setup   std of other targets from rustup, cross compilers and emulators from Debian (root, the network)
+#   ci/ports.sh --chroot  instead of these, where rustup has nothing: a chroot of Debian sid, whose rustc has std for
+#                         other architectures, in GC_PORTS_DIR (default /var/tmp/gc-ports; some 4 GB, 5 to 10 minutes)
+#   ci/ports.sh [TARGET…] checks and runs what there is, for all targets or some
 #
-# GC_PORTS_RUN: the tests to run under qemu-user ("--lib --test api" by default), GC_PORTS_SECONDS: the most for each.
+# GC_PORTS_RUN: the tests to run ("--lib --test api" by default), GC_PORTS_SECONDS: the most for each target.
 source "$(dirname "$0")/lib.sh"
 dir=${GC_PORTS_DIR:-/var/tmp/gc-ports}
 sid=$dir/sid
@@ -19,7 +20,54 @@ riscv64gc-unknown-linux-gnu  riscv64 riscv64-linux-gnu      riscv64
 s390x-unknown-linux-gnu      s390x   s390x-linux-gnu        s390x
 powerpc64le-unknown-linux-gnu ppc64el powerpc64le-linux-gnu ppc64le"
 
+# The targets whose std the host's own compiler has or can get; those without a way to run them are only checked.
+rustup_targets="x86_64-unknown-linux-musl x86_64-pc-windows-gnu x86_64-apple-darwin aarch64-apple-darwin
+x86_64-unknown-freebsd x86_64-unknown-netbsd $(awk '{ print $1 }' <<<"$targets")"
+
 setup() {
+  # shellcheck disable=SC2086 # a list
+  for target in $rustup_targets; do rustup target add "$target" || skip "$target: not from rustup"; done
+  apt-get install -y -q --no-install-recommends qemu-user gcc-mingw-w64-x86-64 wine64 libc6-dev-arm64-cross \
+    gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu gcc-s390x-linux-gnu gcc-powerpc64le-linux-gnu \
+    libc6-dev-riscv64-cross libc6-dev-s390x-cross libc6-dev-ppc64el-cross
+}
+
+# Prints the linker of a target and what runs its programs, on two lines.
+tools() { # target
+  local prefix qemu
+  case $1 in
+    x86_64-unknown-linux-musl) printf '\n\n' ;;
+    x86_64-pc-windows-gnu)
+      command -v x86_64-w64-mingw32-gcc || return 1
+      command -v wine64 || command -v wine || ls /usr/lib/wine/wine64 2>/dev/null || return 1
+      ;;
+    *)
+      read -r prefix qemu < <(awk -v target="$1" '$1 == target { print $3, $4 }' <<<"$targets") || return 1
+      command -v "$prefix-gcc" || return 1
+      qemu=$(command -v "qemu-$qemu" || command -v "qemu-$qemu-static") || return 1
+      printf '%s -L /usr/%s\n' "$qemu" "$prefix"
+      ;;
+  esac
+}
+
+on_host() { # target
+  step "$1: check with the host's compiler, every feature"
+  cargo check -q -p gc-core --lib --all-features --target "$1"
+  local found name
+  found=$(tools "$1") || { skip "$1: running, no linker or nothing that runs it here"; return; }
+  name=CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<<"$1")
+  step "$1: tests ($run_tests)"
+  (
+    linker=$(sed -n 1p <<<"$found") runner=$(sed -n 2p <<<"$found")
+    [ -z "$linker" ] || export "${name}_LINKER=$linker"
+    # The second is for tests that run themselves again.
+    [ -z "$runner" ] || export "${name}_RUNNER=$runner" GC_TEST_RUNNER="$runner" WINEDEBUG=-all
+    # shellcheck disable=SC2086 # a list
+    timeout "$seconds" cargo test -q -p gc-core --target "$1" $run_tests
+  ) || { echo "$1: the tests failed"; exit 1; }
+}
+
+chroot_setup() {
   [ "$(id -u)" = 0 ] || { skip "the chroot: needs root"; exit 1; }
   command -v debootstrap >/dev/null || { skip "the chroot: needs debootstrap"; exit 1; }
   mkdir -p "$dir"
@@ -104,18 +152,23 @@ ports() {
   windows
 }
 
-if [ "${1:-}" = --setup ]; then
-  step "the chroot in $dir"
-  setup
-  exit 0
-fi
-for target in $(rustup target list --installed 2>/dev/null); do
-  step "$target: check with the host's compiler"
-  cargo check -q -p gc-core --lib --target "$target"
+case ${1:-} in
+  --setup) step "targets, compilers and emulators"; setup; exit 0 ;;
+  --chroot) step "the chroot in $dir"; chroot_setup; exit 0 ;;
+esac
+installed=" $(rustup target list --installed 2>/dev/null | tr '\n' ' ')"
+host=$(rustc -vV | sed -n 's/^host: //p')
+# shellcheck disable=SC2086 # a list
+for target in ${*:-$rustup_targets}; do
+  [ "$target" != "$host" ] || continue
+  case $installed in
+    *" $target "*) on_host "$target" ;;
+    *) skip "$target: no std (ci/ports.sh --setup)" ;;
+  esac
 done
+[ $# = 0 ] || exit 0
 if [ -d "$sid/usr/lib/rustlib" ] && [ "$(id -u)" = 0 ]; then
   ports
 else
-  skip "other architectures and Windows: no chroot in $dir (ci/ports.sh --setup, as root)"
+  skip "the chroot: there is none in $dir (ci/ports.sh --chroot, as root)"
 fi
-for system in macOS FreeBSD; do skip "$system: no compiler and no machine here"; done

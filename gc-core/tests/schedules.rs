@@ -3,6 +3,7 @@
 //! ```text
 //! RUSTFLAGS="--cfg shuttle --cfg gc_verify" cargo test --release -p gc-core --test schedules
 //! GC_SCHEDULES=5000 …                    more of them (1,000)
+//! GC_SCHEDULES=3000..4000 …              these
 //! GC_SCHEDULE=17 …                       one again, the failing one
 //! ```
 //!
@@ -22,6 +23,7 @@ use gc_core::{Gc, GcCell, GcMutex, GcRwLock, GcWeak, GcWeakMap, Heap, Mutation, 
 use shuttle::scheduler::RandomScheduler;
 use shuttle::{Config, MaxSteps, Runner, thread};
 use std::cell::Cell;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -431,16 +433,26 @@ fn program(seed: u64) {
     RELEASED.fetch_add(heap.stats().released_bytes >> 10, Ordering::Relaxed);
 }
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|v| v.parse().unwrap_or_else(|_| panic!("{name} is no number")))
+/// What the environment asks for.
+fn seeds() -> Range<u64> {
+    let text = |name| std::env::var(name).ok();
+    let number = |text: &str| text.parse().unwrap_or_else(|_| panic!("{text:?} is no number"));
+    if let Some(one) = text("GC_SCHEDULE") {
+        let one = number(&one);
+        return one..one + 1;
+    }
+    match text("GC_SCHEDULES") {
+        Some(text) => match text.split_once("..") {
+            Some((from, to)) => number(from)..number(to),
+            None => 0..number(&text),
+        },
+        None => 0..1_000,
+    }
 }
 
 #[test]
 fn every_schedule_keeps_the_invariants() {
-    let seeds = match number("GC_SCHEDULE") {
-        Some(one) => one..one + 1,
-        None => 0..number("GC_SCHEDULES").unwrap_or(1_000),
-    };
+    let seeds = seeds();
     let begin = std::time::Instant::now();
     let mut switches = 0;
     for seed in seeds.clone() {
