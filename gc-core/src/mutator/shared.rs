@@ -384,7 +384,8 @@ mod tests {
 
     #[test]
     fn what_is_born_in_mark_leaves_a_shared_span_to_a_pin_that_is_still_in_prep() {
-        is_scanned_beside(1);
+        // Not every round meets the slot that a fault would have spoiled.
+        (0..10).for_each(|_| is_scanned_beside(1));
     }
 
     /// A thread in Mark makes `black` nodes and ends. A node that is made in Prep after that is
