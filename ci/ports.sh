@@ -34,21 +34,21 @@ setup() {
 
 # Prints the linker of a target and what runs its programs, on two lines.
 tools() { # target
-  local prefix qemu # or wine
+  local prefix runner
   case $1 in
     x86_64-unknown-linux-musl) printf '\n\n' ;;
     x86_64-pc-windows-gnu)
       command -v x86_64-w64-mingw32-gcc || return 1
-      qemu=$(command -v wine64 || command -v wine || ls /usr/lib/wine/wine64 2>/dev/null) || return 1
+      runner=$(command -v wine64 || command -v wine || ls /usr/lib/wine/wine64 2>/dev/null) || return 1
       # Earlier ones have no DiscardVirtualMemory, and no bcryptprimitives.dll for std.
-      [ "$("$qemu" --version 2>/dev/null | sed 's/^wine-\([0-9]*\).*/\1/')" -ge 10 ] || return 1
-      printf '%s\n' "$qemu"
+      [ "$("$runner" --version 2>/dev/null | sed 's/^wine-\([0-9]*\).*/\1/')" -ge 10 ] || return 1
+      printf '%s\n' "$runner"
       ;;
     *)
-      read -r prefix qemu < <(awk -v target="$1" '$1 == target { print $3, $4 }' <<<"$targets") || return 1
+      read -r prefix runner < <(awk -v target="$1" '$1 == target { print $3, $4 }' <<<"$targets") || return 1
       command -v "$prefix-gcc" || return 1
-      qemu=$(command -v "qemu-$qemu" || command -v "qemu-$qemu-static") || return 1
-      printf '%s -L /usr/%s\n' "$qemu" "$prefix"
+      runner=$(command -v "qemu-$runner" || command -v "qemu-$runner-static") || return 1
+      printf '%s -L /usr/%s\n' "$runner" "$prefix"
       ;;
   esac
 }

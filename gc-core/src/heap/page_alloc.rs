@@ -329,16 +329,10 @@ impl PageAlloc {
 
 #[cfg(test)]
 mod tests {
+    use super::super::page_map::tests::{at, n};
     use super::super::release::{Pages, tests::World};
     use super::*;
     use std::sync::atomic::AtomicBool;
-
-    fn at(index: usize) -> BlockId {
-        BlockId::new(index)
-    }
-    fn n(blocks: usize) -> Blocks {
-        Blocks::new(blocks)
-    }
 
     #[test]
     fn a_refused_run_keeps_no_room_from_others() {

@@ -316,13 +316,13 @@ impl PageMap {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn at(index: usize) -> BlockId {
+    pub(in crate::heap) fn at(index: usize) -> BlockId {
         BlockId::new(index)
     }
-    fn n(blocks: usize) -> Blocks {
+    pub(in crate::heap) fn n(blocks: usize) -> Blocks {
         Blocks::new(blocks)
     }
     fn run(first: usize, len: usize) -> BlockRange {

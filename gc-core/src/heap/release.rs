@@ -123,17 +123,11 @@ impl PageAlloc {
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::page_alloc::{Ground, PageSize};
+    use super::super::page_map::tests::{at, n};
     use super::*;
     use crate::sync::{AtomicUsize, Mutex};
     use std::sync::atomic::AtomicBool;
     use std::time::Duration;
-
-    fn at(index: usize) -> BlockId {
-        BlockId::new(index)
-    }
-    fn n(blocks: usize) -> Blocks {
-        Blocks::new(blocks)
-    }
 
     /// A page heap's links, and a system that takes every block except the one at `locked`.
     pub(in crate::heap) struct World {

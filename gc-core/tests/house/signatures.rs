@@ -76,6 +76,9 @@ fn parts(list: &[TokenTree]) -> Vec<&[TokenTree]> {
 /// name, and the name may be that of a macro's part.
 fn function(trees: &[TokenTree]) -> Option<Function> {
     let [TokenTree::Ident(word), TokenTree::Ident(name), ..] = trees else { return None };
+    if word != "fn" {
+        return None;
+    }
     let mut depth = 0;
     let behind_generics = |at: &usize| {
         depth += opens(trees, *at);
@@ -83,7 +86,7 @@ fn function(trees: &[TokenTree]) -> Option<Function> {
     };
     let at = (2..trees.len()).find(behind_generics)?;
     let TokenTree::Group(list) = &trees[at] else { return None };
-    if word != "fn" || list.delimiter() != Delimiter::Parenthesis {
+    if list.delimiter() != Delimiter::Parenthesis {
         return None;
     }
     let list: Vec<TokenTree> = list.stream().into_iter().collect();
