@@ -114,6 +114,7 @@ mod tests {
             "gcbench --n 1",
             "mark --n 1001",
             "mark --n 1000 --order shuffled --pin",
+            "mark --n 2500 --order lists --pin",
             "mark --n 20000 --order sparse",
             "window --n 1500",
             "mutate --n 100 --seconds 0.02",
@@ -135,7 +136,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(runs, if cfg!(feature = "peers") { 97 } else { 32 });
+        assert_eq!(runs, if cfg!(feature = "peers") { 98 } else { 33 });
     }
 
     #[test]

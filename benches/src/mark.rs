@@ -4,7 +4,8 @@
 //! One live array holds all nodes; a and b of each point to uniformly random ones. With `--order
 //! sequential` the array lists the nodes in the order in which they were allocated, so the marker
 //! walks memory in order; with `shuffled` it is a random permutation of that order; with `sparse`
-//! only every 682nd of N nodes is kept, alone in its block of 16 KiB.
+//! only every 682nd of N nodes is kept, alone in its block of 16 KiB. With `lists` the array holds
+//! the heads of lists of a thousand nodes, and there are no other edges.
 //!
 //! The checksum adds up the payloads, 0 to N-1, seen through the array, and is right only if the
 //! edges lead to the same payloads after the collections as before.
@@ -28,6 +29,8 @@ use crate::{Outcome, check, pin};
 const COLLECTIONS: usize = 5;
 /// Nodes made or linked in one `mutate`.
 const BATCH: usize = 256;
+/// Nodes of a list.
+const LIST: usize = 1000;
 /// Nodes of 24 bytes in a block.
 const IN_BLOCK: usize = 682;
 
@@ -40,6 +43,15 @@ pub(crate) enum Order {
     Shuffled,
     /// Of N nodes only each that begins a block is kept (engine gc)
     Sparse,
+    /// In lists of a thousand, each from the newest node to the oldest (engine gc)
+    Lists,
+}
+
+impl Order {
+    /// Whether only our heap is measured with it.
+    fn is_ours(self) -> bool {
+        matches!(self, Order::Sparse | Order::Lists)
+    }
 }
 
 /// What follows `mark` on the command line.
@@ -79,8 +91,8 @@ impl Workload for Options {
 
     fn misfit(&self) -> Option<String> {
         let engine = self.common.engine;
-        (engine.kind != Kind::Ours && self.order == Order::Sparse).then(|| {
-            format!("--order sparse is about the blocks of --engine gc, not {}", engine.name)
+        (engine.kind != Kind::Ours && self.order.is_ours()).then(|| {
+            format!("this --order is about the blocks of --engine gc, not {}", engine.name)
         })
     }
 
@@ -115,10 +127,21 @@ pub(crate) fn ours(
     heap: Option<&Heap>,
     watch: &Stopwatch,
 ) -> Result<Run, String> {
+    if options.order == Order::Lists {
+        return collections::<LIST>(options, given(heap), watch);
+    }
+    collections::<1>(options, given(heap), watch)
+}
+
+/// The same for a graph with so many nodes behind each slot of the array.
+fn collections<const IN_LIST: usize>(
+    options: &Options,
+    heap: &Heap,
+    watch: &Stopwatch,
+) -> Result<Run, String> {
     let Options { n, order, common: Common { pin, .. } } = *options;
-    let heap = given(heap);
     let (array, before) = pin::on_one_thread(pin, || {
-        let mut graph = GcGraph::new(heap, n, order);
+        let mut graph = GcGraph::<IN_LIST>::new(heap, n, order);
         build(&mut graph, n, order);
         let sums = walk(&graph, n);
         (graph.array, sums)
@@ -131,7 +154,8 @@ pub(crate) fn ours(
     }
     let elapsed = watch.stop();
     let after = pin::on_one_thread(pin, || {
-        walk(&GcGraph { mutator: heap.mutator(), array: array.clone(), garbage: 0 }, n)
+        let array = array.clone();
+        walk(&GcGraph::<IN_LIST> { mutator: heap.mutator(), array, garbage: 0 }, n)
     });
     Ok(Run { times, elapsed, sums: [before, after] })
 }
@@ -191,6 +215,9 @@ fn build(graph: &mut impl Graph, n: usize, order: Order) {
         // Fisher and Yates, in place: a separate permutation would show in the resident memory.
         in_batches(n, |range| graph.swap(range.map(|i| (i, i + random.below(n - i)))));
     }
+    if order == Order::Lists {
+        return;
+    }
     in_batches(n, |range| {
         graph.link(range.map(|from| Edges { from, a: random.below(n), b: random.below(n) }));
     });
@@ -223,33 +250,37 @@ struct Node<'gc> {
 
 const _: () = assert!(size_of::<Node<'static>>() == 24);
 
-struct GcGraph {
+/// The graph in our heap, with so many nodes behind each slot of the array.
+struct GcGraph<const IN_LIST: usize> {
     mutator: Mutator,
     array: Root<[GcCell<'static, Node<'static>>]>,
     /// Number of nodes that are made beside each node that is kept.
     garbage: usize,
 }
 
-impl GcGraph {
-    fn new(heap: &Heap, n: usize, order: Order) -> GcGraph {
+impl<const IN_LIST: usize> GcGraph<IN_LIST> {
+    fn new(heap: &Heap, n: usize, order: Order) -> GcGraph<IN_LIST> {
         let mutator = heap.mutator();
+        let garbage = if order == Order::Sparse { IN_BLOCK - 1 } else { 0 };
         let array = mutator.mutate(|mc| {
-            Gc::root(Gc::from_iter_in(mc, (0..n).map(|_| GcCell::<Node>::new(None))), mc)
+            let slots = (0..n.div_ceil(IN_LIST)).map(|_| GcCell::<Node>::new(None));
+            Gc::root(Gc::from_iter_in(mc, slots), mc)
         });
-        GcGraph { mutator, array, garbage: if order == Order::Sparse { IN_BLOCK - 1 } else { 0 } }
+        GcGraph { mutator, array, garbage }
     }
 }
 
-impl Graph for GcGraph {
+impl<const IN_LIST: usize> Graph for GcGraph<IN_LIST> {
     fn make(&mut self, range: Range<usize>) {
         self.mutator.mutate(|mc| {
             let slots = self.array.get(mc);
             for i in range {
+                let slot = &slots[i / IN_LIST];
                 let node = || {
-                    let (a, b) = (GcCell::new(None), GcCell::new(None));
+                    let (a, b) = (GcCell::new(slot.get()), GcCell::new(None));
                     Gc::new(mc, Node { a, b, payload: i as u64 })
                 };
-                slots[i].set(mc, Some(node()));
+                slot.set(mc, Some(node()));
                 (0..self.garbage).for_each(|_| _ = black_box(node()));
             }
         });
@@ -280,10 +311,15 @@ impl Graph for GcGraph {
     fn read(&self, range: Range<usize>, mut each: impl FnMut(u64, u64, u64)) {
         self.mutator.mutate(|mc| {
             let slots = self.array.get(mc);
-            for i in range {
-                let Some(node) = slots[i].get() else { continue };
-                let end = |cell: &GcCell<'_, Node<'_>>| cell.get().map_or(u64::MAX, |n| n.payload);
-                each(node.payload, end(&node.a), end(&node.b));
+            for i in range.filter(|i| i.is_multiple_of(IN_LIST)) {
+                let mut at = slots[i / IN_LIST].get();
+                for _ in 0..IN_LIST {
+                    let Some(node) = at else { break };
+                    let end =
+                        |cell: &GcCell<'_, Node<'_>>| cell.get().map_or(u64::MAX, |n| n.payload);
+                    each(node.payload, end(&node.a), end(&node.b));
+                    at = node.a.get();
+                }
             }
         });
     }

@@ -7,6 +7,8 @@
 //!    are scanned, the marker takes the new bits ([`Near::take`]). The trace function of the type
 //!    then walks this bitmap. So the marker scans a span to its end while the span is in the
 //!    caches. It needs no queue, no list, no batch of edges and no look at the class in between.
+//!    In a list each object leads to one other. A bitmap for each would cost more than the object,
+//!    so these are taken one by one ([`Near::take_only`]).
 //! 2. Meanwhile the marker writes nothing that other threads see. It copies the mark bits when it
 //!    opens the span ([`Near::open`]). It marks what it found before it leaves the span, with one
 //!    locked instruction for each word of a bitmap ([`Near::settle`]). Until then the found objects
@@ -19,6 +21,14 @@ use crate::word::Addr;
 /// A bitmap's words for one block.
 pub(crate) type Bits = [u64; BLOCK_WORDS];
 
+/// Returns the address of the object in a granule of the span at `start`. `halves` is the word of
+/// the granule in the bitmap of objects that begin in the second half of theirs.
+#[inline(always)]
+pub(crate) fn object_at(start: Addr, halves: u64, granule: usize) -> Addr {
+    let half = (halves >> (granule % 64) & 1) as usize;
+    start + ((granule << GRANULE_SHIFT) + 8 * half)
+}
+
 /// Calls `each` with the address of every object of `bits` in the span at `start`, in order.
 /// `halves` has a bit for each object that begins in the second half of its granule.
 #[inline(always)]
@@ -27,8 +37,7 @@ pub(crate) fn each_object(start: Addr, halves: &[u64], bits: &Bits, mut each: im
         let mut left = *word;
         while left != 0 {
             let bit = left.trailing_zeros();
-            let half = (halves >> bit & 1) as usize;
-            each(start + (((i * 64 + bit as usize) << GRANULE_SHIFT) + 8 * half));
+            each(object_at(start, *halves, i * 64 + bit as usize));
             left &= left - 1;
         }
     }
@@ -39,10 +48,10 @@ pub(crate) fn each_object(start: Addr, halves: &[u64], bits: &Bits, mut each: im
 pub(crate) struct Near {
     /// First byte of the span, or [`NOWHERE`](Near::NOWHERE).
     from: Addr,
-    /// A bit for each object that was noted since the last `take`; `any` tells whether there is
-    /// one.
+    /// A bit for each object that was noted since the last `take`, and a bit for each word of
+    /// `noted` that has one.
     noted: Bits,
-    any: bool,
+    words: u32,
     /// A bit for each object that was marked when the span was opened, or was taken since.
     seen: Bits,
     /// Those bits of `seen` that the shared bitmaps have too. `behind` tells that `seen` has more.
@@ -57,7 +66,7 @@ impl Near {
     /// The marker scans no span.
     pub(crate) fn new() -> Near {
         let (from, none) = (Near::NOWHERE, [0; BLOCK_WORDS]);
-        Near { from, noted: none, any: false, seen: none, known: none, behind: false }
+        Near { from, noted: none, words: 0, seen: none, known: none, behind: false }
     }
     /// First byte of the span, or [`NOWHERE`](Near::NOWHERE).
     #[inline(always)]
@@ -80,18 +89,35 @@ impl Near {
     #[inline(always)]
     pub(crate) fn note(&mut self, offset: usize) {
         let granule = offset >> GRANULE_SHIFT;
-        self.noted[granule / 64 % BLOCK_WORDS] |= 1 << (granule % 64);
-        self.any = true;
+        let word = granule / 64 % BLOCK_WORDS;
+        self.noted[word] |= 1 << (granule % 64);
+        self.words |= 1 << word;
     }
     /// Returns whether something was noted since the last `take`.
     #[inline(always)]
     pub(crate) fn has_noted(&self) -> bool {
-        self.any
+        self.words != 0
+    }
+    /// Takes the noted object if only one was noted. Returns its granule. Returns `None` if several
+    /// were noted, or if no noted object is new.
+    #[inline(always)]
+    pub(crate) fn take_only(&mut self) -> Option<usize> {
+        let word = self.words.trailing_zeros() as usize % BLOCK_WORDS;
+        let noted = self.noted[word];
+        if !self.words.is_power_of_two() || !noted.is_power_of_two() {
+            return None;
+        }
+        self.noted[word] = 0;
+        self.words = 0;
+        let is_new = self.seen[word] & noted == 0;
+        self.seen[word] |= noted;
+        self.behind |= is_new;
+        is_new.then(|| word * 64 + noted.trailing_zeros() as usize)
     }
     /// Returns the objects that were noted and not seen before, and their number.
     #[inline(always)]
     pub(crate) fn take(&mut self) -> (Bits, usize) {
-        self.any = false;
+        self.words = 0;
         let (mut found, mut n) = ([0; BLOCK_WORDS], 0);
         for (i, (noted, seen)) in self.noted.iter_mut().zip(&mut self.seen).enumerate() {
             found[i] = std::mem::take(noted) & !*seen;
@@ -104,7 +130,7 @@ impl Near {
     /// Returns whether the shared bitmaps have everything that was noted.
     #[inline(always)]
     pub(crate) fn is_settled(&self) -> bool {
-        !self.any && !self.behind
+        !self.has_noted() && !self.behind
     }
     /// Calls `enter` for each word that has newly taken objects, with the word's index and their
     /// bits. `enter` adds them to the shared bitmaps.
@@ -158,5 +184,31 @@ mod tests {
         near.open(Addr::new(1 << 20), [u64::MAX; BLOCK_WORDS]);
         near.note(64);
         assert!(taken(&mut near).is_empty() && near.is_settled());
+    }
+
+    #[test]
+    fn an_object_is_taken_alone_if_it_is_the_only_one() {
+        let mut near = Near::new();
+        let mut known = [0; BLOCK_WORDS];
+        known[1] = 1;
+        near.open(Addr::new(1 << 20), known);
+        assert_eq!(near.take_only(), None, "nothing was noted");
+        near.note(1040);
+        near.note(1040);
+        assert_eq!((near.take_only(), near.has_noted()), (Some(65), false));
+        near.note(1024);
+        assert_eq!((near.take_only(), near.has_noted()), (None, false), "another marker has it");
+        for pair in [[16, 32], [48, 2048]] {
+            pair.into_iter().for_each(|offset| near.note(offset));
+            assert_eq!((near.take_only(), near.has_noted()), (None, true), "{pair:?}");
+            assert_eq!(near.take().1, 2);
+        }
+        assert_eq!(settled(&mut near), [(0, 0b1110), (1, 0b10), (2, 1)]);
+        near.note(1040);
+        assert_eq!(near.take_only(), None, "it was taken before");
+        assert!(near.is_settled());
+        let halves = 1 << 1;
+        let at = object_at(near.from(), halves, 65) - near.from();
+        assert_eq!((at, object_at(near.from(), 0, 65) - near.from()), (1048, 1040));
     }
 }

@@ -8,8 +8,10 @@
 //! 3. A marked object of a small class does not go to the stack: its span is queued, once
 //!    ([`crate::heap::scans`]). When the stack is empty, the marker takes the grey objects of the
 //!    oldest queued span, in order of address. If they are many ([`DENSE`]) it scans them in place,
-//!    else through the stack. Edges into the open span are scanned right after them
-//!    ([`crate::trace::near`]). Arrays and large objects go to the stack directly.
+//!    else through the stack. Edges into a span that is scanned in place are followed at once
+//!    ([`crate::trace::near`]). One span in [`PROBE`] is scanned in place although it has few:
+//!    lists have one grey object in a span, and all the others behind it. Where that is so, the
+//!    next spans are scanned in place too. Arrays and large objects go to the stack directly.
 //! 4. When the stack is long, its oldest objects go to this marker's deque, where other markers
 //!    steal them. When another marker is hungry, or a thread that waits for the cycle, half of what
 //!    waits goes to the shared queue.
@@ -35,8 +37,11 @@ const EDGES: usize = 64;
 /// Number of grey objects in a span from which they are scanned in place; and how many of those one
 /// call traces.
 const DENSE: usize = 16;
-/// After a span whose objects pointed into it, so many more spans are scanned in place.
+/// After a span whose objects pointed into it, so many more spans are scanned in place. Of the
+/// other spans with few grey objects, one in so many is scanned in place, to find out. The
+/// checkers' heaps are small, so they find out more often.
 const LOCAL: u32 = 8;
+const PROBE: u32 = if cfg!(any(shuttle, gc_verify)) { 2 } else { 64 };
 /// Bytes of an array scanned at once: by a marker, and by a mutator that assists.
 const PIECE: usize = 16 << 10;
 const ASSIST_PIECE: usize = 512;
@@ -134,6 +139,8 @@ pub(crate) struct Marker {
     near: *mut Near,
     /// How many more spans are scanned in place although they have few grey objects ([`LOCAL`]).
     local: u32,
+    /// Spans with few grey objects since the last that was scanned in place ([`PROBE`]).
+    skipped: u32,
     /// Grey objects of the next span, and how many of its bytes were prefetched.
     next: Gathered,
     fetched: usize,
@@ -179,6 +186,7 @@ impl Marker {
             grey_at: 0,
             near: Box::into_raw(Box::new(Near::new())),
             local: 0,
+            skipped: 0,
             next: Gathered::default(),
             fetched: 0,
             piece: PIECE,
@@ -413,7 +421,7 @@ impl Marker {
                 continue;
             }
             if self.near().has_noted() {
-                done += self.scan_near();
+                done += self.scan_near(most - done);
                 continue;
             }
             while self.len < RING {

@@ -3,12 +3,15 @@
 //! 1. [`Marker::open_span`] opens the span that was taken last, and takes the oldest queued one as
 //!    the next, whose objects are prefetched meanwhile.
 //! 2. [`Marker::scan_grey`] scans its grey objects, and [`Marker::scan_near`] those that edges
-//!    inside the span have found since ([`crate::trace::near`]).
+//!    inside the span have found since ([`crate::trace::near`]). Objects that go through the stack
+//!    are scanned when other spans are open, so for them the span is not opened.
 //! 3. [`Marker::settle_near`] marks what was found there before the marker leaves the span.
 
-use super::{DENSE, EDGES, LOCAL, Marker, RING, cost_of};
+use super::{DENSE, EDGES, LOCAL, Marker, PROBE, RING, cost_of};
 use crate::config::BLOCK;
+use crate::heap::span::SpanClass;
 use crate::sync::prefetch;
+use crate::trace::near::object_at;
 use crate::word::Addr;
 
 const SPANS: usize = 4;
@@ -28,24 +31,28 @@ impl Marker {
         std::mem::swap(&mut self.grey, &mut self.next);
         (self.grey_at, self.next.len, self.fetched) = (0, 0, 0);
         self.local = self.local.saturating_sub(1);
-        let tables = self.sink().tables;
-        if self.grey.len > 1 || self.local > 0 {
-            let first = self.grey.list[0];
+        let in_place = self.grey.len >= DENSE || self.local > 0 || self.probes();
+        if in_place {
+            let (tables, first) = (self.sink().tables, self.grey.list[0]);
             tables.open_near(self.near(), first);
         } else {
-            // One object is not worth the copy of the span's marks.
             self.near().close();
         }
         if !self.assists() {
             // Its objects are prefetched while those of this span are scanned.
             self.take_span();
         }
-        if self.grey.len < DENSE && self.local == 0 {
+        if !in_place {
             // SAFETY: INV-7: as in `sink`, which would borrow all of `self`.
             unsafe { &mut *self.sink }.stack.extend(self.grey.addrs());
             self.grey.len = 0;
         }
         true
+    }
+    /// Returns whether it is time to find out if the objects of a span lead into it.
+    fn probes(&mut self) -> bool {
+        self.skipped = (self.skipped + 1) % PROBE;
+        self.skipped == 0
     }
     /// Takes the grey objects of the oldest queued span as the next ones.
     fn take_span(&mut self) -> bool {
@@ -121,25 +128,33 @@ impl Marker {
         self.grey.len = sink.tables.take_near(near, &mut self.grey.list);
     }
     /// Scans the objects found in the open span, which were prefetched when they were noted.
-    /// Returns the cost. An assist makes a list of them instead, since it may scan only a part.
+    /// Returns the cost, which an assist keeps to about `most`: it makes a list of them if they are
+    /// several.
     #[inline(never)]
-    pub(super) fn scan_near(&mut self) -> usize {
+    pub(super) fn scan_near(&mut self, most: usize) -> usize {
         self.local = LOCAL;
-        if self.assists() {
-            self.list_near();
-            return 0;
-        }
         if self.pending >= EDGES {
             self.look_at_edges();
         }
         let start = self.near().from();
+        // SAFETY: INV-7: as in `sink`.
+        let class = unsafe { &*self.sink }.tables.class_of(start);
+        let listed = self.scan_list(start, class, most / cost_of(class));
+        if listed > 0 {
+            return listed * cost_of(class);
+        }
+        if self.assists() {
+            self.list_near();
+            return 0;
+        }
         let (bits, n) = self.near().take();
         if n == 0 {
             return 0;
         }
-        // SAFETY: INV-7: as in `sink`.
-        let class = unsafe { &*self.sink }.tables.class_of(start);
-        self.fetch_next(n, class.slot);
+        // Where slots have several lines, most of these may not be read.
+        if class.slot <= LINE {
+            self.fetch_next(self.next_start(), n.min(LINES), LINE as isize);
+        }
         // If a `trace` panics, the other objects of this call are not scanned.
         let mut tracer = self.tracer();
         // SAFETY: INV-6: what is noted are objects of the span; INV-7 for the tracer.
@@ -147,22 +162,50 @@ impl Marker {
         self.pending = tracer.len;
         n * cost_of(class)
     }
-    /// Prefetches some of the next span, in order: as many lines as there are objects to scan
-    /// before it (`n`). Trees and lists fill whole spans, so this helps them; where a span holds
-    /// little, little is prefetched. Slots of several lines are left out, since most of those lines
-    /// may not be read.
+    /// Scans objects of a list: each leads to the next one and to no other in the open span.
+    /// Returns their number, at most `most`. The next span probably holds a list too, in the same
+    /// direction, so a line of it is prefetched for each object.
     #[inline(always)]
-    fn fetch_next(&mut self, n: usize, slot: usize) {
-        if self.next.len == 0 || slot > LINE || self.fetched >= BLOCK {
+    fn scan_list(&mut self, start: Addr, class: &SpanClass, most: usize) -> usize {
+        let (mut n, mut last) = (0, start);
+        let mut tracer = self.tracer();
+        while n < most.max(1)
+            && tracer.len < EDGES
+            && let Some(granule) = self.near().take_only()
+        {
+            let addr = object_at(start, class.halves[granule / 64], granule);
+            let step = class.slot.max(LINE) as isize;
+            self.fetch_next(self.next.list[0], 1, if addr < last { -step } else { step });
+            // SAFETY: INV-6: what is noted are objects of the span. INV-7: nothing uses the tracer
+            // or `near` during the call.
+            unsafe { (class.info.trace)(addr.ptr(), 1, &mut tracer) };
+            self.pending = tracer.len;
+            (n, last) = (n + 1, addr);
+        }
+        n
+    }
+    /// Returns the first byte of the next span.
+    fn next_start(&self) -> Addr {
+        // A small class has spans of one block, which are aligned to the block's size.
+        Addr::new(self.next.list[0].get() & !(BLOCK - 1))
+    }
+    /// Prefetches `n` lines of the next span, one each `step` bytes from `from` on, until it has
+    /// been once around the span. Trees and lists fill whole spans, so this helps them; where a
+    /// span holds little, little is prefetched.
+    #[inline(always)]
+    fn fetch_next(&mut self, from: Addr, n: usize, step: isize) {
+        if self.next.len == 0 {
             return;
         }
-        // A small class has spans of one block, which are aligned to the block's size.
-        let start = Addr::new(self.next.list[0].get() & !(BLOCK - 1));
-        let to = BLOCK.min(self.fetched + n.min(LINES) * LINE);
-        for at in (self.fetched..to).step_by(LINE) {
-            prefetch((start + at).ptr::<u8>());
+        for _ in 0..n {
+            if self.fetched >= BLOCK {
+                return;
+            }
+            let gone = if step < 0 { self.fetched.wrapping_neg() } else { self.fetched };
+            let offset = from.get().wrapping_add(gone) % BLOCK;
+            prefetch((self.next_start() + offset).ptr::<u8>());
+            self.fetched += step.unsigned_abs();
         }
-        self.fetched = to;
     }
 
     #[inline(always)]
@@ -174,5 +217,68 @@ impl Marker {
         self.first = (self.first + 1) % RING;
         self.len -= 1;
         Some(addr)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Marking;
+    use super::*;
+    use crate::config::Config;
+    use crate::heap::object::InfoOf;
+    use crate::heap::{ClassKey, Space};
+    use crate::pointers::Gc;
+    use crate::word::SweepNumber;
+    use crossbeam_deque::Worker;
+
+    type Node<'gc> = [Option<Gc<'gc, u64>>; 13];
+    const SLOT: usize = size_of::<Node<'static>>();
+
+    /// Makes a span whose objects are a list, each with an edge to the next one of `order`. Returns
+    /// their addresses in that order.
+    fn list(space: &Space, order: impl Fn(usize) -> usize) -> Vec<Addr> {
+        let info = InfoOf::<'static, Node<'static>>::ONE;
+        let class = space.class_for(info, ClassKey::Type, |id| SpanClass::small(info, id, SLOT));
+        let span = space.fresh_span(class, SweepNumber::default()).unwrap().block();
+        let all: Vec<Addr> =
+            (0..class.slots).map(|i| space.address(span) + order(i) * SLOT).collect();
+        for pair in all.windows(2) {
+            // SAFETY: INV-6: the slot is ours, and zeros are a valid node. The marker only asks
+            // where an edge leads, not of which type it is.
+            unsafe { pair[0].ptr::<Addr>().write(pair[1]) };
+        }
+        all
+    }
+
+    #[test]
+    fn lists_are_followed_inside_their_spans() {
+        let config = Config { reserve: Some(64 << 20), ..Config::default() };
+        let last = BLOCK / SLOT - 1;
+        for assists in [false, true] {
+            let space = Space::new(&config).unwrap();
+            let marking = Marking::new(Vec::new());
+            let mut marker = if assists {
+                Marker::assistant(&space)
+            } else {
+                Marker::new(&space, Worker::new_lifo())
+            };
+            // Two turns of the probe, and more lists than go through the ring together.
+            let lists: Vec<Vec<Addr>> = (0..2 * PROBE.max(RING as u32) as usize)
+                .map(|i| list(&space, |at| if i % 2 == 0 { at } else { last - at }))
+                .collect();
+            lists.iter().for_each(|list| marker.root(list[0]));
+            let mut drains = 0;
+            while !marker.drain(&marking, &|_| {}, 1000) {
+                drains += 1;
+            }
+            let objects = lists.iter().flatten();
+            assert!(objects.clone().all(|&addr| space.is_marked(addr)));
+            let found = marking.take_found();
+            assert_eq!(found.objects, objects.count() as u64);
+            assert_eq!(found.bytes, found.objects * SLOT as u64);
+            // A budget holds for lists too: an object of this size costs two.
+            assert!(drains as u64 + 1 >= found.objects * 2 / 1000, "{drains}");
+            assert!(marker.local > 0, "no span was scanned in place");
+        }
     }
 }
