@@ -26,8 +26,9 @@ impl HeapBuilder {
     /// blocks then waits before its next `mutate` until a cycle ends, at most 10 ms for each block.
     /// Over 11/10 it waits at most 100 ms. Free slots of spans in use cost no wait, and no
     /// allocation is refused. The waits are [`PauseKind::Stall`](crate::PauseKind::Stall). Free
-    /// blocks over the limit go back to the system at once. The limit bounds neither live bytes nor
-    /// what one `mutate` allocates.
+    /// blocks over the limit go back to the system at once, but for a tenth of the limit that was
+    /// in use in the last 0.2 s. The limit bounds neither live bytes nor what one `mutate`
+    /// allocates.
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.config.memory_limit = bytes;
         self

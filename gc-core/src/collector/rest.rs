@@ -8,7 +8,7 @@
 
 use crate::config::BLOCK;
 use crate::mutator::Core;
-use crate::pacing::{Idle, Scavenger, Signs, Usage};
+use crate::pacing::{Idle, Overshoot, Scavenger, Signs, Usage};
 use crate::word::Bytes;
 use std::time::{Duration, Instant};
 
@@ -24,9 +24,11 @@ const KEEP: Duration = Duration::from_millis(1);
 pub(crate) struct Rest {
     idle: Idle,
     scavenger: Scavenger,
+    overshoot: Overshoot,
     born: Instant,
-    /// Whether the scavenger has more to give back.
+    /// Whether the scavenger has more to give back, and whether idle blocks stay over the limit.
     more: bool,
+    over: bool,
     /// Interval between looks for flagged roots, and the time of the last one.
     look: Duration,
     looked: Duration,
@@ -55,8 +57,10 @@ impl Rest {
                 config.idle_after,
                 config.scavenge_all,
             ),
+            overshoot: Overshoot::default(),
             born: Instant::now(),
             more: false,
+            over: false,
             look: config.idle_after.saturating_mul(4).min(LOOK),
             looked: Duration::ZERO,
             kept: Duration::ZERO,
@@ -74,11 +78,12 @@ impl Rest {
         }
     }
 
-    /// Returns the bytes in use now. Tells the scavenger the peak since the last look.
-    fn look_at_use(&mut self, core: &Core) -> Bytes {
+    /// Returns the bytes in use now. Tells the policies the peak since the last look.
+    fn look_at_use(&mut self, core: &Core, now: Duration) -> Bytes {
         let (used, blocks) = (Bytes::of(core.space.resident()), core.space.pages.used());
-        let above = core.space.pages.take_peak().saturating_sub(blocks);
-        self.scavenger.saw(used + above.bytes());
+        let peak = core.space.pages.take_peak();
+        self.scavenger.saw(used + peak.saturating_sub(blocks).bytes());
+        self.overshoot.saw(now, peak.bytes().saturating_add(core.credit.external()));
         used
     }
 
@@ -97,32 +102,36 @@ impl Rest {
         let cost = Self::cpu(core, own).saturating_sub(self.cpu);
         let now = self.born.elapsed();
         self.idle.cycle_ended(now, cost);
-        let used = self.look_at_use(core);
+        let used = self.look_at_use(core, now);
         self.scavenger.cycle_ended(now, used);
         self.keep_limit(core);
     }
 
-    /// Gives idle blocks back at once that, together with blocks in use, are over the soft limit.
+    /// Gives idle blocks back at once that, together with blocks in use, are over what the soft
+    /// limit allows.
     fn keep_limit(&mut self, core: &Core) {
-        let limit = core.limits.soft();
+        let soft = core.limits.soft();
+        let limit = self.overshoot.allows(soft, core.limits.far());
         self.scavenger.set_limit(limit);
         if limit == Bytes::MAX {
+            self.over = false;
             return;
         }
         let room = core.room();
         let idle = core.space.pages.idle().bytes();
-        let over = room.used.saturating_add(room.external).saturating_add(idle);
-        let over = over.saturating_sub(limit).min(idle);
+        let total = room.used.saturating_add(room.external).saturating_add(idle);
+        let over = total.saturating_sub(limit).min(idle);
         if over >= Bytes::of(BLOCK) {
             core.space.release(over.size());
         }
+        self.over = total.saturating_sub(soft).min(idle - over) >= Bytes::of(BLOCK);
     }
 
     /// Does what is due between cycles, in a bounded time, and returns what comes next. For a
     /// `quiet` program it looks at the roots too.
     pub(crate) fn step(&mut self, core: &Core, quiet: bool) -> Next {
         let now = if cfg!(shuttle) { Duration::ZERO } else { self.born.elapsed() };
-        let used = self.look_at_use(core);
+        let used = self.look_at_use(core, now);
         if now.saturating_sub(self.kept) >= KEEP {
             self.kept = now;
             self.keep_limit(core);
@@ -139,7 +148,10 @@ impl Rest {
             self.more =
                 self.scavenger.has_more(Usage { idle: idle.saturating_sub(slice), ..usage });
         }
-        let next = if self.more { self.look.min(self.scavenger.pause()) } else { self.look };
+        let mut next = if self.more { self.look.min(self.scavenger.pause()) } else { self.look };
+        if self.over {
+            next = next.min(Overshoot::WINDOW);
+        }
         if cfg!(shuttle) {
             return Next::Sleep(next);
         }

@@ -138,6 +138,16 @@ impl Limits {
     pub(crate) fn soft(&self) -> Bytes {
         Bytes::new(self.soft.load(Ordering::Relaxed))
     }
+    /// The soft line and the far line.
+    fn lines(&self) -> (Bytes, Bytes) {
+        let soft = self.soft();
+        (soft.saturating_add(soft / 16), self.far())
+    }
+    /// The far line: most of what the heap takes over its soft limit.
+    pub(crate) fn far(&self) -> Bytes {
+        let soft = self.soft();
+        soft.saturating_add(soft / 10)
+    }
     /// The limit that the pacer plans with: the smaller of the soft limit and the line of the hard
     /// limit.
     pub(crate) fn bound(&self) -> Bytes {
@@ -162,10 +172,9 @@ impl Limits {
 
     /// Returns how tight memory is when `more` bytes are about to be taken.
     pub(crate) fn tightness(&self, room: Room, more: Bytes) -> Tightness {
-        let soft = self.soft();
         let total = room.used.saturating_add(room.external).saturating_add(more);
-        let step = (total > soft.saturating_add(soft / 16))
-            .then(|| if total > soft.saturating_add(soft / 10) { LONGEST_STEP } else { STEP });
+        let (line, far) = self.lines();
+        let step = (total > line).then(|| if total > far { LONGEST_STEP } else { STEP });
         if room.used.saturating_add(more) > room.hard - room.hard / 16 {
             Tightness::Hard(step)
         } else {
@@ -183,7 +192,7 @@ impl Limits {
     /// the threads get at least 1/64 of it.
     pub(crate) fn share(&self, room: Room, live: Bytes, hard: bool) -> Ration {
         let soft = self.soft();
-        let [line, far] = [16, 10].map(|part| soft.saturating_add(soft / part));
+        let (line, far) = self.lines();
         let total = room.used.saturating_add(room.external);
         // Only bytes above a line are drawn from a ration.
         let left = far.saturating_sub(total.max(line));

@@ -47,7 +47,7 @@ pub(crate) use held::{Held, QUANTUM, Share, together};
 pub(crate) use idle::{Idle, Signs};
 pub(crate) use limiter::Limiter;
 pub(crate) use limits::{LEAST_RATION, LONGEST_STEP, Limits, Ration, Room, Tightness};
-pub(crate) use scavenger::{Scavenger, Usage};
+pub(crate) use scavenger::{Overshoot, Scavenger, Usage};
 
 use crate::word::Bytes;
 
