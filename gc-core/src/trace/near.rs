@@ -20,6 +20,7 @@ use crate::word::Addr;
 
 /// A bitmap's words for one block.
 pub(crate) type Bits = [u64; BLOCK_WORDS];
+const _: () = assert!(BLOCK_WORDS <= 32, "`Near::words` has a bit for each word");
 
 /// Returns the address of the object in a granule of the span at `start`. `halves` is the word of
 /// the granule in the bitmap of objects that begin in the second half of theirs.

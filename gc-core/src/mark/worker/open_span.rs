@@ -226,7 +226,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::heap::object::InfoOf;
-    use crate::heap::{ClassKey, Space};
+    use crate::heap::{ClassKey, Space, asan};
     use crate::pointers::Gc;
     use crate::word::SweepNumber;
     use crossbeam_deque::Worker;
@@ -242,6 +242,7 @@ mod tests {
         let span = space.fresh_span(class, SweepNumber::default()).unwrap().block();
         let all: Vec<Addr> =
             (0..class.slots).map(|i| space.address(span) + order(i) * SLOT).collect();
+        asan::unpoison(space.address(span), class.blocks.size());
         for pair in all.windows(2) {
             // SAFETY: INV-6: the slot is ours, and zeros are a valid node. The marker only asks
             // where an edge leads, not of which type it is.
