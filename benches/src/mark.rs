@@ -52,6 +52,11 @@ impl Order {
     fn is_ours(self) -> bool {
         matches!(self, Order::Sparse | Order::Lists)
     }
+
+    /// The value of `--order`.
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
 }
 
 /// What follows `mark` on the command line.
@@ -92,7 +97,8 @@ impl Workload for Options {
     fn misfit(&self) -> Option<String> {
         let engine = self.common.engine;
         (engine.kind != Kind::Ours && self.order.is_ours()).then(|| {
-            format!("this --order is about the blocks of --engine gc, not {}", engine.name)
+            let order = self.order.name();
+            format!("--order {order} is about the blocks of --engine gc, not {}", engine.name)
         })
     }
 
@@ -105,8 +111,7 @@ impl Workload for Options {
         let watch = Stopwatch::start();
         let run = body(&Options { n, ..self.clone() }, heap.as_ref(), &watch)?;
         let median_s = median(run.times);
-        let order = self.order.to_possible_value();
-        report.text("order", order.as_ref().map_or("", |value| value.get_name()));
+        report.text("order", self.order.name());
         report.count("n", n as u64);
         report.number("median_ms", median_s * 1e3);
         report.number("mnodes_per_s", n as f64 / median_s / 1e6);

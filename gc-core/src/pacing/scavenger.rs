@@ -17,7 +17,7 @@
 //! *Over a limit* it is not the scavenger that gives back, but every look at the limit, at once. A
 //! program under a limit passes it in each cycle, by as much as its threads may take without a wait
 //! ([`Overshoot`]). If that went back each time, the next cycle's allocation would fetch it again,
-//! page by page. That cost a fifth of the time of a program with 60 % live.
+//! page by page. That cost 15 % of the time of a program with 60 % live.
 //!
 //! Literature: Go's `mgcscavenge.go` (a retained goal from the last cycle's peak; 1 % of the time
 //! as its pace).
